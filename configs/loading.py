@@ -1,0 +1,122 @@
+"""From preset, file and `--set key=value` to a checked, frozen config."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from morphoscope.configs.errors import UserError
+
+_MAX_CONFIG_BYTES = 1_000_000
+
+
+class Config(BaseModel):
+    """Base of every schema: immutable, and a misspelt field is an error rather than a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def list_presets(family: str) -> list[str]:
+    """Names of the presets in a family ("generate" or "classify"), sorted."""
+    folder = resources.files("morphoscope.configs") / "presets" / family
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_config(
+    schema: type[ConfigT],
+    *,
+    family: str | None = None,
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: list[str] | None = None,
+    **values: Any,
+) -> ConfigT:
+    """Build a config; later sources win: preset, then YAML file, then `overrides`, then keyword values.
+
+    Args:
+        family, preset: a shipped preset, e.g. ("generate", "cpu64").
+        file: YAML file with the schema's field names.
+        overrides: "dotted.key=value" strings; the value is read as YAML, so 3 is a number and [1, 2] a list.
+        values: fields set by name; None means "not given".
+
+    Raises:
+        UserError: an unknown preset, an unreadable file, an unknown field or a value out of range.
+    """
+    merged: dict[str, Any] = {}
+    if preset is not None:
+        assert family is not None
+        _merge(merged, _preset(family, preset))
+    if file is not None:
+        _merge(merged, read_yaml(file))
+    for override in overrides or []:
+        _merge(merged, _parse_override(override))
+    _merge(merged, {key: value for key, value in values.items() if value is not None})
+    try:
+        return schema(**merged)
+    except ValidationError as error:
+        raise UserError(_describe(error, schema)) from error
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping without executing anything in it.
+
+    Raises:
+        UserError: the file is missing, too large, not YAML, or not a mapping.
+    """
+    try:
+        if file.stat().st_size > _MAX_CONFIG_BYTES:
+            raise UserError(f"{file}: a config larger than {_MAX_CONFIG_BYTES} bytes is refused.")
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not valid YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: expected 'key: value' lines at the top level.")
+    return content
+
+
+def _preset(family: str, preset: str) -> dict[str, Any]:
+    names = list_presets(family)
+    if preset not in names:
+        raise UserError(f"Unknown preset '{preset}'; choose one of {', '.join(names)}.")
+    entry = resources.files("morphoscope.configs") / "presets" / family / f"{preset}.yaml"
+    return yaml.safe_load(entry.read_text(encoding="utf-8")) or {}
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: expected key=value, e.g. --set kimg=100.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: the value is not valid YAML.") from error
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    """Nested dictionaries merge key by key; anything else is replaced."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _describe(error: ValidationError, schema: type[Config]) -> str:
+    problems = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "(the whole config)"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"no such field; {schema.__name__} has {', '.join(schema.model_fields)}"
+        problems.append(f"{field}: {message}")
+    return "; ".join(problems)

@@ -1,0 +1,18 @@
+"""What every long computation stands on: device, atomic files, checkpoints, run folders, interruption."""
+
+from morphoscope.ops.runtime.checkpoints import read_checkpoint, read_metadata, write_checkpoint
+from morphoscope.ops.runtime.device import resolve_device
+from morphoscope.ops.runtime.files import write_atomically, write_text
+from morphoscope.ops.runtime.interruption import Interruption
+from morphoscope.ops.runtime.runs import RunFolder
+
+__all__ = [
+    "Interruption",
+    "RunFolder",
+    "read_checkpoint",
+    "read_metadata",
+    "resolve_device",
+    "write_atomically",
+    "write_checkpoint",
+    "write_text",
+]

@@ -1,0 +1,24 @@
+"""Where to compute."""
+
+import torch
+
+from morphoscope.configs import UserError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device; "auto" prefers a GPU.
+
+    Raises:
+        UserError: an unknown name, or a GPU asked for where none is usable.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device {name}: unknown device; use auto, cpu, cuda or cuda:N.") from error
+    if device.type not in {"cpu", "cuda"}:
+        raise UserError(f"--device {name}: only cpu and cuda are supported.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices here; try --device cpu.")
+    return device

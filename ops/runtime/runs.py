@@ -1,0 +1,39 @@
+"""Run folders: where a command leaves its resolved config, its numbers and its results."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from morphoscope.configs import UserError
+from morphoscope.configs.loading import Config
+from morphoscope.ops.runtime.files import write_text
+
+
+class RunFolder:
+    """A folder with `config.yaml` (as resolved), `stats.jsonl` (one JSON object a line) and results."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path}: the run folder cannot be made ({error.strerror}).") from error
+
+    @classmethod
+    def numbered(cls, parent: Path, name: str) -> "RunFolder":
+        """Make `parent/00000-name`, with the first number that is free."""
+        taken = [int(match[1]) for entry in Path(parent).glob("*") if (match := re.match(r"(\d{5})-", entry.name))]
+        return cls(Path(parent) / f"{max(taken, default=-1) + 1:05d}-{name}")
+
+    def write_config(self, config: Config, **extra: Any) -> None:
+        """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
+        head = "".join(f"# {key}: {value}\n" for key, value in extra.items())
+        write_text(self.path / "config.yaml", head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def append_stats(self, **values: Any) -> None:
+        """Append one line to stats.jsonl."""
+        with (self.path / "stats.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
