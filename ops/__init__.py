@@ -1,0 +1,20 @@
+"""Tensor operations of StyleGAN2-ADA, each differentiable twice: the room other projects import.
+
+`runtime` beside them holds what every long computation stands on.
+"""
+
+from morphoscope.ops.bias_act import bias_act
+from morphoscope.ops.conv2d_resample import conv2d_resample
+from morphoscope.ops.modulated_conv2d import modulated_conv2d
+from morphoscope.ops.upfirdn2d import downsample2d, filter2d, setup_filter, upfirdn2d, upsample2d
+
+__all__ = [
+    "bias_act",
+    "conv2d_resample",
+    "downsample2d",
+    "filter2d",
+    "modulated_conv2d",
+    "setup_filter",
+    "upfirdn2d",
+    "upsample2d",
+]

@@ -16,7 +16,9 @@ from morphoscope.ops.runtime.files import write_atomically
 _KEY = "morphoscope"
 
 
-def write_checkpoint(path: Path, kind: str, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, kind: str, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]
+) -> None:
     """Write `tensors` and JSON-able `metadata` to one safetensors file.
 
     Args:

@@ -20,5 +20,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     if device.type not in {"cpu", "cuda"}:
         raise UserError(f"--device {name}: only cpu and cuda are supported.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices here; try --device cpu.")
+        raise UserError(
+            f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices here; try --device cpu."
+        )
     return device

@@ -25,13 +25,17 @@ class RunFolder:
     @classmethod
     def numbered(cls, parent: Path, name: str) -> "RunFolder":
         """Make `parent/00000-name`, with the first number that is free."""
-        taken = [int(match[1]) for entry in Path(parent).glob("*") if (match := re.match(r"(\d{5})-", entry.name))]
+        taken = [
+            int(match[1]) for entry in Path(parent).glob("*") if (match := re.match(r"(\d{5})-", entry.name))
+        ]
         return cls(Path(parent) / f"{max(taken, default=-1) + 1:05d}-{name}")
 
     def write_config(self, config: Config, **extra: Any) -> None:
         """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
         head = "".join(f"# {key}: {value}\n" for key, value in extra.items())
-        write_text(self.path / "config.yaml", head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_text(
+            self.path / "config.yaml", head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        )
 
     def append_stats(self, **values: Any) -> None:
         """Append one line to stats.jsonl."""

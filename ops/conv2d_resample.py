@@ -1,0 +1,90 @@
+"""Convolution with built-in up- or downsampling (spec 1)."""
+
+import torch
+import torch.nn.functional as F
+
+from morphoscope.ops.upfirdn2d import Padding, filter_size, parse_padding, upfirdn2d
+
+
+def conv2d_resample(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    f: torch.Tensor | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Padding = 0,
+    weight_is_correlated: bool = True,
+    groups: int = 1,
+) -> torch.Tensor:
+    """Upsample by `up` with filter f, convolve with w, downsample by `down` with f.
+
+    Args:
+        x: [N, I, H, W].
+        w: [O, I/groups, kh, kw].
+        f: low-pass filter from `setup_filter`; None resamples without filtering.
+        up, down: integer factors.
+        padding: around the convolution, at the upsampled size.
+        weight_is_correlated: correlate with w (torch's convolution); False is true convolution, w flipped.
+
+    Returns:
+        [N, O, H·up//down, W·up//down] when `padding` keeps the size. Differentiable any number of times.
+    """
+    x0, x1, y0, y1 = _resampling_padding(f, up, down, padding)
+    kh, kw = w.shape[2:]
+
+    if kh == kw == 1 and down > 1 and up == 1:  # filter first: the 1x1 convolution then sees fewer pixels
+        x = upfirdn2d(x, f, down=down, padding=(x0, x1, y0, y1))
+        return _convolve(x, w, weight_is_correlated, groups)
+    if kh == kw == 1 and up > 1 and down == 1:  # 1x1 first, for the same reason
+        x = _convolve(x, w, weight_is_correlated, groups)
+        return upfirdn2d(x, f, up=up, padding=(x0, x1, y0, y1), gain=up**2)
+    if down > 1 and up == 1:  # low-pass, then a strided convolution computes only the samples that are kept
+        x = upfirdn2d(x, f, padding=(x0, x1, y0, y1))
+        return _convolve(x, w, weight_is_correlated, groups, stride=down)
+    if up > 1:  # zero insertion and convolution as one transposed convolution, then the low-pass
+        x = _transposed(x, w, up, weight_is_correlated, groups)
+        around = (x0 - (kw - 1), x1 - (kw - up), y0 - (kh - 1), y1 - (kh - up))
+        x = upfirdn2d(x, f, padding=around, gain=up**2)
+        return upfirdn2d(x, f, down=down) if down > 1 else x
+    if x0 == x1 and y0 == y1 and x0 >= 0 and y0 >= 0:
+        return _convolve(x, w, weight_is_correlated, groups, padding=(y0, x0))
+    return _convolve(upfirdn2d(x, None, padding=(x0, x1, y0, y1)), w, weight_is_correlated, groups)
+
+
+def _resampling_padding(
+    f: torch.Tensor | None, up: int, down: int, padding: Padding
+) -> tuple[int, int, int, int]:
+    """All padding of the chain, done once in front of it."""
+    fw, fh = filter_size(f)
+    x0, x1, y0, y1 = parse_padding(padding)
+    if up > 1:
+        x0, x1 = x0 + (fw + up - 1) // 2, x1 + (fw - up) // 2
+        y0, y1 = y0 + (fh + up - 1) // 2, y1 + (fh - up) // 2
+    if down > 1:
+        x0, x1 = x0 + (fw - down + 1) // 2, x1 + (fw - down) // 2
+        y0, y1 = y0 + (fh - down + 1) // 2, y1 + (fh - down) // 2
+    return x0, x1, y0, y1
+
+
+def _convolve(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    weight_is_correlated: bool,
+    groups: int,
+    stride: int = 1,
+    padding: tuple[int, int] = (0, 0),
+) -> torch.Tensor:
+    if not weight_is_correlated and w.shape[2:] != (1, 1):
+        w = w.flip([2, 3])
+    return F.conv2d(x, w, stride=stride, padding=padding, groups=groups)
+
+
+def _transposed(
+    x: torch.Tensor, w: torch.Tensor, up: int, weight_is_correlated: bool, groups: int
+) -> torch.Tensor:
+    """Full convolution of the zero-inserted x: [N, O, (H-1)·up + kh, (W-1)·up + kw]."""
+    if weight_is_correlated:
+        w = w.flip([2, 3])
+    out_channels, in_channels, kh, kw = w.shape
+    w = w.reshape(groups, out_channels // groups, in_channels, kh, kw).transpose(1, 2)
+    return F.conv_transpose2d(x, w.reshape(groups * in_channels, -1, kh, kw), stride=up, groups=groups)

@@ -1,0 +1,87 @@
+"""Convolution whose weights a style scales, per sample (StyleGAN2, section 2.2; spec 1)."""
+
+import torch
+
+from morphoscope.ops.conv2d_resample import conv2d_resample
+from morphoscope.ops.upfirdn2d import Padding
+
+_EPSILON = 1e-8
+
+
+def modulated_conv2d(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Padding = 0,
+    demodulate: bool = True,
+    weight_is_correlated: bool = True,
+) -> torch.Tensor:
+    """Convolve sample n with w · s[n], normalised to unit length per output channel if `demodulate`.
+
+    Executed as: scale x by the style, convolve once with w, scale the output by the demodulation
+    coefficients. `modulated_conv2d_grouped` is its twin with per-sample weights.
+
+    Args:
+        x: [N, I, H, W].
+        w: [O, I, k, k].
+        s: styles [N, I].
+        f, up, down, padding, weight_is_correlated: as in `conv2d_resample`.
+
+    Returns:
+        [N, O, H·up//down, W·up//down] when `padding` keeps the size.
+    """
+    w, s = _prescale(x, w, s, demodulate)
+    x = x * s.to(x.dtype)[:, :, None, None]
+    y = conv2d_resample(x, w.to(x.dtype), f, up, down, padding, weight_is_correlated)
+    if demodulate:
+        y = y * demodulation(w, s).to(x.dtype)[:, :, None, None]
+    return y
+
+
+def modulated_conv2d_grouped(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Padding = 0,
+    demodulate: bool = True,
+    weight_is_correlated: bool = True,
+) -> torch.Tensor:
+    """Reference twin of `modulated_conv2d`: one grouped convolution with per-sample weights."""
+    w, s = _prescale(x, w, s, demodulate)
+    per_sample = w[None] * s[:, None, :, None, None]
+    if demodulate:
+        per_sample = per_sample * demodulation(w, s)[:, :, None, None, None]
+    n, c, height, width = x.shape
+    y = conv2d_resample(
+        x.reshape(1, n * c, height, width),
+        per_sample.reshape(-1, *w.shape[1:]).to(x.dtype),
+        f,
+        up,
+        down,
+        padding,
+        weight_is_correlated,
+        groups=n,
+    )
+    return y.reshape(n, -1, *y.shape[2:])
+
+
+def demodulation(w: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """1 / ‖w · s‖ per sample and output channel: w [O, I, k, k], s [N, I] -> [N, O] (StyleGAN2, eq. 3)."""
+    return (s.square() @ w.square().sum(dim=[2, 3]).t() + _EPSILON).rsqrt()
+
+
+def _prescale(
+    x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodulate: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """In half precision, bring w and s to a range that cannot overflow; demodulation cancels it."""
+    if x.dtype != torch.float16 or not demodulate:
+        return w, s
+    fan_in = w[0].numel()
+    w = w / (w.abs().amax(dim=[1, 2, 3], keepdim=True) * fan_in**0.5)
+    return w, s / s.abs().amax(dim=1, keepdim=True)
