@@ -1,0 +1,150 @@
+"""`cohort check`: everything that is wrong with a cohort, in one report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import imagehash
+import numpy as np
+import pandas as pd
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+
+from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
+from morphoscope.cohort.reading import decode
+from morphoscope.cohort.storage import Store, unsafe_reason
+from morphoscope.cohort.workers import collect_errors
+
+SMALL_CONDITION = 10  # groups; below it a fold holds one or two patients and its figures mean little
+HASH_SIDE = 16  # perceptual hash of 16 x 16 = 256 bits (low frequencies of the grey image)
+NEAR_DUPLICATE_BITS = 20  # of 256; re-saved, scaled or slightly brightened copies stay below
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `Cohort.check` found. Printing it with rich shows a table, `str` gives one line a finding."""
+
+    problems: list[Problem] = field(default_factory=list)
+    images: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing of severity "error" was found; warnings may remain."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+    def __str__(self) -> str:
+        lines = [f"{problem.severity}: {problem.kind}: {problem.message}" for problem in self.problems]
+        return "\n".join([self._summary(), *lines])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._summary()
+        if self.problems:
+            table = Table("severity", "kind", "finding")
+            for problem in self.problems:
+                table.add_row(problem.severity, problem.kind, problem.message)
+            yield table
+
+    def _summary(self) -> str:
+        errors = sum(problem.severity == "error" for problem in self.problems)
+        return f"{self.images} images checked: {errors} errors, {len(self.problems) - errors} warnings."
+
+
+def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
+    """Check normalised manifest rows and every file they name; see `Cohort.check`."""
+    present = [name for name in dict.fromkeys(rows["file"]) if store.has(name)]
+    hashes = np.zeros((len(present), HASH_SIDE**2), bool)
+    unreadable = _read_and_hash(store, present, hashes)
+    problems = [
+        *manifest_problems(rows),
+        *_absent(store, rows),
+        *unreadable,
+        *_unlisted(store, rows),
+        *_near_duplicates(
+            store, rows, present, hashes, {name for problem in unreadable for name in problem.files}
+        ),
+        *_small_conditions(rows),
+    ]
+    problems.sort(key=lambda problem: (problem.severity, problem.kind))
+    return CheckReport(problems, len(rows))
+
+
+def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray) -> list[Problem]:
+    def read(i: int) -> None:
+        image = decode(store.read(names[i]), names[i])[0]
+        hashes[i] = imagehash.phash(image, hash_size=HASH_SIDE).hash.ravel()
+
+    errors = collect_errors(read, range(len(names)), "Reading images")
+    return [Problem("error", "unreadable", message, [names[i]]) for i, message in errors]
+
+
+def _absent(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
+    for column in ("file", "mask"):
+        named = [name for name in rows[column] if name] if column in rows.columns else []
+        missing = [name for name in named if unsafe_reason(name) is None and not store.has(name)]
+        if missing:
+            yield Problem(
+                "error",
+                "absent",
+                f"named in the column `{column}` but absent: {', '.join(missing)}.",
+                missing,
+            )
+
+
+def _unlisted(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
+    listed = {MANIFEST, "dataset.json", *rows["file"], *(rows["mask"] if "mask" in rows.columns else [])}
+    unlisted = [
+        name for name in store.names() if name not in listed and name.lower().endswith(IMAGE_SUFFIXES)
+    ]
+    if unlisted:
+        yield Problem(
+            "warning", "unlabelled", f"images without a row in {MANIFEST}: {', '.join(unlisted)}.", unlisted
+        )
+
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+
+
+def _near_duplicates(
+    store: Store, rows: pd.DataFrame, names: list[str], hashes: np.ndarray, unreadable: set[str]
+) -> Iterable[Problem]:
+    """Pairs of real images in different groups that look the same; byte-identical ones are errors."""
+    table = rows.drop_duplicates("file").set_index("file").loc[names]
+    use = (table["source"] == "real").to_numpy() & ~table.index.isin(unreadable)
+    kept = [name for name, keep in zip(names, use, strict=True) if keep]
+    groups = pd.factorize(table["group"])[0][use]
+    folds = table["fold"].to_dict()
+    for a, b, distance in _close_pairs(hashes[use], groups):
+        first, second = kept[a], kept[b]
+        identical = distance == 0 and store.sha256(first) == store.sha256(second)
+        where = "in different folds" if folds[first] != folds[second] else "in different groups"
+        message = (
+            f"{first} and {second} are the same file, {where}: give both one group."
+            if identical
+            else f"{first} and {second} look alike ({distance} of {HASH_SIDE**2} bits differ), {where}: "
+            "if they show one patient, give both one group."
+        )
+        yield Problem("error" if identical else "warning", "near-duplicate", message, [first, second])
+
+
+def _close_pairs(hashes: np.ndarray, groups: np.ndarray) -> Iterable[tuple[int, int, int]]:
+    """(i, j, bits that differ) with i < j, different groups, and at most NEAR_DUPLICATE_BITS; [N, bits], [N]."""
+    signs = np.where(hashes, 1.0, -1.0).astype(np.float32)
+    bits = hashes.shape[1]
+    for start in range(0, len(signs), _BLOCK):
+        # The product of two sign vectors is (equal bits) - (different bits).
+        distance = (bits - signs[start : start + _BLOCK] @ signs.T) / 2
+        for i, j in np.argwhere(distance <= NEAR_DUPLICATE_BITS):
+            if start + i < j and groups[start + i] != groups[j]:
+                yield int(start + i), int(j), round(float(distance[i, j]))
+
+
+def _small_conditions(rows: pd.DataFrame) -> Iterable[Problem]:
+    real = rows[(rows["source"] == "real") & (rows["condition"] != "")]
+    for condition, groups in real.groupby("condition")["group"].nunique().items():
+        if groups < SMALL_CONDITION:
+            images = int((real["condition"] == condition).sum())
+            message = (
+                f"'{condition}' has {groups} groups (patients) and {images} images; with fewer than "
+                f"{SMALL_CONDITION} groups its figures mean little, and it cannot fill more folds than groups."
+            )
+            yield Problem("warning", "tiny-class", message, [])

@@ -1,0 +1,237 @@
+"""The Cohort: images and labels on disk, and the only door through which other rooms reach them."""
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from morphoscope.cohort.checks import CheckReport, check_cohort
+from morphoscope.cohort.folds import assign_folds
+from morphoscope.cohort.manifest import MANIFEST, dataset_json, manifest_problems, normalise_rows, read_table
+from morphoscope.cohort.reading import read_image
+from morphoscope.cohort.resizing import Fit, cached_images
+from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
+from morphoscope.cohort.workers import collect_errors, raise_together
+from morphoscope.configs import UserError
+from morphoscope.ops.runtime import write_atomically, write_text
+
+
+class Cohort:
+    """A folder or zip of images with one manifest row each. Treat `rows` as read-only; methods return new cohorts.
+
+    Attributes:
+        root: the folder or zip file.
+        rows: manifest columns (see `morphoscope.cohort`), RangeIndex, every cell a string, "" for unknown;
+            numbers through `pandas.to_numeric`.
+        conditions: sorted label names; a selection keeps those of the cohort it was selected from.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rows: pd.DataFrame,
+        conditions: Sequence[str] | None = None,
+        whole: "Cohort | None" = None,
+    ) -> None:
+        """For use inside the room; others call `load`, `from_rows` or an importer."""
+        self.root = store.location
+        self.store = store
+        self.rows = rows.reset_index(drop=True)
+        self.conditions = (
+            list(conditions) if conditions is not None else sorted(set(rows["condition"]) - {""})
+        )
+        self._whole = whole  # the cohort that this one was selected from, and …
+        self._index = np.arange(len(rows))  # … which of its rows these are
+
+    @classmethod
+    def load(cls, path: Path, strict: bool = True) -> "Cohort":
+        """Open a folder or zip file with a manifest.csv.
+
+        Args:
+            strict: refuse a manifest that breaks a rule; False leaves every finding to `check`. Reading an
+                image through a path that leads out of the folder is refused either way.
+
+        Raises:
+            UserError: no such folder, no manifest, or (strict) a row that breaks a rule: a path that leads
+                out, a missing label, a group in two folds, a synthetic image in a fold …; all are named.
+        """
+        store = open_store(Path(path))
+        if not store.has(MANIFEST):
+            raise UserError(f"{path}: no {MANIFEST} at its top; make one with an importer (`cohort import`).")
+        rows = normalise_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
+        return cls._checked(store, rows, None) if strict else cls(store, rows)
+
+    @classmethod
+    def from_rows(cls, root: Path, rows: pd.DataFrame, conditions: Sequence[str] | None = None) -> "Cohort":
+        """A cohort over images already in the folder (or zip) `root`; `save` writes its manifest.
+
+        Args:
+            rows: at least `file` and `condition`; other columns get defaults, further ones are kept.
+            conditions: the label names, where more than those in `rows` are meant.
+
+        Raises:
+            UserError: as `load`, or a condition that is not among `conditions`.
+        """
+        return cls._checked(open_store(Path(root)), normalise_rows(rows), conditions)
+
+    @classmethod
+    def _checked(cls, store: Store, rows: pd.DataFrame, conditions: Sequence[str] | None) -> "Cohort":
+        messages = [problem.message for problem in manifest_problems(rows) if problem.severity == "error"]
+        raise_together(messages, f"problem(s) in the manifest of {store.location}")
+        if rows.empty:
+            raise UserError(f"{store.location}: the manifest lists no image.")
+        unknown = sorted(set(rows["condition"]) - set(conditions)) if conditions is not None else []
+        if unknown:
+            raise UserError(f"{store.location}: conditions not among the known ones: {', '.join(unknown)}.")
+        return cls(store, rows, conditions)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [N]: index into `conditions`.
+
+        Raises:
+            UserError: a row has no condition (possible only after `load(strict=False)`).
+        """
+        index = {condition: number for number, condition in enumerate(self.conditions)}
+        missing = list(self.rows["file"][~self.rows["condition"].isin(self.conditions)])
+        if missing:
+            raise UserError(f"No condition given for {', '.join(missing)}.")
+        return self.rows["condition"].map(index).to_numpy(dtype=np.int64)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits (of a SHA-256) over the manifest's content and the bytes of every image."""
+        whole = hashlib.sha256(self.rows.to_csv(index=False, lineterminator="\n").encode())
+        whole.update("\n".join(self.conditions).encode())
+        whole.update(self._image_digest.encode())
+        return whole.hexdigest()[:16]
+
+    @cached_property
+    def _image_digest(self) -> str:
+        """Over file names and bytes only: a new split or label leaves cached arrays valid."""
+        files = list(self.rows["file"])
+        errors = collect_errors(lambda name: void(self.store.sha256(name)), files, "Hashing images")
+        raise_together([message for _, message in errors], f"image(s) of {self.root} cannot be read")
+        lines = (f"{self.store.sha256(name)} {name}\n" for name in files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def select(self, mask_or_index: Sequence[bool] | Sequence[int] | np.ndarray | pd.Series) -> "Cohort":
+        """The rows where a boolean mask [N] holds, or those of an index list, in its order.
+
+        `conditions` stay those of this cohort, so that class indices never shift.
+        """
+        index = np.arange(len(self.rows))[np.asarray(mask_or_index)]
+        selected = Cohort(self.store, self.rows.iloc[index], self.conditions, whole=self._whole or self)
+        selected._index = self._index[index]
+        return selected
+
+    def image(self, i: int) -> np.ndarray:
+        """Row i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
+        name = self.rows["file"].iloc[i]
+        return read_image(self.store.read(name), name)
+
+    def mask(self, i: int) -> np.ndarray | None:
+        """The lesion mask of row i as bool [H, W], or None where the column `mask` is absent or empty."""
+        name = self.rows["mask"].iloc[i] if "mask" in self.rows.columns else ""
+        return read_image(self.store.read(name), name)[..., 0] >= 128 if name else None
+
+    def images(self, size: int, fit: Fit = "crop") -> np.ndarray:
+        """All images as squares: uint8 [N, size, size, 3] RGB, read-only.
+
+        The array is made once, kept on disk beside the images (`.cache`, safe to delete) and memory-mapped
+        from then on. A selection copies its rows into memory: for large cohorts call this on the whole one.
+
+        Args:
+            size: side in pixels; Lanczos resampling.
+            fit: "crop" cuts the largest central square; "letterbox" keeps everything, on black.
+
+        Raises:
+            UserError: some images cannot be read; all of them are named, each with its reason.
+        """
+        if self._whole is not None:
+            return self._whole.images(size, fit)[self._index]
+        return cached_images(self.store, list(self.rows["file"]), self._image_digest, size, fit)
+
+    def check(self) -> CheckReport:
+        """Look for everything that is wrong, in rows and files, and report it at once. Raises nothing for it."""
+        return check_cohort(self.store, self.rows)
+
+    def split(self, folds: int = 5, seed: int = 0, test_fraction: float = 0.0) -> "Cohort":
+        """A cohort whose column `fold` is set: "0" … str(folds - 1), or "test".
+
+        Every group (patient) lies in one fold and every condition in every fold, in equal shares as far as
+        the sizes of the groups allow. Synthetic rows get no fold.
+
+        Args:
+            seed: same seed and rows, same folds.
+            test_fraction: share of each condition's images that becomes the fold "test", in [0, 1); when 0,
+                rows already in the fold "test" stay there, otherwise the test fold is drawn anew.
+
+        Raises:
+            UserError: a condition has fewer groups than folds; all such conditions are named.
+        """
+        result = Cohort(
+            self.store, assign_folds(self.rows, folds, seed, test_fraction), self.conditions, self._whole
+        )
+        result._index = self._index
+        return result
+
+    def save(self) -> None:
+        """Write manifest.csv and dataset.json into the cohort's folder.
+
+        Raises:
+            UserError: the cohort is a zip file or a selection (use `save_as`), or the folder cannot be written.
+        """
+        if not isinstance(self.store, FolderStore):
+            raise UserError(f"{self.root}: a zip file is not changed in place; save_as a new folder or zip.")
+        if self._whole is not None:
+            raise UserError(
+                f"{self.root}: a selection would overwrite the manifest of the whole; use save_as."
+            )
+        write_text(self.root / MANIFEST, self.rows.to_csv(index=False, lineterminator="\n"))
+        write_text(self.root / "dataset.json", dataset_json(self.rows, self.conditions))
+
+    def save_as(self, path: Path) -> "Cohort":
+        """Copy images, masks and manifest to a new folder, or to an uncompressed zip if `path` ends in .zip.
+
+        Raises:
+            UserError: `path` already exists or cannot be written, or an image cannot be read.
+        """
+        path = Path(path)
+        names = list(self.rows["file"])
+        if "mask" in self.rows.columns:
+            names += [name for name in self.rows["mask"] if name]
+        texts = {
+            MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
+            "dataset.json": dataset_json(self.rows, self.conditions),
+        }
+        if path.suffix.lower() == ".zip":
+            if path.exists():
+                raise UserError(f"{path}: already exists; choose another name or delete it first.")
+            with (
+                write_atomically(path) as temporary,
+                zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+            ):
+                for name in names:
+                    archive.writestr(zipfile.ZipInfo(name), self.store.read(name))
+                for name, text in texts.items():
+                    archive.writestr(zipfile.ZipInfo(name), text)
+        else:
+            with new_folder(path) as folder:
+                for name in names:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(self.store.read(name))
+                for name, text in texts.items():
+                    write_text(folder / name, text)
+        return Cohort.load(path)
+
+
+def void(value: object) -> None:
+    """Discard a value."""

@@ -1,0 +1,136 @@
+"""What all importers share: finding the listed files, copying them in, and naming everything that went wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.checks import IMAGE_SUFFIXES
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, read_table
+from morphoscope.cohort.reading import decode, encode_png
+from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
+from morphoscope.cohort.workers import collect_errors, raise_together
+from morphoscope.configs import UserError
+
+
+def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, str]:
+    """Open a CSV and the images it speaks of: (table, store of the images, the CSV's name).
+
+    Args:
+        source: a CSV file, or a folder or zip with exactly one CSV in it.
+        images: folder or zip of the images; default: the folder or zip that holds the CSV.
+    """
+    source = Path(source)
+    if source.suffix.lower() == ".csv":
+        store, name = open_store(source.parent), source.name
+    else:
+        store = open_store(source)
+        tables = [entry for entry in store.names() if entry.lower().endswith(".csv")]
+        if len(tables) != 1:
+            found = f"there are {', '.join(tables)}; give the path of one" if tables else "there is none"
+            raise UserError(f"{source}: one CSV file is expected, {found}.")
+        name = tables[0]
+    table = read_table(store.read(name), f"{store.location}/{name}")
+    if table.empty:
+        raise UserError(f"{store.location}/{name}: no rows below the header.")
+    return table, open_store(images) if images is not None else store, name
+
+
+def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str) -> str:
+    """The first of `candidates` that is a column of `table` (in any case); UserError if none is."""
+    by_lower = {str(column).lower(): str(column) for column in table.columns}
+    for candidate in candidates:
+        if candidate.lower() in by_lower:
+            return by_lower[candidate.lower()]
+    raise UserError(f"{name}: no column {' or '.join(candidates)}; there are {', '.join(table.columns)}.")
+
+
+def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of `table` to `rows`; one whose name the manifest reserves becomes "original_<name>"."""
+    reserved = {*COLUMNS, *SYNTHETIC_COLUMNS, "mask"}
+    renamed = {column: f"original_{column}" for column in table.columns if column in reserved}
+    return pd.concat([rows, table.rename(columns=renamed)], axis=1)
+
+
+def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) -> tuple[list[str], list[str]]:
+    """Find listed files in a store: by path, else by file name, else by name without suffix.
+
+    Returns:
+        (names in the store, "" where none was found; one message for each that was not).
+    """
+    places: dict[str, list[str]] = {}
+    for name in store.names():
+        if name.lower().endswith(IMAGE_SUFFIXES):
+            path = Path(name)
+            for key in dict.fromkeys([name, path.name, path.stem] if suffixless else [name, path.name]):
+                places.setdefault(key, []).append(name)
+    found, errors = [], []
+    for entry in listed:
+        path = entry.replace("\\", "/").removeprefix("./")
+        candidates = [path] if path in places.get(path, []) else places.get(path.rpartition("/")[2], [])
+        if len(candidates) == 1:
+            found.append(candidates[0])
+            continue
+        found.append("")
+        errors.append(f"{entry}: {'absent' if not candidates else 'found as ' + ', '.join(candidates)}")
+    return found, errors
+
+
+def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
+    """One message for each image in the store that is not among `listed`."""
+    known = set(listed)
+    return [
+        f"{name}: no row for it (or allow unlisted images)"
+        for name in store.names()
+        if name.lower().endswith(IMAGE_SUFFIXES) and name not in known
+    ]
+
+
+def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
+    """Copy the images that `rows` names into a new cohort folder; whole or not at all.
+
+    An upright 8-bit RGB JPEG or PNG is copied byte for byte (its metadata with it), after decoding it as a test;
+    anything else is written as a normalised PNG, its name followed by ".png".
+
+    Args:
+        rows: manifest rows whose `file` is a name in `store`; rows with "" there are known to be absent.
+        errors: what the importer found wrong already; raised together with what is found here.
+
+    Raises:
+        UserError: `errors`, every file that cannot be read, or a destination that is not empty.
+    """
+    rows = rows.reset_index(drop=True)
+    written = [""] * len(rows)
+    with new_folder(Path(destination)) as folder:
+
+        def copy(i: int) -> None:
+            name = rows["file"].iloc[i]
+            data = store.read(name)
+            image, plain = decode(data, name)
+            if not plain:
+                data = encode_png(image)
+                name = name if name.lower().endswith(".png") else f"{name}.png"
+            written[i] = name if name.startswith("images/") else f"images/{name}"
+            target = folder / written[i]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+
+        present = [i for i, name in enumerate(rows["file"]) if name]
+        unreadable = collect_errors(copy, present, "Importing images")
+        raise_together([*errors, *(message for _, message in unreadable)], "problem(s) in the source")
+        if len({name.lower() for name in written}) < len(written):
+            twice = pd.Series(written)[pd.Series(written).str.lower().duplicated()]
+            raise UserError(f"Two source files would both be called {twice.iloc[0]}; rename one.")
+        if not written:
+            raise UserError(f"{store.location}: no image found.")
+        Cohort(FolderStore(folder), _with_files(rows, written)).save()
+        Cohort.load(folder)  # a manifest that breaks a rule must not be left behind
+    return Cohort.load(destination)
+
+
+def _with_files(rows: pd.DataFrame, written: list[str]) -> pd.DataFrame:
+    """Rows with the new file names; where no group was known, an image is its own group under its new name."""
+    from morphoscope.cohort.manifest import normalise_rows
+
+    return normalise_rows(rows.assign(file=written))

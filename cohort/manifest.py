@@ -1,0 +1,159 @@
+"""manifest.csv: its columns, how it is read and written, and the rules that every manifest keeps."""
+
+import json
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from morphoscope.cohort.storage import unsafe_reason
+from morphoscope.configs import UserError
+
+MANIFEST = "manifest.csv"
+COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
+SYNTHETIC_COLUMNS = ["generator", "seed", "label", "psi", "trained_on_folds"]
+VIEWS = ("focused", "panoramic", "face", "other")
+SOURCES = ("real", "synthetic")
+TEST_FOLD = "test"
+
+
+class Problem(NamedTuple):
+    """One finding. `kind` is a stable keyword; `files` are the manifest's names (or, for a class, none)."""
+
+    severity: Literal["error", "warning"]
+    kind: str
+    message: str
+    files: list[str]
+
+
+def read_table(data: bytes, name: str) -> pd.DataFrame:
+    """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string and no value taken for "missing".
+
+    Raises:
+        UserError: not a UTF-8 CSV with a header line, or a column named twice.
+    """
+    try:
+        header = data.decode("utf-8-sig").partition("\n")[0]
+        separator = max(",;\t", key=header.count)
+        table = pd.read_csv(
+            BytesIO(data), sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{name}: not a UTF-8 CSV file with a header line ({error}).") from error
+    table.columns = pd.Index([str(column).strip() for column in table.columns])
+    if not table.columns.is_unique:
+        raise UserError(f"{name}: a column name occurs twice; rename one.")
+    return table.map(str.strip)
+
+
+def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Complete and order the columns, with every cell a string ("" for unknown; dicts and lists as JSON).
+
+    Defaults: group = file (every image on its own), view "other", fold "", source "real".
+
+    Raises:
+        UserError: the column `file` or `condition` is missing.
+    """
+    missing = [column for column in ("file", "condition") if column not in rows.columns]
+    if missing:
+        raise UserError(
+            f"{MANIFEST}: column {' and '.join(missing)} missing; there are {', '.join(rows.columns)}."
+        )
+    table = rows.map(_to_text).reset_index(drop=True)
+    for column, default in (("group", ""), ("view", ""), ("fold", ""), ("source", "")):
+        if column not in table.columns:
+            table[column] = default
+    table["group"] = table["group"].where(table["group"] != "", table["file"])
+    table["view"] = table["view"].where(table["view"] != "", "other")
+    table["source"] = table["source"].where(table["source"] != "", "real")
+    ordered = COLUMNS + [c for c in SYNTHETIC_COLUMNS if c in table.columns]
+    return table[ordered + [c for c in table.columns if c not in ordered]]
+
+
+def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
+    """Everything that is wrong with normalised rows by themselves, without looking at any file."""
+    problems = [
+        *_path_problems(rows),
+        *_value_problems(rows),
+        *_fold_problems(rows),
+        *_provenance_problems(rows),
+    ]
+    return problems
+
+
+def trained_on_folds(cell: str) -> list[str] | None:
+    """Parse the column `trained_on_folds`: a JSON list of fold names, or None if the cell is not one."""
+    try:
+        folds = json.loads(cell)
+    except ValueError:
+        return None
+    if not isinstance(folds, list) or not all(isinstance(fold, str) for fold in folds):
+        return None
+    return folds
+
+
+def dataset_json(rows: pd.DataFrame, conditions: list[str]) -> str:
+    """StyleGAN's label file: {"labels": [[file, class index], …]}, and the class names as "conditions"."""
+    index = {condition: number for number, condition in enumerate(conditions)}
+    labels = [
+        [file, index[condition]] for file, condition in zip(rows["file"], rows["condition"], strict=True)
+    ]
+    return json.dumps({"labels": labels, "conditions": conditions}, ensure_ascii=False)
+
+
+def _to_text(value: Any) -> str:
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value)
+    return "" if pd.isna(value) else str(value)
+
+
+def _path_problems(rows: pd.DataFrame) -> Iterable[Problem]:
+    for column in ("file", "mask"):
+        for name in rows[column] if column in rows.columns else []:
+            reason = unsafe_reason(name)
+            if reason is not None and not (column == "mask" and name == ""):
+                yield Problem("error", "path", f"{column} {name!r}: {reason}.", [name])
+    twice = sorted(set(rows["file"][rows["file"].duplicated()]))
+    if twice:
+        yield Problem("error", "duplicate-row", f"listed more than once: {', '.join(twice)}.", twice)
+
+
+def _value_problems(rows: pd.DataFrame) -> Iterable[Problem]:
+    unlabelled = list(rows["file"][rows["condition"] == ""])
+    if unlabelled:
+        yield Problem("error", "unlabelled", f"no condition given for {', '.join(unlabelled)}.", unlabelled)
+    for column, allowed in (("view", VIEWS), ("source", SOURCES)):
+        for value, part in rows[~rows[column].isin(allowed)].groupby(column):
+            message = f"{column} {value!r} of {part['file'].iloc[0]} is none of {', '.join(allowed)}."
+            yield Problem("error", column, message, list(part["file"]))
+    valid = rows["fold"].str.fullmatch(r"\d*") | (rows["fold"] == TEST_FOLD)
+    for value, part in rows[~valid].groupby("fold"):
+        message = f"fold {value!r} of {part['file'].iloc[0]} is neither a number nor '{TEST_FOLD}' nor empty."
+        yield Problem("error", "fold", message, list(part["file"]))
+
+
+def _fold_problems(rows: pd.DataFrame) -> Iterable[Problem]:
+    in_fold = rows[rows["fold"] != ""]
+    synthetic = list(in_fold["file"][in_fold["source"] == "synthetic"])
+    if synthetic:
+        message = f"synthetic images may not be in a validation or test fold: {', '.join(synthetic)}."
+        yield Problem("error", "synthetic-in-fold", message, synthetic)
+    folds_of = in_fold.groupby("group")["fold"].nunique()
+    for group in folds_of.index[folds_of > 1]:
+        part = in_fold[in_fold["group"] == group]
+        message = (
+            f"group {group!r} is in the folds {', '.join(sorted(set(part['fold'])))}; one patient, one fold."
+        )
+        yield Problem("error", "fold-leak", message, list(part["file"]))
+
+
+def _provenance_problems(rows: pd.DataFrame) -> Iterable[Problem]:
+    synthetic = rows[rows["source"] == "synthetic"]
+    for column in ("generator", "trained_on_folds"):
+        cells = synthetic[column] if column in rows.columns else pd.Series("", index=synthetic.index)
+        bad = cells == "" if column == "generator" else cells.map(trained_on_folds).isna()
+        files = list(synthetic["file"][bad.astype(bool)])
+        if files:
+            message = f"synthetic images without a valid `{column}`: {', '.join(files)}."
+            yield Problem("error", "provenance", message, files)

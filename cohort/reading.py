@@ -1,0 +1,142 @@
+"""From the bytes of any photograph to 8-bit RGB, or to one sentence that says why not."""
+
+import struct
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from morphoscope.configs import UserError
+from morphoscope.ops.runtime import write_atomically
+
+MAX_PIXELS = 64_000_000  # width x height; a larger image is refused from its header, before any decoding
+MAX_FILE_BYTES = 512 * 2**20
+# Only raster formats whose decoders are part of Pillow: no format here runs another program.
+FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+
+_PLAIN_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "PNG": {".png"}}
+_PNG_BIT_DEPTH_OFFSET = 24  # signature (8), chunk length and type (8), width and height (8)
+# What Pillow's decoders raise on damaged data.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    OverflowError,
+    TypeError,
+    KeyError,
+    IndexError,
+)
+
+
+def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
+    """Read one image, normalised to 8-bit RGB.
+
+    EXIF (or XMP) orientation is applied; palette, grey, CMYK and 16-bit images are converted; transparency
+    is laid on white; of several frames the first is taken. Embedded colour profiles are not applied.
+
+    Args:
+        source: a file, or the file's bytes.
+        name: what to call it in an error message (default: the path, or "image").
+
+    Returns:
+        uint8 [H, W, 3], RGB, 0-255.
+
+    Raises:
+        UserError: missing, empty, damaged or cut short, not an image, floating-point pixels, larger than
+            64 megapixels or 512 MiB; the message names the file and the reason.
+    """
+    if isinstance(source, bytes):
+        data, name = source, name or "image"
+    else:
+        name = name or str(source)
+        data = read_bytes(Path(source), name)
+    return np.array(decode(data, name)[0])
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """Read a whole file of at most 512 MiB; UserError (naming `name`) if it is missing, larger or unreadable."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB; refused.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{name}: no such file.") from error
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror}).") from error
+
+
+def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
+    """Decode and normalise as `read_image`: (RGB image, whether `data` already is plain).
+
+    Plain means that normalising changes nothing and the name's suffix fits: an upright 8-bit RGB JPEG or PNG.
+    """
+    if not data:
+        raise UserError(f"{name}: empty file (0 bytes).")
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UserError(f"{name}: {width} x {height} pixels; {_TOO_LARGE}")
+            image.load()
+            plain = _is_plain(image, data, name)
+            return _to_rgb(ImageOps.exif_transpose(image), name), plain
+    except UserError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"{name}: not an image; {', '.join(FORMATS)} can be read. Convert or remove it."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name}: {_TOO_LARGE}") from error
+    except _DAMAGE as error:
+        raise UserError(f"{name}: damaged image ({error}). Replace or remove it.") from error
+
+
+_TOO_LARGE = f"more than {MAX_PIXELS // 1_000_000} megapixels are refused. Scale it down."
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The image as a PNG file without metadata."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W, 3] RGB (or [H, W] grey, for masks) atomically as PNG.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(encode_png(Image.fromarray(pixels)))
+
+
+def _is_plain(image: Image.Image, data: bytes, name: str) -> bool:
+    image_format = image.format or ""
+    if image.mode != "RGB" or image.has_transparency_data:
+        return False
+    if Path(name).suffix.lower() not in _PLAIN_SUFFIXES.get(image_format, set()):
+        return False
+    if image_format == "PNG" and (data[_PNG_BIT_DEPTH_OFFSET] != 8 or getattr(image, "n_frames", 1) > 1):
+        return False
+    return image.getexif().get(0x0112, 1) == 1  # orientation
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "F":
+        raise UserError(
+            f"{name}: floating-point pixels have no defined white; save it as an 8- or 16-bit image."
+        )
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow keeps some of these files in 32-bit integers
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise UserError(f"{name}: more than 16 bits a pixel; save it as an 8- or 16-bit image.")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")  # 65535 = 255 * 257
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")

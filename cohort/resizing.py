@@ -1,0 +1,92 @@
+"""Squares of one training size, made once and memory-mapped afterwards."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from morphoscope.cohort.reading import decode
+from morphoscope.cohort.storage import Store
+from morphoscope.cohort.workers import collect_errors, raise_together
+from morphoscope.configs import UserError
+from morphoscope.ops.runtime import write_atomically
+
+Fit = Literal["crop", "letterbox"]
+_READER_VERSION = 1  # raise it when `decode` or `square` changes its pixels, so that old arrays are not used
+_LARGEST = 4096
+
+log = logging.getLogger(__name__)
+
+
+def square(image: Image.Image, size: int, fit: Fit = "crop") -> np.ndarray:
+    """An RGB image as uint8 [size, size, 3], by Lanczos resampling.
+
+    "crop" takes the largest central square; "letterbox" keeps the whole image, centred on black.
+    """
+    width, height = image.size
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        if image.size == (size, size):
+            return np.array(image)
+        box = (left, top, left + side, top + side)
+        return np.array(image.resize((size, size), Image.Resampling.LANCZOS, box=box))
+    scale = size / max(width, height)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    canvas = Image.new("RGB", (size, size))
+    canvas.paste(
+        image.resize(inner, Image.Resampling.LANCZOS), ((size - inner[0]) // 2, (size - inner[1]) // 2)
+    )
+    return np.array(canvas)
+
+
+def cached_images(store: Store, names: Sequence[str], content: str, size: int, fit: Fit) -> np.ndarray:
+    """uint8 [N, size, size, 3], memory-mapped read-only from the store's cache folder, made there if absent.
+
+    Args:
+        content: digest of `names` and their bytes.
+
+    Raises:
+        UserError: a size or fit out of range, or unreadable images, all named.
+    """
+    if not 1 <= size <= _LARGEST:
+        raise UserError(f"size {size}: a side of 1 to {_LARGEST} pixels is expected.")
+    if fit not in get_args(Fit):
+        raise UserError(f"fit {fit!r}: choose one of {', '.join(get_args(Fit))}.")
+    shape = (len(names), size, size, 3)
+    key = hashlib.sha256(f"{content} {_READER_VERSION}".encode()).hexdigest()[:16]
+    path = store.cache_folder / f"images-{size}-{fit}-{key}.npy"
+    if not os.access(store.cache_folder.parent, os.W_OK):
+        log.warning("%s cannot be written: the resized images are kept in memory only.", store.cache_folder)
+        array = np.empty(shape, np.uint8)
+        _fill(array, store, names, size, fit)
+        return array
+    if not _is_whole(path, shape):
+        with write_atomically(path) as temporary:
+            mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            _fill(mapped, store, names, size, fit)
+            mapped.flush()
+    return np.load(path, mmap_mode="r")
+
+
+def _fill(array: np.ndarray, store: Store, names: Sequence[str], size: int, fit: Fit) -> None:
+    def fill(i: int) -> None:
+        array[i] = square(decode(store.read(names[i]), names[i])[0], size, fit)
+
+    errors = collect_errors(fill, range(len(names)), f"Resizing images to {size} px")
+    raise_together([message for _, message in errors], f"image(s) of {store.location} cannot be read")
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        return bool(np.load(path, mmap_mode="r").shape == shape)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, EOFError):
+        log.warning("%s is damaged and made anew.", path)
+        return False

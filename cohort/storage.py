@@ -1,0 +1,178 @@
+"""Where the files of a cohort lie: a folder or a zip, read through paths that cannot leave it."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from morphoscope.cohort.reading import MAX_FILE_BYTES, read_bytes
+from morphoscope.configs import UserError
+
+_MAX_MEMBERS = 2_000_000
+_MAX_ZIP_BYTES = 2**40  # of all members together, unpacked
+
+
+def unsafe_reason(name: str) -> str | None:
+    """Why `name` is no relative path that stays in its folder (forward slashes), or None if it is one."""
+    if not name:
+        return "empty path"
+    if re.search(r"[\x00-\x1f\\]", name):
+        return "backslash or control character in the path"
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        return "absolute path"
+    if ".." in PurePosixPath(name).parts:
+        return "path climbs out of its folder"
+    return None
+
+
+class Store(ABC):
+    """Files by relative name. Names have forward slashes; hidden files (".cache", "__MACOSX") are not listed."""
+
+    def __init__(self, location: Path) -> None:
+        self.location = location
+        self._digests: dict[str, str] = {}
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """All files, sorted."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether the file exists in here; False for a path that leads out."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; UserError if it is absent, too large, damaged, or the path leads out."""
+
+    def sha256(self, name: str) -> str:
+        """Hex digest of a file's bytes; computed once."""
+        if name not in self._digests:
+            self._digests[name] = hashlib.sha256(self.read(name)).hexdigest()
+        return self._digests[name]
+
+    @property
+    @abstractmethod
+    def cache_folder(self) -> Path:
+        """Where derived arrays may be kept; safe to delete."""
+
+
+class FolderStore(Store):
+    """A folder; symbolic links that lead out of it are refused."""
+
+    def names(self) -> list[str]:
+        found = []
+        for folder, subfolders, files in os.walk(self.location):
+            subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+            relative = Path(folder).relative_to(self.location)
+            found += [(relative / name).as_posix() for name in files if not _is_hidden(name)]
+        return sorted(found)
+
+    def has(self, name: str) -> bool:
+        return unsafe_reason(name) is None and (self.location / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        _refuse_unsafe(name, self.location)
+        path = self.location / name
+        if not path.resolve().is_relative_to(self.location.resolve()):
+            raise UserError(
+                f"{name}: a link that leads out of {self.location}; copy the file into the folder."
+            )
+        return read_bytes(path, name)
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.location / ".cache"
+
+
+class ZipStore(Store):
+    """A zip file, read in place. Refused as a whole if a member would climb out of the folder it unpacks to."""
+
+    def __init__(self, location: Path) -> None:
+        super().__init__(location)
+        try:
+            self._zip = zipfile.ZipFile(location)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise UserError(f"{location}: not a readable zip file ({error}).") from error
+        members = [info for info in self._zip.infolist() if not info.is_dir()]
+        if len(members) > _MAX_MEMBERS or sum(info.file_size for info in members) > _MAX_ZIP_BYTES:
+            raise UserError(f"{location}: more than {_MAX_MEMBERS} files or 1 TiB unpacked; refused.")
+        for info in members:
+            _refuse_unsafe(info.filename, location)
+        self._members = {info.filename: info for info in members}
+
+    def names(self) -> list[str]:
+        return sorted(name for name in self._members if not any(_is_hidden(part) for part in name.split("/")))
+
+    def has(self, name: str) -> bool:
+        return name in self._members
+
+    def read(self, name: str) -> bytes:
+        info = self._members.get(name)
+        if info is None:
+            raise UserError(f"{name}: no such file in {self.location}.")
+        if info.file_size > MAX_FILE_BYTES:
+            raise UserError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB; refused.")
+        try:
+            return self._zip.read(info)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise UserError(f"{name}: damaged in {self.location} ({error}).") from error
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression Python lacks
+            raise UserError(f"{name}: cannot be unpacked from {self.location} ({error}).") from error
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.location.parent / ".cache"
+
+
+def open_store(path: Path) -> Store:
+    """A folder or a zip file as a Store; UserError if it is neither."""
+    path = Path(path)
+    if path.is_dir():
+        return FolderStore(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such folder or zip file.")
+    return ZipStore(path)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, renamed to `path` on success and removed on any error.
+
+    Raises:
+        UserError: `path` exists and is not an empty folder, or cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path}: already exists; choose a new folder or delete it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_unsafe(name: str, location: Path) -> None:
+    reason = unsafe_reason(name)
+    if reason is not None:
+        raise UserError(f"{name!r} in {location}: {reason}; refused.")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

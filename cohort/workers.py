@@ -1,0 +1,48 @@
+"""The same work on many files: threads (Pillow and hashing release the GIL), a progress bar, all errors at once."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from morphoscope.configs import UserError
+
+T = TypeVar("T")
+
+
+def collect_errors(
+    function: Callable[[T], None], items: Sequence[T], description: str
+) -> list[tuple[T, str]]:
+    """Call `function` on every item; (item, message) for each call that raised UserError, in item order.
+
+    Any other exception, Ctrl-C included, stops the work at once.
+    """
+
+    def attempt(item: T) -> str | None:
+        try:
+            function(item)
+        except UserError as error:
+            return str(error)
+        return None
+
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+    try:
+        results = track(
+            pool.map(attempt, items),
+            description=description,
+            total=len(items),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        return [(item, message) for item, message in zip(items, results, strict=True) if message is not None]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def raise_together(errors: Sequence[str], what: str) -> None:
+    """Raise one UserError that holds every message; nothing if there is none."""
+    if errors:
+        raise UserError(f"{len(errors)} {what}: " + " | ".join(errors))
