@@ -49,12 +49,14 @@ def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0)
     Images 2k and 2k + 1 belong to one phantom patient: same skin tone, same lesion statistics, another place.
 
     Raises:
-        UserError: an unknown condition, or a size outside 32 … 1024.
+        UserError: an unknown condition, a size outside 32 … 1024, a negative index or seed.
     """
     if condition not in CONDITIONS:
         raise UserError(f"Unknown phantom condition '{condition}'; there are {', '.join(CONDITIONS)}.")
     if not 32 <= size <= 1024:
         raise UserError(f"Phantom images of {size} px: choose a size from 32 to 1024.")
+    if seed < 0 or index < 0:
+        raise UserError(f"Phantom image {index}, seed {seed}: both must be 0 or more.")
     number, patient = PHANTOM_CONDITIONS.index(condition), index // _IMAGES_PER_GROUP
     # Steps of the golden ratio spread the skin tones evenly, however few patients there are.
     start = np.random.default_rng([seed, number]).uniform()

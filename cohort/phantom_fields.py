@@ -84,7 +84,7 @@ def scatter(
 
 @lru_cache(maxsize=32)
 def _spline_basis(cells: int, size: int) -> tuple[NDArray[np.int64], Field]:
-    """Uniform cubic B-spline on [0, 1], `cells` intervals: coefficient indices and weights, [size, 4] each."""
+    """Uniform cubic B-spline on [0, 1], `cells` intervals: coefficient numbers, weights, [size, 4] each."""
     position = (np.arange(size) + 0.5) / size * cells
     interval = np.floor(position).astype(np.int64)
     t = position - interval
