@@ -1,0 +1,259 @@
+"""Adaptive discriminator augmentation (Karras et al. 2020, arXiv 2006.06676; spec 3): pipe and controller."""
+
+import logging
+from typing import Any
+
+import pywt
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate import augmentation_geometry as geometry
+from morphoscope.generate import augmentation_image as image
+from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.ops.upfirdn2d import setup_filter
+
+_log = logging.getLogger(__name__)
+
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "blit": ("xflip", "rotate90", "xint"),
+    "geom": ("scale", "rotate", "aniso", "xfrac"),
+    "color": image.COLOUR_OPERATIONS,
+    "filter": ("imgfilter",),
+    "noise": ("noise",),
+    "cutout": ("cutout",),
+}
+_PRESETS: dict[str, tuple[str, ...]] = {
+    **{group: (group,) for group in _GROUPS},
+    "bg": ("blit", "geom"),
+    "bgc": ("blit", "geom", "color"),
+    "bgcf": ("blit", "geom", "color", "filter"),
+    "bgcfn": ("blit", "geom", "color", "filter", "noise"),
+    "bgcfnc": ("blit", "geom", "color", "filter", "noise", "cutout"),
+}
+
+
+def augment_multipliers(name: str) -> dict[str, float]:
+    """The operations of a preset, as keywords for `AugmentPipe`.
+
+    Args:
+        name: blit, geom, color, filter, noise, cutout, bg, bgc (the default in training), bgcf, bgcfn or
+            bgcfnc.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in _PRESETS:
+        raise UserError(f"augment preset '{name}': unknown; use one of {', '.join(_PRESETS)}.")
+    return {operation: 1.0 for group in _PRESETS[name] for operation in _GROUPS[group]}
+
+
+class AugmentPipe(torch.nn.Module):
+    """Random transformations of real and fake images before the discriminator.
+
+    An operation fires for an image with probability `p` times its multiplier (0 turns it off). Randomness
+    comes from torch's global generator of the images' device. Differentiable any number of times with respect
+    to the images. Keywords: one multiplier per operation, see `augment_multipliers`.
+
+    Buffers: `p` (float32 scalar, 1 at first; `AdaController` or the trainer sets it), `Hz_geom` [12] (sym6)
+    and `Hz_fbank` [4, 43] (sym2 bank).
+
+    Raises:
+        UserError: a negative multiplier.
+    """
+
+    p: torch.Tensor
+    Hz_geom: torch.Tensor
+    Hz_fbank: torch.Tensor
+
+    def __init__(
+        self,
+        *,
+        xflip: float = 0,
+        rotate90: float = 0,
+        xint: float = 0,
+        scale: float = 0,
+        rotate: float = 0,
+        aniso: float = 0,
+        xfrac: float = 0,
+        brightness: float = 0,
+        contrast: float = 0,
+        lumaflip: float = 0,
+        hue: float = 0,
+        saturation: float = 0,
+        imgfilter: float = 0,
+        noise: float = 0,
+        cutout: float = 0,
+    ) -> None:
+        super().__init__()
+        self.multipliers: dict[str, float] = {
+            "xflip": xflip,
+            "rotate90": rotate90,
+            "xint": xint,
+            "scale": scale,
+            "rotate": rotate,
+            "aniso": aniso,
+            "xfrac": xfrac,
+            "brightness": brightness,
+            "contrast": contrast,
+            "lumaflip": lumaflip,
+            "hue": hue,
+            "saturation": saturation,
+            "imgfilter": imgfilter,
+            "noise": noise,
+            "cutout": cutout,
+        }
+        for name, multiplier in self.multipliers.items():
+            if multiplier < 0:
+                raise UserError(f"augment multiplier {name}={multiplier}: must not be negative.")
+        self.register_buffer("p", torch.ones(()))
+        self.register_buffer("Hz_geom", setup_filter(pywt.Wavelet("sym6").dec_lo))
+        self.register_buffer("Hz_fbank", image.wavelet_bank())
+
+    def forward(self, images: torch.Tensor, percentile: float | None = None) -> torch.Tensor:
+        """Augment a batch.
+
+        Args:
+            images: [N, 1 or 3, H, W] float32 (or float64), -1 … 1; values may leave that range.
+            percentile: None, or the q in (0, 1) that replaces every random strength (for tests): every
+                operation that is turned on fires, at its q-quantile; only `noise` keeps random pixels.
+
+        Returns:
+            The same shape. With p = 0, or nothing turned on, `images` itself.
+
+        Raises:
+            UserError: wrong shape or dtype, or an image too small for `imgfilter` (22 pixels).
+        """
+        self._check(images)
+        probability = self._probabilities(percentile)
+        strengths = Strengths(images, percentile)
+        if any(probability[name] > 0 for name in geometry.GEOMETRY_OPERATIONS):
+            A = geometry.draw_geometry(probability, strengths, images, random=percentile is None)
+            images = geometry.resample(images, A, self.Hz_geom.to(images.dtype))
+        if any(probability[name] > 0 for name in image.COLOUR_OPERATIONS):
+            images = image.apply_colour(images, image.draw_colour(probability, strengths, images))
+        if probability["imgfilter"] > 0:
+            gains = image.draw_band_gains(probability["imgfilter"], strengths, images)
+            images = image.apply_filters(images, gains @ self.Hz_fbank.to(images.dtype))
+        if probability["noise"] > 0:
+            images = image.apply_noise(images, strengths.half_normal(probability["noise"], image.NOISE_STD))
+        if probability["cutout"] > 0:
+            size = strengths.switch(probability["cutout"], image.CUTOUT_SIZE)
+            images = image.apply_cutout(images, strengths.position(), size)
+        return images
+
+    def _probabilities(self, percentile: float | None) -> dict[str, float]:
+        p = float(self.p) if percentile is None else 1.0
+        return {name: min(p * multiplier, 1.0) for name, multiplier in self.multipliers.items()}
+
+    def _check(self, images: torch.Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise UserError(
+                f"Augmentation takes RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
+            )
+        if images.dtype not in (torch.float32, torch.float64):
+            raise UserError(
+                f"The augmentation computes in float32; convert the images from {images.dtype} first."
+            )
+        half = self.Hz_fbank.shape[1] // 2
+        if self.multipliers["imgfilter"] > 0 and min(images.shape[2:]) <= half:
+            raise UserError(
+                f"augment operation imgfilter: needs images of more than {half} pixels a side, not "
+                f"{tuple(images.shape[2:])}; use a preset without it (bgc)."
+            )
+
+
+class AdaController:
+    """Adapts the pipe's p so that the discriminator stays `target` sure of real images (ADA, section 3).
+
+    The overfitting heuristic is r_t = mean sign(D(real)). Every `interval` iterations p moves by the share of
+    `kimg` thousand images seen since: up when r_t exceeds `target`, else down, within 0 … `ceiling`.
+
+    Args:
+        pipe: its buffer `p` is the only place where p is kept.
+        target: wanted r_t, in (-1, 1).
+        kimg: thousands of images in which p can move by 1 (ada_kimg; 500, and 100 in transfer learning).
+        interval: iterations between two changes.
+        ceiling: highest p; without one, p runs away on small cohorts and augmentation leaks into the fakes.
+
+    Raises:
+        UserError: a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        pipe: AugmentPipe,
+        target: float = 0.6,
+        kimg: float = 500,
+        interval: int = 4,
+        ceiling: float = 0.9,
+    ) -> None:
+        if not -1 < target < 1 or kimg <= 0 or interval < 1 or not 0 <= ceiling <= 1:
+            raise UserError(
+                f"ADA: target={target} must lie in -1 … 1, kimg={kimg} be positive, interval={interval} "
+                f"be at least 1 and ceiling={ceiling} lie in 0 … 1."
+            )
+        self.pipe = pipe
+        self.target, self.kimg, self.interval, self.ceiling = target, kimg, interval, ceiling
+        self._signs = torch.zeros(2, dtype=torch.float64, device=pipe.p.device)  # sum and number
+        self._iterations = 0
+        self._images = 0
+        self._at_ceiling = False
+
+    def observe(self, real_logits: torch.Tensor) -> None:
+        """Take in the discriminator's outputs on augmented real images, any shape; waits for no device."""
+        logits = real_logits.detach()
+        self._signs = self._signs.to(logits.device)
+        self._signs[0] += logits.sign().sum(dtype=torch.float64)
+        self._signs[1] += logits.numel()
+
+    def step(self, images: int) -> dict[str, float] | None:
+        """End an iteration that saw `images` real images over all processes.
+
+        Returns:
+            None, or when p was adapted: augment_p, augment_real_sign (r_t), augment_at_ceiling (0 or 1).
+        """
+        self._iterations += 1
+        self._images += images
+        if self._iterations % self.interval:
+            return None
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self._signs)
+        total, number = self._signs.tolist()
+        assert number > 0, "AdaController.step without any observe since the last change"
+        mean = total / number
+        direction = (mean > self.target) - (mean < self.target)
+        p = float(self.pipe.p) + direction * self._images / (self.kimg * 1000)
+        reached = p >= self.ceiling
+        if reached and not self._at_ceiling:
+            _log.warning(
+                "Augmentation reached its ceiling p = %g: the discriminator is overfitting.", self.ceiling
+            )
+        self.pipe.p.fill_(min(max(p, 0.0), self.ceiling))
+        self._signs.zero_()
+        self._images = 0
+        self._at_ceiling = reached
+        return {
+            "augment_p": float(self.pipe.p),
+            "augment_real_sign": mean,
+            "augment_at_ceiling": float(reached),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an exact resume needs, as plain JSON-able numbers; of this process."""
+        total, number = self._signs.tolist()
+        return {
+            "p": float(self.pipe.p),
+            "sign_sum": total,
+            "sign_count": number,
+            "iterations": self._iterations,
+            "images": self._images,
+            "at_ceiling": self._at_ceiling,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken; also sets the pipe's p."""
+        self.pipe.p.fill_(state["p"])
+        self._signs.copy_(torch.tensor([state["sign_sum"], state["sign_count"]], dtype=torch.float64))
+        self._iterations = state["iterations"]
+        self._images = state["images"]
+        self._at_ceiling = state["at_ceiling"]

@@ -1,0 +1,146 @@
+"""Blitting and geometry of the augmentation: one matrix per image, one resampling (spec 3, "Geometry").
+
+Matrices are homogeneous [N, 3, 3], map output pixels to input pixels, and count from the image's centre.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+
+from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.ops.grid_sample import grid_sample
+from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
+
+GEOMETRY_OPERATIONS = ("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac")
+
+XINT_HALF_RANGE = 0.125  # of the image size
+SCALE_STD = 0.2  # octaves
+ANISO_STD = 0.2  # octaves
+XFRAC_STD = 0.125  # of the image size
+
+
+def draw_geometry(
+    probability: Mapping[str, float], strengths: Strengths, images: torch.Tensor, random: bool
+) -> torch.Tensor:
+    """Draw the matrices [N, 3, 3] of the enabled operations (probability > 0), in the paper's order.
+
+    `random` False (the percentile mode) leaves out the second rotation.
+    """
+    height, width = images.shape[2:]
+    size = images.new_tensor([width, height])
+    A = torch.eye(3, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
+    # Every operation multiplies its inverse on the right: A <- A · inverse(operation).
+    if probability["xflip"] > 0:
+        flip = 1 - 2 * strengths.choice(probability["xflip"], 2)
+        A = A @ scaling(flip, torch.ones_like(flip))
+    if probability["rotate90"] > 0:
+        A = A @ rotation(strengths.choice(probability["rotate90"], 4) * (math.pi / 2))
+    if probability["xint"] > 0:
+        shift = (strengths.uniform(probability["xint"], XINT_HALF_RANGE, axes=2) * size).round()
+        A = A @ translation(-shift)
+    if probability["scale"] > 0:
+        factor = torch.exp2(-strengths.normal(probability["scale"], SCALE_STD)[:, 0])
+        A = A @ scaling(factor, factor)
+    # Two rotations, around the anisotropic scale, that fire together with probability p.
+    rotate = 1 - math.sqrt(1 - probability["rotate"])
+    if rotate > 0:
+        A = A @ rotation(strengths.uniform(rotate, math.pi)[:, 0])
+    if probability["aniso"] > 0:
+        factor = torch.exp2(-strengths.normal(probability["aniso"], ANISO_STD)[:, 0])
+        A = A @ scaling(factor, 1 / factor)
+    if rotate > 0 and random:
+        A = A @ rotation(strengths.uniform(rotate, math.pi)[:, 0])
+    if probability["xfrac"] > 0:
+        A = A @ translation(-strengths.normal(probability["xfrac"], XFRAC_STD, axes=2) * size)
+    return A
+
+
+def resample(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> torch.Tensor:
+    """Transform images [N, C, H, W] by A [N, 3, 3] through a twofold oversampled copy.
+
+    Padding, oversampling and its undoing act on rows and columns apart and are linear, so each is one matrix
+    product: on a CPU some ten times as quick as the convolutions that `upfirdn2d` would run.
+
+    Args:
+        lowpass: [taps], a filter as from `setup_filter`.
+    """
+    height, width = images.shape[2:]
+    reach = len(lowpass) // 4
+    left, top, right, bottom = margins(A, width, height, reach)
+    images = _separable(images, _widen(width, left, right, lowpass), _widen(height, top, bottom, lowpass))
+    A = translation(A.new_tensor([[(left - right) / 2, (top - bottom) / 2]])) @ A
+    A = _conjugate(scaling(A.new_tensor([2.0]), A.new_tensor([2.0])), A)
+    A = _conjugate(translation(A.new_tensor([[-0.5, -0.5]])), A)
+
+    grid = _grid(A, (images.shape[2], images.shape[3]), (2 * (height + 2 * reach), 2 * (width + 2 * reach)))
+    images = grid_sample(images, grid)
+    return _separable(images, _narrow(width, reach, lowpass), _narrow(height, reach, lowpass))
+
+
+def _widen(size: int, before: int, after: int, lowpass: torch.Tensor) -> torch.Tensor:
+    """[size, 2·(before + size + after)]: reflect-pad a row, then oversample it twofold."""
+    rows = torch.eye(size, dtype=lowpass.dtype, device=lowpass.device)[None, None]
+    rows = F.pad(rows, [before, after, 0, 0], mode="reflect")
+    return upsample2d(rows, lowpass[None, :], up=(2, 1))[0, 0]
+
+
+def _narrow(size: int, reach: int, lowpass: torch.Tensor) -> torch.Tensor:
+    """[2·(size + 2·reach), size]: undo the oversampling of a row and cut `reach` pixels at both ends."""
+    rows = torch.eye(2 * (size + 2 * reach), dtype=lowpass.dtype, device=lowpass.device)[None, None]
+    cut = [-2 * reach, -2 * reach, 0, 0]
+    return downsample2d(rows, lowpass[None, :], down=(2, 1), padding=cut, flip_filter=True)[0, 0]
+
+
+def _separable(images: torch.Tensor, along_x: torch.Tensor, along_y: torch.Tensor) -> torch.Tensor:
+    """[N, C, H, W], [W, w], [H, h] -> [N, C, h, w]."""
+    return along_y.T @ (images @ along_x)
+
+
+def margins(A: torch.Tensor, width: int, height: int, reach: int) -> tuple[int, int, int, int]:
+    """Pixels (left, top, right, bottom) by which the batch reaches over its edges, the filter included."""
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    corners = A.new_tensor([[-cx, -cy, 1], [cx, -cy, 1], [cx, cy, 1], [-cx, cy, 1]])
+    xy = (A[:, :2] @ corners.T).movedim(1, 0).reshape(2, -1)
+    outward = torch.cat([-xy.amin(dim=1), xy.amax(dim=1)])
+    needed = outward + 2 * reach - A.new_tensor([cx, cy, cx, cy])
+    limit = A.new_tensor([width - 1, height - 1, width - 1, height - 1])
+    left, top, right, bottom = needed.clamp(min=0).minimum(limit).ceil().int().tolist()
+    return left, top, right, bottom
+
+
+def translation(xy: torch.Tensor) -> torch.Tensor:
+    """[N, 2] -> [N, 3, 3]."""
+    matrix = torch.eye(3, dtype=xy.dtype, device=xy.device).repeat(len(xy), 1, 1)
+    matrix[:, :2, 2] = xy
+    return matrix
+
+
+def scaling(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """[N], [N] -> [N, 3, 3]."""
+    return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], dim=1))
+
+
+def rotation(angle: torch.Tensor) -> torch.Tensor:
+    """[N] (radians, from x towards y) -> [N, 3, 3]."""
+    matrix = torch.eye(3, dtype=angle.dtype, device=angle.device).repeat(len(angle), 1, 1)
+    cosine, sine = angle.cos(), angle.sin()
+    matrix[:, 0, 0] = cosine
+    matrix[:, 0, 1] = -sine
+    matrix[:, 1, 0] = sine
+    matrix[:, 1, 1] = cosine
+    return matrix
+
+
+def _conjugate(change: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
+    """A seen in changed coordinates."""
+    return change @ A @ torch.linalg.inv(change)
+
+
+def _grid(A: torch.Tensor, source: tuple[int, int], target: tuple[int, int]) -> torch.Tensor:
+    """A [N, 3, 3] in pixels as a grid [N, h, w, 2] in `grid_sample`'s units, for sizes (height, width)."""
+    to_units = A.new_tensor([[2 / source[1]], [2 / source[0]]])
+    from_units = A.new_tensor([target[1] / 2, target[0] / 2, 1])
+    theta = A[:, :2] * to_units * from_units
+    return F.affine_grid(theta, [len(A), 1, *target], align_corners=False)

@@ -1,0 +1,117 @@
+"""Colour, filtering, noise and cutout of the augmentation (spec 3): what acts on pixel values."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pywt
+import torch
+import torch.nn.functional as F
+
+from morphoscope.generate.augmentation_random import Strengths
+
+COLOUR_OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
+
+BRIGHTNESS_STD = 0.2
+CONTRAST_STD = 0.5  # octaves
+SATURATION_STD = 1.0  # octaves
+IMGFILTER_STD = 1.0  # octaves
+NOISE_STD = 0.1
+CUTOUT_SIZE = 0.5  # of the image size
+# Expected power of natural images in the four octave bands (1/f), summing to 1.
+BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
+
+
+def draw_colour(probability: Mapping[str, float], strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
+    """Draw the affine colour matrices [N, 3, 4] of the enabled operations (probability > 0)."""
+    eye = torch.eye(3, dtype=images.dtype, device=images.device)
+    C = torch.eye(3, 4, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
+    luma = torch.full_like(eye, 1 / 3)  # v v' of the luma axis v = (1, 1, 1) / sqrt(3)
+    if probability["brightness"] > 0:
+        C[:, :, 3] += strengths.normal(probability["brightness"], BRIGHTNESS_STD)
+    if probability["contrast"] > 0:
+        C = C * torch.exp2(strengths.normal(probability["contrast"], CONTRAST_STD))[:, :, None]
+    if probability["lumaflip"] > 0:
+        flip = strengths.choice(probability["lumaflip"], 2)[:, None, None]
+        C = (eye - 2 * luma * flip) @ C  # Householder reflection
+    if probability["hue"] > 0:
+        C = _rotation_about_luma(strengths.uniform(probability["hue"], math.pi)) @ C
+    if probability["saturation"] > 0:
+        factor = torch.exp2(strengths.normal(probability["saturation"], SATURATION_STD))[:, :, None]
+        C = (luma + (eye - luma) * factor) @ C
+    return C
+
+
+def apply_colour(images: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
+    """Transform images [N, 3 or 1, H, W] by C [N, 3, 4]; grey ones by the mean of its rows."""
+    if images.shape[1] == 1:
+        row = C.mean(dim=1)[:, None, None]
+        return images * row[..., :3].sum(dim=3, keepdim=True) + row[..., 3:]
+    pixels = images.flatten(2)
+    return torch.baddbmm(C[:, :, 3:], C[:, :, :3], pixels).reshape(images.shape)
+
+
+def _rotation_about_luma(angle: torch.Tensor) -> torch.Tensor:
+    """[N, 1] (radians) -> [N, 3, 3], Rodrigues' formula about (1, 1, 1) / sqrt(3)."""
+    angle = angle[:, :, None]
+    eye = torch.eye(3, dtype=angle.dtype, device=angle.device)
+    cross = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    return angle.cos() * eye + angle.sin() * cross + (1 - angle.cos()) / 3
+
+
+def wavelet_bank() -> torch.Tensor:
+    """[4, 43] float32: filters that split an image into four octave bands and sum to the unit impulse.
+
+    Built from the symlet "sym2" (ADA paper, appendix B): row i holds band i, lowest first.
+    """
+    taps = np.asarray(pywt.Wavelet("sym2").dec_lo)
+    alternating = taps * (-1.0) ** np.arange(len(taps))
+    low = np.convolve(taps, taps[::-1]) / 2
+    high = np.convolve(alternating, alternating[::-1]) / 2
+    bank = np.zeros((4, 1))
+    bank[0, 0] = 1
+    for band in range(1, len(bank)):
+        spread = np.zeros((len(bank), 2 * bank.shape[1] - 1))
+        spread[:, ::2] = bank
+        bank = np.stack([np.convolve(row, low) for row in spread])
+        start = (bank.shape[1] - len(high)) // 2
+        bank[band, start : start + len(high)] += high
+    return torch.from_numpy(bank).float()
+
+
+def draw_band_gains(probability: float, strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
+    """[N, 4]: gain of each band; each change keeps the expected power of a natural image."""
+    power = images.new_tensor(BAND_POWER)
+    gains = torch.ones(len(images), len(BAND_POWER), dtype=images.dtype, device=images.device)
+    for band in range(len(BAND_POWER)):
+        change = torch.ones_like(gains)
+        change[:, band] = torch.exp2(strengths.normal(probability, IMGFILTER_STD))[:, 0]
+        gains = gains * change / (power * change.square()).sum(dim=1, keepdim=True).sqrt()
+    return gains
+
+
+def apply_filters(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+    """Filter each image [N, C, H, W] along x and along y with its own symmetric filter [N, odd taps]."""
+    n, c, h, w = images.shape
+    half = filters.shape[1] // 2
+    weights = filters.repeat_interleave(c, dim=0)
+    images = F.pad(images.reshape(1, n * c, h, w), [half] * 4, mode="reflect")
+    images = F.conv2d(images, weights[:, None, None, :], groups=n * c)
+    images = F.conv2d(images, weights[:, None, :, None], groups=n * c)
+    return images.reshape(n, c, h, w)
+
+
+def apply_noise(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Add white noise of standard deviation sigma [N, 1]."""
+    return images + torch.randn_like(images) * sigma[:, :, None, None]
+
+
+def apply_cutout(images: torch.Tensor, centre: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """Set a rectangle to 0: its centre [N, 2] (x, y) and size [N, 1] as fractions of the image."""
+    height, width = images.shape[2:]
+    x = (torch.arange(width, dtype=images.dtype, device=images.device) + 0.5) / width
+    y = (torch.arange(height, dtype=images.dtype, device=images.device) + 0.5) / height
+    outside_x = (x - centre[:, :1]).abs() >= size / 2
+    outside_y = (y - centre[:, 1:]).abs() >= size / 2
+    keep = outside_x[:, None, None, :] | outside_y[:, None, :, None]
+    return images * keep
