@@ -11,10 +11,12 @@ A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, 
 | fold | "0" … "k-1", "test", or empty (not assigned; always empty for synthetic rows) |
 | source | real or synthetic |
 | mask | optional: path of the lesion mask (white = lesion), for images whose lesion is known |
-| generator, seed, label, psi, trained_on_folds | synthetic rows: digest of the generator, seed, mixture of conditions as JSON, truncation, and the folds the generator has seen as JSON list of names |
+| generator | synthetic rows: digest of the generator |
+| seed, label, psi | synthetic rows: seed, mixture of conditions as JSON, truncation |
+| trained_on_folds | synthetic rows: the folds the generator has seen, as a JSON list of names |
 
-Any further columns are kept. `dataset.json`, the label file of the StyleGAN tools, is written beside it. Every cell is
-a string in `Cohort.rows`.
+Any further columns are kept. `dataset.json`, the label file of the StyleGAN tools, is written beside it.
+Every cell is a string in `Cohort.rows`.
 
     cohort = import_isic(Path("ham10000.zip"), Path("cohorts/ham"))   # or import_folder, import_csv, …
     print(cohort.check())
@@ -23,26 +25,33 @@ a string in `Cohort.rows`.
     train = cohort.select(cohort.rows["fold"].isin(["1", "2", "3", "4"]))
     train.images(64), train.labels                                     # uint8 [N, 64, 64, 3], int64 [N]
 
-What a user can mend (unreadable files, missing labels, paths that lead out of the folder, patients in two folds …)
-raises `morphoscope.configs.UserError`, with all findings of one kind of work in one message.
+What a user can mend (unreadable files, missing labels, paths that lead out of the folder, patients in two
+folds …) raises `morphoscope.configs.UserError`, with all findings of one kind of work in one message.
 """
 
 from morphoscope.cohort.checks import CheckReport
+from morphoscope.cohort.classifynf1 import import_classifynf1
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers import import_csv, import_dataset_json, import_folder
 from morphoscope.cohort.isic import import_isic
 from morphoscope.cohort.manifest import Problem, trained_on_folds
+from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
 
 __all__ = [
     "MAX_PIXELS",
+    "PHANTOM_CONDITIONS",
     "CheckReport",
     "Cohort",
+    "PhantomImage",
     "Problem",
+    "import_classifynf1",
     "import_csv",
     "import_dataset_json",
     "import_folder",
     "import_isic",
+    "phantom",
+    "phantom_image",
     "read_image",
     "trained_on_folds",
     "write_image",

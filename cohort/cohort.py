@@ -21,7 +21,7 @@ from morphoscope.ops.runtime import write_atomically, write_text
 
 
 class Cohort:
-    """A folder or zip of images with one manifest row each. Treat `rows` as read-only; methods return new cohorts.
+    """A folder or zip of images with one manifest row each. Treat `rows` as read-only.
 
     Attributes:
         root: the folder or zip file.
@@ -160,7 +160,7 @@ class Cohort:
         return cached_images(self.store, list(self.rows["file"]), self._image_digest, size, fit)
 
     def check(self) -> CheckReport:
-        """Look for everything that is wrong, in rows and files, and report it at once. Raises nothing for it."""
+        """Look for everything that is wrong, in rows and files; report it all instead of raising."""
         return check_cohort(self.store, self.rows)
 
     def split(self, folds: int = 5, seed: int = 0, test_fraction: float = 0.0) -> "Cohort":
@@ -187,14 +187,12 @@ class Cohort:
         """Write manifest.csv and dataset.json into the cohort's folder.
 
         Raises:
-            UserError: the cohort is a zip file or a selection (use `save_as`), or the folder cannot be written.
+            UserError: a zip file or a selection (use `save_as`), or the folder cannot be written.
         """
         if not isinstance(self.store, FolderStore):
             raise UserError(f"{self.root}: a zip file is not changed in place; save_as a new folder or zip.")
         if self._whole is not None:
-            raise UserError(
-                f"{self.root}: a selection would overwrite the manifest of the whole; use save_as."
-            )
+            raise UserError(f"{self.root}: a selection would overwrite the whole manifest; use save_as.")
         write_text(self.root / MANIFEST, self.rows.to_csv(index=False, lineterminator="\n"))
         write_text(self.root / "dataset.json", dataset_json(self.rows, self.conditions))
 

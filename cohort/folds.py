@@ -40,8 +40,8 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
             return result
     missing = [f"'{condition}'" for condition in counts.columns if (per_fold[condition] == 0).any()]
     raise UserError(
-        f"No split puts every condition into each of {len(shares)} folds: {', '.join(missing)} shares its groups "
-        "with other conditions. Use fewer folds."
+        f"No split found that puts every condition into each of {len(shares)} folds: {', '.join(missing)} "
+        "shares its groups with other conditions. Use fewer folds."
     )
 
 

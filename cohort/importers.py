@@ -73,13 +73,13 @@ def import_csv(
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
         destination: a new folder for the cohort.
-        images: folder or zip of the images; default: where the CSV lies. Files are found by path, else by name.
+        images: folder or zip of the images; default: where the CSV lies. Found by path, else by name.
         group_column: the column that tells the patient or source image (default: `group`, if there is one).
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: a missing column, and in one message: rows without a label, files that are listed but absent,
-            images without a row, unreadable images.
+        UserError: a missing column, and in one message: rows without a label, files that are listed but
+            absent, images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
     file_column = find_column(table, [file_column], name)
@@ -99,7 +99,7 @@ def import_csv(
 def import_dataset_json(
     source: Path, destination: Path, *, conditions: list[str] | None = None, view: str = "other"
 ) -> Cohort:
-    """Import a folder or zip in the layout of the StyleGAN tools: images and a dataset.json with class numbers.
+    """Import a folder or zip as the StyleGAN tools make it: images and a dataset.json with class numbers.
 
     Args:
         destination: a new folder for the cohort.

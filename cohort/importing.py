@@ -1,13 +1,12 @@
-"""What all importers share: finding the listed files, copying them in, and naming everything that went wrong."""
+"""What all importers share: finding the listed files, copying them in, naming everything that went wrong."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from morphoscope.cohort.checks import IMAGE_SUFFIXES
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, read_table
+from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, normalise_rows, read_table
 from morphoscope.cohort.reading import decode, encode_png
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
 from morphoscope.cohort.workers import collect_errors, raise_together
@@ -47,7 +46,7 @@ def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str) -> st
 
 
 def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `table` to `rows`; one whose name the manifest reserves becomes "original_<name>"."""
+    """Add the columns of `table` to `rows`; a name the manifest reserves gets "original_" before it."""
     reserved = {*COLUMNS, *SYNTHETIC_COLUMNS, "mask"}
     renamed = {column: f"original_{column}" for column in table.columns if column in reserved}
     return pd.concat([rows, table.rename(columns=renamed)], axis=1)
@@ -60,15 +59,16 @@ def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) ->
         (names in the store, "" where none was found; one message for each that was not).
     """
     places: dict[str, list[str]] = {}
-    for name in store.names():
-        if name.lower().endswith(IMAGE_SUFFIXES):
-            path = Path(name)
-            for key in dict.fromkeys([name, path.name, path.stem] if suffixless else [name, path.name]):
-                places.setdefault(key, []).append(name)
+    for name in store.images():
+        path = PurePosixPath(name)
+        for key in dict.fromkeys([name, path.name, path.stem] if suffixless else [name, path.name]):
+            places.setdefault(key, []).append(name)
     found, errors = [], []
     for entry in listed:
-        path = entry.replace("\\", "/").removeprefix("./")
-        candidates = [path] if path in places.get(path, []) else places.get(path.rpartition("/")[2], [])
+        wanted = entry.replace("\\", "/").removeprefix("./")
+        candidates = (
+            [wanted] if wanted in places.get(wanted, []) else places.get(wanted.rpartition("/")[2], [])
+        )
         if len(candidates) == 1:
             found.append(candidates[0])
             continue
@@ -81,17 +81,25 @@ def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
     """One message for each image in the store that is not among `listed`."""
     known = set(listed)
     return [
-        f"{name}: no row for it (or allow unlisted images)"
-        for name in store.names()
-        if name.lower().endswith(IMAGE_SUFFIXES) and name not in known
+        f"{name}: no row for it (or allow unlisted images)" for name in store.images() if name not in known
     ]
+
+
+def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
+    """`patient_id`, else `lesion_id`, of each row; "" where both are unknown (empty, "-1" or "nan")."""
+    group = pd.Series("", index=table.index)
+    for column in ("patient_id", "lesion_id"):
+        if column in table.columns:
+            known = (group == "") & ~table[column].isin(["", "-1", "-1.0", "nan"])
+            group = group.where(~known, table[column])
+    return group
 
 
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
     """Copy the images that `rows` names into a new cohort folder; whole or not at all.
 
-    An upright 8-bit RGB JPEG or PNG is copied byte for byte (its metadata with it), after decoding it as a test;
-    anything else is written as a normalised PNG, its name followed by ".png".
+    An upright 8-bit RGB JPEG or PNG is copied byte for byte (its metadata with it), after decoding it as a
+    test; anything else is written as a normalised PNG, its name followed by ".png".
 
     Args:
         rows: manifest rows whose `file` is a name in `store`; rows with "" there are known to be absent.
@@ -124,13 +132,6 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
             raise UserError(f"Two source files would both be called {twice.iloc[0]}; rename one.")
         if not written:
             raise UserError(f"{store.location}: no image found.")
-        Cohort(FolderStore(folder), _with_files(rows, written)).save()
+        Cohort(FolderStore(folder), normalise_rows(rows.assign(file=written))).save()
         Cohort.load(folder)  # a manifest that breaks a rule must not be left behind
     return Cohort.load(destination)
-
-
-def _with_files(rows: pd.DataFrame, written: list[str]) -> pd.DataFrame:
-    """Rows with the new file names; where no group was known, an image is its own group under its new name."""
-    from morphoscope.cohort.manifest import normalise_rows
-
-    return normalise_rows(rows.assign(file=written))

@@ -11,13 +11,13 @@ from morphoscope.cohort.importing import (
     keep_other_columns,
     match_files,
     open_table,
+    patient_or_lesion,
     unlisted_files,
 )
 
 _FILE_COLUMNS = ("file", "image_id", "image", "image_name", "isic_id", "filename")
 _LABEL_COLUMNS = ("dx", "diagnosis", "diagnosis_1")
-_GROUP_COLUMNS = ("patient_id", "lesion_id")
-# One-hot columns of the ISIC 2018 and 2019 ground truth; the condition is their name in lower case, as in `dx`.
+# One-hot columns of the ISIC 2018 and 2019 ground truth; the condition is the name in lower case, like `dx`.
 _ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
 
@@ -32,8 +32,8 @@ def import_isic(
     """Import images with an ISIC or HAM10000 table.
 
     The image is named in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
-    suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is `patient_id`
-    or else `lesion_id`, or else the image itself. All columns but the image's and the one-hot ones are kept.
+    suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
+    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -42,8 +42,8 @@ def import_isic(
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: missing columns, and in one message: rows without one label, files that are listed but absent,
-            images without a row, unreadable images.
+        UserError: missing columns, and in one message: rows without one label, files that are listed but
+            absent, images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
     file_column = find_column(table, _FILE_COLUMNS, name)
@@ -57,20 +57,12 @@ def import_isic(
     errors += [f"{file}: no label" for file in table[file_column][condition == ""]]
     if not allow_unlisted:
         errors += unlisted_files(store, found)
-    rows = pd.DataFrame({"file": found, "condition": condition, "group": groups(table), "view": view})
+    rows = pd.DataFrame(
+        {"file": found, "condition": condition, "group": patient_or_lesion(table), "view": view}
+    )
     return copy_in(
         store, keep_other_columns(rows, table.drop(columns=[file_column, *one_hot])), destination, errors
     )
-
-
-def groups(table: pd.DataFrame) -> pd.Series:
-    """Patient, else lesion, of each row; "" where neither is known ("-1" counts as unknown)."""
-    group = pd.Series("", index=table.index)
-    for column in _GROUP_COLUMNS:
-        if column in table.columns:
-            known = (group == "") & ~table[column].isin(["", "-1", "nan"])
-            group = group.where(~known, table[column])
-    return group
 
 
 def _from_one_hot(values: pd.DataFrame) -> pd.Series:

@@ -37,7 +37,12 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         header = data.decode("utf-8-sig").partition("\n")[0]
         separator = max(",;\t", key=header.count)
         table = pd.read_csv(
-            BytesIO(data), sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+            BytesIO(data),
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
         )
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{name}: not a UTF-8 CSV file with a header line ({error}).") from error

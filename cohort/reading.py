@@ -12,23 +12,15 @@ from morphoscope.ops.runtime import write_atomically
 
 MAX_PIXELS = 64_000_000  # width x height; a larger image is refused from its header, before any decoding
 MAX_FILE_BYTES = 512 * 2**20
+_TOO_LARGE = f"more than {MAX_PIXELS // 1_000_000} megapixels are refused. Scale it down."
 # Only raster formats whose decoders are part of Pillow: no format here runs another program.
-FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+Image.init()  # `Image.open(formats=…)` knows a format only once its plugin is loaded
 
 _PLAIN_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "PNG": {".png"}}
 _PNG_BIT_DEPTH_OFFSET = 24  # signature (8), chunk length and type (8), width and height (8)
-# What Pillow's decoders raise on damaged data.
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    TypeError,
-    KeyError,
-    IndexError,
-)
+# What Pillow's decoders raise on damaged data (found by flipping bytes in files of each format).
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError, TypeError)
 
 
 def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
@@ -57,7 +49,7 @@ def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
 
 
 def read_bytes(path: Path, name: str) -> bytes:
-    """Read a whole file of at most 512 MiB; UserError (naming `name`) if it is missing, larger or unreadable."""
+    """Read a whole file of at most 512 MiB; UserError if it is missing, larger or unreadable."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UserError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB; refused.")
@@ -95,9 +87,6 @@ def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
         raise UserError(f"{name}: damaged image ({error}). Replace or remove it.") from error
 
 
-_TOO_LARGE = f"more than {MAX_PIXELS // 1_000_000} megapixels are refused. Scale it down."
-
-
 def encode_png(image: Image.Image) -> bytes:
     """The image as a PNG file without metadata."""
     buffer = BytesIO()
@@ -128,9 +117,7 @@ def _is_plain(image: Image.Image, data: bytes, name: str) -> bool:
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
-        raise UserError(
-            f"{name}: floating-point pixels have no defined white; save it as an 8- or 16-bit image."
-        )
+        raise UserError(f"{name}: floating-point pixels; save it as an 8- or 16-bit image.")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow keeps some of these files in 32-bit integers
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from morphoscope.cohort.reading import MAX_FILE_BYTES, read_bytes
 from morphoscope.configs import UserError
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _MAX_MEMBERS = 2_000_000
 _MAX_ZIP_BYTES = 2**40  # of all members together, unpacked
 
@@ -33,7 +34,7 @@ def unsafe_reason(name: str) -> str | None:
 
 
 class Store(ABC):
-    """Files by relative name. Names have forward slashes; hidden files (".cache", "__MACOSX") are not listed."""
+    """Files by relative name, with forward slashes. Hidden ones (".cache", "__MACOSX") are not listed."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
@@ -42,6 +43,10 @@ class Store(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """All files, sorted."""
+
+    def images(self) -> list[str]:
+        """The files whose suffix is that of an image format, sorted."""
+        return [name for name in self.names() if name.lower().endswith(IMAGE_SUFFIXES)]
 
     @abstractmethod
     def has(self, name: str) -> bool:
@@ -81,9 +86,7 @@ class FolderStore(Store):
         _refuse_unsafe(name, self.location)
         path = self.location / name
         if not path.resolve().is_relative_to(self.location.resolve()):
-            raise UserError(
-                f"{name}: a link that leads out of {self.location}; copy the file into the folder."
-            )
+            raise UserError(f"{name}: a link out of {self.location}; copy the file into the folder.")
         return read_bytes(path, name)
 
     @property
@@ -92,7 +95,7 @@ class FolderStore(Store):
 
 
 class ZipStore(Store):
-    """A zip file, read in place. Refused as a whole if a member would climb out of the folder it unpacks to."""
+    """A zip file, read in place; refused as a whole if a member would climb out of the folder."""
 
     def __init__(self, location: Path) -> None:
         super().__init__(location)

@@ -1,4 +1,4 @@
-"""The same work on many files: threads (Pillow and hashing release the GIL), a progress bar, all errors at once."""
+"""The same work on many files, in threads (Pillow and hashing release the GIL), with all errors at once."""
 
 import os
 from collections.abc import Callable, Sequence
