@@ -1,0 +1,252 @@
+"""One classifier a fold, judged together; kept as one file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from torch import Tensor
+
+from morphoscope.classify.attribution import (
+    Attribution,
+    Baseline,
+    Method,
+    check_request,
+    integrated_gradients,
+    onto_image,
+)
+from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.weights import pretrained_facts
+from morphoscope.cohort.resizing import square
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_checkpoint
+
+KIND = "ensemble"
+_MAX_FOLDS, _MAX_CONDITIONS = 100, 10_000
+_SHARED = "shared"
+_SURE = 0.5  # a fold has a say in the combination if its highest probability exceeds this
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities that F folds give N images for K conditions, float32 in [0, 1]."""
+
+    conditions: list[str]
+    per_fold: np.ndarray  # [F, N, K]
+    combined: np.ndarray  # [N, K]
+    unsure: np.ndarray  # bool [N]: no fold's highest probability exceeded 0.5
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Index of the most probable condition, int64 [N]."""
+        return self.combined.argmax(axis=1)
+
+
+def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combine the folds' probabilities [F, N, K] -> (combined [N, K], unsure [N]).
+
+    For each image the mean over the folds whose highest probability exceeds 0.5; where there is none, the
+    mean over all folds, flagged as unsure.
+    """
+    sure = per_fold.max(axis=2) > _SURE  # [F, N]
+    unsure = ~sure.any(axis=0)
+    weights = np.where(unsure, 1.0, sure).astype(np.float64)
+    combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
+    return combined.astype(np.float32), unsure
+
+
+class Ensemble:
+    """Trained classifiers of all folds.
+
+    Attributes:
+        config: settings they were trained with.
+        conditions: class names, in the order of the probabilities.
+        folds: name of the fold that each model did not train on.
+        metadata: JSON-able facts: cohort, cohort_digest, phantom, normalisation, per-fold scores …
+    """
+
+    def __init__(
+        self,
+        config: EnsembleTraining,
+        conditions: list[str],
+        models: dict[str, ConditionClassifier],
+        metadata: dict[str, Any],
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.config, self.conditions, self.folds = config, list(conditions), list(models)
+        self.device = resolve_device(device) if isinstance(device, str) else device
+        self.models = [
+            model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
+            for model in models.values()
+        ]
+        backbone = pretrained_facts(self.models[0].backbone)
+        self.metadata = {
+            **metadata,
+            "config": config.model_dump(mode="json"),
+            "conditions": self.conditions,
+            "folds": self.folds,
+            "normalisation": {"mean": list(backbone["mean"]), "std": list(backbone["std"])},
+        }
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square images that the models see, pixels."""
+        return self.config.resolution
+
+    def predict(self, images: np.ndarray | Sequence[np.ndarray], batch: int | None = None) -> Prediction:
+        """Judge images of any size.
+
+        Args:
+            images: uint8 [N, H, W, 3] RGB, or a sequence of uint8 [H, W, 3]. They are made square as the
+                training images were (crop or letterbox) and resized, antialiased, to the models' resolution.
+            batch: images at a time; chosen by resolution if None.
+
+        Raises:
+            UserError: not uint8 RGB.
+        """
+        batch = batch or images_at_a_time(self.resolution)
+        probabilities = [
+            self._probabilities(self._squares(images[start : start + batch]))
+            for start in range(0, len(images), batch)
+        ]
+        empty = np.zeros((len(self.folds), 0, len(self.conditions)), np.float32)
+        per_fold = np.concatenate([empty, *probabilities], axis=1)
+        combined, unsure = combine(per_fold)
+        return Prediction(self.conditions, per_fold, combined, unsure)
+
+    def attribute(
+        self,
+        image: np.ndarray,
+        target: str | int,
+        method: Method = "integrated_gradients",
+        *,
+        baseline: Baseline = "black",
+        steps: int = 32,
+    ) -> Attribution:
+        """Say which pixels of `image` (uint8 [H, W, 3]) speak for `target` (a condition's name or index).
+
+        Raises:
+            UserError: an unknown condition or method, or not an uint8 RGB image.
+        """
+        check_request(method, baseline, steps)
+        index = self._condition_index(target)
+        pixels = to_tensor(self._squares([image]), self.device)
+        square_map, difference, delta = integrated_gradients(
+            self.models, pixels, index, baseline, steps, images_at_a_time(self.resolution)
+        )
+        height, width = image.shape[:2]
+        whole_map = onto_image(square_map, (height, width), self.config.fit)
+        return Attribution(whole_map, difference, delta, self.conditions[index], method, baseline)
+
+    def fold(self, name: str) -> "Ensemble":
+        """The same with one fold's model only."""
+        model = self.models[self.folds.index(name)]
+        return Ensemble(self.config, self.conditions, {name: model}, self.metadata, self.device)
+
+    def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write one safetensors file; tensors that are the same in all folds are stored once.
+
+        Args:
+            dtype: torch.float16 halves the file: matrices and filters are rounded, while biases and
+                normalisation statistics stay as they are.
+        """
+        states = [
+            {key: _cast(value, dtype) for key, value in model.state_dict().items()} for model in self.models
+        ]
+        tensors: dict[str, Tensor] = {}
+        for key, first in states[0].items():
+            if len(states) > 1 and all(torch.equal(first, state[key]) for state in states[1:]):
+                tensors[f"{_SHARED}/{key}"] = first
+            else:
+                tensors |= {
+                    f"{fold}/{key}": state[key] for fold, state in zip(self.folds, states, strict=True)
+                }
+        write_checkpoint(path, KIND, tensors, self.metadata)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> "Ensemble":
+        """Read a file written by `save`.
+
+        Raises:
+            UserError: missing, damaged, not an ensemble, or its tensors do not fit its own description.
+        """
+        tensors, metadata = read_checkpoint(Path(path), KIND)
+        config, conditions, folds = _described(metadata, path)
+        models = {}
+        for fold in folds:
+            model = ConditionClassifier(config, len(conditions))
+            state = {}
+            for key, value in tensors.items():
+                owner, _, name = key.partition("/")
+                if owner in (_SHARED, fold):
+                    state[name] = value
+            try:
+                model.load_state_dict(state)
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UserError(f"{path}: fold {fold} does not fit its description ({reason}).") from error
+            models[fold] = model
+        return cls(config, conditions, models, metadata, device)
+
+    def _squares(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        for image in images:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise UserError(
+                    f"Expected uint8 RGB images [H, W, 3], got {image.dtype} {list(image.shape)}."
+                )
+        return np.stack(
+            [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
+        )
+
+    def _probabilities(self, squares: np.ndarray) -> np.ndarray:
+        pixels = to_tensor(squares, self.device)
+        with torch.inference_mode():
+            return np.stack([model(pixels).float().softmax(dim=1).cpu().numpy() for model in self.models])
+
+    def _condition_index(self, target: str | int) -> int:
+        if isinstance(target, str) and target in self.conditions:
+            return self.conditions.index(target)
+        if isinstance(target, int) and 0 <= target < len(self.conditions):
+            return target
+        raise UserError(f"Unknown condition {target!r}; there are {', '.join(self.conditions)}.")
+
+
+def images_at_a_time(resolution: int) -> int:
+    """Batch that bounds memory: 64 images at 128 px, fewer in proportion to a larger image's pixels."""
+    return max(1, 64 * 128**2 // resolution**2)
+
+
+def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 [N, S, S, 3] -> float32 [N, 3, S, S] in [0, 1], channels last in memory."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div_(255)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    # Batch statistics can lie outside float16's range, and vectors take no room.
+    return tensor.to(dtype) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
+
+
+def _described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, list[str], list[str]]:
+    """Config, conditions and folds of a checkpoint's metadata, which is as untrusted as the file."""
+    conditions = _names(metadata, "conditions", _MAX_CONDITIONS, path)
+    folds = _names(metadata, "folds", _MAX_FOLDS, path)
+    try:
+        return EnsembleTraining(**metadata.get("config", {})), conditions, folds
+    except (ValidationError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: damaged description, or from another version ({reason}).") from error
+
+
+def _names(metadata: dict[str, Any], key: str, bound: int, path: Path) -> list[str]:
+    value = metadata.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UserError(f"{path}: damaged description: `{key}` is not a list of names.")
+    if not 0 < len(value) <= bound or len(set(value)) != len(value):
+        raise UserError(f"{path}: damaged description: `{key}` has {len(value)} names, or one of them twice.")
+    return value

@@ -1,0 +1,156 @@
+"""Which images each fold's model may learn from. The leak rule lives here and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from morphoscope.cohort import Cohort
+from morphoscope.cohort.manifest import TEST_FOLD, trained_on_folds
+from morphoscope.configs import UserError
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Row numbers: `training` and `validation` in the cohort, `synthetic[i]` in the i-th synthetic cohort."""
+
+    fold: str
+    training: np.ndarray
+    validation: np.ndarray
+    synthetic: list[np.ndarray]
+
+
+def plan_folds(
+    cohort: Cohort,
+    synthetic: Sequence[Cohort],
+    folds: Sequence[str] | None = None,
+    synthetic_per_real: float | None = None,
+    seed: int = 0,
+) -> list[FoldPlan]:
+    """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
+
+    A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
+    generator saw the test fold.
+
+    Args:
+        cohort: real images with their folds.
+        synthetic: cohorts of synthetic images only.
+        folds: names of the folds to train; all but the test fold if None.
+        synthetic_per_real: upper bound of the number of synthetic images, relative to the real ones.
+        seed: of the choice of synthetic images under that bound.
+
+    Raises:
+        UserError: no folds, an unknown fold, a synthetic condition that the cohort lacks, unknown provenance,
+            a generator trained on the test fold, a fold without any synthetic image that it may see, or a
+            fold whose training images lack a condition.
+    """
+    fold_of = _fold_column(cohort)
+    chosen = _chosen_folds(fold_of, folds)
+    provenance = [_provenance(extra, cohort) for extra in synthetic]
+    plans = []
+    for fold in chosen:
+        training = np.flatnonzero((fold_of != fold) & (fold_of != TEST_FOLD))
+        eligible = [
+            np.array([row for row, seen in enumerate(extra) if fold not in seen], dtype=np.int64)
+            for extra in provenance
+        ]
+        if synthetic and not any(len(rows) for rows in eligible):
+            raise UserError(_no_eligible_row(fold, synthetic))
+        if synthetic_per_real is not None:
+            eligible = _bounded(eligible, round(synthetic_per_real * len(training)), [seed, int(fold)])
+        _require_all_conditions(cohort, training, synthetic, eligible, fold)
+        plans.append(FoldPlan(fold, training, np.flatnonzero(fold_of == fold), eligible))
+    return plans
+
+
+def _fold_column(cohort: Cohort) -> np.ndarray:
+    fold_of = cohort.rows["fold"].to_numpy(dtype=str)
+    without = cohort.rows["file"][fold_of == ""].tolist()
+    if without:
+        raise UserError(
+            f"{len(without)} images of {cohort.root} have no fold (e.g. {without[0]}). "
+            "Split the cohort first: morphoscope cohort split."
+        )
+    return fold_of
+
+
+def _chosen_folds(fold_of: np.ndarray, folds: Sequence[str] | None) -> list[str]:
+    available = sorted({str(fold) for fold in fold_of} - {TEST_FOLD}, key=int)
+    if len(available) < 2:
+        raise UserError(
+            f"An ensemble needs at least two folds besides '{TEST_FOLD}'; this cohort has {available}."
+        )
+    chosen = available if folds is None else list(dict.fromkeys(str(fold) for fold in folds))
+    unknown = [fold for fold in chosen if fold not in available]
+    if unknown or not chosen:
+        raise UserError(f"--folds {', '.join(unknown) or '(none)'}: the cohort has {', '.join(available)}.")
+    return chosen
+
+
+def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
+    """For each row the folds its generator was trained on; UserError if the cohort may not be used at all."""
+    rows = extra.rows
+    real = rows["file"][rows["source"] != "synthetic"].tolist()
+    if real:
+        raise UserError(f"{extra.root}: {real[0]} is not synthetic; give real images in the cohort itself.")
+    strange = sorted(set(rows["condition"]) - set(cohort.conditions))
+    if strange:
+        raise UserError(
+            f"{extra.root}: synthetic images of {', '.join(strange)}, which the cohort {cohort.root} does "
+            f"not have (it has {', '.join(cohort.conditions)}). Use a generator trained on this cohort."
+        )
+    cells = (
+        rows["trained_on_folds"] if "trained_on_folds" in rows.columns else pd.Series("", index=rows.index)
+    )
+    seen = [trained_on_folds(cell) for cell in cells]
+    unknown = [file for file, folds in zip(rows["file"], seen, strict=True) if folds is None]
+    if unknown:
+        raise UserError(
+            f"{extra.root}: {unknown[0]} does not say which folds its generator was trained on "
+            "(trained_on_folds), so it could leak validation images. "
+            "Make the images with `morphoscope generate augment`."
+        )
+    provenance = [set(folds or ()) for folds in seen]
+    if any(TEST_FOLD in folds for folds in provenance):
+        raise UserError(
+            f"{extra.root}: generator {_generators(extra)} was trained on the test fold; its images may "
+            "never be used with this cohort. Train a generator that excludes the test fold."
+        )
+    return provenance
+
+
+def _no_eligible_row(fold: str, synthetic: Sequence[Cohort]) -> str:
+    names = "; ".join(f"generator {_generators(extra)} ({extra.root})" for extra in synthetic)
+    return (
+        f"Fold {fold} has no synthetic image that it may see: every one comes from a generator trained on "
+        f"fold {fold}, which would leak its validation images: {names}. Train a generator that excludes fold "
+        f"{fold}, or restrict the training to other folds with --folds."
+    )
+
+
+def _generators(extra: Cohort) -> str:
+    return (
+        ", ".join(sorted(set(extra.rows["generator"]))) if "generator" in extra.rows.columns else "(unnamed)"
+    )
+
+
+def _bounded(eligible: list[np.ndarray], bound: int, seed: list[int]) -> list[np.ndarray]:
+    """At most `bound` rows of all lists together, drawn without preference."""
+    owner = np.concatenate([np.full(len(rows), index) for index, rows in enumerate(eligible)])
+    rows = np.concatenate(eligible)
+    kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:bound])
+    return [rows[kept][owner[kept] == index] for index in range(len(eligible))]
+
+
+def _require_all_conditions(
+    cohort: Cohort, training: np.ndarray, synthetic: Sequence[Cohort], eligible: list[np.ndarray], fold: str
+) -> None:
+    present = set(cohort.rows["condition"].iloc[training])
+    for extra, rows in zip(synthetic, eligible, strict=True):
+        present |= set(extra.rows["condition"].iloc[rows])
+    absent = [condition for condition in cohort.conditions if condition not in present]
+    if absent:
+        raise UserError(
+            f"Fold {fold} would train without any image of {', '.join(absent)}; split the cohort again."
+        )

@@ -1,0 +1,76 @@
+"""One fold's network: normalisation, a timm backbone, a linear head."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from timm.models import group_parameters
+from torch import Tensor, nn
+
+from morphoscope.classify.weights import (
+    classifier_names,
+    create_backbone,
+    load_first_weights,
+    pretrained_facts,
+)
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+
+
+class ConditionClassifier(nn.Module):
+    """Images [N,3,R,R] in [0,1] -> logits [N,K]. The backbone's own mean and deviation are applied inside."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: EnsembleTraining, classes: int) -> None:
+        super().__init__()
+        self.backbone = create_backbone(config, classes)
+        statistics = pretrained_facts(self.backbone)
+        self.register_buffer("mean", torch.tensor(statistics["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(statistics["std"]).view(1, 3, 1, 1), persistent=False)
+        self._frozen: list[nn.Module] = []
+
+    @classmethod
+    def pretrained(cls, config: EnsembleTraining, classes: int) -> "ConditionClassifier":
+        """A model ready to be trained: first weights loaded, leading stages frozen.
+
+        Raises:
+            UserError: as `load_first_weights`, or more stages are to be frozen than the backbone has.
+        """
+        model = cls(config, classes)
+        load_first_weights(model.backbone, config)
+        model._reset_head()
+        model._freeze(config.freeze_stages)
+        return model.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.backbone((images - self.mean) / self.std)
+
+    def train(self, mode: bool = True) -> "ConditionClassifier":
+        """As usual, but frozen stages stay in evaluation mode: their batch statistics must not drift."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def _reset_head(self) -> None:
+        """Small weights, so that training starts at even probabilities; timm's depend on the number of classes."""
+        for name in classifier_names(self.backbone):
+            head = self.backbone.get_submodule(name)
+            assert isinstance(head, nn.Linear), "timm's classifiers end in a linear layer"
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+
+    def _freeze(self, stages: int) -> None:
+        matcher = cast(Callable[..., dict[str, Any]], self.backbone.group_matcher)  # every timm model has one
+        groups = group_parameters(self.backbone, matcher(coarse=True))
+        available = len(groups) - 1  # the last group is the head, which must learn
+        if stages > available:
+            raise UserError(f"freeze_stages {stages}: this backbone has {available} stages before its head.")
+        names = {name for stage in sorted(groups)[:stages] for name in groups[stage]}
+        for name, module in self.backbone.named_modules():
+            own = [f"{name}.{key}" for key, _ in module.named_parameters(recurse=False)]
+            if own and names.issuperset(own):
+                module.requires_grad_(False)
+                self._frozen.append(module)

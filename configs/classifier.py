@@ -1,0 +1,69 @@
+"""What may be asked of the classifier ensemble's training."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from morphoscope.configs.loading import Config
+
+
+class EnsembleTraining(Config):
+    """Settings of one classifier ensemble: one model a fold, all with the same settings."""
+
+    backbone: str = Field(
+        pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$",  # a checkpoint may name it: no "hf-hub:", no path
+        description="timm model name, e.g. tf_efficientnet_b4.ns_jft_in1k",
+    )
+    resolution: int = Field(ge=32, le=1024, description="side of the square input, pixels")
+    fit: Literal["crop", "letterbox"] = Field(
+        "crop", description="how an image that is not square becomes square"
+    )
+
+    weights: Literal["hub", "offline", "none"] = Field(
+        "hub",
+        description="start from timm's hub weights, the weights of the `offline` extra, or random numbers",
+    )
+    weights_file: Path | None = Field(
+        None, description="local .safetensors or torch file; goes before `weights`"
+    )
+    freeze_stages: int = Field(
+        0,
+        ge=0,
+        description="leading stages (stem = 1, each block group one more) kept as they start, with their "
+        "batch statistics; all folds share them, so that the ensemble's file holds them once",
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="before the linear head")
+
+    epochs: int = Field(ge=1, le=10_000)
+    batch: int = Field(ge=2, description="images a step")
+    learning_rate: float = Field(gt=0, description="peak, reached after the warm-up; then a cosine to zero")
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, decoupled")
+    patience: int = Field(
+        10,
+        ge=1,
+        description="stop a fold after so many epochs without a better balanced accuracy in validation",
+    )
+    class_balance: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="loss weight of a condition is its count to the power of minus this: 1 balances fully",
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augmentation: float = Field(1.0, ge=0, le=2, description="strength of the random transforms; 0 = none")
+    synthetic_per_real: float | None = Field(
+        None,
+        gt=0,
+        description="at most so many synthetic images for each real training image; all if not given",
+    )
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _frozen_stages_need_weights(self) -> "EnsembleTraining":
+        if self.freeze_stages and self.weights == "none" and self.weights_file is None:
+            raise ValueError(
+                "freeze_stages keeps stages as they start; with weights 'none' that is random numbers"
+            )
+        return self
