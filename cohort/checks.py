@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
 from morphoscope.cohort.reading import decode
@@ -43,7 +44,9 @@ class CheckReport:
         if self.problems:
             table = Table("severity", "kind", "finding")
             for problem in self.problems:
-                table.add_row(problem.severity, problem.kind, problem.message)
+                table.add_row(
+                    problem.severity, problem.kind, Text(problem.message)
+                )  # a name may hold [markup]
             yield table
 
     def _summary(self) -> str:

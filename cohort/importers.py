@@ -68,7 +68,8 @@ def import_csv(
 ) -> Cohort:
     """Import images listed in a CSV (comma, semicolon or tab).
 
-    Columns named group, view, fold or source are taken as the manifest's; all others are kept as they are.
+    Columns named as the manifest's are taken as such (masks are not copied: that column becomes
+    `original_mask`); all others are kept as they are.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -88,7 +89,7 @@ def import_csv(
     errors += [f"{file}: no label" for file in table[file_column][table[condition_column] == ""]]
     if not allow_unlisted:
         errors += unlisted_files(store, found)
-    rows = table.drop(columns=[file_column, condition_column])
+    rows = table.drop(columns=[file_column, condition_column]).rename(columns={"mask": "original_mask"})
     if group_column is not None:
         rows["group"] = table[find_column(table, [group_column], name)]
     rows.insert(0, "condition", table[condition_column])

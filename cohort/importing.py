@@ -129,7 +129,7 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
         raise_together([*errors, *(message for _, message in unreadable)], "problem(s) in the source")
         if len({name.lower() for name in written}) < len(written):
             twice = pd.Series(written)[pd.Series(written).str.lower().duplicated()]
-            raise UserError(f"Two source files would both be called {twice.iloc[0]}; rename one.")
+            raise UserError(f"{twice.iloc[0]} would be written twice: a file is listed twice, or rename one.")
         if not written:
             raise UserError(f"{store.location}: no image found.")
         Cohort(FolderStore(folder), normalise_rows(rows.assign(file=written))).save()

@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def collect_errors(
-    function: Callable[[T], None], items: Sequence[T], description: str
+    function: Callable[[T], object], items: Sequence[T], description: str
 ) -> list[tuple[T, str]]:
-    """Call `function` on every item; (item, message) for each call that raised UserError, in item order.
+    """Call `function` on every item for its effect; (item, message) for each call that raised UserError, in item order.
 
     Any other exception, Ctrl-C included, stops the work at once.
     """
@@ -28,14 +28,16 @@ def collect_errors(
             return str(error)
         return None
 
+    console = Console(stderr=True)
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
         results = track(
             pool.map(attempt, items),
             description=description,
             total=len(items),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         return [(item, message) for item, message in zip(items, results, strict=True) if message is not None]
     finally:

@@ -1,0 +1,101 @@
+"""`Cohort.check` finds each kind of fault, names the files, and raises nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from morphoscope.cohort import CheckReport, Cohort
+
+
+def kinds(report: CheckReport, severity: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for problem in report.problems:
+        if problem.severity == severity:
+            found.setdefault(problem.kind, []).extend(problem.files)
+    return found
+
+
+def test_sound_cohort_has_only_a_warning_about_its_size(cohort: Cohort) -> None:
+    report = cohort.check()
+    assert report.ok
+    assert kinds(report, "error") == {}
+    assert set(kinds(report, "warning")) == {"tiny-class"}
+    assert report.images == 12
+
+
+def test_every_fault_in_one_report(cohort: Cohort) -> None:
+    root = cohort.root
+    (root / "images/00.png").write_bytes(b"")
+    (root / "images/01.png").write_bytes((root / "images/01.png").read_bytes()[:60])
+    (root / "images/02.png").unlink()
+    Image.new("RGB", (9, 9)).save(root / "images/extra.png")
+    rows = cohort.rows.copy()
+    rows.loc[3, "condition"] = ""
+    rows.loc[4, "file"] = "../outside.png"
+    rows.loc[[5, 7], "fold"] = ["0", "1"]
+    rows.loc[8, ["source", "fold"]] = ["synthetic", "test"]
+    rows.to_csv(root / "manifest.csv", index=False)
+
+    report = Cohort.load(root, strict=False).check()
+    errors = kinds(report, "error")
+    assert not report.ok
+    assert errors["unreadable"] == ["images/00.png", "images/01.png"]
+    assert errors["absent"] == ["images/02.png"]
+    assert errors["unlabelled"] == ["images/03.png"]
+    assert errors["path"] == ["../outside.png"]
+    assert errors["fold-leak"] == ["images/05.png", "images/07.png"]
+    assert errors["synthetic-in-fold"] == ["images/08.png"]
+    assert errors["provenance"] == ["images/08.png"] * 2
+    assert kinds(report, "warning")["unlabelled"] == ["images/04.png", "images/extra.png"]
+
+
+def test_near_duplicates_across_groups(cohort: Cohort) -> None:
+    image = Image.open(cohort.root / "images/00.png")
+    image.resize((64, 48)).save(cohort.root / "images/04.png")  # another patient, another size
+    Image.open(cohort.root / "images/01.png").resize((64, 48)).save(
+        cohort.root / "images/03.png"
+    )  # same patient
+    report = Cohort.load(cohort.root).check()
+    assert report.ok
+    assert kinds(report, "warning")["near-duplicate"] == ["images/00.png", "images/04.png"]
+
+
+def test_the_same_file_in_two_groups_is_an_error(cohort: Cohort) -> None:
+    (cohort.root / "images/11.png").write_bytes((cohort.root / "images/00.png").read_bytes())
+    assert kinds(cohort.check(), "error") == {"near-duplicate": ["images/00.png", "images/11.png"]}
+
+
+def test_synthetic_images_are_not_compared(cohort: Cohort) -> None:
+    (cohort.root / "images/11.png").write_bytes((cohort.root / "images/00.png").read_bytes())
+    rows = cohort.rows.assign(generator="", trained_on_folds="")
+    rows.loc[11, ["source", "generator", "trained_on_folds"]] = ["synthetic", "abc", "[]"]
+    assert Cohort.from_rows(cohort.root, rows).check().ok
+
+
+def test_small_condition_is_named_with_its_counts(tmp_path: Path) -> None:
+    rows = []
+    for number in range(13):
+        noise = np.random.default_rng(number).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+        group, condition = ("one", "rare") if number < 3 else (str(number), "common")
+        rows.append({"file": f"{number}.png", "condition": condition, "group": group})
+    report = Cohort.from_rows(tmp_path, pd.DataFrame(rows)).check()
+    assert [problem.kind for problem in report.problems] == ["tiny-class"]
+    assert "'rare' has 1 groups (patients) and 3 images" in report.problems[0].message
+
+
+def test_report_prints_as_text_and_table(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
+    (cohort.root / "images/00.png").write_bytes(b"")
+    report = cohort.check()
+    assert "12 images checked: 1 errors, 2 warnings." in str(report)
+    assert "images/00.png: empty file (0 bytes)." in str(report)
+    Console(width=200).print(report)
+    assert "unreadable" in capsys.readouterr().out
+
+
+def test_check_of_a_zip(cohort: Cohort, tmp_path: Path) -> None:
+    assert cohort.save_as(tmp_path / "c.zip").check().ok

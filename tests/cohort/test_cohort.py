@@ -1,0 +1,215 @@
+"""The Cohort: loading, selecting, arrays, saving."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from morphoscope.cohort import Cohort, read_image, write_image
+from morphoscope.configs import UserError
+
+Write = Callable[..., np.ndarray]
+
+
+def rows_of(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"file": ["a.png", "b.png"], "condition": ["x", "y"], **columns})
+
+
+def test_defaults_and_extra_columns(tmp_path: Path) -> None:
+    cohort = Cohort.from_rows(tmp_path, rows_of(age=[5, None], label=[{"x": 1.0}, ""]))
+    assert cohort.rows["group"].tolist() == ["a.png", "b.png"]
+    assert cohort.rows["view"].tolist() == ["other", "other"]
+    assert cohort.rows["source"].tolist() == ["real", "real"]
+    assert cohort.rows["fold"].tolist() == ["", ""]
+    assert cohort.rows["age"].tolist() == ["5.0", ""]
+    assert json.loads(cohort.rows["label"][0]) == {"x": 1.0}
+
+
+def test_labels_index_the_sorted_conditions(cohort: Cohort) -> None:
+    assert cohort.conditions == ["x", "y"]
+    assert cohort.labels.dtype == np.int64
+    assert cohort.labels.tolist() == [0, 1] * 6
+
+
+def test_condition_named_like_a_missing_value(tmp_path: Path) -> None:
+    Cohort.from_rows(tmp_path, pd.DataFrame({"file": ["a.png"], "condition": ["NA"]})).save()
+    assert Cohort.load(tmp_path).conditions == ["NA"]
+
+
+def test_save_and_load_give_the_same_cohort(cohort: Cohort) -> None:
+    again = Cohort.load(cohort.root)
+    pd.testing.assert_frame_equal(again.rows, cohort.rows)
+    assert again.digest == cohort.digest
+    labels = json.loads((cohort.root / "dataset.json").read_text())
+    assert labels["labels"][1] == ["images/01.png", 1]
+    assert labels["conditions"] == ["x", "y"]
+
+
+def test_selection_keeps_class_indices(cohort: Cohort) -> None:
+    chosen = cohort.select(cohort.rows["condition"] == "y")
+    assert len(chosen) == 6
+    assert chosen.conditions == ["x", "y"]
+    assert set(chosen.labels) == {1}
+    np.testing.assert_array_equal(chosen.images(16), cohort.images(16)[1::2])
+    twice = chosen.select([2, 0])
+    assert twice.rows["file"].tolist() == ["images/05.png", "images/01.png"]
+    np.testing.assert_array_equal(twice.images(16), cohort.images(16)[[5, 1]])
+    np.testing.assert_array_equal(twice.image(0), cohort.image(5))
+
+
+def test_a_selection_does_not_overwrite_the_manifest(cohort: Cohort) -> None:
+    with pytest.raises(UserError, match="save_as"):
+        cohort.select([0]).save()
+    assert len(Cohort.load(cohort.root)) == 12
+
+
+def test_images_are_cached_and_follow_the_files(cohort: Cohort) -> None:
+    first = cohort.images(16)
+    assert first.shape == (12, 16, 16, 3)
+    assert first.dtype == np.uint8
+    assert isinstance(first, np.memmap)
+    caches = sorted((cohort.root / ".cache").iterdir())
+    again = Cohort.load(cohort.root).split(3).images(16)  # a new split leaves the arrays valid
+    np.testing.assert_array_equal(first, again)
+    assert sorted((cohort.root / ".cache").iterdir()) == caches
+    write_image(cohort.root / "images/00.png", np.zeros((8, 8, 3), np.uint8))
+    changed = Cohort.load(cohort.root).images(16)
+    assert (changed[0] == 0).all()
+    np.testing.assert_array_equal(changed[1:], first[1:])
+
+
+def test_a_damaged_cache_is_made_anew(cohort: Cohort) -> None:
+    first = np.array(cohort.images(16))
+    cache = next((cohort.root / ".cache").iterdir())
+    cache.write_bytes(cache.read_bytes()[:100])
+    np.testing.assert_array_equal(cohort.images(16), first)
+
+
+def test_crop_takes_the_centre_and_letterbox_keeps_all(tmp_path: Path) -> None:
+    pixels = np.zeros((10, 30, 3), np.uint8)
+    pixels[:, 10:20] = 255
+    write_image(tmp_path / "a.png", pixels)
+    cohort = Cohort.from_rows(tmp_path, pd.DataFrame({"file": ["a.png"], "condition": ["x"]}))
+    assert (cohort.images(10, "crop")[0] == 255).all()
+    boxed = cohort.images(30, "letterbox")[0]
+    np.testing.assert_array_equal(boxed[10:20], pixels)
+    assert (boxed[:10] == 0).all()
+    assert (boxed[20:] == 0).all()
+
+
+def test_images_of_the_training_size_are_not_resampled(tmp_path: Path, write_pattern: Write) -> None:
+    pixels = write_pattern(tmp_path / "a.png", seed=1, height=16, width=16)
+    cohort = Cohort.from_rows(tmp_path, pd.DataFrame({"file": ["a.png"], "condition": ["x"]}))
+    np.testing.assert_array_equal(cohort.images(16)[0], pixels)
+    np.testing.assert_array_equal(cohort.images(16, "letterbox")[0], pixels)
+
+
+def test_all_unreadable_images_are_named_at_once(cohort: Cohort) -> None:
+    (cohort.root / "images/03.png").write_bytes(b"")
+    (cohort.root / "images/07.png").unlink()
+    (cohort.root / "images/09.png").write_bytes(b"text")
+    with pytest.raises(UserError, match=r"07\.png: no such file"):
+        cohort.images(16)
+    (cohort.root / "images/07.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UserError, match=r"^3 image.*03\.png: empty.*07\.png: .*09\.png: not an image"):
+        Cohort.load(cohort.root).images(16)
+    assert list((cohort.root / ".cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("size", "fit"), [(0, "crop"), (100_000, "crop"), (16, "stretch")])
+def test_bad_sizes(cohort: Cohort, size: int, fit: str) -> None:
+    with pytest.raises(UserError):
+        cohort.images(size, fit)  # type: ignore[arg-type]
+
+
+def test_digest_tells_rows_and_pixels_apart(cohort: Cohort) -> None:
+    assert len(cohort.digest) == 16
+    relabelled = cohort.rows.assign(condition="x")
+    assert Cohort.from_rows(cohort.root, relabelled).digest != cohort.digest
+    write_image(cohort.root / "images/00.png", np.zeros((8, 8, 3), np.uint8))
+    assert Cohort.load(cohort.root).digest != cohort.digest
+
+
+def test_masks(tmp_path: Path) -> None:
+    write_image(tmp_path / "m.png", np.array([[0, 255]], np.uint8))
+    cohort = Cohort.from_rows(tmp_path, rows_of(mask=["m.png", ""]))
+    mask = cohort.mask(0)
+    assert mask is not None
+    assert mask.tolist() == [[False, True]]
+    assert cohort.mask(1) is None
+
+
+@pytest.mark.parametrize("name", ["copy", "copy.zip"])
+def test_save_as_folder_or_zip(cohort: Cohort, tmp_path: Path, name: str) -> None:
+    chosen = cohort.select([1, 4])
+    copy = chosen.save_as(tmp_path / "copies" / name)
+    assert copy.rows["file"].tolist() == ["images/01.png", "images/04.png"]
+    np.testing.assert_array_equal(copy.images(16), chosen.images(16))
+    np.testing.assert_array_equal(copy.image(0), cohort.image(1))
+    with pytest.raises(UserError, match="already exists"):
+        chosen.save_as(tmp_path / "copies" / name)
+
+
+def test_zip_is_uncompressed_and_not_changed_in_place(cohort: Cohort, tmp_path: Path) -> None:
+    copy = cohort.save_as(tmp_path / "c.zip")
+    with zipfile.ZipFile(tmp_path / "c.zip") as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    with pytest.raises(UserError, match="save_as"):
+        copy.save()
+
+
+def test_manifest_path_that_climbs_out_of_its_folder(cohort: Cohort, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
+    rows = cohort.rows.copy()
+    rows.loc[0, "file"] = "../secret.png"
+    rows.to_csv(cohort.root / "manifest.csv", index=False)
+    with pytest.raises(UserError, match=r"'\.\./secret\.png': path climbs out"):
+        Cohort.load(cohort.root)
+    with pytest.raises(UserError, match="climbs out"):
+        Cohort.load(cohort.root, strict=False).image(0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"group": ["p", "p"], "fold": ["0", "1"]}, "group 'p' is in the folds 0, 1"),
+        ({"fold": ["first", ""]}, "fold 'first'"),
+        ({"view": ["side", ""]}, "view 'side'"),
+        ({"source": ["fake", ""]}, "source 'fake'"),
+        ({"source": ["synthetic", "real"]}, "trained_on_folds"),
+        ({"condition": ["x", ""]}, r"no condition given for b\.png"),
+        ({"file": ["a.png", "a.png"]}, r"more than once: a\.png"),
+        ({"mask": ["../m.png", ""]}, "climbs out"),
+    ],
+)
+def test_rows_that_break_a_rule(tmp_path: Path, columns: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Cohort.from_rows(tmp_path, rows_of().assign(**columns))
+
+
+def test_synthetic_rows_may_not_be_tested_on(tmp_path: Path) -> None:
+    synthetic = {"source": "synthetic", "generator": "abc", "trained_on_folds": '["0"]'}
+    assert len(Cohort.from_rows(tmp_path, rows_of(**synthetic))) == 2
+    with pytest.raises(UserError, match="synthetic images may not be in a validation or test fold"):
+        Cohort.from_rows(tmp_path, rows_of(**synthetic, fold="test"))
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no manifest\.csv"):
+        Cohort.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"image,label\na,b\n", b"file,condition\n"])
+def test_manifest_that_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"manifest"):
+        Cohort.load(tmp_path)
+
+
+def test_read_image_of_a_cohort_file(cohort: Cohort) -> None:
+    np.testing.assert_array_equal(read_image(cohort.root / "images/02.png"), cohort.image(2))

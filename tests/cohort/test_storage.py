@@ -1,0 +1,92 @@
+"""Nothing is read outside a cohort's folder or zip, and nothing half-written stays behind."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from morphoscope.cohort.storage import new_folder, open_store, unsafe_reason
+from morphoscope.configs import UserError
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/passwd", "C:/a", "a\\b", "", "a\x00b", ".."])
+def test_paths_that_leave_the_folder(name: str) -> None:
+    assert unsafe_reason(name) is not None
+
+
+@pytest.mark.parametrize("name", ["a.png", "images/a b.png", "..a/b", "Café/ü.jpg"])
+def test_paths_that_stay(name: str) -> None:
+    assert unsafe_reason(name) is None
+
+
+def test_folder_refuses_a_climbing_name(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "inside").mkdir()
+    store = open_store(tmp_path / "inside")
+    assert not store.has("../secret.txt")
+    with pytest.raises(UserError, match="climbs out"):
+        store.read("../secret.txt")
+
+
+def test_folder_refuses_a_link_that_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "a.png").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(UserError, match=r"a\.png: a link out of"):
+        open_store(tmp_path / "inside").read("a.png")
+
+
+@pytest.mark.parametrize("member", ["../evil.png", "/evil.png", "a/../../evil.png"])
+def test_zip_with_a_climbing_member_is_refused_and_named(tmp_path: Path, member: str) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("manifest.csv", "file,condition\n")
+        archive.writestr(member, b"x")
+    with pytest.raises(UserError, match=r"evil\.png.*bad\.zip"):
+        open_store(tmp_path / "bad.zip")
+
+
+def test_zip_reads_and_lists(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("b/two.png", "one.png", "__MACOSX/one.png", ".DS_Store", "notes.txt"):
+            archive.writestr(name, name.encode())
+    store = open_store(tmp_path / "a.zip")
+    assert store.names() == ["b/two.png", "notes.txt", "one.png"]
+    assert store.images() == ["b/two.png", "one.png"]
+    assert store.read("b/two.png") == b"b/two.png"
+
+
+def test_zip_member_larger_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", bytes(100_000))
+    monkeypatch.setattr("morphoscope.cohort.storage.MAX_FILE_BYTES", 50_000)
+    with pytest.raises(UserError, match=r"bomb\.png: larger than"):
+        open_store(tmp_path / "a.zip").read("bomb.png")
+
+
+def test_damaged_zip_member(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"0123456789")
+    path.write_bytes(path.read_bytes().replace(b"0123456789", b"0123456780"))
+    with pytest.raises(UserError, match=r"a\.png: damaged in"):
+        open_store(path).read("a.png")
+
+
+def test_not_a_zip(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("no")
+    with pytest.raises(UserError, match=r"a\.zip: not a readable zip file"):
+        open_store(tmp_path / "a.zip")
+
+
+def test_new_folder_leaves_nothing_behind_on_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "result") as folder:
+        (folder / "half").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_folder_does_not_touch_an_existing_one(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("kept")
+    with pytest.raises(UserError, match="already exists"), new_folder(tmp_path):
+        pass
+    assert (tmp_path / "kept.txt").read_text() == "kept"
