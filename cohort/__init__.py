@@ -34,15 +34,19 @@ from morphoscope.cohort.classifynf1 import import_classifynf1
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers import import_csv, import_dataset_json, import_folder
 from morphoscope.cohort.isic import import_isic
-from morphoscope.cohort.manifest import Problem, trained_on_folds
+from morphoscope.cohort.manifest import TEST_FOLD, Problem, trained_on_folds
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
+from morphoscope.cohort.resizing import Fit, square
+from morphoscope.cohort.storage import new_folder
 
 __all__ = [
     "MAX_PIXELS",
     "PHANTOM_CONDITIONS",
+    "TEST_FOLD",
     "CheckReport",
     "Cohort",
+    "Fit",
     "PhantomImage",
     "Problem",
     "import_classifynf1",
@@ -50,9 +54,11 @@ __all__ = [
     "import_dataset_json",
     "import_folder",
     "import_isic",
+    "new_folder",
     "phantom",
     "phantom_image",
     "read_image",
+    "square",
     "trained_on_folds",
     "write_image",
 ]

@@ -69,13 +69,15 @@ def import_classifynf1(
     errors += [
         f"{image}: tfrecord is no whole number" for image in table[image_name][~test & (record % 1 != 0)]
     ]
+    listed = table[filepath].where(table[filepath] != "", table[image_name])
     kept = test | (record != -1)
+    left_out = match_files(store, list(listed[~kept]))[0]
+    found, absent = match_files(store, list(listed[kept]))
     table, record, test = table[kept].reset_index(drop=True), record[kept], test[kept]
     errors += [f"{image}: no diagnosis" for image in table[image_name][table[diagnosis] == ""]]
-    found, absent = match_files(store, list(table[filepath].where(table[filepath] != "", table[image_name])))
     errors += absent
     if not allow_unlisted:
-        errors += unlisted_files(store, found)
+        errors += unlisted_files(store, [*found, *left_out])
     fold = (record % 15).map(_FOLD_OF_RECORD).where(~test, TEST_FOLD)
     rows = pd.DataFrame(
         {

@@ -16,7 +16,7 @@ T = TypeVar("T")
 def collect_errors(
     function: Callable[[T], object], items: Sequence[T], description: str
 ) -> list[tuple[T, str]]:
-    """Call `function` on every item for its effect; (item, message) for each call that raised UserError, in item order.
+    """Call `function` on every item for its effect; (item, message) where it raised UserError, in order.
 
     Any other exception, Ctrl-C included, stops the work at once.
     """

@@ -90,6 +90,17 @@ def test_a_damaged_cache_is_made_anew(cohort: Cohort) -> None:
     np.testing.assert_array_equal(cohort.images(16), first)
 
 
+def test_images_stay_in_memory_where_nothing_can_be_written(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("morphoscope.cohort.resizing.os.access", lambda path, mode: False)
+    images = cohort.images(16)
+    assert not (cohort.root / ".cache").exists()
+    assert "in memory only" in caplog.text
+    monkeypatch.undo()
+    np.testing.assert_array_equal(images, cohort.images(16))
+
+
 def test_crop_takes_the_centre_and_letterbox_keeps_all(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = 255

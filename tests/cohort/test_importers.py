@@ -277,8 +277,9 @@ f,data/f.png,MEL,-1,0,arm
 """
 
 
-def test_classifynf1(tmp_path: Path, write_pattern: Write) -> None:
-    for seed, name in enumerate("abcde"):  # f is left out of the table, so its file need not be there
+@pytest.mark.parametrize("files", ["abcde", "abcdef"])  # f is left out, so its file may be absent or not
+def test_classifynf1(tmp_path: Path, write_pattern: Write, files: str) -> None:
+    for seed, name in enumerate(files):
         write_pattern(tmp_path / f"in/{name}.png", seed=seed)
     (tmp_path / "in/train.csv").write_text(NF1_TABLE)
     rows = import_classifynf1(tmp_path / "in/train.csv", tmp_path / "out", view="panoramic").rows
