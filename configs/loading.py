@@ -24,7 +24,9 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 def list_presets(family: str) -> list[str]:
     """Names of the presets in a family ("generate" or "classify"), sorted."""
     folder = resources.files("morphoscope.configs") / "presets" / family
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def load_config(

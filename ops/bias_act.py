@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 
 class Activation(NamedTuple):
-    """`function(x, alpha)`, its default slope, and the gain that keeps a unit-variance signal at unit variance."""
+    """`function(x, alpha)`, its default slope, and the gain that keeps a signal at unit variance."""
 
     function: Callable[[torch.Tensor, float], torch.Tensor]
     alpha: float

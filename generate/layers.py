@@ -1,0 +1,101 @@
+"""Layers with an equalised learning rate: weights stored at unit scale, multiplied at run time (spec 2)."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+
+from morphoscope.ops import bias_act, conv2d_resample, setup_filter
+from morphoscope.ops.bias_act import ACTIVATIONS
+
+RESAMPLE_TAPS = (1, 3, 3, 1)
+
+
+def normalize_2nd_moment(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
+    """Scale each row of x [N, C] to unit mean square."""
+    return x * (x.square().mean(dim=1, keepdim=True) + epsilon).rsqrt()
+
+
+class FullyConnected(torch.nn.Module):
+    """[N, in_features] -> [N, out_features]."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        activation: str = "linear",
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.weight = torch.nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = torch.nn.Parameter(torch.full([out_features], bias_init))
+        self.weight_gain = lr_multiplier / sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weight.to(x.dtype) * self.weight_gain
+        bias = self.bias.to(x.dtype) * self.bias_gain
+        if self.activation == "linear":
+            return torch.addmm(bias, x, weight.t())
+        return bias_act(x @ weight.t(), bias, act=self.activation)
+
+
+class ConvLayer(torch.nn.Module):
+    """Convolution, resampling, bias, activation: [N, I, H, W] -> [N, O, H·up//down, W·up//down]."""
+
+    resample_filter: torch.Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        bias: bool = True,
+        activation: str = "linear",
+        up: int = 1,
+        down: int = 1,
+        resample_filter: Sequence[float] = RESAMPLE_TAPS,
+        conv_clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = up
+        self.down = down
+        self.conv_clamp = conv_clamp
+        self.padding = kernel_size // 2
+        self.weight = torch.nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.weight_gain = 1 / sqrt(in_channels * kernel_size**2)
+        self.bias = torch.nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.register_buffer("resample_filter", setup_filter(resample_filter))
+
+    def forward(self, x: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
+        """`gain` multiplies both the activation's gain and the clamp."""
+        x = conv2d_resample(
+            x,
+            self.weight.to(x.dtype) * self.weight_gain,
+            self.resample_filter,
+            up=self.up,
+            down=self.down,
+            padding=self.padding,
+            weight_is_correlated=self.up == 1,
+        )
+        return bias_act(
+            x,
+            self.bias,
+            act=self.activation,
+            gain=ACTIVATIONS[self.activation].gain * gain,
+            clamp=None if self.conv_clamp is None else self.conv_clamp * gain,
+        )
+
+
+def block_channels(resolution: int, channel_base: int, channel_max: int) -> int:
+    """Feature maps at a resolution; both networks follow this rule."""
+    return min(channel_base // resolution, channel_max)
+
+
+def half_precision(resolution: int, img_resolution: int, num_fp16_res: int, device: torch.device) -> bool:
+    """Whether a block runs in float16: the highest resolutions, never below 8, and only on a GPU."""
+    lowest = max(2 * img_resolution >> num_fp16_res, 8)
+    return num_fp16_res > 0 and resolution >= lowest and device.type == "cuda"

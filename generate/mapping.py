@@ -1,0 +1,88 @@
+"""From latent z and label c to the intermediate latents w (StyleGAN2; spec 2)."""
+
+import torch
+
+from morphoscope.generate.layers import FullyConnected, normalize_2nd_moment
+
+
+class MappingNetwork(torch.nn.Module):
+    """z [N, z_dim] and c [N, c_dim] -> w [N, num_ws, w_dim], or [N, w_dim] when num_ws is None.
+
+    The discriminator uses it with z_dim 0 and num_ws None: the label alone, without a w_avg.
+    """
+
+    w_avg: torch.Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        num_ws: int | None,
+        num_layers: int = 8,
+        lr_multiplier: float = 0.01,
+        w_avg_beta: float = 0.995,
+    ) -> None:
+        super().__init__()
+        assert z_dim > 0 or c_dim > 0
+        self.z_dim = z_dim
+        self.c_dim = c_dim
+        self.w_dim = w_dim
+        self.num_ws = num_ws
+        self.num_layers = num_layers
+        self.w_avg_beta = w_avg_beta
+        if c_dim > 0:
+            self.embed = FullyConnected(c_dim, w_dim)
+        features = [z_dim + (w_dim if c_dim > 0 else 0)] + [w_dim] * num_layers
+        for index in range(num_layers):
+            layer = FullyConnected(features[index], features[index + 1], "lrelu", lr_multiplier)
+            setattr(self, f"fc{index}", layer)
+        if num_ws is not None:
+            self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self,
+        z: torch.Tensor | None,
+        c: torch.Tensor | None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        update_w_avg: bool = False,
+    ) -> torch.Tensor:
+        """Map.
+
+        Args:
+            c: any point of the label simplex, not only one-hot rows; None where c_dim is 0.
+            truncation_psi: w_avg + psi (w - w_avg); 1 leaves w alone.
+            truncation_cutoff: truncate only the first so many of the num_ws latents.
+            update_w_avg: let the running mean follow this batch (training only).
+        """
+        w = self._concatenate(z, c)
+        for index in range(self.num_layers):
+            w = getattr(self, f"fc{index}")(w)
+        if update_w_avg:
+            self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
+        if self.num_ws is None:
+            return w
+        ws = w[:, None].expand(-1, self.num_ws, -1)
+        if truncation_psi == 1:
+            return ws
+        truncated = self.w_avg.lerp(ws, truncation_psi)
+        if truncation_cutoff is None:
+            return truncated
+        return torch.cat([truncated[:, :truncation_cutoff], ws[:, truncation_cutoff:]], dim=1)
+
+    def _concatenate(self, z: torch.Tensor | None, c: torch.Tensor | None) -> torch.Tensor:
+        """Normalised z, then normalised embedding of c."""
+        parts = []
+        if self.z_dim > 0:
+            parts.append(normalize_2nd_moment(_checked("z", z, self.z_dim)))
+        if self.c_dim > 0:
+            parts.append(normalize_2nd_moment(self.embed(_checked("c", c, self.c_dim))))
+        return torch.cat(parts, dim=1)
+
+
+def _checked(name: str, x: torch.Tensor | None, width: int) -> torch.Tensor:
+    if x is None or x.ndim != 2 or x.shape[1] != width:
+        shape = None if x is None else tuple(x.shape)
+        raise ValueError(f"{name} must have shape [N, {width}], not {shape}.")
+    return x.float()

@@ -1,0 +1,134 @@
+"""A trained generator to use: sampling, label mixtures and morphs (spec 7, 8)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate.generator import Generator
+from morphoscope.generate.snapshots import read_generator
+
+Condition = str | Mapping[str, float] | Sequence[float]
+
+_BATCH = 16
+
+
+class GeneratorModel:
+    """A generator with the names of its conditions. Images are uint8 RGB [N, R, R, 3].
+
+    Attributes:
+        conditions: names in the order of the label vector.
+        resolution: R, pixels.
+        digest: first 16 hex digits of the file's SHA-256; written beside every synthetic image.
+        metadata: what the snapshot says of itself, e.g. trained_on_folds, cohort_digest, phantom.
+    """
+
+    def __init__(
+        self, G: Generator, class_means: torch.Tensor, metadata: dict[str, Any], digest: str
+    ) -> None:
+        self.G = G
+        self.class_means = class_means
+        self.metadata = metadata
+        self.digest = digest
+        self.conditions: list[str] = metadata["conditions"]
+        self.resolution = G.img_resolution
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> "GeneratorModel":
+        """Read a snapshot.
+
+        Raises:
+            UserError: the file is missing, cut short or not a generator snapshot.
+        """
+        path = Path(path)
+        G, class_means, metadata = read_generator(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return cls(G.to(device), class_means.to(device), metadata, digest)
+
+    def label(self, condition: Condition) -> np.ndarray:
+        """Label vector [K] float32 of a condition's name, a mixture {name: share}, or K shares.
+
+        Raises:
+            UserError: an unknown name, a negative share, or shares that do not sum to 1.
+        """
+        if isinstance(condition, str):
+            condition = {condition: 1.0}
+        if isinstance(condition, Mapping):
+            unknown = [name for name in condition if name not in self.conditions]
+            if unknown:
+                raise UserError(
+                    f"Unknown condition '{unknown[0]}'; this generator has {', '.join(self.conditions)}."
+                )
+            shares = [condition.get(name, 0.0) for name in self.conditions]
+        else:
+            shares = list(condition)
+        label = np.array(shares, dtype=np.float32)
+        if label.shape != (len(self.conditions),) or (label < 0).any() or abs(label.sum() - 1) > 1e-3:
+            raise UserError(
+                f"A label mixture has {len(self.conditions)} shares from 0 to 1 that sum to 1, not {shares}."
+            )
+        return label
+
+    def sample(
+        self, condition: Condition, seeds: Sequence[int], psi: float = 0.7, noise_mode: str = "const"
+    ) -> np.ndarray:
+        """One image a seed: uint8 [N, R, R, 3].
+
+        Args:
+            condition: a name, a mixture {name: share}, or K shares.
+            psi: truncation towards the mixture of the conditions' own mean w; 1 is none, 0 the mean itself.
+        """
+        labels = np.repeat(self.label(condition)[None], len(seeds), axis=0)
+        return self.synthesise(latents(seeds, self.G.z_dim), labels, psi, noise_mode)
+
+    def morph(self, a: str, b: str, seed: int, steps: int | Sequence[float], psi: float = 0.7) -> np.ndarray:
+        """From condition a to condition b with one seed, by mixing the labels: uint8 [steps, R, R, 3].
+
+        Args:
+            steps: number of frames from 0 to 1, or the ratios themselves; ratio r is (1-r) of a and r of b.
+        """
+        ratios = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, dtype=float)
+        if ratios.size == 0 or ratios.min() < 0 or ratios.max() > 1:
+            raise UserError("A morph needs at least one ratio, each from 0 to 1.")
+        ends = self.label(a), self.label(b)
+        labels = np.stack([(1 - ratio) * ends[0] + ratio * ends[1] for ratio in ratios])
+        z = latents([seed], self.G.z_dim).expand(len(ratios), -1)
+        return self.synthesise(z, labels, psi)
+
+    @torch.no_grad()
+    def synthesise(
+        self, z: torch.Tensor, labels: np.ndarray, psi: float = 1.0, noise_mode: str = "const"
+    ) -> np.ndarray:
+        """z [N, z_dim] and label vectors [N, K] -> uint8 [N, R, R, 3]."""
+        device = self.class_means.device
+        images = []
+        for start in range(0, len(z), _BATCH):
+            part = slice(start, start + _BATCH)
+            c = torch.from_numpy(labels[part]).to(device, torch.float32)
+            ws = self.G.mapping(z[part].to(device), c)
+            centre = (c @ self.class_means)[:, None]
+            batch = self.G.synthesis(centre.lerp(ws, psi), noise_mode)
+            images.append(to_uint8(batch))
+        return np.concatenate(images)
+
+
+def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
+    """z [N, z_dim] float32 as the ecosystem draws it from seeds (spec 7).
+
+    Raises:
+        UserError: a seed outside 0 … 2**32 - 1.
+    """
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise UserError(f"Seed {seed}: a whole number from 0 to 4294967295 is needed.")
+    rows = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def to_uint8(images: torch.Tensor) -> np.ndarray:
+    """NCHW float [-1, 1] => NHWC uint8."""
+    return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,44 @@
+"""Sheets of images by condition, each row named."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from morphoscope.ops.runtime import write_atomically
+
+_GAP = 2
+_BACKGROUND = (255, 255, 255)
+_INK = (20, 20, 20)
+
+
+def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -> Image.Image:
+    """One row a name: its images uint8 [N, R, R, 3] from left to right, the name before them.
+
+    Args:
+        caption: a line above the sheet, e.g. what is synthetic about it.
+    """
+    size = rows[0].shape[1]
+    columns = max(len(row) for row in rows)
+    font_size = max(11, size // 6)
+    font = ImageFont.load_default(size=font_size)
+    margin = int(max(font.getlength(name) for name in names)) + 12
+    head = int(font_size * 1.6) if caption else 0
+    cell = size + _GAP
+    canvas = Image.new("RGB", (margin + columns * cell, head + len(rows) * cell), _BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    if caption:
+        draw.text((6, head // 2), caption, fill=_INK, font=font, anchor="lm")
+    for y, (name, row) in enumerate(zip(names, rows, strict=True)):
+        top = head + y * cell
+        draw.text((6, top + size // 2), name, fill=_INK, font=font, anchor="lm")
+        for x, image in enumerate(row):
+            canvas.paste(Image.fromarray(image), (margin + x * cell, top))
+    return canvas
+
+
+def write_sheet(path: Path, names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -> None:
+    """Write `sheet` as a PNG, atomically."""
+    with write_atomically(path) as temporary:
+        sheet(names, rows, caption).save(temporary)

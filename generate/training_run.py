@@ -1,0 +1,238 @@
+"""A whole training: run folder, progress, sample grids, snapshots, interruption and resume (spec 4, 7)."""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.sheets import write_sheet
+from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
+from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
+from morphoscope.ops.runtime import Interruption, RunFolder, write_atomically
+
+TEST_FOLD = "test"
+_STATE = "training-state.pt"
+_SHEET_COLUMNS = 10
+
+
+def train_generator(
+    config: GeneratorTraining,
+    cohort: Cohort,
+    run: RunFolder,
+    *,
+    exclude_folds: list[str] | None = None,
+    start_from: Path | None = None,
+    device: torch.device | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Train in `run`, or go on there after an interruption; return the newest snapshot.
+
+    Args:
+        config: its None fields are resolved here.
+        cohort: real rows with folds; the test fold is never trained on.
+        exclude_folds: further folds to leave out, so that classifiers validated on them may use the images.
+        start_from: a snapshot of the same architecture and conditions to start from.
+
+    Raises:
+        UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config.
+    """
+    device = device or torch.device("cpu")
+    resolved = config.resolved()
+    torch.manual_seed(resolved.seed)
+    part = training_part(cohort, exclude_folds or [])
+    images = part.images(resolved.resolution, resolved.fit)
+    trainer = GeneratorTrainer(resolved, images, part.labels, len(part.conditions), device)
+    metadata = _metadata(resolved, cohort, part)
+    state = run.path / _STATE
+    if state.exists():
+        if start_from is not None:
+            _inherit(metadata, read_generator(start_from)[2])
+        _resume(trainer, state, metadata)
+    else:
+        if start_from is not None:
+            _start_from(trainer, start_from, metadata)
+        run.write_config(resolved, cohort=cohort.digest, trained_on_folds=metadata["trained_on_folds"])
+        write_sheet(run.path / "reals.png", part.conditions, _reals_by_condition(images, part))
+    return _Run(trainer, run, metadata, console or Console(stderr=True)).train()
+
+
+def training_part(cohort: Cohort, exclude_folds: list[str]) -> Cohort:
+    """The real rows outside the test fold and `exclude_folds`; errors as for `train_generator`."""
+    rows = cohort.rows
+    real = rows["source"] == "real"
+    if (rows["fold"][real] == "").any():
+        raise UserError(
+            f"{cohort.root}: some rows have no fold; run `morphoscope cohort split {cohort.root}` first, "
+            "so that images kept for testing stay out of the generator."
+        )
+    unknown = set(exclude_folds) - set(rows["fold"])
+    if unknown:
+        raise UserError(f"--exclude-folds: {cohort.root} has no fold {', '.join(sorted(unknown))}.")
+    part = cohort.select(real & ~rows["fold"].isin([TEST_FOLD, *exclude_folds]))
+    missing = [name for k, name in enumerate(cohort.conditions) if k not in set(part.labels)]
+    if missing:
+        raise UserError(
+            f"{cohort.root}: no training image of {', '.join(missing)} outside the excluded folds."
+        )
+    return part
+
+
+class _Run:
+    """The loop around `GeneratorTrainer.iterate`."""
+
+    def __init__(
+        self, trainer: GeneratorTrainer, run: RunFolder, metadata: dict[str, Any], console: Console
+    ) -> None:
+        self.trainer = trainer
+        self.run = run
+        self.metadata = metadata
+        self.console = console
+        self.config = trainer.config
+        self.latest: Path | None = None
+
+    def train(self) -> Path:
+        total = round(self.config.kimg * 1000)
+        progress = Progress(
+            TextColumn("[bold]generator"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        with Interruption() as interruption, progress:
+            task = progress.add_task("", total=total, completed=self.trainer.images_seen, figures="")
+            while self.trainer.images_seen < total and not interruption.requested:
+                figures = self._tick(total, interruption)
+                progress.update(task, completed=self.trainer.images_seen, figures=figures)
+        self._save(with_snapshot=True)
+        assert self.latest is not None
+        if interruption.requested:
+            self.console.print(
+                f"Stopped at {self.trainer.images_seen / 1000:.1f} kimg; train again to go on."
+            )
+            raise KeyboardInterrupt
+        return self.latest
+
+    def _tick(self, total: int, interruption: Interruption) -> str:
+        """Train for one tick, log it, and save when it is time; return the figures to show."""
+        trainer, tick_images = self.trainer, self.config.tick_kimg * 1000
+        started, first = time.perf_counter(), trainer.images_seen
+        tick = int(first / tick_images)
+        collected: dict[str, list[float]] = defaultdict(list)
+        while trainer.images_seen < min((tick + 1) * tick_images, total) and not interruption.requested:
+            for name, value in trainer.iterate().items():
+                collected[name].append(value)
+        kimg = trainer.images_seen / 1000
+        seconds = (time.perf_counter() - started) / max(trainer.images_seen - first, 1) * 1000
+        means = {name: float(np.mean(values)) for name, values in collected.items()}
+        self.run.append_stats(kimg=kimg, seconds_per_kimg=seconds, **means)
+        self._require_finite(means, kimg)
+        if not interruption.requested and (tick + 1) % self.config.snapshot_ticks == 0:
+            self._save(with_snapshot=True)
+        p = means.get("augment_p", 0.0)
+        return f"{kimg:.1f} kimg  {seconds:.1f} s/kimg  p {p:.3f}"
+
+    def _require_finite(self, means: dict[str, float], kimg: float) -> None:
+        for name, value in means.items():
+            if not np.isfinite(value):
+                raise UserError(
+                    f"{self.run.path}: training diverged at {kimg:.1f} kimg, {name} = {value}; "
+                    f"the last good snapshot is {self.latest or 'none'}. Try a larger gamma or a smaller lr."
+                )
+
+    def _save(self, with_snapshot: bool) -> None:
+        """State for an exact resume, a snapshot to use, and a sheet to look at."""
+        kimg = int(self.trainer.images_seen / 1000)
+        with write_atomically(self.run.path / _STATE) as temporary:
+            torch.save({**self.trainer.state_dict(), "metadata": self.metadata}, temporary)
+        if not with_snapshot:
+            return
+        self.latest = self.run.path / f"snapshot-{kimg:06d}.safetensors"
+        metadata = {**self.metadata, "kimg": self.trainer.images_seen / 1000}
+        write_snapshot(self.latest, self.trainer.G_ema, self.trainer.D, metadata)
+        model = GeneratorModel.load(self.latest, self.trainer.device)
+        seeds = list(range(_SHEET_COLUMNS))
+        sheet = {name: model.sample(name, seeds, psi=1.0) for name in model.conditions}
+        write_sheet(self.run.path / f"fakes{kimg:06d}.png", list(sheet), list(sheet.values()))
+
+
+def _metadata(config: ResolvedTraining, cohort: Cohort, part: Cohort) -> dict[str, Any]:
+    """What a snapshot says of itself, beside its weights; `part` is what is trained on."""
+    return {
+        "conditions": cohort.conditions,
+        "cohort_digest": cohort.digest,
+        "trained_on_folds": sorted(set(part.rows["fold"])),
+        "started_from": None,
+        "images": len(part),
+        "phantom": bool("phantom" in cohort.rows and (cohort.rows["phantom"] == "true").all()),
+        "config": config.model_dump(mode="json"),
+        "generator": generator_kwargs(config, len(cohort.conditions)),
+        "discriminator": discriminator_kwargs(config, len(cohort.conditions)),
+    }
+
+
+def _resume(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any]) -> None:
+    """Load the state of an interrupted run, refusing one that was trained on something else."""
+    try:
+        state = torch.load(path, map_location=trainer.device, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: the training state is damaged; delete it to start again.") from error
+    for field in ("conditions", "cohort_digest", "trained_on_folds", "config"):
+        if not _same(field, state["metadata"].get(field), metadata[field]):
+            raise UserError(
+                f"{path.parent}: this run was started with another {field}; give the same settings to go on, "
+                "or another run folder."
+            )
+    trainer.load_state_dict(state)
+
+
+def _same(field: str, before: Any, now: Any) -> bool:
+    """Equal, except that a run may be made longer or logged differently."""
+    if field != "config" or not isinstance(before, dict):
+        return before == now
+    free = {"kimg", "tick_kimg", "snapshot_ticks"}
+    return {k: v for k, v in before.items() if k not in free} == {
+        k: v for k, v in now.items() if k not in free
+    }
+
+
+def _start_from(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any]) -> None:
+    """Begin with the weights of a snapshot of the same architecture and conditions; note what it had seen."""
+    network, _, ancestor = read_generator(path)
+    if ancestor["conditions"] != metadata["conditions"]:
+        raise UserError(
+            f"{path}: made for {', '.join(ancestor['conditions'])}; "
+            f"the cohort has {', '.join(metadata['conditions'])}."
+        )
+    _inherit(metadata, ancestor)
+    try:
+        for target in (trainer.G, trainer.G_ema):
+            target.load_state_dict(network.state_dict())
+        trainer.D.load_state_dict(read_discriminator(path).state_dict())
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: its networks have another architecture than this preset makes; train with the preset "
+            f"and resolution of the snapshot ({ancestor['generator']['img_resolution']} px)."
+        ) from error
+
+
+def _inherit(metadata: dict[str, Any], ancestor: dict[str, Any]) -> None:
+    """Note the starting snapshot; of the same cohort, its folds count as trained on here too."""
+    metadata["started_from"] = {
+        key: ancestor[key] for key in ("cohort_digest", "trained_on_folds", "phantom")
+    }
+    if ancestor["cohort_digest"] == metadata["cohort_digest"]:
+        metadata["trained_on_folds"] = sorted({*metadata["trained_on_folds"], *ancestor["trained_on_folds"]})
+
+
+def _reals_by_condition(images: np.ndarray, cohort: Cohort) -> list[np.ndarray]:
+    return [images[cohort.labels == k][:_SHEET_COLUMNS] for k in range(len(cohort.conditions))]
