@@ -24,7 +24,7 @@ class Attribution:
     Attributes:
         map: float32 [H, W] on the pixels of the image, summed over colours, averaged over the folds' maps.
         difference: mean probability of `target` for the image minus that for the baseline; the map sums
-            to it, up to `convergence_delta`.
+            to it, up to `convergence_delta` and the spreading over the image's own pixels.
         convergence_delta: sum of the map at the models' resolution minus `difference`: the integral's error.
         target, method, baseline: what was asked.
     """
@@ -88,7 +88,8 @@ def check_request(method: str, baseline: str, steps: int) -> None:
 
 
 def onto_image(square_map: np.ndarray, shape: tuple[int, int], fit: Fit) -> np.ndarray:
-    """Spread a map of the square that the model saw over the image it was cut from, keeping its sum.
+    """Spread a map of the square that the model saw over the image it was cut from, keeping its sum
+    up to the edges' interpolation.
 
     Args:
         square_map: float32 [R, R].

@@ -87,7 +87,7 @@ class Ensemble:
         backbone = pretrained_facts(self.models[0].backbone)
         self.metadata = {
             **metadata,
-            "config": config.model_dump(mode="json"),
+            "config": _portable(config).model_dump(mode="json"),
             "conditions": self.conditions,
             "folds": self.folds,
             "normalisation": {"mean": list(backbone["mean"]), "std": list(backbone["std"])},
@@ -211,8 +211,8 @@ class Ensemble:
     def _condition_index(self, target: str | int) -> int:
         if isinstance(target, str) and target in self.conditions:
             return self.conditions.index(target)
-        if isinstance(target, int) and 0 <= target < len(self.conditions):
-            return target
+        if isinstance(target, (int, np.integer)) and 0 <= target < len(self.conditions):
+            return int(target)
         raise UserError(f"Unknown condition {target!r}; there are {', '.join(self.conditions)}.")
 
 
@@ -230,6 +230,13 @@ def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     # Batch statistics can lie outside float16's range, and vectors take no room.
     return tensor.to(dtype) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
+
+
+def _portable(config: EnsembleTraining) -> EnsembleTraining:
+    """Without the folders of `weights_file`: a shared model should not tell where its author works."""
+    if config.weights_file is None:
+        return config
+    return config.model_copy(update={"weights_file": Path(config.weights_file.name)})
 
 
 def _described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, list[str], list[str]]:

@@ -181,7 +181,15 @@ class FoldTrainer:
             self.model.load_state_dict(content.pop("model"))
             self.optimizer.load_state_dict(content.pop("optimizer"))
             return FoldState(**content)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+        except (
+            OSError,
+            pickle.UnpicklingError,
+            RuntimeError,
+            EOFError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise UserError(f"{path}: damaged training state; delete it to train this fold anew.") from error
 
 

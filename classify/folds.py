@@ -100,6 +100,7 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
             f"{extra.root}: synthetic images of {', '.join(strange)}, which the cohort {cohort.root} does "
             f"not have (it has {', '.join(cohort.conditions)}). Use a generator trained on this cohort."
         )
+    _require_same_split(extra, cohort)
     cells = (
         rows["trained_on_folds"] if "trained_on_folds" in rows.columns else pd.Series("", index=rows.index)
     )
@@ -118,6 +119,19 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
             "never be used with this cohort. Train a generator that excludes the test fold."
         )
     return provenance
+
+
+def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
+    """Folds of another split are other patients; checked if the manifest has `trained_on_cohort`."""
+    if "trained_on_cohort" not in extra.rows.columns:
+        return
+    other = sorted(set(extra.rows["trained_on_cohort"]) - {cohort.digest, ""})
+    if other:
+        raise UserError(
+            f"{extra.root}: generator {_generators(extra)} was trained on another cohort or another split "
+            f"(digest {', '.join(other)}; this one is {cohort.digest}), so the folds it names are not this "
+            "cohort's and could leak. Train a generator on this cohort as it is split now."
+        )
 
 
 def _no_eligible_row(fold: str, synthetic: Sequence[Cohort]) -> str:

@@ -55,7 +55,7 @@ class ConditionClassifier(nn.Module):
         return self
 
     def _reset_head(self) -> None:
-        """Small weights, so that training starts at even probabilities; timm's depend on the number of classes."""
+        """Small weights, so that training starts at even probabilities; timm's grow with fewer classes."""
         for name in classifier_names(self.backbone):
             head = self.backbone.get_submodule(name)
             assert isinstance(head, nn.Linear), "timm's classifiers end in a linear layer"

@@ -81,7 +81,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, struct.error) as error:
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, struct.error) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"weights_file {path}: cannot be read as safetensors or torch weights ({reason})."

@@ -1,0 +1,107 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from morphoscope.classify import plan_folds
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+
+
+def test_each_fold_trains_on_the_others_and_never_on_test(cohort: Cohort) -> None:
+    plans = plan_folds(cohort, [])
+    assert [plan.fold for plan in plans] == ["0", "1", "2"]
+    for plan in plans:
+        trained = cohort.rows.iloc[plan.training]
+        assert set(trained["fold"]) == {"0", "1", "2"} - {plan.fold}
+        assert set(cohort.rows["fold"].iloc[plan.validation]) == {plan.fold}
+        assert not set(trained["group"]) & set(cohort.rows["group"].iloc[plan.validation])
+
+
+def test_synthetic_rows_go_to_the_folds_that_their_generator_has_not_seen(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    early, late = make_synthetic(["0", "1"]), make_synthetic(["2"])
+    by_fold = {
+        plan.fold: [len(rows) for rows in plan.synthetic] for plan in plan_folds(cohort, [early, late])
+    }
+    assert by_fold == {"0": [0, 6], "1": [0, 6], "2": [6, 0]}
+
+
+def test_rows_of_one_cohort_are_judged_one_by_one(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    mixed = make_synthetic([["0"], ["1"], ["0"], ["2"], ["2"], ["1"]])
+    plans = {plan.fold: plan.synthetic[0].tolist() for plan in plan_folds(cohort, [mixed])}
+    assert plans == {"0": [1, 3, 4, 5], "1": [0, 2, 3, 4], "2": [0, 1, 2, 5]}
+
+
+def test_a_generator_that_saw_the_fold_is_a_hard_error(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    leaky = make_synthetic(["0", "1", "2"])
+    with pytest.raises(UserError, match=r"Fold 0 .*feedc0de.*excludes fold 0.*--folds"):
+        plan_folds(cohort, [leaky])
+    partly = make_synthetic(["1", "2"])
+    with pytest.raises(UserError, match="Fold 1 "):
+        plan_folds(cohort, [partly])
+    assert len(plan_folds(cohort, [partly], folds=["0"])[0].synthetic[0]) == 6
+
+
+def test_a_generator_that_saw_the_test_fold_is_always_an_error(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    fine = make_synthetic([])
+    with pytest.raises(UserError, match=r"feedc0de was trained on the test fold"):
+        plan_folds(cohort, [fine, make_synthetic(["1", "test"])], folds=["0"])
+
+
+def test_a_generator_of_another_split_is_an_error(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    assert plan_folds(cohort, [make_synthetic(["1"], trained_on_cohort=cohort.digest)], folds=["0"])
+    with pytest.raises(UserError, match="another split"):
+        plan_folds(cohort, [make_synthetic(["1"], trained_on_cohort="1234567890abcdef")], folds=["0"])
+
+
+def test_unknown_provenance_or_condition_is_an_error(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    unknown = make_synthetic(["1"])
+    unknown.rows.loc[2, "trained_on_folds"] = "1"
+    with pytest.raises(UserError, match=r"red-2\.png does not say"):
+        plan_folds(cohort, [unknown])
+    with pytest.raises(UserError, match="synthetic images of violet"):
+        plan_folds(cohort, [make_synthetic(["1"], conditions=("red", "violet"))])
+    with pytest.raises(UserError, match="not synthetic"):
+        plan_folds(cohort, [cohort])
+
+
+def test_synthetic_images_can_be_bounded(cohort: Cohort, make_synthetic: Callable[..., Cohort]) -> None:
+    extras = [make_synthetic([]), make_synthetic([], each=20)]
+    (plan,) = plan_folds(cohort, extras, folds=["1"], synthetic_per_real=0.5)
+    assert sum(map(len, plan.synthetic)) == round(0.5 * len(plan.training))
+    (again,) = plan_folds(cohort, extras, folds=["1"], synthetic_per_real=0.5)
+    for first, second in zip(plan.synthetic, again.synthetic, strict=True):
+        np.testing.assert_array_equal(first, second)
+    (whole,) = plan_folds(cohort, extras, folds=["1"], synthetic_per_real=100)
+    assert [len(rows) for rows in whole.synthetic] == [6, 40]
+
+
+def test_bad_folds_are_named(cohort: Cohort) -> None:
+    with pytest.raises(UserError, match=r"--folds 7.*0, 1, 2"):
+        plan_folds(cohort, [], folds=["0", "7"])
+    with pytest.raises(UserError, match="--folds test"):
+        plan_folds(cohort, [], folds=["test"])
+    unsplit = Cohort.from_rows(cohort.root, cohort.rows.assign(fold=""))
+    with pytest.raises(UserError, match="cohort split"):
+        plan_folds(unsplit, [])
+    with pytest.raises(UserError, match="two folds"):
+        plan_folds(cohort.select(cohort.rows["fold"].isin(["0", "test"])), [])
+
+
+def test_a_condition_without_training_images_is_an_error(cohort: Cohort) -> None:
+    rows = cohort.rows
+    few = cohort.select((rows["condition"] != "red") | (rows["fold"] == "1"))
+    with pytest.raises(UserError, match="Fold 1 would train without any image of red"):
+        plan_folds(few, [], folds=["1"])

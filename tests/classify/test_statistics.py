@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morphoscope.classify.statistics import balanced_accuracy, confusion_counts, proportion
+
+
+def test_wilson_interval_has_its_published_value() -> None:
+    # Newcombe 1998, table I, method 3 (score, without continuity correction).
+    assert proportion(81, 263) == pytest.approx((81 / 263, 0.2553, 0.3662), abs=5e-5)
+    assert proportion(15, 148) == pytest.approx((15 / 148, 0.0624, 0.1605), abs=5e-5)
+    assert proportion(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+    assert proportion(1, 29) == pytest.approx((1 / 29, 0.0061, 0.1718), abs=5e-5)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_share_and_stays_in_range(case: tuple[int, int]) -> None:
+    share = proportion(*case)
+    assert -1e-9 <= share.low <= share.value + 1e-9
+    assert share.value - 1e-9 <= share.high <= 1 + 1e-9
+
+
+def test_confusion_counts_rows_are_truth() -> None:
+    counts = confusion_counts(np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 2]), 4)
+    assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_classes_that_occur() -> None:
+    truth = np.array([0] * 10 + [2] * 2)
+    predicted = np.array([0] * 5 + [1] * 5 + [2, 2])
+    estimate = balanced_accuracy(truth, predicted, np.arange(12).astype(str))
+    assert estimate.value == pytest.approx(0.75)
+    # Class 2 never varies, so the interval is half that of a binomial share of 5 in 10: 0.2 to 0.8.
+    assert (estimate.low, estimate.high) == pytest.approx((0.6, 0.9), abs=0.051)
+
+
+def test_bootstrap_is_repeatable_and_draws_whole_groups() -> None:
+    truth = np.zeros(40, np.int64)
+    predicted = np.repeat([0, 1] * 5, 4)  # ten patients of four images, each all right or all wrong
+    patients = np.repeat(np.arange(10), 4).astype(str)
+    grouped = balanced_accuracy(truth, predicted, patients)
+    alone = balanced_accuracy(truth, predicted, np.arange(40).astype(str))
+    assert grouped == balanced_accuracy(truth, predicted, patients)
+    assert grouped.value == alone.value == 0.5
+    assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # the square root of 4, about
