@@ -1,0 +1,1 @@
+"""Where the halves meet: the command line, the demo, reports and the studio in the browser."""

@@ -17,7 +17,7 @@ from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
 from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
-from morphoscope.ops.runtime import Interruption, RunFolder, write_atomically
+from morphoscope.ops.runtime import Interruption, RunFolder, read_state, write_state
 
 TEST_FOLD = "test"
 _STATE = "training-state.pt"
@@ -113,7 +113,7 @@ class _Run:
             while self.trainer.images_seen < total and not interruption.requested:
                 figures = self._tick(total, interruption)
                 progress.update(task, completed=self.trainer.images_seen, figures=figures)
-        self._save(with_snapshot=True)
+        self._save()
         assert self.latest is not None
         if interruption.requested:
             self.console.print(
@@ -137,7 +137,7 @@ class _Run:
         self.run.append_stats(kimg=kimg, seconds_per_kimg=seconds, **means)
         self._require_finite(means, kimg)
         if not interruption.requested and (tick + 1) % self.config.snapshot_ticks == 0:
-            self._save(with_snapshot=True)
+            self._save()
         p = means.get("augment_p", 0.0)
         return f"{kimg:.1f} kimg  {seconds:.1f} s/kimg  p {p:.3f}"
 
@@ -149,13 +149,10 @@ class _Run:
                     f"the last good snapshot is {self.latest or 'none'}. Try a larger gamma or a smaller lr."
                 )
 
-    def _save(self, with_snapshot: bool) -> None:
+    def _save(self) -> None:
         """State for an exact resume, a snapshot to use, and a sheet to look at."""
         kimg = int(self.trainer.images_seen / 1000)
-        with write_atomically(self.run.path / _STATE) as temporary:
-            torch.save({**self.trainer.state_dict(), "metadata": self.metadata}, temporary)
-        if not with_snapshot:
-            return
+        write_state(self.run.path / _STATE, {**self.trainer.state_dict(), "metadata": self.metadata})
         self.latest = self.run.path / f"snapshot-{kimg:06d}.safetensors"
         metadata = {**self.metadata, "kimg": self.trainer.images_seen / 1000}
         write_snapshot(self.latest, self.trainer.G_ema, self.trainer.D, metadata)
@@ -182,10 +179,7 @@ def _metadata(config: ResolvedTraining, cohort: Cohort, part: Cohort) -> dict[st
 
 def _resume(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any]) -> None:
     """Load the state of an interrupted run, refusing one that was trained on something else."""
-    try:
-        state = torch.load(path, map_location=trainer.device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: the training state is damaged; delete it to start again.") from error
+    state = read_state(path, trainer.device)
     for field in ("conditions", "cohort_digest", "trained_on_folds", "config"):
         if not _same(field, state["metadata"].get(field), metadata[field]):
             raise UserError(

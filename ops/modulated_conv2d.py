@@ -3,6 +3,7 @@
 import torch
 
 from morphoscope.ops.conv2d_resample import conv2d_resample
+from morphoscope.ops.dispatch import reference_chosen
 from morphoscope.ops.upfirdn2d import Padding
 
 _EPSILON = 1e-8
@@ -22,7 +23,7 @@ def modulated_conv2d(
     """Convolve sample n with w · s[n], normalised to unit length per output channel if `demodulate`.
 
     Executed as: scale x by the style, convolve once with w, scale the output by the demodulation
-    coefficients. `modulated_conv2d_grouped` is its twin with per-sample weights.
+    coefficients; under backend("reference") as `modulated_conv2d_grouped`, with per-sample weights.
 
     Args:
         x: [N, I, H, W].
@@ -33,6 +34,8 @@ def modulated_conv2d(
     Returns:
         [N, O, H·up//down, W·up//down] when `padding` keeps the size.
     """
+    if reference_chosen():
+        return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
     w, s = _prescale(x, w, s, demodulate)
     x = x * s.to(x.dtype)[:, :, None, None]
     y = conv2d_resample(x, w.to(x.dtype), f, up, down, padding, weight_is_correlated)

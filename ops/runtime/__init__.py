@@ -1,6 +1,12 @@
 """What every long computation stands on: device, atomic files, checkpoints, run folders, interruption."""
 
-from morphoscope.ops.runtime.checkpoints import read_checkpoint, read_metadata, write_checkpoint
+from morphoscope.ops.runtime.checkpoints import (
+    read_checkpoint,
+    read_metadata,
+    read_state,
+    write_checkpoint,
+    write_state,
+)
 from morphoscope.ops.runtime.device import resolve_device
 from morphoscope.ops.runtime.files import write_atomically, write_text
 from morphoscope.ops.runtime.interruption import Interruption
@@ -11,8 +17,10 @@ __all__ = [
     "RunFolder",
     "read_checkpoint",
     "read_metadata",
+    "read_state",
     "resolve_device",
     "write_atomically",
     "write_checkpoint",
+    "write_state",
     "write_text",
 ]

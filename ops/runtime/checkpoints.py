@@ -1,6 +1,7 @@
 """Weights that describe themselves: safetensors with JSON metadata, written atomically, never unpickled."""
 
 import json
+import pickle
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,6 +63,24 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     if metadata.get("kind") != kind:
         raise UserError(f"{path}: expected a checkpoint of kind '{kind}', this is '{metadata.get('kind')}'.")
     return metadata
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of an unfinished training (tensors and plain values), atomically."""
+    with write_atomically(path) as temporary:
+        torch.save(state, temporary)
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `write_state` wrote, without executing anything in it.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: the training state is damaged; delete it to start again.") from error
 
 
 def _version() -> str:

@@ -1,0 +1,34 @@
+# `make demo` and `make test` are all a fresh machine needs; both install into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export NO_ALBUMENTATIONS_UPDATE = 1
+export GRADIO_ANALYTICS_ENABLED = False
+
+.PHONY: install demo app test models clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,offline]"
+	touch $@
+
+# The main job on what the repository ships; ends with demo/report.html.
+demo: install
+	$(BIN)/morphoscope demo
+
+# The studio in the browser, with the bundled phantom models.
+app: install
+	$(BIN)/morphoscope app
+
+test: install
+	$(BIN)/pytest -m "not slow" -q
+
+# The bundled models anew (docs/model-card.md): about two hours on two cores; run again after a stop, it goes on.
+models: install
+	nice $(BIN)/python -m morphoscope.apps.make_models models
+
+clean:
+	rm -rf $(VENV) demo models runs

@@ -1,0 +1,5 @@
+"""`python -m morphoscope.apps`, also for torchrun."""
+
+from morphoscope.apps.cli import main
+
+main()

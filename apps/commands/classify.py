@@ -1,0 +1,159 @@
+"""`morphoscope classify …`: train the ensemble, judge it, use it, look into it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from morphoscope.apps.commands.options import (
+    CohortPath,
+    ConfigFile,
+    Device,
+    EnsemblePath,
+    Run,
+    Seed,
+    Set,
+    open_run,
+)
+from morphoscope.configs import load_config
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.commands import Evaluating, Explaining
+
+if TYPE_CHECKING:
+    from morphoscope.classify import Evaluation
+
+app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
+
+ImagePath = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")]
+
+
+@app.command()
+def train(
+    path: CohortPath,
+    run: Run = None,
+    preset: Annotated[str, typer.Option(help="b4 (448 px, a GPU) or lite (128 px, two cores).")] = "lite",
+    synthetic: Annotated[
+        list[Path] | None, typer.Option(help="Synthetic cohort to add; may be repeated.")
+    ] = None,
+    folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Train one classifier a fold; the same command again goes on where an interrupted run stopped."""
+    from morphoscope.classify import train_ensemble
+    from morphoscope.cohort import Cohort
+
+    settings = load_config(
+        EnsembleTraining, family="classify", preset=preset, file=config, overrides=set_, seed=seed
+    )
+    cohort = Cohort.load(path)
+    extras = [Cohort.load(extra) for extra in synthetic or []]
+    folder = open_run(run, f"{path.stem}-{preset}")
+    train_ensemble(
+        settings,
+        cohort,
+        folder,
+        synthetic=extras,
+        folds=[fold for fold in folds.split(",") if fold] or None,
+        device=device,
+    )
+    Console().print(f"Ensemble: {folder.path / 'ensemble.safetensors'}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    ensemble: EnsemblePath,
+    path: CohortPath,
+    rows: Annotated[str | None, typer.Option(help="test, out_of_fold or all.")] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Judge an ensemble: figures with 95% intervals, confusion matrix, every image's probabilities."""
+    from morphoscope.classify import Ensemble
+    from morphoscope.classify import evaluate as judge
+    from morphoscope.cohort import Cohort
+
+    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows)
+    evaluation = judge(Ensemble.load(ensemble, device), Cohort.load(path), settings.rows)
+    folder = open_run(run, "evaluate", settings, ensemble=ensemble, cohort=path)
+    evaluation.write(folder.path)
+    _print(evaluation)
+    Console().print(f"Wrote {folder.path}", highlight=False)
+
+
+@app.command()
+def predict(ensemble: EnsemblePath, images: list[ImagePath], device: Device = "auto") -> None:
+    """Print each photograph's probabilities. Not a diagnosis."""
+    from morphoscope.classify import Ensemble
+    from morphoscope.cohort import read_image
+
+    pixels = [read_image(path) for path in images]
+    prediction = Ensemble.load(ensemble, device).predict(pixels)
+    table = Table("image", *prediction.conditions, "")
+    for path, probabilities, unsure in zip(images, prediction.combined, prediction.unsure, strict=True):
+        table.add_row(path.name, *(f"{p:.3f}" for p in probabilities), "unsure" if unsure else "")
+    Console().print(table)
+
+
+@app.command()
+def explain(
+    ensemble: EnsemblePath,
+    image: ImagePath,
+    condition: Annotated[
+        str | None, typer.Option(help="Whose evidence to map; the most probable if not given.")
+    ] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Map which pixels speak for a condition (integrated gradients), as overlay.png and map.npy."""
+    from morphoscope.classify import Ensemble, legend, overlay
+    from morphoscope.cohort import read_image
+    from morphoscope.ops.runtime import write_atomically
+
+    settings = load_config(Explaining, file=config, overrides=set_)
+    pixels = read_image(image)
+    model = Ensemble.load(ensemble, device)
+    if condition is None:
+        condition = model.conditions[int(model.predict([pixels]).predicted[0])]
+    found = model.attribute(
+        pixels, condition, settings.method, baseline=settings.baseline, steps=settings.steps
+    )
+    folder = open_run(run, "explain", settings, ensemble=ensemble, image=image, condition=condition)
+    picture = overlay(pixels, found.map)
+    with write_atomically(folder.path / "overlay.png") as temporary:
+        Image.fromarray(np.vstack([picture, legend(picture.shape[1])])).save(temporary)
+    with write_atomically(folder.path / "map.npy") as temporary:
+        np.save(temporary, found.map)
+    Console().print(
+        f"Evidence for {condition}: the map sums to {found.difference:+.3f} of probability against a "
+        f"{settings.baseline} image; convergence delta {found.convergence_delta:+.4f}. Wrote {folder.path}",
+        highlight=False,
+    )
+
+
+def _print(evaluation: "Evaluation") -> None:
+    """The figures, with their intervals."""
+    console = Console()
+    for name, estimate in [
+        ("balanced accuracy", evaluation.balanced_accuracy),
+        ("accuracy", evaluation.accuracy),
+    ]:
+        console.print(
+            f"{name} {estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f}), "
+            f"{len(evaluation.truth)} images",
+            highlight=False,
+        )
+    table = Table("condition", "recall", "95% interval")
+    for condition, recall in evaluation.recall.items():
+        table.add_row(condition, f"{recall.value:.3f}", f"{recall.low:.3f} to {recall.high:.3f}")
+    console.print(table)

@@ -1,0 +1,24 @@
+"""`morphoscope demo`: the whole job on the phantom cohort, in minutes, ending with a report."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from morphoscope.apps.commands.options import Device
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
+    device: Device = "auto",
+) -> None:
+    """Run the main job on phantoms: cohort, training, morph, synthetic cohort, classifier, report."""
+    from morphoscope.apps.demo_chain import run_chain
+
+    started = time.perf_counter()
+    report = run_chain(folder, device)
+    console = Console(highlight=False)
+    console.print(f"\nDone in {time.perf_counter() - started:.0f} s. Report: {report.resolve()}")
+    console.print("Open the studio with `make app` (or `morphoscope app`).")

@@ -1,0 +1,139 @@
+"""`morphoscope generate …`: train a generator and use it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from morphoscope.apps.commands.options import (
+    CohortPath,
+    ConfigFile,
+    Device,
+    GeneratorPath,
+    Run,
+    Seed,
+    Set,
+    open_run,
+)
+from morphoscope.configs import load_config
+from morphoscope.configs.commands import Augmenting, Morphing, Sampling
+from morphoscope.configs.generator import GeneratorTraining
+
+app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
+
+
+@app.command()
+def train(
+    path: CohortPath,
+    run: Run = None,
+    preset: Annotated[str, typer.Option(help="auto, cpu64, paper256 …; see configs/presets.")] = "auto",
+    kimg: Annotated[float | None, typer.Option(help="Thousands of images to show.")] = None,
+    exclude_folds: Annotated[
+        str, typer.Option(help="Comma-separated folds to leave out, besides the test fold.")
+    ] = "",
+    start_from: Annotated[Path | None, typer.Option(help="Snapshot to start from.")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Train a conditional generator; the same command again goes on where an interrupted run stopped."""
+    from morphoscope.cohort import Cohort
+    from morphoscope.generate import train_generator
+    from morphoscope.ops.runtime import resolve_device
+
+    settings = load_config(
+        GeneratorTraining,
+        family="generate",
+        preset=preset,
+        file=config,
+        overrides=set_,
+        kimg=kimg,
+        seed=seed,
+    )
+    where = resolve_device(device)
+    cohort = Cohort.load(path)
+    snapshot = train_generator(
+        settings,
+        cohort,
+        open_run(run, f"{path.stem}-{preset}"),
+        exclude_folds=[fold for fold in exclude_folds.split(",") if fold],
+        start_from=start_from,
+        device=where,
+    )
+    Console().print(f"Trained on {where}; newest snapshot: {snapshot}", highlight=False)
+
+
+@app.command()
+def sample(
+    generator: GeneratorPath,
+    condition: Annotated[
+        list[str] | None, typer.Option(help="A condition; may be repeated. All if not given.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
+    from morphoscope.generate import load
+    from morphoscope.generate.exports import write_samples
+    from morphoscope.ops.runtime import resolve_device
+
+    settings = load_config(
+        Sampling, file=config, overrides=set_, conditions=condition or None, count=count, seed=seed
+    )
+    model = load(generator, resolve_device(device))
+    folder = open_run(run, "sample", settings, generator=model.digest)
+    sheet = write_samples(model, folder.path, settings)
+    Console().print(f"Wrote {sheet}", highlight=False)
+
+
+@app.command()
+def morph(
+    generator: GeneratorPath,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="Condition at the left end.")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="Condition at the right end.")],
+    steps: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Morph one condition into another with one seed: a strip and its frames, marked as synthetic."""
+    from morphoscope.generate import load
+    from morphoscope.generate.exports import write_morph
+    from morphoscope.ops.runtime import resolve_device
+
+    settings = load_config(Morphing, file=config, overrides=set_, steps=steps, seed=seed)
+    model = load(generator, resolve_device(device))
+    model.label(start), model.label(end)  # a misspelt condition must not leave a run folder behind
+    folder = open_run(run, f"morph-{start}-{end}", settings, generator=model.digest)
+    strip = write_morph(model, folder.path, start, end, settings)
+    Console().print(f"Wrote {strip}", highlight=False)
+
+
+@app.command()
+def augment(
+    generator: GeneratorPath,
+    destination: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
+    per_condition: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
+    from morphoscope.generate import augment as write_cohort
+    from morphoscope.generate import load
+    from morphoscope.ops.runtime import RunFolder, resolve_device
+
+    settings = load_config(Augmenting, file=config, overrides=set_, per_condition=per_condition, seed=seed)
+    model = load(generator, resolve_device(device))
+    cohort = write_cohort(model, destination, **settings.model_dump())
+    RunFolder(destination).write_config(settings, generator=model.digest)
+    Console().print(f"Wrote {len(cohort)} synthetic images to {destination}", highlight=False)

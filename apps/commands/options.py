@@ -1,0 +1,32 @@
+"""Options that every command takes, and the run folder it leaves behind."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from morphoscope.configs.loading import Config
+from morphoscope.ops.runtime import RunFolder
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
+Run = Annotated[
+    Path | None,
+    typer.Option("--run", help="Run folder; a new numbered one under runs/ if not given."),
+]
+CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder or zip with a manifest.csv.")]
+GeneratorPath = Annotated[Path, typer.Argument(metavar="GENERATOR", help="A generator's .safetensors file.")]
+EnsemblePath = Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="An ensemble's .safetensors file.")]
+
+
+def open_run(run: Path | None, name: str, config: Config | None = None, **facts: Any) -> RunFolder:
+    """The run folder that a command writes into, with its resolved config and how it was called."""
+    folder = RunFolder.numbered(Path("runs"), name) if run is None else RunFolder(run)
+    if config is not None:
+        folder.write_config(config, command=" ".join(sys.argv[1:]), **facts)
+    return folder

@@ -1,0 +1,67 @@
+"""What may be asked of the shorter commands; each resolved config is written into its run folder."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from morphoscope.configs.loading import Config
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
+
+
+class PhantomDrawing(Config):
+    """`cohort phantom`."""
+
+    per_condition: int = Field(60, ge=1, le=10_000, description="images of each of the seven conditions")
+    size: int = Field(128, ge=32, le=1024, description="pixels")
+    seed: Seed = 0
+
+
+class Splitting(Config):
+    """`cohort split`."""
+
+    folds: int = Field(5, ge=2, le=100)
+    test: float = Field(0.2, ge=0, lt=1, description="share of the groups kept for testing")
+    seed: Seed = 0
+
+
+class Sampling(Config):
+    """`generate sample`."""
+
+    conditions: list[str] = Field([], description="all of the generator's if empty")
+    count: int = Field(8, ge=1, le=10_000, description="images of each condition")
+    seed: Seed = Field(0, description="of the first image; the next ones follow")
+    psi: Truncation = 0.7
+
+
+class Morphing(Config):
+    """`generate morph`."""
+
+    steps: int = Field(9, ge=2, le=1000, description="frames")
+    seed: Seed = 0
+    psi: Truncation = 0.7
+
+
+class Augmenting(Config):
+    """`generate augment`."""
+
+    per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images of each condition")
+    seed: Seed = 0
+    psi: Truncation = 1.0
+
+
+class Evaluating(Config):
+    """`classify evaluate`."""
+
+    rows: Literal["test", "out_of_fold", "all"] = Field(
+        "test", description="the test fold; every image by the fold that has not seen it; or every image"
+    )
+
+
+class Explaining(Config):
+    """`classify explain`."""
+
+    method: Literal["integrated_gradients"] = "integrated_gradients"
+    baseline: Literal["black", "white"] = "black"
+    steps: int = Field(32, ge=2, le=1000, description="points of the path integral")

@@ -1,0 +1,72 @@
+"""A tiny cohort, config and trained snapshot, made once a session."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from morphoscope.cohort import Cohort
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate import train_generator
+from morphoscope.ops.runtime import RunFolder
+
+TINY = {
+    "resolution": 16,
+    "z_dim": 8,
+    "w_dim": 8,
+    "channel_base": 128,
+    "channel_max": 8,
+    "batch": 4,
+    "mbstd_group": 2,
+    "num_fp16_res": 0,
+    "g_interval": 2,
+    "d_interval": 3,
+    "ada_kimg": 0.1,
+    "kimg": 0.04,
+    "tick_kimg": 0.012,
+    "snapshot_ticks": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    return GeneratorTraining(**TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_cohort(tmp_path_factory):
+    """Two conditions, twelve real images each, folds 0-2 and test."""
+    root = tmp_path_factory.mktemp("tiny-cohort")
+    random = np.random.default_rng(0)
+    rows = []
+    for condition, level in [("dark", 60), ("pale", 190)]:
+        for index in range(12):
+            pixels = np.clip(random.normal(level, 20, (20, 20, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / f"{condition}{index}.png")
+            fold = ["0", "1", "2", "test"][index % 4]
+            rows.append(
+                {
+                    "file": f"{condition}{index}.png",
+                    "condition": condition,
+                    "group": f"{condition}{index}",
+                    "view": "focused",
+                    "fold": fold,
+                    "source": "real",
+                }
+            )
+    cohort = Cohort.from_rows(root, pd.DataFrame(rows))
+    cohort.save()
+    return cohort
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tiny_cohort, tmp_path_factory):
+    """Run folder of a finished training without fold 2."""
+    run = RunFolder(tmp_path_factory.mktemp("tiny-run"))
+    train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_snapshot(tiny_run):
+    return max(tiny_run.path.glob("snapshot-*.safetensors"))

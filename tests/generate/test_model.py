@@ -1,0 +1,108 @@
+"""Using a trained generator: seeds, labels, truncation, morphs, and bad files."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morphoscope.configs import UserError
+from morphoscope.generate import load
+from morphoscope.generate.model import latents, to_uint8
+from morphoscope.ops.runtime import write_checkpoint
+
+
+@pytest.fixture(scope="session")
+def model(tiny_snapshot):
+    return load(tiny_snapshot)
+
+
+def test_latents_are_those_of_the_ecosystem():
+    expected = np.random.RandomState(42).randn(1, 5).astype(np.float32)
+    np.testing.assert_array_equal(latents([42], 5).numpy(), expected)
+
+
+def test_sample_is_uint8_and_the_same_for_the_same_seed(model):
+    images = model.sample("dark", [0, 1, 0])
+    assert images.shape == (3, 16, 16, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images[0], images[2])
+
+
+def test_ends_of_a_morph_are_the_conditions_own_images(model):
+    frames = model.morph("dark", "pale", seed=3, steps=5)
+    assert frames.shape == (5, 16, 16, 3)
+    np.testing.assert_array_equal(frames[0], model.sample("dark", [3])[0])
+    np.testing.assert_array_equal(frames[-1], model.sample("pale", [3])[0])
+    middle = model.sample({"dark": 0.5, "pale": 0.5}, [3])[0]
+    np.testing.assert_array_equal(frames[2], middle)
+
+
+def test_full_truncation_is_the_conditions_mean_for_every_seed(model):
+    images = model.sample("pale", [0, 9], psi=0.0)
+    np.testing.assert_array_equal(images[0], images[1])
+    ws = model.class_means[model.conditions.index("pale")].expand(1, model.G.num_ws, -1)
+    np.testing.assert_array_equal(images[0], to_uint8(model.G.synthesis(ws, "const"))[0])
+
+
+@given(st.floats(0, 1))
+def test_label_of_a_mixture(model, share):
+    label = model.label({"dark": share, "pale": 1 - share})
+    assert label.sum() == pytest.approx(1)
+    assert label[model.conditions.index("dark")] == pytest.approx(share)
+
+
+@pytest.mark.parametrize("condition", ["psoriasis", {"psoriasis": 1.0}])
+def test_unknown_condition_lists_the_known_ones(model, condition):
+    with pytest.raises(UserError, match="dark, pale"):
+        model.label(condition)
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.6], [1.5, -0.5], [1.0]])
+def test_shares_off_the_simplex_are_refused(model, shares):
+    with pytest.raises(UserError, match="sum to 1"):
+        model.label(shares)
+
+
+def test_ratio_out_of_range_is_refused(model):
+    with pytest.raises(UserError, match="from 0 to 1"):
+        model.morph("dark", "pale", 0, [0.0, 1.2])
+
+
+def test_seed_out_of_range_is_refused(model):
+    with pytest.raises(UserError, match="4294967295"):
+        model.sample("dark", [-1])
+
+
+def test_metadata_says_where_the_model_comes_from(model, tiny_cohort):
+    assert model.metadata["trained_on_folds"] == ["0", "1"]
+    assert model.metadata["cohort_digest"] == tiny_cohort.digest
+    assert model.metadata["phantom"] is False
+    assert len(model.digest) == 16
+
+
+def test_file_that_is_no_checkpoint(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_text("hello")
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        load(path)
+
+
+def test_checkpoint_cut_in_half(tiny_snapshot, tmp_path):
+    content = tiny_snapshot.read_bytes()
+    path = tmp_path / "half.safetensors"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"half\.safetensors"):
+        load(path)
+
+
+def test_checkpoint_of_another_kind(tmp_path):
+    path = tmp_path / "other.safetensors"
+    write_checkpoint(path, "ensemble", {"x": torch.zeros(1)}, {})
+    with pytest.raises(UserError, match="kind 'generator'"):
+        load(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match="no such checkpoint"):
+        load(tmp_path / "nothing.safetensors")

@@ -1,0 +1,168 @@
+"""Training: its mathematics, exact resume, and what it refuses."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate import load, train_generator
+from morphoscope.generate.losses import discriminator_loss, generator_loss, r1_penalty
+from morphoscope.generate.training import GeneratorTrainer, RealImages
+from morphoscope.generate.training_run import training_part
+from morphoscope.ops.runtime import RunFolder
+
+
+@pytest.fixture
+def trainer(tiny_config, tiny_cohort):
+    torch.manual_seed(0)
+    config = tiny_config.resolved()
+    return GeneratorTrainer(config, tiny_cohort.images(16), tiny_cohort.labels, 2, torch.device("cpu"))
+
+
+def flat(module):
+    return torch.cat([tensor.flatten() for tensor in module.state_dict().values()])
+
+
+def test_losses_have_their_closed_form():
+    logits = torch.tensor([[0.0], [2.0]])
+    expected = (np.log(2) + np.log1p(np.exp(-2))) / 2
+    assert generator_loss(logits).item() == pytest.approx(expected, rel=1e-6)
+    assert discriminator_loss(logits, -logits).item() == pytest.approx(2 * expected, rel=1e-6)
+
+
+def test_r1_is_the_squared_gradient_norm_per_image():
+    images = torch.randn(3, 1, 4, 4, requires_grad=True)
+    logits = (images.square().sum(dim=[1, 2, 3]) / 2)[:, None]  # gradient = the image itself
+    torch.testing.assert_close(r1_penalty(logits, images), images.square().sum(dim=[1, 2, 3]))
+
+
+def test_lazy_regularisation_corrects_rate_and_betas(trainer):
+    group = trainer.G_opt.param_groups[0]
+    assert group["lr"] == pytest.approx(trainer.config.lr * 2 / 3)
+    assert group["betas"] == pytest.approx((0.0, 0.99 ** (2 / 3)))
+
+
+def test_average_follows_the_half_life(trainer):
+    trainer.images_seen = 10**9  # past the ramp-up
+    with torch.no_grad():
+        for parameter in trainer.G.parameters():
+            parameter.fill_(1.0)
+        for parameter in trainer.G_ema.parameters():
+            parameter.fill_(0.0)
+    trainer._update_average()
+    beta = 0.5 ** (trainer.config.batch / (trainer.config.ema_kimg * 1000))
+    assert next(trainer.G_ema.parameters()).flatten()[0].item() == pytest.approx(1 - beta, rel=1e-4)
+
+
+def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
+    before = flat(trainer.G).clone(), flat(trainer.D).clone()
+    stats = trainer.iterate()
+    assert not torch.equal(before[0], flat(trainer.G))
+    assert not torch.equal(before[1], flat(trainer.D))
+    assert {"loss_G", "loss_D", "path_length", "r1"} <= stats.keys()
+    assert all(np.isfinite(value) for value in stats.values())
+
+
+def test_every_image_is_shown_once_an_epoch():
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
+    data = RealImages(images, np.zeros(10, np.int64), 1, seed=3, mirror=False, device=torch.device("cpu"))
+    shown = torch.cat([data.batch(seen, 5)[0][:, 0, 0, 0] for seen in (0, 5, 10, 15)])
+    values = ((shown + 1) * 127.5).round().int().tolist()
+    assert sorted(values[:10]) == sorted(values[10:]) == list(range(10))
+    assert values[:10] != values[10:]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+    tiny_config, tiny_cohort, tiny_run, tmp_path, monkeypatch
+):
+    """A run cut in the middle of a tick goes on bit for bit."""
+    run = RunFolder(tmp_path / "run")
+    original = GeneratorTrainer.iterate
+    calls = []
+
+    def stop_at_fifth(self):
+        calls.append(1)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", stop_at_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    assert len(calls) == 5
+    train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    cut, whole = (torch.load(r.path / "training-state.pt", weights_only=True) for r in (run, tiny_run))
+    for name in ("G", "D", "G_ema"):
+        for key, tensor in whole[name].items():
+            assert torch.equal(cut[name][key], tensor), f"{name}.{key}"
+    assert cut["ada"] == whole["ada"]
+    assert torch.equal(cut["pl_mean"], whole["pl_mean"])
+
+
+def test_run_folder_holds_what_the_spec_names(tiny_run):
+    names = {path.name for path in tiny_run.path.iterdir()}
+    assert {"config.yaml", "stats.jsonl", "reals.png", "training-state.pt", "fakes000000.png"} <= names
+    lines = [json.loads(line) for line in (tiny_run.path / "stats.jsonl").read_text().splitlines()]
+    assert lines[-1]["kimg"] == pytest.approx(0.04)
+    assert [line["kimg"] for line in lines] == sorted(line["kimg"] for line in lines)
+
+
+def test_another_config_in_the_same_run_folder_is_refused(tiny_config, tiny_cohort, tiny_run):
+    other = tiny_config.model_copy(update={"gamma": 3.0})
+    with pytest.raises(UserError, match="another config"):
+        train_generator(other, tiny_cohort, tiny_run, exclude_folds=["2"])
+
+
+def test_damaged_state_is_named(tiny_config, tiny_cohort, tmp_path):
+    (tmp_path / "training-state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"training-state\.pt"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
+
+
+def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004, "lr": 1e-9})
+    path = train_generator(one_batch, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
+    before, after = load(tiny_snapshot), load(path)
+    difference = np.abs(before.sample("dark", [0]).astype(int) - after.sample("dark", [0]).astype(int))
+    assert difference.max() <= 1
+    assert after.metadata["started_from"]["trained_on_folds"] == ["0", "1"]
+    assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
+
+
+def test_start_from_another_architecture_is_refused(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    wider = tiny_config.model_copy(update={"channel_max": 6})
+    with pytest.raises(UserError, match="architecture"):
+        train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
+
+
+def test_test_fold_and_excluded_folds_are_left_out(tiny_cohort):
+    part = training_part(tiny_cohort, ["1"])
+    assert set(part.rows["fold"]) == {"0", "2"}
+    assert part.conditions == tiny_cohort.conditions
+
+
+def test_unknown_fold_is_refused(tiny_cohort):
+    with pytest.raises(UserError, match="no fold 7"):
+        training_part(tiny_cohort, ["7"])
+
+
+def test_rows_without_folds_are_refused(tiny_cohort):
+    rows = tiny_cohort.rows.assign(fold="")
+    with pytest.raises(UserError, match="cohort split"):
+        training_part(type(tiny_cohort).from_rows(tiny_cohort.root, rows), [])
+
+
+def test_condition_without_training_images_is_named(tiny_cohort):
+    with pytest.raises(UserError, match="no training image of dark, pale"):
+        training_part(tiny_cohort, ["0", "1", "2"])
+
+
+def test_divergence_is_reported_with_the_last_good_snapshot(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(GeneratorTrainer, "_train_generator", lambda self: {"loss_G": float("nan")})
+    with pytest.raises(UserError, match="diverged"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
+    assert not list(tmp_path.glob("snapshot*"))
