@@ -120,7 +120,7 @@ class _Chain:
             write_report(
                 path,
                 title="Morphoscope demo: the main job on phantoms",
-                lead="From a cohort to a generator, a morph, synthetic images, a classifier and its evidence.",
+                lead="From a cohort to a generator, a morph, synthetic images and a classifier.",
                 notice=NOTICE,
                 sections=[
                     self._cohort_section(cohort),

@@ -1,6 +1,6 @@
 """What may be asked of Morphoscope: frozen schemas, YAML presets, and the error a user can mend.
 
-This room imports no torch, so that `morphoscope --help` and config checks stay instant.
+This room imports no torch: a config is checked before anything heavy is loaded.
 """
 
 from morphoscope.configs.errors import UserError

@@ -1,0 +1,62 @@
+"""`make models`: train the bundled pair on the phantom cohort, from nothing, and write it into the package.
+
+Every step goes on where an interrupted one stopped.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
+from morphoscope.classify import train_ensemble
+from morphoscope.cohort import Cohort, phantom
+from morphoscope.configs import UserError, load_config
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate import train_generator
+from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
+from morphoscope.ops.runtime import RunFolder
+
+_MAX_BYTES = 20_000_000
+_PER_CONDITION = 150
+_GENERATOR_KIMG = 100
+
+
+def make_models(folder: Path, console: Console) -> None:
+    """Draw the cohort, train both models in `folder`, and write them, in float16, into the package."""
+    cohort = _cohort(folder / "phantom")
+    console.rule("Generator")
+    config = load_config(GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG)
+    snapshot = train_generator(config, cohort, RunFolder(folder / "generator"), console=console)
+    network, _, metadata = read_generator(snapshot)
+    write_snapshot(GENERATOR, network, read_discriminator(snapshot), metadata, torch.float16)
+    console.rule("Ensemble")
+    # The frozen first stages are stored once for all folds, which keeps the file small.
+    settings = load_config(
+        EnsembleTraining, family="classify", preset="lite", overrides=["freeze_stages=7", "epochs=6"]
+    )
+    ensemble = train_ensemble(settings, cohort, RunFolder(folder / "ensemble"))
+    ensemble.save(ENSEMBLE, torch.float16)
+    size = GENERATOR.stat().st_size + ENSEMBLE.stat().st_size
+    console.print(f"{GENERATOR.name} and {ENSEMBLE.name}: {size / 1e6:.1f} MB together")
+    if size > _MAX_BYTES:
+        raise UserError(
+            f"The bundled models may take {_MAX_BYTES / 1e6:.0f} MB together, not {size / 1e6:.1f}."
+        )
+
+
+def _cohort(path: Path) -> Cohort:
+    """No test fold: the models are tried on phantoms of another seed."""
+    if not (path / "manifest.csv").exists():
+        phantom(path, per_condition=_PER_CONDITION, seed=0)
+    cohort = Cohort.load(path)
+    if (cohort.rows["fold"] == "").any():
+        cohort = cohort.split(folds=5, seed=0)
+        cohort.save()
+    return cohort
+
+
+if __name__ == "__main__":
+    make_models(Path(sys.argv[1]), Console())

@@ -1,0 +1,52 @@
+"""The pair of models that the package carries."""
+
+import numpy as np
+import pytest
+
+from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
+from morphoscope.apps.morph_curve import draw_curve, morph_probabilities
+from morphoscope.classify import Ensemble
+from morphoscope.cohort import phantom_image
+from morphoscope.generate import load
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load(GENERATOR)
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    return Ensemble.load(ENSEMBLE)
+
+
+def test_both_fit_in_20_megabytes_and_say_that_they_are_phantoms(generator, ensemble):
+    assert GENERATOR.stat().st_size + ENSEMBLE.stat().st_size <= 20_000_000
+    assert generator.metadata["phantom"] is True
+    assert ensemble.metadata["phantom"] is True
+    assert generator.conditions == ensemble.conditions
+
+
+def test_ensemble_knows_phantoms_it_has_not_seen(ensemble):
+    """Phantoms of another seed than the training's."""
+    truth = [name for name in ensemble.conditions for _ in range(6)]
+    images = [phantom_image(name, index % 6, size=128, seed=77).image for index, name in enumerate(truth)]
+    predicted = [ensemble.conditions[k] for k in ensemble.predict(images).predicted]
+    assert np.mean([p == t for p, t in zip(predicted, truth, strict=True)]) > 0.85
+
+
+def test_generator_makes_what_the_ensemble_recognises(generator, ensemble):
+    right = []
+    for k, name in enumerate(generator.conditions):
+        right.append((ensemble.predict(generator.sample(name, range(8))).predicted == k).mean())
+    assert np.mean(right) > 0.7, dict(zip(generator.conditions, right, strict=True))
+
+
+def test_morph_changes_the_classifiers_mind(generator, ensemble):
+    shares, probabilities = morph_probabilities(generator, ensemble, "NF1", "TSC", seed=4, steps=5)
+    assert shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    first, last = (ensemble.conditions.index(name) for name in ("NF1", "TSC"))
+    assert probabilities[0, first] > probabilities[-1, first]
+    assert probabilities[-1, last] > probabilities[0, last]
+    figure = draw_curve(shares, probabilities, ensemble.conditions, ("NF1", "TSC"))
+    assert len(figure.axes[0].lines) == len(ensemble.conditions)

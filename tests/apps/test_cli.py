@@ -1,0 +1,137 @@
+"""The command line: the whole chain as a user runs it, small, and what bad input does."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from morphoscope.apps import cli
+
+TINY_GENERATOR = (
+    "kimg=0.016 batch=4 mbstd_group=2 resolution=16 z_dim=8 w_dim=8 channel_base=128 channel_max=8 "
+    "tick_kimg=0.008 snapshot_ticks=2"
+)
+TINY_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none epochs=1 batch=8"
+
+
+def settings(text):
+    return [part for pair in text.split() for part in ("--set", pair)]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    return tmp_path_factory.mktemp("workplace")
+
+
+@pytest.fixture
+def run(workplace, monkeypatch, capsys):
+    """Run one command line in the workplace; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(workplace)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["morphoscope", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return stop.value.code or 0, out.out, out.err
+
+    return call
+
+
+class TestChain:
+    """One chain; each test stands on the files of those before it."""
+
+    def test_cohort(self, run, workplace):
+        assert run("cohort", "phantom", "phantoms", "--set", "per_condition=12", "--set", "size=32")[0] == 0
+        code, out, _ = run("cohort", "split", "phantoms", "--folds", 2, "--test", 0.34)
+        assert code == 0
+        assert "TSC" in out
+        assert run("cohort", "check", "phantoms")[0] == 0
+        manifest = pd.read_csv(workplace / "phantoms" / "manifest.csv", dtype=str)
+        assert set(manifest["fold"]) == {"0", "1", "test"}
+
+    def test_generate_train(self, run, workplace):
+        command = [
+            "generate", "train", "phantoms", "--preset", "cpu64", "--run", "gen", "--exclude-folds", "0",
+            *settings(TINY_GENERATOR),
+        ]  # fmt: skip
+        code, out, _ = run(*command)
+        assert code == 0
+        assert "snapshot-000000.safetensors" in out
+        assert run(*command)[0] == 0, "the same command again finds its work done"
+        assert (workplace / "gen" / "config.yaml").read_text().count("resolution: 16") == 1
+
+    def test_sample_and_morph(self, run, workplace):
+        snapshot = "gen/snapshot-000000.safetensors"
+        assert run("generate", "sample", snapshot, "--count", 2, "--condition", "NF1", "--run", "s")[0] == 0
+        assert Image.open(workplace / "s" / "NF1" / "seed0001.png").size == (16, 16)
+        assert run("generate", "morph", snapshot, "NF1", "TSC", "--steps", 3, "--run", "m")[0] == 0
+        assert (workplace / "m" / "strip.png").exists()
+        assert run("generate", "morph", snapshot, "NF1", "TSC", "--steps", 3)[0] == 0
+        assert (workplace / "runs" / "00000-morph-NF1-TSC" / "config.yaml").exists()
+
+    def test_augment_and_classify(self, run, workplace):
+        snapshot = "gen/snapshot-000000.safetensors"
+        assert run("generate", "augment", snapshot, "synthetic", "--per-condition", 2)[0] == 0
+        code, _, _ = run(
+            "classify", "train", "phantoms", "--synthetic", "synthetic", "--folds", 0, "--run", "cls",
+            *settings(TINY_CLASSIFIER),
+        )  # fmt: skip
+        assert code == 0
+        code, out, _ = run("classify", "evaluate", "cls/ensemble.safetensors", "phantoms", "--run", "ev")
+        assert code == 0
+        assert "95% interval" in out
+        metrics = json.loads((workplace / "ev" / "metrics.json").read_text())
+        assert 0 <= metrics["balanced_accuracy"]["low"] <= metrics["balanced_accuracy"]["high"] <= 1
+        table = pd.read_csv(workplace / "ev" / "probabilities.csv")
+        np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1, atol=1e-4)
+
+    def test_predict_and_explain(self, run, workplace):
+        image = next((workplace / "phantoms" / "images").iterdir())
+        code, out, _ = run("classify", "predict", "cls/ensemble.safetensors", image)
+        assert code == 0
+        assert "NF1" in out
+        code, out, _ = run("classify", "explain", "cls/ensemble.safetensors", image, "--run", "ex")
+        assert code == 0
+        assert "convergence delta" in out
+        assert np.load(workplace / "ex" / "map.npy").shape == (32, 32)
+
+    def test_a_leak_is_refused(self, run):
+        """Fold 1 was in the generator's training, so its validation may not see the generator's images."""
+        code, _, err = run(
+            "classify", "train", "phantoms", "--synthetic", "synthetic", "--folds", 1, "--run", "leak",
+            *settings(TINY_CLASSIFIER),
+        )  # fmt: skip
+        assert code == 2
+        assert "fold" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cohort", "check", "nowhere"], "nowhere"),
+        (["generate", "train", "nowhere", "--preset", "huge"], "Unknown preset 'huge'"),
+        (["generate", "train", "nowhere", "--set", "colour=3"], "colour: no such field"),
+        (["generate", "train", "nowhere", "--set", "resolution=100"], "power of two"),
+        (["generate", "train", "nowhere", "--config", "absent.yaml"], "absent.yaml"),
+        (["generate", "train", "nowhere", "--device", "tpu"], "--device tpu"),
+        (["generate", "sample", "absent.safetensors"], "absent.safetensors"),
+        (["classify", "predict", "absent.safetensors", "photo.jpg"], "photo.jpg"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_exit_code_2(run, words, says):
+    code, out, err = run(*words)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert says in err
+    assert "Traceback" not in out + err
+
+
+def test_doctor_tests_every_operation(run):
+    code, out, _ = run("doctor")
+    assert code == 0
+    for op in ("upfirdn2d", "modulated_conv2d", "grid_sample"):
+        assert op in out
