@@ -14,7 +14,7 @@ from morphoscope.cohort.resizing import Fit
 from morphoscope.configs import UserError
 
 Method = Literal["integrated_gradients"]
-Baseline = Literal["black", "white"]
+Baseline = Literal["black", "white", "mean"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def integrated_gradients(
     Returns:
         (map float32 [R, R], difference, convergence delta), as in `Attribution`.
     """
-    start = torch.zeros_like(pixels) if baseline == "black" else torch.ones_like(pixels)
+    start = _baseline(pixels, baseline)
     maps, differences, deltas = [], [], []
     for model in models:
 
@@ -73,6 +73,12 @@ def integrated_gradients(
         maps.append(found.detach().sum(dim=1)[0].float().cpu().numpy())
         deltas.append(float(delta))
     return np.stack(maps).mean(axis=0), float(np.mean(differences)), float(np.mean(deltas))
+
+
+def _baseline(pixels: Tensor, baseline: Baseline) -> Tensor:
+    if baseline == "mean":
+        return pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels).contiguous()
+    return torch.full_like(pixels, 0.0 if baseline == "black" else 1.0)
 
 
 def check_request(method: str, baseline: str, steps: int) -> None:

@@ -125,10 +125,18 @@ class Ensemble:
         target: str | int,
         method: Method = "integrated_gradients",
         *,
-        baseline: Baseline = "black",
+        baseline: Baseline = "mean",
         steps: int = 32,
     ) -> Attribution:
         """Say which pixels of `image` (uint8 [H, W, 3]) speak for `target` (a condition's name or index).
+
+        What is explained is the mean probability over all folds.
+
+        Args:
+            baseline: the image that stands for "nothing there": "mean" is the image's own mean colour,
+                "black" and "white" are plain. Pixels of the baseline's colour get no attribution, so a black one is
+                blind to dark lesions.
+            steps: points of the integral; more make `convergence_delta` smaller and take longer.
 
         Raises:
             UserError: an unknown condition or method, or not an uint8 RGB image.
@@ -137,7 +145,7 @@ class Ensemble:
         index = self._condition_index(target)
         pixels = to_tensor(self._squares([image]), self.device)
         square_map, difference, delta = integrated_gradients(
-            self.models, pixels, index, baseline, steps, images_at_a_time(self.resolution)
+            self.models, pixels, index, baseline, steps, max(2, images_at_a_time(self.resolution) // 4)
         )
         height, width = image.shape[:2]
         whole_map = onto_image(square_map, (height, width), self.config.fit)

@@ -34,4 +34,4 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(picture, ax=axes, fraction=0.046, label="share of the true condition's images")
     with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+        figure.savefig(temporary, bbox_inches="tight")  # constrained layout alone cuts the row label

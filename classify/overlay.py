@@ -7,15 +7,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 _COLOURS = matplotlib.colormaps["RdBu_r"]  # blue speaks against, red speaks for
 _STRONGEST = 99.0  # percentile of the absolute map that gets the full colour
-_BLUR = 0.012  # of the image's side: single pixels' gradients are noise to the eye
+_BLUR = 0.03  # of the image's side: evidence for and against of neighbouring pixels is netted
 _OPACITY = 0.75
 
 
 def overlay(image: np.ndarray, attribution: np.ndarray) -> np.ndarray:
     """Lay a map over a photograph: red where pixels speak for the condition, blue where against.
 
-    Only for the eye: the map is slightly blurred, and its colours are relative to its own 99th percentile.
-    The photograph is shown in grey so that its colours are not mistaken for the map's.
+    Only for the eye: the map is blurred by 3% of the image's side, and its colours are relative to its own
+    99th percentile. The photograph is shown in grey so that its colours are not mistaken for the map's.
 
     Args:
         image: uint8 [H, W, 3] RGB.

@@ -36,6 +36,12 @@ def test_a_white_image_differs_from_a_white_baseline_in_nothing() -> None:
     assert not found.any()
 
 
+def test_an_image_of_one_colour_differs_from_its_mean_in_nothing(ensemble: Ensemble) -> None:
+    found = ensemble.attribute(np.full((32, 32, 3), (200, 90, 80), np.uint8), "red", baseline="mean")
+    assert found.difference == pytest.approx(0, abs=1e-5)
+    assert np.abs(found.map).sum() < 1e-4
+
+
 def test_the_map_is_the_mean_of_the_folds_maps(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:
     whole = ensemble.attribute(photographs[0], "red")
     folds = [ensemble.fold(name).attribute(photographs[0], "red").map for name in ensemble.folds]
@@ -46,14 +52,14 @@ def test_the_map_is_the_mean_of_the_folds_maps(ensemble: Ensemble, photographs: 
 def test_attribution_is_complete(ensemble: Ensemble, photographs: list[np.ndarray], number: int) -> None:
     """The map sums to the change of the mean probability from the baseline (Sundararajan et al., axiom)."""
     image = photographs[number]
-    found = ensemble.attribute(image, 2, steps=64)
+    found = ensemble.attribute(image, 2, baseline="black", steps=64)
     black = ensemble.predict([np.zeros_like(image)]).per_fold.mean(axis=0)[0, 2]
     here = ensemble.predict([image]).per_fold.mean(axis=0)[0, 2]
     assert found.difference == pytest.approx(here - black, abs=1e-5)
     assert abs(found.convergence_delta) < 0.02 * max(abs(found.difference), 0.01)
     assert found.map.shape == image.shape[:2]
     assert found.map.sum() == pytest.approx(
-        found.difference + found.convergence_delta, abs=0.01 * np.abs(found.map).sum()
+        found.difference + found.convergence_delta, abs=0.01 * float(np.abs(found.map).sum())
     )
     assert found.target == "red"
 

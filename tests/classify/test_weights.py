@@ -55,7 +55,7 @@ def test_offline_weights_land_under_timms_names(lite: EnsembleTraining) -> None:
 
 @needs_offline_extra
 def test_offline_weights_meet_the_statistics_they_were_trained_with(lite: EnsembleTraining) -> None:
-    """On photograph-like images each layer's channel means follow its own running means: every tensor is in place.
+    """On photograph-like images each layer's channel means follow its running means: all is in place.
 
     Random weights, or layers in a wrong order, have no such correlation.
     """
