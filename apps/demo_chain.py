@@ -9,8 +9,9 @@ from PIL import Image
 from rich.console import Console
 
 from morphoscope.apps.bundled_models import GENERATOR
-from morphoscope.apps.morph_curve import draw_curve, morph_probabilities
 from morphoscope.apps.report import Figure, Section, write_report
+from morphoscope.apps.studio.figures import draw_curve
+from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
 from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs import load_config
@@ -20,7 +21,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
-from morphoscope.ops.runtime import RunFolder, resolve_device, write_atomically
+from morphoscope.ops.runtime import RunFolder, resolve_device, write_atomically, write_text
 
 # Another seed than the bundled models' cohort: none of these phantoms was seen before.
 _PHANTOM_SEED = 1
@@ -30,7 +31,6 @@ _HELD_OUT_FOLD = "0"
 _GENERATOR_KIMG = 1.0
 _MORPH = ("NF1", "TSC")
 _MORPH_SEED = 4
-_CURVE_STEPS = 17
 
 NOTICE = (
     "Every picture below is a procedural phantom or was generated from phantoms. No patient is shown, and "
@@ -163,10 +163,9 @@ class _Chain:
         )
 
     def _morph_section(self, model: GeneratorModel, ensemble: Ensemble) -> Section:
-        shares, probabilities = morph_probabilities(model, ensemble, *_MORPH, _MORPH_SEED, _CURVE_STEPS)
-        curve = self.folder / "morph" / "curve.png"
-        with write_atomically(curve) as temporary:
-            draw_curve(shares, probabilities, ensemble.conditions, _MORPH).savefig(temporary, dpi=110)
+        morph = Morph(*_MORPH, seed=_MORPH_SEED, psi=Morphing().psi)
+        curve = self.folder / "morph" / "curve.svg"
+        write_text(curve, draw_curve(Workbench(model, ensemble).curve(morph), morph).svg)
         return Section(
             f"From {_MORPH[0]} to {_MORPH[1]}",
             "One seed; only the label is mixed. The curve shows where the classifier changes its mind.",

@@ -12,7 +12,7 @@ from morphoscope.ops.runtime import write_text
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG file and what it shows."""
+    """A PNG or SVG file and what it shows."""
 
     image: Path
     caption: str
@@ -20,7 +20,8 @@ class Figure:
     @property
     def data_uri(self) -> str:
         """The picture itself, for the `src` of an <img>."""
-        return "data:image/png;base64," + base64.b64encode(self.image.read_bytes()).decode()
+        kind = "svg+xml" if self.image.suffix == ".svg" else "png"
+        return f"data:image/{kind};base64," + base64.b64encode(self.image.read_bytes()).decode()
 
 
 @dataclass(frozen=True)

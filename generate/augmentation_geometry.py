@@ -61,22 +61,29 @@ def resample(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> to
     """Transform images [N, C, H, W] by A [N, 3, 3] through a twofold oversampled copy.
 
     Padding, oversampling and its undoing act on rows and columns apart and are linear, so each is one matrix
-    product: on a CPU some ten times as quick as the convolutions that `upfirdn2d` would run.
+    product: on a CPU several times as quick as the convolutions of `upfirdn2d` (benchmarks/augmentation.py).
 
     Args:
         lowpass: [taps], a filter as from `setup_filter`.
     """
     height, width = images.shape[2:]
     reach = len(lowpass) // 4
-    left, top, right, bottom = margins(A, width, height, reach)
+    margin = margins(A, width, height, reach)
+    left, top, right, bottom = margin
     images = _separable(images, _widen(width, left, right, lowpass), _widen(height, top, bottom, lowpass))
+    images = sample_oversampled(images, A, margin, (2 * (height + 2 * reach), 2 * (width + 2 * reach)))
+    return _separable(images, _narrow(width, reach, lowpass), _narrow(height, reach, lowpass))
+
+
+def sample_oversampled(
+    images: torch.Tensor, A: torch.Tensor, margin: tuple[int, int, int, int], size: tuple[int, int]
+) -> torch.Tensor:
+    """Transform images padded by `margin` and oversampled twofold into a new (height, width) `size`."""
+    left, top, right, bottom = margin
     A = translation(A.new_tensor([[(left - right) / 2, (top - bottom) / 2]])) @ A
     A = _conjugate(scaling(A.new_tensor([2.0]), A.new_tensor([2.0])), A)
     A = _conjugate(translation(A.new_tensor([[-0.5, -0.5]])), A)
-
-    grid = _grid(A, (images.shape[2], images.shape[3]), (2 * (height + 2 * reach), 2 * (width + 2 * reach)))
-    images = grid_sample(images, grid)
-    return _separable(images, _narrow(width, reach, lowpass), _narrow(height, reach, lowpass))
+    return grid_sample(images, _grid(A, (images.shape[2], images.shape[3]), size))
 
 
 def _widen(size: int, before: int, after: int, lowpass: torch.Tensor) -> torch.Tensor:

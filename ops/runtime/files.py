@@ -26,8 +26,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o644)
         yield temporary
+        temporary.chmod(0o644)  # temporary files, and some writers', are private
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
-from morphoscope.apps.morph_curve import draw_curve, morph_probabilities
+from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble
 from morphoscope.cohort import phantom_image
 from morphoscope.generate import load
@@ -43,10 +43,7 @@ def test_generator_makes_what_the_ensemble_recognises(generator, ensemble):
 
 
 def test_morph_changes_the_classifiers_mind(generator, ensemble):
-    shares, probabilities = morph_probabilities(generator, ensemble, "NF1", "TSC", seed=4, steps=5)
-    assert shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    probabilities = Workbench(generator, ensemble).curve(Morph("NF1", "TSC", 4, 0.7)).prediction.combined
     first, last = (ensemble.conditions.index(name) for name in ("NF1", "TSC"))
     assert probabilities[0, first] > probabilities[-1, first]
     assert probabilities[-1, last] > probabilities[0, last]
-    figure = draw_curve(shares, probabilities, ensemble.conditions, ("NF1", "TSC"))
-    assert len(figure.axes[0].lines) == len(ensemble.conditions)
