@@ -134,8 +134,8 @@ class Ensemble:
 
         Args:
             baseline: the image that stands for "nothing there": "mean" is the image's own mean colour,
-                "black" and "white" are plain. Pixels of the baseline's colour get no attribution, so a black one is
-                blind to dark lesions.
+                "black" and "white" are plain. Pixels of the baseline's colour get no attribution, so a
+                black one is blind to dark lesions.
             steps: points of the integral; more make `convergence_delta` smaller and take longer.
 
         Raises:
