@@ -1,0 +1,82 @@
+"""The page, and the server on this machine."""
+
+from html import escape
+
+import gradio as gr
+from rich.console import Console
+
+from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.classify_tab import CLASSIFY, MAX_UPLOAD, classify_tab
+from morphoscope.apps.studio.morph_tab import morph_tab
+from morphoscope.apps.studio.theme import CSS, theme
+from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts, phantom_notice
+from morphoscope.apps.studio.workbench import Workbench
+from morphoscope.classify import Ensemble
+from morphoscope.generate import GeneratorModel
+
+TITLE = "Morphoscope"
+_CACHE_SECONDS = 60  # an upload whose reader never came is removed after this time
+
+
+def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> gr.Blocks:
+    """The studio's page for a pair of models; nothing is computed until someone opens it.
+
+    Serve it with `launch`, which also sets the looks and the bounds on uploads.
+    """
+    workbench = Workbench(generator, ensemble)
+    page = gr.Blocks(title=title, analytics_enabled=False, delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS))
+    with page:
+        gr.HTML(_head(title, workbench), elem_id="head")
+        with gr.Tabs() as tabs:
+            with gr.Tab("Morph", id="morph"):
+                morph = morph_tab(workbench, page)
+            with gr.Tab("Classify", id=CLASSIFY):
+                classify_tab(workbench, morph, tabs)
+        with gr.Accordion("About these models", open=False):
+            gr.HTML(_facts(workbench), elem_id="facts")
+    return page
+
+
+def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> str:
+    """Serve a page of `build`, by default to this machine only, and return its address.
+
+    Never shared through a third party's server; no history of inputs is kept, here or in the browser.
+
+    Args:
+        block: say the address and wait for Ctrl+C; else serve in the background until `page.close()`.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        share=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+        max_file_size=MAX_UPLOAD,
+        quiet=True,
+        theme=theme(),
+        css=CSS,
+    )
+    if block:
+        Console().print(f"{page.title}: {address} (Ctrl+C stops it)", highlight=False)
+        page.block_thread()
+    return address
+
+
+def _head(title: str, workbench: Workbench) -> str:
+    notices = [notice for notice in (phantom_notice(workbench), mismatch_notice(workbench)) if notice]
+    boxes = "".join(figures.message(notice, "warning") for notice in notices)
+    return f'<header class="ms-head"><h1>{escape(title)}</h1><p>{escape(PURPOSE)}</p></header>{boxes}'
+
+
+def _facts(workbench: Workbench) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in model_facts(workbench)
+    )
+    return f'<table class="ms-facts"><tbody>{rows}</tbody></table>'

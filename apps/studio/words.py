@@ -1,0 +1,124 @@
+"""What the studio says in words. All return plain text; whoever makes HTML of it escapes it."""
+
+from morphoscope.apps.studio.workbench import Curve, Morph, Workbench
+from morphoscope.classify import Attribution, Prediction
+
+_SURE = 0.5
+_COARSE = 0.05  # convergence delta, in probability, from which a map deserves a warning
+
+PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
+
+
+def percent(value: float) -> str:
+    """0.724 -> "72 %", with "< 1 %" and "> 99 %" at the ends: no probability is shown as certain."""
+    if value < 0.01:
+        return "< 1 %"
+    if value > 0.99:
+        return "> 99 %"
+    return f"{round(100 * value)} %"
+
+
+def spread(low: float, high: float) -> str:
+    """ "20 % to 80 %", or one number where both read the same."""
+    lowest, highest = percent(low), percent(high)
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def verdict(prediction: Prediction) -> str:
+    """One sentence or two on the first image of `prediction`: the answer, or that there is none."""
+    folds = prediction.per_fold[:, 0]
+    best = int(prediction.predicted[0])
+    name = prediction.conditions[best]
+    if prediction.unsure[0]:
+        return (
+            f"Unsure: not one of {_models(len(folds))} gives any condition more than 50 %. "
+            f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is no answer."
+        )
+    counted = int((folds.max(axis=1) > _SURE).sum())
+    low, high = float(folds[:, best].min()), float(folds[:, best].max())
+    answer = f"Most probable: {name} with {percent(float(prediction.combined[0, best]))}"
+    if len(folds) == 1:
+        return f"{answer}, by one model."
+    if counted == len(folds):
+        source = f"the mean of all {counted} models"
+    else:
+        source = (
+            f"the mean of the {counted} of {len(folds)} models that give a condition more than 50 % "
+            "(the others are unsure and not counted)"
+        )
+    return f"{answer}, {source}. Single models say {spread(low, high)}."
+
+
+def change_of_mind(curve: Curve, morph: Morph) -> str:
+    """Where along the morph the classifier changes its mind."""
+    changes = curve.changes()
+    if not changes:
+        name = curve.prediction.conditions[curve.prediction.predicted[0]]
+        return f"Along the whole morph {name} stays the most probable condition."
+    steps = [
+        f"from {change.before} to {change.after} between {change.low:.0%} and {change.high:.0%}".replace(
+            "%", " %"
+        )
+        for change in changes
+    ]
+    return f"The classifier changes its mind {', then '.join(steps)} of {morph.b}."
+
+
+def explanation(attribution: Attribution, folds: int) -> list[str]:
+    """How an attribution map came about and how far it can be trusted."""
+    method = attribution.method.replace("_", " ").capitalize()
+    lines = [
+        f"Red pixels speak for {attribution.target}, blue ones against it, strong colours the most.",
+        f"{method} from a {attribution.baseline} picture, mean over {_models(folds)}. The picture moves the "
+        f"probability of {attribution.target} by {100 * attribution.difference:+.1f} points against the "
+        f"{attribution.baseline} picture.",
+        f"Convergence delta {attribution.convergence_delta:+.4f}: by so much (in probability) the map's sum "
+        f"misses that difference.",
+    ]
+    if abs(attribution.convergence_delta) > _COARSE:
+        lines.append("That is a lot: take this map as a rough hint only.")
+    lines.append("The map shows what this classifier uses, not where the disease is.")
+    return lines
+
+
+def phantom_notice(workbench: Workbench) -> str | None:
+    """A sentence if a model was trained on phantoms, else None."""
+    generator = bool(workbench.generator.metadata.get("phantom", False))
+    ensemble = bool(workbench.ensemble.metadata.get("phantom", False))
+    if not generator and not ensemble:
+        return None
+    which = {(True, True): "Both models were", (True, False): "The generator was"}.get(
+        (generator, ensemble), "The classifier was"
+    )
+    return (
+        f"{which} trained on procedural phantoms, drawings of skin made by a program: "
+        "no patients, and nothing to learn about patients."
+    )
+
+
+def mismatch_notice(workbench: Workbench) -> str | None:
+    """A sentence if the generator makes conditions that the classifier has no class for, else None."""
+    missing = [name for name in workbench.generator.conditions if name not in workbench.ensemble.conditions]
+    if not missing:
+        return None
+    return f"The classifier was not trained on {', '.join(missing)}: it must call them something else."
+
+
+def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
+    """(name, value) rows that identify both models."""
+    generator, ensemble = workbench.generator, workbench.ensemble
+    return [
+        ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
+        ("Its conditions", ", ".join(generator.conditions)),
+        ("Its training cohort", str(generator.metadata.get("cohort_digest", "not stated"))),
+        (
+            "Classifier",
+            f"{_models(len(ensemble.folds))} {ensemble.config.backbone}, {ensemble.resolution} px",
+        ),
+        ("Its conditions", ", ".join(ensemble.conditions)),
+        ("Its training cohort", str(ensemble.metadata.get("cohort_digest", "not stated"))),
+    ]
+
+
+def _models(count: int) -> str:
+    return f"{count} models" if count != 1 else "1 model"

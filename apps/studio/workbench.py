@@ -1,0 +1,105 @@
+"""What the studio computes: frames of a morph, what the classifier makes of them, and where it looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from morphoscope.classify import Attribution, Ensemble, Prediction
+from morphoscope.generate import GeneratorModel
+
+CURVE_FRAMES = 17
+_CURVES_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Morph:
+    """A way from condition `a` to condition `b`: one seed, one truncation, the label mixed."""
+
+    a: str
+    b: str
+    seed: int
+    psi: float
+
+    def mixture(self, share: float) -> str:
+        """The label at `share` of `b`, in words: "60 % IP + 40 % ML"."""
+        percent = round(100 * share)
+        if self.a == self.b or percent == 0:
+            return f"100 % {self.a}"
+        if percent == 100:
+            return f"100 % {self.b}"
+        return f"{100 - percent} % {self.a} + {percent} % {self.b}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The most probable condition is `before` at share `low` and `after` at share `high`."""
+
+    before: str
+    after: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The classifier along a morph.
+
+    Attributes:
+        shares: float [S] from 0 to 1, the share of the second condition.
+        prediction: of the S frames.
+    """
+
+    shares: np.ndarray
+    prediction: Prediction
+
+    def changes(self) -> list[Change]:
+        """Where the most probable condition changes, in the order of the morph."""
+        names = [self.prediction.conditions[index] for index in self.prediction.predicted]
+        pairs = zip(names, names[1:], self.shares, self.shares[1:], strict=False)
+        return [
+            Change(before, after, float(low), float(high))
+            for before, after, low, high in pairs
+            if before != after
+        ]
+
+
+class Workbench:
+    """A generator and an ensemble, side by side.
+
+    Attributes:
+        curve: Morph -> Curve; the last 64 are kept, so that moving the slider costs one frame only.
+    """
+
+    curve: Callable[[Morph], Curve]
+
+    def __init__(self, generator: GeneratorModel, ensemble: Ensemble) -> None:
+        self.generator, self.ensemble = generator, ensemble
+        self.curve = lru_cache(maxsize=_CURVES_KEPT)(self._curve)
+
+    def frame(self, morph: Morph, share: float) -> np.ndarray:
+        """The frame at `share` of the second condition: uint8 [R, R, 3].
+
+        Raises:
+            UserError: an unknown condition, or a seed or share out of range.
+        """
+        return self.generator.morph(morph.a, morph.b, morph.seed, [share], morph.psi)[0]
+
+    def judge(self, image: np.ndarray) -> Prediction:
+        """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
+        return self.ensemble.predict([image])
+
+    def attribute(self, image: np.ndarray, target: str | None) -> Attribution:
+        """Which pixels speak for `target`, or for the most probable condition if None.
+
+        Raises:
+            UserError: an unknown condition.
+        """
+        wanted = int(self.judge(image).predicted[0]) if target is None else target
+        return self.ensemble.attribute(image, wanted)
+
+    def _curve(self, morph: Morph) -> Curve:
+        shares = np.linspace(0, 1, CURVE_FRAMES)
+        frames = self.generator.morph(morph.a, morph.b, morph.seed, shares.tolist(), morph.psi)
+        return Curve(shares, self.ensemble.predict(frames))
