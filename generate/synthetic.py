@@ -31,8 +31,8 @@ def augment(
     """Write a synthetic cohort: `per_condition` images of each condition, with manifest and dataset.json.
 
     Image k of a condition has seed `seed` + k times the number of conditions + its index, so no two images
-    share a seed. Each row names the generator's digest, the seed, the label, psi and the folds that the
-    generator was trained on; each PNG says in its own metadata that it is synthetic.
+    share a seed. Each row names the generator's digest, the seed, the label, psi, and the folds (of which
+    cohort) that the generator was trained on; each PNG says in its own metadata that it is synthetic.
 
     Args:
         psi: truncation; the default 1 keeps the full diversity that training data needs.
@@ -66,6 +66,7 @@ def augment(
                 "label": json.dumps({condition: 1.0}),
                 "psi": f"{psi:g}",
                 "trained_on_folds": json.dumps(model.metadata["trained_on_folds"]),
+                "trained_on_cohort": model.metadata["cohort_digest"],
                 "phantom": str(model.metadata["phantom"]).lower(),
             }
         )

@@ -18,7 +18,7 @@ def model(tiny_snapshot):
     return load(tiny_snapshot)
 
 
-def test_rows_carry_their_provenance(model, tmp_path):
+def test_rows_carry_their_provenance(model, tiny_cohort, tmp_path):
     augment(model, tmp_path / "synthetic", per_condition=3, seed=10, psi=0.9)
     cohort = Cohort.load(tmp_path / "synthetic")
     assert len(cohort) == 6
@@ -29,6 +29,7 @@ def test_rows_carry_their_provenance(model, tmp_path):
     assert row["generator"] == model.digest
     assert json.loads(row["label"]) == {row["condition"]: 1.0}
     assert json.loads(row["trained_on_folds"]) == ["0", "1"]
+    assert row["trained_on_cohort"] == tiny_cohort.digest
     assert float(row["psi"]) == 0.9
     np.testing.assert_array_equal(cohort.image(0), model.sample(row["condition"], [int(row["seed"])], 0.9)[0])
     assert cohort.check().ok
