@@ -40,12 +40,13 @@ def train_generator(
         config: its None fields are resolved here.
         cohort: real rows with folds; the test fold is never trained on.
         exclude_folds: further folds to leave out, so that classifiers validated on them may use the images.
-        start_from: a snapshot of the same architecture and conditions to start from.
+        start_from: a snapshot of the same conditions to start from, e.g. of half the resolution.
 
     Raises:
         UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config.
     """
     device = device or torch.device("cpu")
+    console = console or Console(stderr=True)
     resolved = config.resolved()
     torch.manual_seed(resolved.seed)
     part = training_part(cohort, exclude_folds or [])
@@ -59,10 +60,10 @@ def train_generator(
         _resume(trainer, state, metadata)
     else:
         if start_from is not None:
-            _start_from(trainer, start_from, metadata)
+            _start_from(trainer, start_from, metadata, console)
         run.write_config(resolved, cohort=cohort.digest, trained_on_folds=metadata["trained_on_folds"])
         write_sheet(run.path / "reals.png", part.conditions, _reals_by_condition(images, part))
-    return _Run(trainer, run, metadata, console or Console(stderr=True)).train()
+    return _Run(trainer, run, metadata, console).train()
 
 
 def training_part(cohort: Cohort, exclude_folds: list[str]) -> Cohort:
@@ -199,8 +200,12 @@ def _same(field: str, before: Any, now: Any) -> bool:
     }
 
 
-def _start_from(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any]) -> None:
-    """Begin with the weights of a snapshot of the same architecture and conditions; note what it had seen."""
+def _start_from(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any], console: Console) -> None:
+    """Begin with the weights of a snapshot of the same conditions; note what it had seen.
+
+    What matches by name and shape is copied, so that a snapshot of half the resolution serves too
+    (progressive growing, Karras et al. 2018). What does not match starts anew and is listed.
+    """
     network, _, ancestor = read_generator(path)
     if ancestor["conditions"] != metadata["conditions"]:
         raise UserError(
@@ -208,15 +213,32 @@ def _start_from(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any])
             f"the cohort has {', '.join(metadata['conditions'])}."
         )
     _inherit(metadata, ancestor)
-    try:
-        for target in (trainer.G, trainer.G_ema):
-            target.load_state_dict(network.state_dict())
-        trainer.D.load_state_dict(read_discriminator(path).state_dict())
-    except RuntimeError as error:
+    anew = copy_matching(network.state_dict(), trainer.G, path)
+    copy_matching(network.state_dict(), trainer.G_ema, path)
+    anew += copy_matching(read_discriminator(path).state_dict(), trainer.D, path)
+    if anew:
+        console.print(f"Starting anew, since {path} has no match: {', '.join(anew)}", highlight=False)
+
+
+def copy_matching(source: dict[str, torch.Tensor], network: torch.nn.Module, path: Path) -> list[str]:
+    """Copy the tensors that match by name and shape; return the modules that have others.
+
+    Raises:
+        UserError: fewer than half of the network's tensors match: another architecture.
+    """
+    target = network.state_dict()
+    matching = {
+        name: tensor
+        for name, tensor in source.items()
+        if name in target and target[name].shape == tensor.shape
+    }
+    if 2 * len(matching) < len(target):
         raise UserError(
-            f"{path}: its networks have another architecture than this preset makes; train with the preset "
-            f"and resolution of the snapshot ({ancestor['generator']['img_resolution']} px)."
-        ) from error
+            f"{path}: only {len(matching)} of {len(target)} tensors of the {type(network).__name__.lower()} "
+            "fit; train with the preset that made the snapshot."
+        )
+    network.load_state_dict({**target, **matching})
+    return sorted({name.rpartition(".")[0] for name in target.keys() - matching.keys()})
 
 
 def _inherit(metadata: dict[str, Any], ancestor: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Training: its mathematics, exact resume, and what it refuses."""
 
+import io
 import json
 import signal
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
@@ -133,9 +135,23 @@ def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path
     assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
 
 
+def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """Progressive growing: the lower blocks come from the snapshot, the new ones start anew."""
+    larger = tiny_config.model_copy(update={"resolution": 32, "kimg": 0.004, "lr": 1e-9})
+    console = Console(file=io.StringIO(), width=1000)
+    path = train_generator(
+        larger, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot, console=console
+    )
+    small, large = load(tiny_snapshot).G.synthesis, load(path).G.synthesis
+    torch.testing.assert_close(large.b16.conv1.weight, small.b16.conv1.weight, rtol=0, atol=1e-6)
+    listed = console.file.getvalue()
+    assert "synthesis.b32.conv0" in listed
+    assert "synthesis.b16.conv1" not in listed
+
+
 def test_start_from_another_architecture_is_refused(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    wider = tiny_config.model_copy(update={"channel_max": 6})
-    with pytest.raises(UserError, match="architecture"):
+    wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
+    with pytest.raises(UserError, match="tensors of the generator fit"):
         train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
 
 
