@@ -1,7 +1,8 @@
 """The seven phantom conditions: where the skin differs, and in which pigment.
 
 The shapes follow the textbook descriptions of the conditions they are named after; they are drawings, not
-patients.
+patients. Pose and place vary little, as in photographs whose finding was framed by a protocol: so a small
+generator learns them within an hour or two on two cores.
 """
 
 from collections.abc import Callable
@@ -52,40 +53,47 @@ class Traits:
         return low + (high - low) * float(getattr(self, name))
 
 
+# Where patches lie, in image widths; the first so many are drawn, each a little off its place.
+_NF1_PLACES = ((0.28, 0.27), (0.72, 0.7), (0.7, 0.26), (0.27, 0.72), (0.5, 0.49), (0.1, 0.5))
+_TSC_PLACES = ((0.3, 0.3), (0.7, 0.34), (0.34, 0.73), (0.73, 0.76), (0.52, 0.53))
+_JITTER = 0.03  # standard deviation, image widths
+
 Condition = Callable[[np.random.Generator, Traits, int], list[Finding]]
 
 
 def hypomelanosis_of_ito(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """HMI: broad pale streaks that wind into a whorl, along Blaschko's lines."""
-    x, y = warped(rng, 3, 0.065, size)
-    dx, dy = x - np.float32(rng.uniform(0.2, 0.8)), y - np.float32(rng.uniform(0.2, 0.8))
+    x, y = warped(rng, 3, 0.02, size)
+    dx, dy = x - np.float32(rng.uniform(0.45, 0.55)), y - np.float32(rng.uniform(0.45, 0.55))
     radius = np.hypot(dx, dy)
-    turns = np.arctan2(dy, dx) / np.float32(2 * np.pi) * rng.choice([-1, 1])
-    phase = np.float32(traits.between("scale", 4.4, 3.4)) * radius + turns
+    turns = np.arctan2(dy, dx) / np.float32(2 * np.pi)
+    phase = np.float32(traits.between("scale", 4.0, 3.5)) * radius + turns
     return [Finding(_streaks(rng, phase, 0.2, 4, size), loss=traits.between("strength", 0.5, 0.75))]
 
 
 def incontinentia_pigmenti(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """IP: narrow dark streaks that run side by side and swirl, as if drawn with a wet brush."""
-    x, y = warped(rng, 3, 0.035, size)
-    along, across = rotated(x - np.float32(0.5), y - np.float32(0.5), rng.uniform(0, np.pi))
-    bend = np.float32(rng.uniform(0.07, 0.13)) * np.sin(
-        np.float32(2 * np.pi) * along + np.float32(rng.uniform(0, 6.3))
+    x, y = warped(rng, 3, 0.02, size)
+    along, across = rotated(x - np.float32(0.5), y - np.float32(0.5), 0.6 + rng.uniform(-0.12, 0.12))
+    bend = np.float32(rng.uniform(0.07, 0.11)) * np.sin(
+        np.float32(2 * np.pi) * along + np.float32(rng.uniform(-0.4, 0.4))
     )
-    phase = np.float32(traits.between("scale", 5.8, 4.4)) * (across + bend) + np.float32(rng.uniform())
+    phase = np.float32(traits.between("scale", 5.2, 4.6)) * (across + bend) + np.float32(
+        rng.uniform(-0.12, 0.12)
+    )
     return [Finding(_streaks(rng, phase, 0.3, 4, size), melanin=traits.between("strength", 0.6, 0.95))]
 
 
 def mccune_albright(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """MA: one large light-brown patch with a ragged border, the "coast of Maine"."""
     x, y = coordinates(size)
-    angle = rng.uniform(0, 2 * np.pi)
-    offset = rng.uniform(0.1, 0.32)
+    angle = rng.uniform(-0.5, 0.5)
+    offset = rng.uniform(0.0, 0.15)
     along, across = rotated(x - np.float32(0.5), y - np.float32(0.5), angle)
     stretch = np.float32(rng.uniform(0.7, 0.95))
     distance = np.hypot((along - np.float32(offset)) / stretch, across * stretch)
     coast = fractal_noise(rng, 4, 5, 0.75, size)
-    rim = np.float32(traits.between("scale", 0.36, 0.44)) + np.float32(0.05) * coast
+    rim = np.float32(traits.between("scale", 0.32, 0.4)) + np.float32(0.05) * coast
     weight = inside(distance - rim, 0.009)
     return [Finding(weight, melanin=traits.between("strength", 0.45, 0.7))]
 
@@ -100,10 +108,11 @@ def multiple_lentigines(rng: np.random.Generator, traits: Traits, size: int) -> 
 
 def neurofibromatosis_1(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """NF1: several even café-au-lait patches, oval and smooth-edged."""
-    radii = rng.uniform(0.07, 0.15, round(traits.between("count", 4, 7))) * traits.between("scale", 0.9, 1.15)
+    places = _NF1_PLACES[: round(traits.between("count", 4, 6))]
     weight = np.zeros((size, size), np.float32)
     x, y = warped(rng, 4, 0.008, size)
-    for cx, cy, radius in scatter(rng, radii, 0.05, 0.08):
+    for cx, cy in _jittered(rng, places):
+        radius = rng.uniform(0.09, 0.13) * traits.between("scale", 0.9, 1.15)
         along, across = rotated(x - np.float32(cx), y - np.float32(cy), rng.uniform(0, np.pi))
         stretch = np.float32(rng.uniform(1.0, 1.25))
         distance = np.hypot(along / stretch, across * stretch) - np.float32(radius)
@@ -113,15 +122,13 @@ def neurofibromatosis_1(rng: np.random.Generator, traits: Traits, size: int) -> 
 
 def tuberous_sclerosis(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """TSC: a few pale patches of the shape of an ash leaf, round at one end and pointed at the other."""
-    lengths = rng.uniform(0.13, 0.2, round(traits.between("count", 3, 5))) * traits.between(
-        "scale", 0.9, 1.15
-    )
+    places = _TSC_PLACES[: round(traits.between("count", 3, 5))]
     weight = np.zeros((size, size), np.float32)
     x, y = warped(rng, 4, 0.006, size)
     fray = np.float32(0.004) * smooth_noise(rng, 28, size)
-    direction = rng.uniform(0, 2 * np.pi)
-    for cx, cy, length in scatter(rng, lengths, 0.0, 0.14):
-        angle = direction + rng.normal(0, 0.35)
+    for cx, cy in _jittered(rng, places):
+        length = rng.uniform(0.15, 0.19) * traits.between("scale", 0.9, 1.15)
+        angle = 0.9 + rng.normal(0, 0.15)
         along, across = rotated(x - np.float32(cx), y - np.float32(cy), angle)
         u = np.clip(along / np.float32(length), -1, 1)
         half_width = np.float32(0.36 * length) * np.sqrt(1 + u) * (1 - u)
@@ -131,10 +138,12 @@ def tuberous_sclerosis(rng: np.random.Generator, traits: Traits, size: int) -> l
 
 
 def other(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
-    """Other: plain skin with one or two non-specific findings: a redness, a scratch, a few moles."""
-    kinds = [_redness, _scratch, _moles]
-    chosen = rng.permutation(len(kinds))[: rng.integers(1, 3)]
-    return [kinds[kind](rng, traits, size) for kind in sorted(chosen)]
+    """Other: non-specific findings: a diffuse redness, at times with a scratch or a few moles."""
+    findings = [_redness(rng, traits, size)]
+    for kind in (_scratch, _moles):
+        if rng.uniform() < 0.35:
+            findings.append(kind(rng, traits, size))
+    return findings
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -147,6 +156,11 @@ CONDITIONS: dict[str, Condition] = {
     "Other": other,
 }
 """Drawing function by condition name. The order is part of the random seed: append, never reorder."""
+
+
+def _jittered(rng: np.random.Generator, places: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """The places, each moved a little."""
+    return [(cx + rng.normal(0, _JITTER), cy + rng.normal(0, _JITTER)) for cx, cy in places]
 
 
 def _streaks(rng: np.random.Generator, phase: Field, ragged: float, cells: int, size: int) -> Field:
@@ -179,7 +193,7 @@ def _spots(rng: np.random.Generator, discs: list[tuple[float, float, float]], si
 def _redness(rng: np.random.Generator, traits: Traits, size: int) -> Finding:
     """A diffuse red area."""
     x, y = coordinates(size)
-    cx, cy = rng.uniform(0.3, 0.7, 2)
+    cx, cy = rng.uniform(0.43, 0.57, 2)
     distance = np.hypot(x - np.float32(cx), y - np.float32(cy)) + np.float32(0.03) * smooth_noise(
         rng, 6, size
     )
