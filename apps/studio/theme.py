@@ -13,11 +13,13 @@ def theme() -> gr.themes.Base:
         secondary_hue="teal",
         neutral_hue="slate",
         radius_size="md",
-        spacing_size="md",
+        spacing_size="sm",
         font=_FONTS,
         font_mono=_MONO,
     ).set(
         # Soft's tinted labels are loud, and its teal on white is too pale to read (WCAG asks for 4.5 : 1).
+        background_fill_primary="*neutral_50",
+        block_background_fill="white",
         block_title_background_fill="transparent",
         block_title_padding="0",
         block_title_text_color="*neutral_600",
@@ -36,13 +38,15 @@ def theme() -> gr.themes.Base:
 
 
 CSS = """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; padding-top: 0.6rem !important; }
+.gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important;
+  padding: 0 !important; }
 .gradio-container table, .gradio-container td, .gradio-container th, .gradio-container tr {
   border: none !important; background: none !important; }
 .tabs button[role="tab"].selected { color: var(--primary-700); }
 .dark .tabs button[role="tab"].selected { color: var(--primary-300); }
 .ms-controls { align-items: flex-end; }
-.ms-controls > button { margin-bottom: 0.45rem; }
+.ms-controls > button { margin-bottom: 0.6rem; }
+#classify-upload { border: 2px dashed var(--border-color-primary); }
 .ms-head h1 { font-size: 1.5rem; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
 .ms-head { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.2rem 1rem; }
 .ms-head p { margin: 0; color: var(--body-text-color-subdued); }
@@ -52,7 +56,7 @@ CSS = """
 .ms-warning { border-color: #d99000; background: color-mix(in srgb, #d99000 12%, transparent); }
 .ms-error { border-color: #c0392b; background: color-mix(in srgb, #c0392b 12%, transparent); }
 .ms-empty { border: 1px dashed var(--border-color-primary); color: var(--body-text-color-subdued); }
-.ms-picture { margin: 0; max-width: 400px; }
+.ms-picture { margin: 0; max-width: 380px; }
 .ms-picture img { display: block; width: 100%; height: auto; border-radius: 10px; }
 .ms-picture figcaption { display: flex; justify-content: space-between; gap: 1rem; padding-top: 0.4rem;
   font-size: 0.95rem; color: var(--body-text-color); overflow-wrap: anywhere; }

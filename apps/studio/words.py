@@ -5,6 +5,11 @@ from morphoscope.classify import Attribution, Prediction
 
 _SURE = 0.5
 _COARSE = 0.05  # convergence delta, in probability, from which a map deserves a warning
+_BASELINES = {
+    "mean": "a plain picture of this one's mean colour",
+    "black": "a black picture",
+    "white": "a white picture",
+}
 
 PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
 
@@ -53,12 +58,13 @@ def change_of_mind(curve: Curve, morph: Morph) -> str:
     """Where along the morph the classifier changes its mind."""
     changes = curve.changes()
     if not changes:
-        name = curve.prediction.conditions[curve.prediction.predicted[0]]
+        name = curve.answers()[0]
+        if name is None:
+            return "Along the whole morph no model is sure of any condition."
         return f"Along the whole morph {name} stays the most probable condition."
     steps = [
-        f"from {change.before} to {change.after} between {change.low:.0%} and {change.high:.0%}".replace(
-            "%", " %"
-        )
+        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)} % "
+        f"and {round(100 * change.high)} %"
         for change in changes
     ]
     return f"The classifier changes its mind {', then '.join(steps)} of {morph.b}."
@@ -69,9 +75,9 @@ def explanation(attribution: Attribution, folds: int) -> list[str]:
     method = attribution.method.replace("_", " ").capitalize()
     lines = [
         f"Red pixels speak for {attribution.target}, blue ones against it, strong colours the most.",
-        f"{method} from a {attribution.baseline} picture, mean over {_models(folds)}. The picture moves the "
-        f"probability of {attribution.target} by {100 * attribution.difference:+.1f} points against the "
-        f"{attribution.baseline} picture.",
+        f"{method} from {_BASELINES[attribution.baseline]}, mean over {_models(folds)}. Compared with that, "
+        f"this picture moves the probability of {attribution.target} by "
+        f"{100 * attribution.difference:+.1f} percentage points.",
         f"Convergence delta {attribution.convergence_delta:+.4f}: by so much (in probability) the map's sum "
         f"misses that difference.",
     ]

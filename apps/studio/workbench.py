@@ -34,10 +34,10 @@ class Morph:
 
 @dataclass(frozen=True)
 class Change:
-    """The most probable condition is `before` at share `low` and `after` at share `high`."""
+    """The answer is `before` at share `low` and `after` at share `high`; None: no model was sure."""
 
-    before: str
-    after: str
+    before: str | None
+    after: str | None
     low: float
     high: float
 
@@ -54,10 +54,18 @@ class Curve:
     shares: np.ndarray
     prediction: Prediction
 
+    def answers(self) -> list[str | None]:
+        """The most probable condition of each frame; None where the ensemble is unsure."""
+        predicted, unsure = self.prediction.predicted, self.prediction.unsure
+        return [
+            None if unsure[frame] else self.prediction.conditions[index]
+            for frame, index in enumerate(predicted)
+        ]
+
     def changes(self) -> list[Change]:
-        """Where the most probable condition changes, in the order of the morph."""
-        names = [self.prediction.conditions[index] for index in self.prediction.predicted]
-        pairs = zip(names, names[1:], self.shares, self.shares[1:], strict=False)
+        """Where the answer changes, in the order of the morph."""
+        answers = self.answers()
+        pairs = zip(answers, answers[1:], self.shares, self.shares[1:], strict=False)
         return [
             Change(before, after, float(low), float(high))
             for before, after, low, high in pairs

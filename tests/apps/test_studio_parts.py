@@ -1,0 +1,281 @@
+"""The studio's parts without a browser: marks, words, curve, bars, and the handling of uploads."""
+
+import base64
+import re
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from morphoscope.apps.studio import build, figures, words
+from morphoscope.apps.studio.classify_tab import judge_file, judge_picture
+from morphoscope.apps.studio.marks import data_uri, fitted, marked
+from morphoscope.apps.studio.morph_tab import MOST_PROBABLE, read_morph, wanted_target
+from morphoscope.apps.studio.workbench import CURVE_FRAMES, Curve, Morph, Workbench
+from morphoscope.classify import Attribution, Prediction, combine
+from morphoscope.cohort import write_image
+from morphoscope.configs import UserError
+
+CONDITIONS = ["dark", "pale"]
+MORPH = Morph("dark", "pale", seed=3, psi=0.7)
+
+
+def prediction(pale: list[list[float]], conditions: list[str] = CONDITIONS) -> Prediction:
+    """Two conditions; `pale` [F][N] are the folds' probabilities of the second one."""
+    second = np.array(pale, dtype=np.float32)
+    per_fold = np.stack([1 - second, second], axis=2)
+    return Prediction(conditions, per_fold, *combine(per_fold))
+
+
+class Brightness:
+    """An ensemble of two models that call bright pictures pale; it counts how often it was asked."""
+
+    conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
+    config = SimpleNamespace(fit="crop", backbone="brightness")
+
+    def __init__(self) -> None:
+        self.metadata = {"phantom": False, "cohort_digest": "feedc0de"}
+        self.asked = 0
+
+    def predict(self, images: np.ndarray) -> Prediction:
+        self.asked += 1
+        bright = np.clip([image.mean() / 255 for image in images], 0.01, 0.99)
+        return prediction([bright.tolist(), (bright**2).tolist()])
+
+    def attribute(self, image: np.ndarray, target: str | int) -> Attribution:
+        name = target if isinstance(target, str) else CONDITIONS[target]
+        flat = np.full(image.shape[:2], 0.001, np.float32)
+        return Attribution(flat, 0.4, 0.001, name, "integrated_gradients", "mean")
+
+
+class Grey:
+    """A generator of plain grey pictures: black is dark, white is pale."""
+
+    conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
+
+    def __init__(self) -> None:
+        self.metadata = {"phantom": True}
+
+    def morph(self, a: str, b: str, seed: int, steps: list[float], psi: float) -> np.ndarray:
+        ends = [255 * CONDITIONS.index(a), 255 * CONDITIONS.index(b)]
+        levels = [(1 - share) * ends[0] + share * ends[1] for share in steps]
+        return np.stack([np.full((16, 16, 3), level).astype(np.uint8) for level in levels])
+
+
+@pytest.fixture
+def workbench() -> Workbench:
+    return Workbench(Grey(), Brightness())  # type: ignore[arg-type]
+
+
+class TestMarks:
+    def test_strip_is_added_and_the_picture_is_left_as_it_is(self) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        result = marked(image, "50 % dark + 50 % pale")
+        assert (result[:256] == image).all()
+        strip = result[256:]
+        assert len(strip) >= 25
+        assert (strip.reshape(-1, 3) == (255, 209, 102)).all(axis=1).any()  # the word SYNTHETIC, in yellow
+        assert (strip[16:].min(axis=2) > 150).any()  # the provenance, in white
+
+    @pytest.mark.parametrize("width", [16, 90, 512])
+    def test_long_provenance_fits(self, width: int) -> None:
+        result = marked(
+            np.zeros((width, width, 3), np.uint8), "a very long condition name + another one " * 2
+        )
+        assert result.shape[1] == width
+        if width == 512:  # at tiny sizes the text is cut rather than illegible
+            assert (result[width:, -8:] == (23, 37, 42)).all()
+
+    def test_saved_picture_says_so_in_its_metadata(self) -> None:
+        uri = data_uri(np.zeros((4, 4, 3), np.uint8), "100 % café-au-lait")
+        image = Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))
+        assert isinstance(image, Image.Image)
+        assert "shows no patient; 100 % café-au-lait" in image.info["Synthetic"]
+        plain = Image.open(BytesIO(base64.b64decode(data_uri(np.zeros((4, 4, 3), np.uint8)).split(",")[1])))
+        assert "Synthetic" not in plain.info
+
+    @pytest.mark.parametrize(
+        ("shape", "expected"), [((10, 20), (50, 100)), ((400, 100), (100, 25)), ((1, 900), (1, 100))]
+    )
+    def test_fitted(self, shape: tuple[int, int], expected: tuple[int, int]) -> None:
+        assert fitted(np.zeros((*shape, 3), np.uint8), 100).shape == (*expected, 3)
+
+
+class TestMorph:
+    @pytest.mark.parametrize(
+        ("share", "text"),
+        [(0, "100 % dark"), (0.25, "75 % dark + 25 % pale"), (0.999, "100 % pale"), (1, "100 % pale")],
+    )
+    def test_mixture(self, share: float, text: str) -> None:
+        assert MORPH.mixture(share) == text
+
+    def test_mixture_with_itself(self) -> None:
+        assert Morph("dark", "dark", 0, 1.0).mixture(0.5) == "100 % dark"
+
+    def test_empty_field_is_named(self) -> None:
+        with pytest.raises(UserError, match="field seed is empty"):
+            read_morph("dark", "pale", None, 0.5, 0.7)
+        assert read_morph("dark", "pale", 3.0, 0.5, 0.7) == (MORPH, 0.5)
+
+    def test_target(self) -> None:
+        assert wanted_target(MOST_PROBABLE) is None
+        assert wanted_target("pale") == "pale"
+
+
+class TestWorkbench:
+    def test_curve_runs_from_one_condition_to_the_other(self, workbench: Workbench) -> None:
+        curve = workbench.curve(MORPH)
+        assert curve.shares[[0, -1]].tolist() == [0, 1]
+        assert curve.prediction.combined.shape == (CURVE_FRAMES, 2)
+        assert (np.diff(curve.prediction.per_fold[0, :, 1]) >= 0).all()
+        assert [(change.before, change.after) for change in curve.changes()] == [("dark", "pale")]
+
+    def test_curve_is_computed_once(self, workbench: Workbench) -> None:
+        first = workbench.curve(MORPH)
+        assert workbench.curve(Morph("dark", "pale", seed=3, psi=0.7)) is first
+        assert workbench.ensemble.asked == 1  # type: ignore[attr-defined]
+        workbench.curve(Morph("dark", "pale", seed=4, psi=0.7))
+        assert workbench.ensemble.asked == 2  # type: ignore[attr-defined]
+
+    def test_most_probable_condition_is_the_default_target(self, workbench: Workbench) -> None:
+        assert workbench.attribute(workbench.frame(MORPH, 1.0), None).target == "pale"
+        assert workbench.attribute(workbench.frame(MORPH, 1.0), "dark").target == "dark"
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "text"), [(0.0, "< 1 %"), (0.0149, "1 %"), (0.724, "72 %"), (0.999, "> 99 %")]
+    )
+    def test_percent(self, value: float, text: str) -> None:
+        assert words.percent(value) == text
+
+    def test_verdict_names_the_models_that_count(self) -> None:
+        sure = words.verdict(prediction([[0.8], [0.9]]))
+        assert sure.startswith("Most probable: pale with 85 %, the mean of all 2 models.")
+        assert "80 % to 90 %" in sure
+
+    def test_verdict_unsure(self) -> None:
+        text = words.verdict(prediction([[0.5], [0.5]]))
+        assert text.startswith("Unsure: not one of 2 models")
+
+    def test_change_of_mind(self) -> None:
+        shares = np.array([0, 0.5, 1])
+        curve = Curve(shares, prediction([[0.1, 0.5, 0.9]]))
+        assert words.change_of_mind(curve, MORPH) == (
+            "The classifier changes its mind from dark to unsure between 0 % and 50 %, "
+            "then from unsure to pale between 50 % and 100 % of pale."
+        )
+        steady = Curve(shares, prediction([[0.1, 0.2, 0.3]]))
+        assert "dark stays the most probable" in words.change_of_mind(steady, MORPH)
+        lost = Curve(shares, prediction([[0.5, 0.5, 0.5]]))
+        assert "no model is sure" in words.change_of_mind(lost, MORPH)
+
+    def test_large_convergence_delta_is_called_one(self) -> None:
+        flat = np.zeros((2, 2), np.float32)
+        good = Attribution(flat, 0.4, 0.001, "pale", "integrated_gradients", "mean")
+        poor = Attribution(flat, 0.4, -0.2, "pale", "integrated_gradients", "black")
+        assert "+40.0 percentage points" in " ".join(words.explanation(good, 2))
+        assert "rough hint" not in " ".join(words.explanation(good, 2))
+        assert "rough hint" in " ".join(words.explanation(poor, 2))
+
+    def test_notices(self, workbench: Workbench) -> None:
+        assert (words.phantom_notice(workbench) or "").startswith("The generator was trained on")
+        assert words.mismatch_notice(workbench) is None
+        workbench.generator.metadata["phantom"] = False
+        assert words.phantom_notice(workbench) is None
+        workbench.generator.conditions = ["dark", "blue"]
+        assert "not trained on blue" in (words.mismatch_notice(workbench) or "")
+
+
+class TestFigures:
+    def test_marker_stands_where_the_share_is(self, workbench: Workbench) -> None:
+        drawing = figures.draw_curve(workbench.curve(MORPH), MORPH)
+        assert 0 < drawing.left < drawing.right
+        for share, x in [(0, drawing.left), (1, drawing.right)]:
+            html = drawing.at(share, 'a "quoted" description')
+            found = re.search(r'id="curve-marker".*?x1="([\d.]+)"', html)
+            assert found is not None
+            assert float(found.group(1)) == pytest.approx(x, abs=0.01)
+            assert "a &quot;quoted&quot; description" in html
+
+    def test_names_are_escaped(self) -> None:
+        nasty = ["<script>alert(1)</script>", "_$x$ & {y}"]
+        judged = prediction([[0.2], [0.9]], nasty)
+        morph = Morph(*nasty, seed=0, psi=1.0)
+        curve = Curve(np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
+        found = Attribution(np.ones((8, 8), np.float32), 0, 0, nasty[0], "integrated_gradients", "mean")
+        image = np.zeros((8, 8, 3), np.uint8)
+        for html in [
+            figures.bars(judged),
+            figures.frame(image, morph, 0.5, "digest"),
+            figures.photograph(image, nasty[0], None),
+            figures.attribution(image, found, 2, None),
+            figures.message(nasty[0]),
+            figures.draw_curve(curve, morph).at(0.5, nasty[0]),
+        ]:
+            assert "<script" not in html
+
+    def test_bars_tell_the_range_and_the_first(self) -> None:
+        html = figures.bars(prediction([[0.8], [0.9]]), by_probability=True)
+        assert html.index("pale") < html.index("dark")
+        assert html.count("ms-first") == 1
+        assert "80 % to 90 %" in html
+        assert "ms-first" not in figures.bars(prediction([[0.5], [0.5]]))
+
+    def test_generated_pictures_are_marked_and_photographs_are_not(self) -> None:
+        image = np.zeros((16, 16, 3), np.uint8)
+        assert _size(figures.frame(image, MORPH, 0.5, "digest"))[1] > figures.PICTURE_SIDE
+        assert _size(figures.photograph(image, "arm.png", "seed 3"))[1] > figures.PICTURE_SIDE
+        assert _size(figures.photograph(image, "arm.png", None))[1] == figures.PICTURE_SIDE
+
+
+class TestUploads:
+    def test_file_is_read_and_removed(self, workbench: Workbench, tmp_path: Path) -> None:
+        path = tmp_path / "arm.png"
+        write_image(path, np.full((40, 60, 3), 230, np.uint8))
+        picture, photo, judged, _ = judge_file(workbench, path)
+        assert picture is not None
+        assert picture.pixels.shape == (40, 60, 3)
+        assert picture.provenance is None
+        assert "arm.png" in photo
+        assert "Most probable: pale" in judged
+        assert "central square" in judged
+        assert not path.exists()
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [(b"not a picture", "not an image"), (b"", "empty file"), (b"\x89PNG\r\n", "image")],
+    )
+    def test_broken_file_is_said_and_removed(
+        self, workbench: Workbench, tmp_path: Path, content: bytes, reason: str
+    ) -> None:
+        path = tmp_path / "arm.png"
+        path.write_bytes(content)
+        picture, _, judged, _ = judge_file(workbench, path)
+        assert picture is None
+        assert "ms-error" in judged
+        assert reason in judged
+        assert not path.exists()
+        assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
+
+    def test_large_photograph_is_kept_small(self, workbench: Workbench) -> None:
+        picture, *_ = judge_picture(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None)
+        assert picture is not None
+        assert picture.pixels.shape == (1024, 512, 3)
+
+
+def _size(html: str) -> tuple[int, int]:
+    """(width, height) of the first picture in a piece of the page."""
+    found = re.search(r'src="data:image/png;base64,([^"]+)"', html)
+    assert found is not None
+    return Image.open(BytesIO(base64.b64decode(found.group(1)))).size
+
+
+def test_building_the_page_computes_nothing(workbench: Workbench) -> None:
+    page = build(workbench.generator, workbench.ensemble, title="Teaching room")
+    assert page.title == "Teaching room"
+    assert page.analytics_enabled is False
+    assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]

@@ -1,0 +1,127 @@
+"""The studio, served with tiny untrained models, and a headless browser; skipped without Chromium."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from morphoscope.apps.studio import build, launch
+from morphoscope.classify import Ensemble
+from morphoscope.classify.ensemble import to_tensor
+from morphoscope.classify.model import ConditionClassifier
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.generate import Generator, GeneratorModel
+from morphoscope.generate.snapshots import write_snapshot
+
+CONDITIONS = ["dark", "pale", "red"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a running studio; its uploads go to a folder of this session."""
+    folder = tmp_path_factory.mktemp("studio")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
+        generator = _generator(folder)
+        page = build(generator, _ensemble(generator))
+        yield launch(page, port=_free_port(), block=False)
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def uploads(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where Gradio puts uploads."""
+    return tmp_path_factory.getbasetemp() / "studio0" / "uploads"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="class")
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The studio, opened anew for each class of tests, with its first curve drawn."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(address)
+    opened.wait_for_selector("#morph-curve svg")
+    opened.wait_for_selector("#morph-frame img")
+    yield opened
+    opened.close()
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "asked elsewhere"
+
+
+def _generator(folder: Path) -> GeneratorModel:
+    torch.manual_seed(0)
+    keywords = {
+        "z_dim": 8,
+        "c_dim": len(CONDITIONS),
+        "w_dim": 8,
+        "img_resolution": 16,
+        "img_channels": 3,
+        "synthesis_kwargs": {"channel_base": 128, "channel_max": 16},
+    }
+    metadata = {
+        "conditions": CONDITIONS,
+        "generator": keywords,
+        "phantom": True,
+        "trained_on_folds": [],
+        "cohort_digest": "0" * 16,
+    }
+    write_snapshot(folder / "generator.safetensors", Generator(**keywords), None, metadata)
+    return GeneratorModel.load(folder / "generator.safetensors")
+
+
+def _ensemble(generator: GeneratorModel) -> Ensemble:
+    config = EnsembleTraining(
+        backbone="test_efficientnet", resolution=32, weights="none", epochs=1, batch=4, learning_rate=1e-3
+    )
+    models = {}
+    for fold in ("0", "1"):
+        torch.manual_seed(int(fold))
+        models[fold] = ConditionClassifier(config, len(CONDITIONS))
+        _tell_apart(models[fold], generator)
+    return Ensemble(config, CONDITIONS, models, {"phantom": True, "cohort_digest": "0" * 16})
+
+
+@torch.no_grad()
+def _tell_apart(model: ConditionClassifier, generator: GeneratorModel) -> None:
+    """Scale the untrained head so that its answer differs along the morphs of this generator."""
+    frames = np.concatenate([generator.morph("dark", "pale", seed, 3) for seed in range(4)])
+    head = model.backbone.get_submodule("classifier")
+    assert isinstance(head, torch.nn.Linear)
+    pixels = torch.nn.functional.interpolate(to_tensor(frames, torch.device("cpu")), size=32)
+    logits = model.eval()(pixels)
+    head.weight *= 2 / logits.std(dim=0)[:, None]
+    head.bias.zero_()
+    head.bias -= model(pixels).mean(dim=0)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

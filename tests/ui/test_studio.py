@@ -1,0 +1,137 @@
+"""The studio as a user meets it, in headless Chromium."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from morphoscope.cohort import phantom_image, write_image
+
+UPLOAD = "#classify-upload input[type=file]"
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    path = tmp_path / "arm.png"
+    write_image(path, phantom_image("ML", 3, size=64).image)
+    return path
+
+
+def set_share(page: Page, share: float) -> None:
+    slider = page.locator("#morph-share input[type=range]")
+    slider.evaluate(
+        "(input, value) => { input.value = value; "
+        "for (const kind of ['input', 'change']) input.dispatchEvent(new Event(kind, { bubbles: true })); }",
+        str(share),
+    )
+
+
+def picture(page: Page) -> str:
+    return page.locator("#morph-frame img").get_attribute("src") or ""
+
+
+def to_classify(page: Page) -> None:
+    page.get_by_role("tab", name="Classify").click()
+    page.wait_for_selector(UPLOAD, state="attached")
+
+
+class TestMorph:
+    """One page for all; the first test needs it as it opens."""
+
+    def test_slider_moves_frame_curve_and_caption(self, page: Page) -> None:
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("50 % dark + 50 % pale")
+        before, judged = picture(page), page.locator("#morph-judged").inner_html()
+        marker = page.locator("#curve-marker")
+        assert marker.get_attribute("data-share") == "0.5000"
+        x = float(marker.locator("line").get_attribute("x1") or "nan")
+        set_share(page, 0.9)
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("10 % dark + 90 % pale")
+        expect(marker).to_have_attribute("data-share", "0.9000")
+        assert float(marker.locator("line").get_attribute("x1") or "nan") > x
+        assert picture(page) != before
+        assert page.locator("#morph-judged").inner_html() != judged
+
+    def test_other_condition_draws_another_curve(self, page: Page) -> None:
+        lines = page.locator("#morph-curve svg").inner_html()
+        page.get_by_label("To condition").click()
+        page.get_by_role("option", name="red").click()
+        expect(page.locator("#morph-curve .ms-curve")).to_have_attribute("aria-label", re.compile("to red"))
+        assert page.locator("#morph-curve svg").inner_html() != lines
+        expect(page.locator("#morph-share")).to_contain_text("Share of red")
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("red")
+
+    def test_another_seed_makes_another_picture(self, page: Page) -> None:
+        before = picture(page)
+        page.get_by_role("button", name="Another seed").click()
+        page.wait_for_function(
+            "before => document.querySelector('#morph-frame img').src !== before", arg=before
+        )
+        assert picture(page).startswith("data:image/png")
+
+    def test_attribution_of_the_frame_goes_when_the_frame_changes(self, page: Page) -> None:
+        page.locator("#morph-ask").click()
+        expect(page.locator("#morph-map img")).to_have_count(2)  # the map and its legend
+        expect(page.locator("#morph-map")).to_contain_text("Convergence delta")
+        set_share(page, 0.1)
+        expect(page.locator("#morph-map img")).to_have_count(0)
+
+    def test_says_what_it_is(self, page: Page) -> None:
+        expect(page.locator("#head")).to_contain_text("research and teaching only")
+        expect(page.locator("#head")).to_contain_text("phantoms")
+        expect(page.locator("#morph-frame img")).to_have_attribute("alt", re.compile("Synthetic"))
+
+    def test_narrow_page_does_not_scroll_sideways(self, page: Page) -> None:
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        page.set_viewport_size({"width": 1280, "height": 800})
+
+
+class TestClassify:
+    """One page for all; the first test needs it as it opens."""
+
+    def test_attribution_without_a_picture_says_so(self, page: Page) -> None:
+        to_classify(page)
+        page.locator("#classify-ask").click()
+        expect(page.locator("#classify-map")).to_contain_text("upload a photograph first")
+
+    def test_uploaded_photograph_is_classified_and_not_kept(
+        self, page: Page, photograph: Path, uploads: Path
+    ) -> None:
+        to_classify(page)
+        page.set_input_files(UPLOAD, photograph)
+        expect(page.locator("#classify-photo")).to_contain_text("arm.png")
+        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
+        expect(page.locator("#classify-judged")).to_contain_text("%")
+        page.locator("#classify-ask").click()
+        expect(page.locator("#classify-map")).to_contain_text("Evidence for")
+        assert [file for file in uploads.rglob("*") if file.is_file() and file.stat().st_size > 0] == []
+
+    def test_broken_files_get_a_message_and_the_next_upload_works(
+        self, page: Page, photograph: Path, tmp_path: Path
+    ) -> None:
+        to_classify(page)
+        text = tmp_path / "text.png"
+        text.write_text("no picture at all")
+        empty = tmp_path / "empty.png"
+        empty.touch()
+        huge = tmp_path / "huge.png"
+        Image.new("1", (9_000, 9_000)).save(huge)
+        for file, reason in [
+            (text, "text.png: not an image"),
+            (empty, "empty.png: empty file"),
+            (huge, "huge.png: 9000 x 9000 pixels"),
+        ]:
+            page.set_input_files(UPLOAD, file)
+            expect(page.locator("#classify-judged .ms-error")).to_contain_text(reason)
+            expect(page.locator("#classify-judged table")).to_have_count(0)
+        page.set_input_files(UPLOAD, photograph)
+        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
+        expect(page.locator("#classify-judged .ms-error")).to_have_count(0)
+
+    def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
+        page.get_by_role("tab", name="Morph").click()
+        page.get_by_role("button", name="Send to Classify").click()
+        expect(page.locator("#classify-photo")).to_contain_text("Synthetic picture: 50 % dark + 50 % pale")
+        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
