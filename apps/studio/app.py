@@ -12,6 +12,7 @@ from morphoscope.apps.studio.theme import CSS, theme
 from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts, phantom_notice
 from morphoscope.apps.studio.workbench import Workbench
 from morphoscope.classify import Ensemble
+from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
 
 TITLE = "Morphoscope"
@@ -46,22 +47,25 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block:
         block: say the address and wait for Ctrl+C; else serve in the background until `page.close()`.
 
     Raises:
-        OSError: the port is taken.
+        UserError: the port is taken or not allowed.
     """
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        prevent_thread_lock=True,
-        share=False,
-        ssr_mode=False,
-        enable_monitoring=False,
-        run_history=False,
-        footer_links=[],
-        max_file_size=MAX_UPLOAD,
-        quiet=True,
-        theme=theme(),
-        css=CSS,
-    )
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            share=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+            max_file_size=MAX_UPLOAD,
+            quiet=True,
+            theme=theme(),
+            css=CSS,
+        )
+    except OSError as error:  # Gradio's own message advises a variable that has no say here
+        raise UserError(f"Port {port} on {host} cannot be opened; choose another port.") from error
     if block:
         Console().print(f"{page.title}: {address} (Ctrl+C stops it)", highlight=False)
         page.block_thread()

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morphoscope.apps.studio import build, figures, words
+from morphoscope.apps.studio import build, figures, launch, words
 from morphoscope.apps.studio.classify_tab import judge_file, judge_picture
 from morphoscope.apps.studio.marks import data_uri, fitted, marked
 from morphoscope.apps.studio.morph_tab import MOST_PROBABLE, read_morph, wanted_target
@@ -279,3 +280,12 @@ def test_building_the_page_computes_nothing(workbench: Workbench) -> None:
     assert page.title == "Teaching room"
     assert page.analytics_enabled is False
     assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
+
+
+def test_taken_port_is_named(workbench: Workbench) -> None:
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
+        with pytest.raises(UserError, match=f"Port {port}"):
+            launch(build(workbench.generator, workbench.ensemble), port=port, block=False)
