@@ -25,6 +25,9 @@ Every cell is a string in `Cohort.rows`.
     train = cohort.select(cohort.rows["fold"].isin(["1", "2", "3", "4"]))
     train.images(64), train.labels                                     # uint8 [N, 64, 64, 3], int64 [N]
 
+Importers strip metadata (EXIF with its GPS position, comments, previews …) from every photograph without
+touching its compressed pixels, and absolute paths from tables; file names are kept.
+
 What a user can mend (unreadable files, missing labels, paths that lead out of the folder, patients in two
 folds …) raises `morphoscope.configs.UserError`, with all findings of one kind of work in one message.
 """

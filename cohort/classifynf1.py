@@ -1,4 +1,7 @@
-"""Importer for the train.csv of ClassifyNF1, the published classifier of genetic skin conditions."""
+"""Importer for the train.csv of ClassifyNF1, the published classifier of genetic skin conditions.
+
+Metadata and absolute paths stay behind, see `copy_in`.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,9 @@
-"""Importers for the general layouts: a folder per class, a CSV, and StyleGAN's dataset.json."""
+"""Importers for the general layouts: a folder per class, a CSV, and StyleGAN's dataset.json.
+
+Like every importer they leave behind what a photograph says beside its pixels (place, time, camera, names,
+previews) and every absolute path in a table; see `copy_in`. The names of files and of their folders within
+the source are kept: rename those that hold a patient's name first.
+"""
 
 import json
 import re

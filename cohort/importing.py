@@ -7,6 +7,7 @@ import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, normalise_rows, read_table
+from morphoscope.cohort.metadata import carry_marks, file_name, is_absolute_path, strip_metadata
 from morphoscope.cohort.reading import decode, encode_png
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
 from morphoscope.cohort.workers import collect_errors, raise_together
@@ -95,11 +96,30 @@ def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
     return group
 
 
+def without_absolute_paths(rows: pd.DataFrame) -> pd.DataFrame:
+    """Manifest rows with no absolute path outside the column `file`, which `copy_in` rewrites.
+
+    A path as `group` becomes a number ("path-1", …), so that groups stay apart; any other is cut to its last
+    part.
+    """
+    result = rows.copy()
+    for column in rows.columns.drop("file"):
+        paths = rows[column].map(lambda cell: isinstance(cell, str) and is_absolute_path(cell)).astype(bool)
+        found = rows[column][paths]
+        if column == "group":
+            result.loc[paths, column] = [f"path-{number + 1}" for number in pd.factorize(found)[0]]
+        else:
+            result.loc[paths, column] = found.map(file_name)
+    return result
+
+
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
     """Copy the images that `rows` names into a new cohort folder; whole or not at all.
 
-    An upright 8-bit RGB JPEG or PNG is copied byte for byte (its metadata with it), after decoding it as a
-    test; anything else is written as a normalised PNG, its name followed by ".png".
+    No metadata comes along (see `strip_metadata`): an upright 8-bit RGB JPEG or PNG keeps its compressed
+    pixels bit for bit, after decoding it as a test; anything else is written as a normalised PNG, its name
+    followed by ".png". No absolute path comes along either (see `without_absolute_paths`). The relative names
+    of the files stay as they are.
 
     Args:
         rows: manifest rows whose `file` is a name in `store`; rows with "" there are known to be absent.
@@ -108,7 +128,7 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
     Raises:
         UserError: `errors`, every file that cannot be read, or a destination that is not empty.
     """
-    rows = rows.reset_index(drop=True)
+    rows = without_absolute_paths(rows.reset_index(drop=True))
     written = [""] * len(rows)
     with new_folder(Path(destination)) as folder:
 
@@ -116,13 +136,14 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
             name = rows["file"].iloc[i]
             data = store.read(name)
             image, plain = decode(data, name)
-            if not plain:
-                data = encode_png(image)
+            stripped = strip_metadata(data) if plain else None
+            if stripped is None:
+                stripped = carry_marks(data, encode_png(image))
                 name = name if name.lower().endswith(".png") else f"{name}.png"
             written[i] = name if name.startswith("images/") else f"images/{name}"
             target = folder / written[i]
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
+            target.write_bytes(stripped)
 
         present = [i for i, name in enumerate(rows["file"]) if name]
         unreadable = collect_errors(copy, present, "Importing images")

@@ -1,4 +1,4 @@
-"""Importer for ISIC and HAM10000 tables."""
+"""Importer for ISIC and HAM10000 tables. Metadata and absolute paths stay behind, see `copy_in`."""
 
 from pathlib import Path
 
