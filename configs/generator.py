@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from morphoscope.configs.loading import Config
+from morphoscope.configs.errors import UserError
+from morphoscope.configs.loading import Config, validated
 
 Positive = Annotated[float, Field(gt=0)]
 Architecture = Literal["orig", "skip", "resnet"]
@@ -51,7 +52,7 @@ class GeneratorTraining(Config):
     ada_ceiling: float = Field(0.9, ge=0, le=1, description="highest augmentation probability")
 
     # Housekeeping
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     tick_kimg: Positive = Field(4, description="thousands of images between log lines")
     snapshot_ticks: int = Field(50, ge=1, description="ticks between snapshots and sample grids")
 
@@ -66,9 +67,15 @@ class GeneratorTraining(Config):
         return self
 
     def resolved(self, devices: int = 1) -> "ResolvedTraining":
-        """Fill every None by the `auto` rule of the published release, for `devices` processes."""
+        """Fill every None by the `auto` rule of the published release, for `devices` processes.
+
+        Raises:
+            UserError: fields that do not go together once they are filled.
+        """
         res = self.resolution
         batch = self.batch or max(min(devices * min(4096 // res, 32), 64), devices)
+        if batch < devices:
+            raise UserError(f"batch: {batch} images cannot be shared among {devices} devices.")
         values = {
             "batch": batch,
             "mbstd_group": self.mbstd_group or min(batch // devices, 4),
@@ -77,7 +84,7 @@ class GeneratorTraining(Config):
             "gamma": 0.0002 * res**2 / batch if self.gamma is None else self.gamma,
             "ema_kimg": self.ema_kimg or batch * 10 / 32,
         }
-        return ResolvedTraining(**{**self.model_dump(), **values})
+        return validated(ResolvedTraining, {**self.model_dump(), **values})
 
 
 class ResolvedTraining(GeneratorTraining):

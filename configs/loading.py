@@ -10,12 +10,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from morphoscope.configs.errors import UserError
 
 _MAX_CONFIG_BYTES = 1_000_000
+# What safe_load raises for text that is not YAML, for an impossible date or an endless number, and for
+# brackets nested too deeply.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Config(BaseModel):
-    """Base of every schema: immutable, and a misspelt field is an error rather than a silent default."""
+    """Base of every schema: immutable, finite, and a misspelt field is an error, not a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -58,8 +61,17 @@ def load_config(
     for override in overrides or []:
         _merge(merged, _parse_override(override))
     _merge(merged, {key: value for key, value in values.items() if value is not None})
+    return validated(schema, merged)
+
+
+def validated(schema: type[ConfigT], values: dict[str, Any]) -> ConfigT:
+    """Build a config from `values`.
+
+    Raises:
+        UserError: an unknown field or a value out of range; the message names every such field.
+    """
     try:
-        return schema(**merged)
+        return schema.model_validate(values)
     except ValidationError as error:
         raise UserError(_describe(error, schema)) from error
 
@@ -73,10 +85,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _MAX_CONFIG_BYTES:
             raise UserError(f"{file}: a config larger than {_MAX_CONFIG_BYTES} bytes is refused.")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text ({error}).") from error
+    try:
+        content = yaml.safe_load(text)
+    except _YAML_ERRORS as error:
         raise UserError(f"{file}: not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected 'key: value' lines at the top level.")
@@ -97,7 +113,7 @@ def _parse_override(override: str) -> dict[str, Any]:
         raise UserError(f"--set {override}: expected key=value, e.g. --set kimg=100.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _YAML_ERRORS as error:
         raise UserError(f"--set {override}: the value is not valid YAML.") from error
     for part in reversed(key.strip().split(".")):
         value = {part: value}
@@ -116,9 +132,9 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
 def _describe(error: ValidationError, schema: type[Config]) -> str:
     problems = []
     for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"]) or "(the whole config)"
+        field = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = f"no such field; {schema.__name__} has {', '.join(schema.model_fields)}"
-        problems.append(f"{field}: {message}")
+        problems.append(f"{field}: {message}" if field else message)
     return "; ".join(problems)
