@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,18 @@ from morphoscope.configs import UserError
 from morphoscope.ops.runtime.files import write_atomically
 
 _KEY = "morphoscope"
+# What torch's restricted unpickler raises on damaged or forbidden content; it checks few of its operands.
+_DAMAGED = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    pickle.UnpicklingError,
+)
 
 
 def write_checkpoint(
@@ -25,11 +38,17 @@ def write_checkpoint(
     Args:
         kind: what the file holds ("generator", "ensemble"); checked again on reading.
         metadata: config, class names, cohort digest …; `kind`, `version` and `git_revision` are added.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
     """
     described = {**metadata, "kind": kind, "version": _version(), "git_revision": _git_revision()}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
-        save_file(contiguous, temporary, metadata={_KEY: json.dumps(described)})
+        try:
+            save_file(contiguous, temporary, metadata={_KEY: json.dumps(described)})
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise UserError(f"{path}: cannot be written; is the disk full? ({error})") from error
 
 
 def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -57,8 +76,8 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors checkpoint, or cut short ({error}).") from error
     try:
-        metadata = json.loads(header[_KEY])
-    except (KeyError, ValueError) as error:
+        metadata = dict(json.loads(header[_KEY]))
+    except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: safetensors, but not a Morphoscope checkpoint.") from error
     if metadata.get("kind") != kind:
         raise UserError(f"{path}: expected a checkpoint of kind '{kind}', this is '{metadata.get('kind')}'.")
@@ -66,9 +85,16 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write the state of an unfinished training (tensors and plain values), atomically."""
+    """Write the state of an unfinished training (tensors and plain values), atomically.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
     with write_atomically(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # how torch reports a full disk
+            raise UserError(f"{path}: cannot be written; is the disk full? ({error})") from error
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -78,9 +104,17 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
         UserError: the file cannot be read, is damaged, or holds more than tensors and plain values.
     """
     try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: the training state is damaged; delete it to start again.") from error
+        state = torch.load(path, map_location=device, weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except _DAMAGED as error:
+        kind = type(error).__name__
+        raise UserError(
+            f"{path}: the training state is damaged ({kind}); delete it to start again."
+        ) from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: not a training state; delete it to start again.")
+    return state
 
 
 def _version() -> str:

@@ -32,12 +32,21 @@ class RunFolder:
 
     def write_config(self, config: Config, **extra: Any) -> None:
         """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
-        head = "".join(f"# {key}: {value}\n" for key, value in extra.items())
+        # Facts stay on their line: a line break in one would put its rest into the config.
+        head = "".join(f"# {key}: {' '.join(str(value).split())}\n" for key, value in extra.items())
         write_text(
             self.path / "config.yaml", head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         )
 
     def append_stats(self, **values: Any) -> None:
-        """Append one line to stats.jsonl."""
-        with (self.path / "stats.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        """Append one line to stats.jsonl.
+
+        Raises:
+            UserError: the file cannot be written or the disk is full.
+        """
+        path = self.path / "stats.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(values) + "\n")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
