@@ -46,6 +46,11 @@ def verdict(prediction: Prediction) -> str:
         return f"{answer}, by one model."
     if counted == len(folds):
         source = f"the mean of all {counted} models"
+    elif counted == 1:
+        source = (
+            f"by the only one of {len(folds)} models that gives a condition more than 50 % "
+            "(the others are unsure and not counted)"
+        )
     else:
         source = (
             f"the mean of the {counted} of {len(folds)} models that give a condition more than 50 % "

@@ -157,6 +157,7 @@ class TestWords:
         sure = words.verdict(prediction([[0.8], [0.9]]))
         assert sure.startswith("Most probable: pale with 85 %, the mean of all 2 models.")
         assert "80 % to 90 %" in sure
+        assert "pale with 90 %, by the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
 
     def test_verdict_unsure(self) -> None:
         text = words.verdict(prediction([[0.5], [0.5]]))
