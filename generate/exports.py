@@ -46,5 +46,5 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
         write_synthetic_png(
             folder / f"frame{index:03d}.png", frame, model, label, settings.seed, settings.psi
         )
-    write_sheet(folder / "strip.png", [f"{a} → {b}"], [frames], caption(model))
+    write_sheet(folder / "strip.png", [f"{a} to {b}"], [frames], caption(model))
     return folder / "strip.png"

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from morphoscope.ops.runtime import write_atomically
 
 _GAP = 2
+_SMALLEST_CELL = 128  # pixels; smaller images are enlarged to it for the eye
 _BACKGROUND = (255, 255, 255)
 _INK = (20, 20, 20)
 
@@ -19,9 +20,9 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
     Args:
         caption: a line above the sheet, e.g. what is synthetic about it.
     """
-    size = rows[0].shape[1]
+    size = max(rows[0].shape[1], _SMALLEST_CELL)
     columns = max(len(row) for row in rows)
-    font_size = max(11, size // 6)
+    font_size = max(12, size // 8)
     font = ImageFont.load_default(size=font_size)
     margin = int(max(font.getlength(name) for name in names)) + 12
     head = int(font_size * 1.6) if caption else 0
@@ -34,7 +35,8 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
         top = head + y * cell
         draw.text((6, top + size // 2), name, fill=_INK, font=font, anchor="lm")
         for x, image in enumerate(row):
-            canvas.paste(Image.fromarray(image), (margin + x * cell, top))
+            cell_image = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+            canvas.paste(cell_image, (margin + x * cell, top))
     return canvas
 
 
