@@ -138,6 +138,7 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
             image, plain = decode(data, name)
             stripped = strip_metadata(data) if plain else None
             if stripped is None:
+                # Not plain, or of a structure in which metadata could hide: only the pixels are taken over.
                 stripped = carry_marks(data, encode_png(image))
                 name = name if name.lower().endswith(".png") else f"{name}.png"
             written[i] = name if name.startswith("images/") else f"images/{name}"

@@ -161,6 +161,20 @@ def test_import_strips_gps_and_applies_the_orientation(tmp_path: Path) -> None:
     assert decoded(written["two.jpg"])[1].format == "JPEG"
 
 
+def test_import_encodes_anew_what_decodes_but_cannot_be_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "NF1"
+    folder.mkdir(parents=True)
+    data = encoded("JPEG", exif=gps_exif())
+    between_segments = after_start(data, segment(0xE1, b"Exif"), SECRET)
+    (folder / "between.jpg").write_bytes(between_segments)
+    import_folder(tmp_path / "in", tmp_path / "out")
+    written = (tmp_path / "out/images/NF1/between.jpg.png").read_bytes()
+    assert SECRET not in written
+    pixels, image = decoded(written)
+    np.testing.assert_array_equal(pixels, decoded(data)[0])
+    assert len(image.getexif()) == 0
+
+
 def test_mark_of_synthetic_images_survives(tmp_path: Path) -> None:
     marks = png_text("Synthetic", "yes: made by a generator, shows no patient")
     marks.add_text("Software", "Morphoscope")
