@@ -48,6 +48,9 @@ def train_generator(
     device = device or torch.device("cpu")
     console = console or Console(stderr=True)
     resolved = config.resolved()
+    if start_from is not None:  # the average starts from a trained network, and p may follow faster (spec 3)
+        faster = {"ema_rampup": None, "ada_kimg": min(resolved.ada_kimg, 100)}
+        resolved = resolved.model_copy(update=faster)
     torch.manual_seed(resolved.seed)
     part = training_part(cohort, exclude_folds or [])
     images = part.images(resolved.resolution, resolved.fit)

@@ -26,13 +26,23 @@ def test_confusion_counts_rows_are_truth() -> None:
     assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
 
 
+def test_a_perfect_score_of_few_images_is_not_certain() -> None:
+    truth = np.repeat([0, 1], 8)
+    estimate = balanced_accuracy(truth, truth, np.arange(16).astype(str))
+    assert estimate.value == estimate.high == 1
+    assert 0.8 < estimate.low < 0.97
+
+
 def test_balanced_accuracy_is_the_mean_recall_of_classes_that_occur() -> None:
     truth = np.array([0] * 10 + [2] * 2)
     predicted = np.array([0] * 5 + [1] * 5 + [2, 2])
     estimate = balanced_accuracy(truth, predicted, np.arange(12).astype(str))
     assert estimate.value == pytest.approx(0.75)
-    # Class 2 never varies, so the interval is half that of a binomial share of 5 in 10: 0.2 to 0.8.
-    assert (estimate.low, estimate.high) == pytest.approx((0.6, 0.9), abs=0.051)
+    # Upper end: the bootstrap's, where class 2 never varies: half of a binomial share of 5 in 10 (to 0.8).
+    # Lower end: the posterior's, since 2 of 2 prove little: mean of Beta(5.5, 5.5) and Beta(2.5, 0.5).
+    draws = np.random.default_rng(1).beta([5.5, 2.5], [5.5, 0.5], (100_000, 2)).mean(axis=1)
+    assert estimate.low == pytest.approx(np.quantile(draws, 0.025), abs=0.02)
+    assert estimate.high == pytest.approx(0.9, abs=0.051)
 
 
 def test_bootstrap_is_repeatable_and_draws_whole_groups() -> None:

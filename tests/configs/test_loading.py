@@ -133,6 +133,10 @@ def test_configs_are_frozen() -> None:
         ("resolution=96", "a power of two from 8 to 1024, not 96"),
         ("resolution=4", "a power of two from 8 to 1024, not 4"),
         ("fit=stretch", "fit: Input should be 'crop' or 'letterbox'"),
+        ("kimg=2024-99-99", "--set kimg=2024-99-99: the value is not valid YAML"),
+        ("kimg=.inf", "kimg: Input should be a finite number"),
+        ("conv_clamp=.nan", "conv_clamp: Input should be a finite number"),
+        ("seed=4294967296", "seed: Input should be less than 4294967296"),
         ("ada_ceiling=1.5", "ada_ceiling: Input should be less than or equal to 1"),
     ],
 )
@@ -157,7 +161,11 @@ def test_several_problems_are_named_at_once() -> None:
 def test_batch_and_group_must_fit() -> None:
     with pytest.raises(UserError, match="batch: 10 does not divide into groups of 4"):
         load_config(GeneratorTraining, batch=10, mbstd_group=4)
-    with pytest.raises(UserError, match="freeze_stages keeps stages as they start"):
+    with pytest.raises(UserError, match=r"^batch: 6 does not divide into groups of 4"):
+        resolved("auto", batch=6)  # only the auto rule brings the group
+    with pytest.raises(UserError, match=r"^batch: 4 images cannot be shared among 8 devices"):
+        resolved("auto", devices=8, batch=4)
+    with pytest.raises(UserError, match=r"^freeze_stages keeps stages as they start"):
         load_config(
             EnsembleTraining,
             family="classify",
@@ -184,6 +192,9 @@ def test_unknown_preset() -> None:
     [
         (b"kimg: [1", "not valid YAML"),
         (b"kimg: 1\n\tbatch: 2\n", "not valid YAML"),
+        (b"kimg: 2024-99-99\n", "not valid YAML"),
+        (b"kimg: " + b"1" * 5000, "not valid YAML"),
+        (b"kimg: " + b"[" * 600, "not valid YAML"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"- kimg\n- batch\n", "expected 'key: value' lines"),
         (b"", "expected 'key: value' lines"),

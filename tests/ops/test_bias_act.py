@@ -51,12 +51,13 @@ def test_the_gain_keeps_about_unit_variance(act: str) -> None:
     assert 0.35 < y.square().mean() < 1.15
 
 
+@pytest.mark.parametrize("clamp", [None, 1.3])
 @pytest.mark.parametrize("act", KNOWN)
-def test_gradients_of_first_and_second_order(act: str) -> None:
+def test_gradients_of_first_and_second_order(act: str, clamp: float | None) -> None:
     x, b = random(3, 4).requires_grad_(), 0.01 * random(4, seed=1).requires_grad_()
 
     def run(x: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return bias_act(x, b, act=act, clamp=1.3)
+        return bias_act(x, b, act=act, clamp=clamp)
 
     assert gradcheck(run, (x, b))
     assert gradgradcheck(run, (x, b))
@@ -101,6 +102,14 @@ def test_clamp_is_symmetric_and_passes_no_gradient_at_or_beyond_it() -> None:
     assert x.grad is not None
     assert x.grad.tolist() == [0, 0, 2, 2, 0, 0]
     assert bias_act(x, dim=0, clamp=-1).tolist() == x.tolist(), "a negative clamp is none"
+
+
+@pytest.mark.parametrize("clamp", [None, 1.0])
+@pytest.mark.parametrize("act", KNOWN)
+def test_nan_passes_through(act: str, clamp: float | None) -> None:
+    """A training that diverges must show it, not hide it behind the clamp."""
+    y = bias_act(torch.tensor([[float("nan"), 0.1]]), torch.zeros(2), act=act, clamp=clamp)
+    assert y.isnan().tolist() == [[True, False]]
 
 
 def test_bias_takes_the_images_precision() -> None:
