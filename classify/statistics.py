@@ -36,9 +36,9 @@ def balanced_accuracy(
 
     One is the percentile interval of a stratified bootstrap: each of 2000 replicates draws, within every
     class, as many groups (patients) as there are, with replacement, since images of one patient are not
-    independent. It has no width where a class is all right or all wrong, which a few images do not prove; the other does
-    not share this fault: the posterior of the mean recall (Brodersen et al. 2010, with Jeffreys' prior and
-    each patient counted once).
+    independent. It has no width where a class is all right or all wrong, which a few images do not prove.
+    The other does not share this fault: the posterior of the mean recall (Brodersen et al. 2010, with
+    Jeffreys' prior and each patient counted once).
 
     Args:
         truth, predicted: class numbers [N].

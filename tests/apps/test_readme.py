@@ -1,0 +1,38 @@
+"""The README's commands exist and parse; `make` targets it names are there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from morphoscope.apps.cli import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("morphoscope ")]
+
+
+def test_the_chain_is_there():
+    verbs = {" ".join(line.split()[1:3]) for line in LINES}
+    assert {"cohort import", "cohort split", "generate train", "generate morph", "generate augment"} <= verbs
+    assert {"classify train", "classify evaluate", "classify explain"} <= verbs
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_command_parses(line):
+    words = shlex.split(line, comments=True)[1:]
+    command = typer.main.get_command(app)
+    name = "morphoscope"
+    while hasattr(command, "commands"):
+        name = words.pop(0)
+        command = command.commands[name]
+    context = command.make_context(name, words)  # raises on an unknown option or a missing argument
+    assert context.params
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make (\w+)", README))))
+def test_make_target_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
