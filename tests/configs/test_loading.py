@@ -85,6 +85,13 @@ def test_resolved_keeps_what_was_given() -> None:
     assert c.resolved(4) == c
 
 
+def test_fields_that_clash_once_resolved() -> None:
+    with pytest.raises(UserError, match="batch: 6 does not divide into groups of 4"):
+        resolved("auto", overrides=["batch=6"])
+    with pytest.raises(UserError, match="batch: 4 images cannot be shared among 8 devices"):
+        resolved("auto", 8, overrides=["batch=4"])
+
+
 @pytest.mark.parametrize("family", ["generate", "classify"])
 def test_every_preset_loads(family: str) -> None:
     schema = {"generate": GeneratorTraining, "classify": EnsembleTraining}[family]
@@ -129,6 +136,10 @@ def test_configs_are_frozen() -> None:
         ("kmig=3", "kmig: no such field; GeneratorTraining has resolution, fit"),
         ("kimg=many", "kimg: Input should be a valid number"),
         ("kimg=0", "kimg: Input should be greater than 0"),
+        ("kimg=.inf", "kimg: Input should be a finite number"),
+        ("conv_clamp=.nan", "conv_clamp: Input should be a finite number"),
+        ("seed=4294967296", "seed: Input should be less than 4294967296"),
+        ("kimg=2026-13-45", "--set kimg=2026-13-45: the value is not valid YAML"),
         ("batch.size=3", "batch: Input should be a valid integer"),
         ("resolution=96", "a power of two from 8 to 1024, not 96"),
         ("resolution=4", "a power of two from 8 to 1024, not 4"),
@@ -196,6 +207,7 @@ def test_unknown_preset() -> None:
         (b"kimg: " + b"1" * 5000, "not valid YAML"),
         (b"kimg: " + b"[" * 600, "not valid YAML"),
         (b"\xff\xfe\x00", "not UTF-8"),
+        (b"[" * 20_000, "not valid YAML"),
         (b"- kimg\n- batch\n", "expected 'key: value' lines"),
         (b"", "expected 'key: value' lines"),
         (b"# " + b"x" * 1_000_001, "larger than 1000000 bytes"),
