@@ -211,7 +211,7 @@ class _Chain:
             Image.fromarray(np.vstack([np.asarray(enlarged), legend(enlarged.width)])).save(temporary)
         return Section(
             "What the classifier looks at",
-            f"Integrated gradients of the probability of {_MORPH[0]}, a test image against a black one.",
+            f"Integrated gradients of the probability of {_MORPH[0]}, a test image against its mean colour.",
             [
                 ("evidence in all", f"{found.difference:+.3f} of probability"),
                 ("convergence delta", f"{found.convergence_delta:+.4f} (the method's numerical error)"),

@@ -54,8 +54,8 @@ class Traits:
 
 
 # Where patches lie, in image widths; the first so many are drawn, each a little off its place.
-_NF1_PLACES = ((0.28, 0.27), (0.72, 0.7), (0.7, 0.26), (0.27, 0.72), (0.5, 0.49), (0.1, 0.5))
-_TSC_PLACES = ((0.3, 0.3), (0.7, 0.34), (0.34, 0.73), (0.73, 0.76), (0.52, 0.53))
+_NF1_PLACES = ((0.28, 0.27), (0.72, 0.7), (0.7, 0.26), (0.27, 0.72), (0.5, 0.49))
+_TSC_PLACES = ((0.3, 0.3), (0.7, 0.34), (0.34, 0.73), (0.73, 0.76))
 _JITTER = 0.03  # standard deviation, image widths
 
 Condition = Callable[[np.random.Generator, Traits, int], list[Finding]]
@@ -67,21 +67,21 @@ def hypomelanosis_of_ito(rng: np.random.Generator, traits: Traits, size: int) ->
     dx, dy = x - np.float32(rng.uniform(0.45, 0.55)), y - np.float32(rng.uniform(0.45, 0.55))
     radius = np.hypot(dx, dy)
     turns = np.arctan2(dy, dx) / np.float32(2 * np.pi)
-    phase = np.float32(traits.between("scale", 4.0, 3.5)) * radius + turns
-    return [Finding(_streaks(rng, phase, 0.2, 4, size), loss=traits.between("strength", 0.5, 0.75))]
+    phase = np.float32(traits.between("scale", 2.5, 2.2)) * radius + turns
+    return [Finding(_streaks(rng, phase, 0.12, 4, size), loss=traits.between("strength", 0.75, 0.95))]
 
 
 def incontinentia_pigmenti(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """IP: narrow dark streaks that run side by side and swirl, as if drawn with a wet brush."""
     x, y = warped(rng, 3, 0.02, size)
     along, across = rotated(x - np.float32(0.5), y - np.float32(0.5), 0.6 + rng.uniform(-0.12, 0.12))
-    bend = np.float32(rng.uniform(0.07, 0.11)) * np.sin(
+    bend = np.float32(rng.uniform(0.08, 0.11)) * np.sin(
         np.float32(2 * np.pi) * along + np.float32(rng.uniform(-0.4, 0.4))
     )
-    phase = np.float32(traits.between("scale", 5.2, 4.6)) * (across + bend) + np.float32(
+    phase = np.float32(traits.between("scale", 3.3, 3.0)) * (across + bend) + np.float32(
         rng.uniform(-0.12, 0.12)
     )
-    return [Finding(_streaks(rng, phase, 0.3, 4, size), melanin=traits.between("strength", 0.6, 0.95))]
+    return [Finding(_streaks(rng, phase, 0.15, 4, size), melanin=traits.between("strength", 1.0, 1.4))]
 
 
 def mccune_albright(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
@@ -93,48 +93,48 @@ def mccune_albright(rng: np.random.Generator, traits: Traits, size: int) -> list
     stretch = np.float32(rng.uniform(0.7, 0.95))
     distance = np.hypot((along - np.float32(offset)) / stretch, across * stretch)
     coast = fractal_noise(rng, 4, 5, 0.75, size)
-    rim = np.float32(traits.between("scale", 0.32, 0.4)) + np.float32(0.05) * coast
+    rim = np.float32(traits.between("scale", 0.34, 0.4)) + np.float32(0.05) * coast
     weight = inside(distance - rim, 0.009)
-    return [Finding(weight, melanin=traits.between("strength", 0.45, 0.7))]
+    return [Finding(weight, melanin=traits.between("strength", 0.8, 1.1))]
 
 
 def multiple_lentigines(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """ML: many small dark round spots, scattered evenly."""
-    number = int(traits.between("count", 34, 60))
-    radii = traits.between("scale", 0.014, 0.019) * np.exp(rng.normal(0, 0.28, number))
-    weight = _spots(rng, scatter(rng, radii, 0.035, 0.0), size)
-    return [Finding(weight, melanin=traits.between("strength", 1.1, 1.6))]
+    number = int(traits.between("count", 26, 40))
+    radii = traits.between("scale", 0.022, 0.027) * np.exp(rng.normal(0, 0.28, number))
+    weight = _spots(rng, scatter(rng, radii, 0.05, 0.0), size)
+    return [Finding(weight, melanin=traits.between("strength", 1.4, 1.9))]
 
 
 def neurofibromatosis_1(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """NF1: several even café-au-lait patches, oval and smooth-edged."""
-    places = _NF1_PLACES[: round(traits.between("count", 4, 6))]
+    places = _NF1_PLACES[: round(traits.between("count", 4, 5))]
     weight = np.zeros((size, size), np.float32)
     x, y = warped(rng, 4, 0.008, size)
     for cx, cy in _jittered(rng, places):
-        radius = rng.uniform(0.09, 0.13) * traits.between("scale", 0.9, 1.15)
+        radius = rng.uniform(0.11, 0.14) * traits.between("scale", 0.9, 1.1)
         along, across = rotated(x - np.float32(cx), y - np.float32(cy), rng.uniform(0, np.pi))
         stretch = np.float32(rng.uniform(1.0, 1.25))
         distance = np.hypot(along / stretch, across * stretch) - np.float32(radius)
         weight = np.maximum(weight, inside(distance, 0.014))
-    return [Finding(weight, melanin=traits.between("strength", 0.5, 0.8))]
+    return [Finding(weight, melanin=traits.between("strength", 0.8, 1.1))]
 
 
 def tuberous_sclerosis(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
     """TSC: a few pale patches of the shape of an ash leaf, round at one end and pointed at the other."""
-    places = _TSC_PLACES[: round(traits.between("count", 3, 5))]
+    places = _TSC_PLACES[: round(traits.between("count", 3, 4))]
     weight = np.zeros((size, size), np.float32)
     x, y = warped(rng, 4, 0.006, size)
     fray = np.float32(0.004) * smooth_noise(rng, 28, size)
     for cx, cy in _jittered(rng, places):
-        length = rng.uniform(0.15, 0.19) * traits.between("scale", 0.9, 1.15)
+        length = rng.uniform(0.21, 0.25) * traits.between("scale", 0.9, 1.1)
         angle = 0.9 + rng.normal(0, 0.15)
         along, across = rotated(x - np.float32(cx), y - np.float32(cy), angle)
         u = np.clip(along / np.float32(length), -1, 1)
         half_width = np.float32(0.36 * length) * np.sqrt(1 + u) * (1 - u)
         distance = np.maximum(np.abs(across) - half_width, np.abs(along) - np.float32(length))
         weight = np.maximum(weight, inside(distance + fray, 0.016))
-    return [Finding(weight, loss=traits.between("strength", 0.55, 0.8))]
+    return [Finding(weight, loss=traits.between("strength", 0.75, 0.95))]
 
 
 def other(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
@@ -199,7 +199,7 @@ def _redness(rng: np.random.Generator, traits: Traits, size: int) -> Finding:
     )
     return Finding(
         inside(distance - np.float32(rng.uniform(0.15, 0.24)), 0.11),
-        blood=traits.between("strength", 0.35, 0.6),
+        blood=traits.between("strength", 0.6, 0.9),
     )
 
 

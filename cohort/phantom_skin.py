@@ -54,7 +54,7 @@ class Person:
         return cls(
             skin_tone=skin_tone,
             flush=rng.uniform(-0.03, 0.06),
-            hairs=rng.uniform(2, 8) if rng.uniform() < 0.5 else 0.0,
+            hairs=rng.uniform(1, 4) if rng.uniform() < 0.4 else 0.0,
             hair_direction=rng.uniform(0, np.pi),
             light=rng.normal(0, 0.014, 3).astype(np.float32),
         )
@@ -136,7 +136,7 @@ def _camera(rng: np.random.Generator, light: NDArray[np.float32], size: int) -> 
     focused = cv2.GaussianBlur(fine, (0, 0), rng.uniform(0.001, 0.004) * fine.shape[0])
     sampled = cv2.resize(focused, (size, size), interpolation=cv2.INTER_AREA)
     encoded = 1.055 * np.clip(sampled, 1e-4, 1) ** np.float32(1 / 2.4) - np.float32(0.055)
-    grain = np.float32(0.006) * rng.standard_normal((size, size, 3), dtype=np.float32)
+    grain = np.float32(0.004) * rng.standard_normal((size, size, 3), dtype=np.float32)
     return np.clip(np.round((encoded + grain) * 255), 0, 255).astype(np.uint8)
 
 

@@ -63,5 +63,7 @@ class Explaining(Config):
     """`classify explain`."""
 
     method: Literal["integrated_gradients"] = "integrated_gradients"
-    baseline: Literal["black", "white"] = "black"
+    baseline: Literal["mean", "black", "white"] = Field(
+        "mean", description="colour of the picture that the path starts from; mean is the image's own"
+    )
     steps: int = Field(32, ge=2, le=1000, description="points of the path integral")

@@ -45,10 +45,6 @@ class GeneratorTraining(Config):
     ema_kimg: Positive | None = None
     ema_rampup: Positive | None = 0.05
 
-    # Coarse structure first
-    blur_sigma: float = Field(0, ge=0, description="pixels; blur before D at the start, fading linearly …")
-    blur_kimg: Positive = Field(15, description="… to nothing after so many thousand images")
-
     # Adaptive augmentation
     augment: str | None = Field("bgc", description="augmentation preset; null trains without")
     ada_target: float = Field(0.6, gt=-1, lt=1)

@@ -5,17 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from morphoscope.configs.commands import Morphing, Sampling
+from morphoscope.generate.marks import write_synthetic_png, write_synthetic_sheet
 from morphoscope.generate.model import GeneratorModel
-from morphoscope.generate.sheets import write_sheet
-from morphoscope.generate.synthetic import write_synthetic_png
 
 _SHEET_COLUMNS = 16
-
-
-def caption(model: GeneratorModel) -> str:
-    """The line that stands on every sheet."""
-    origin = ", trained on the phantom cohort" if model.metadata["phantom"] else ""
-    return f"SYNTHETIC images, generator {model.digest}{origin}: no patient is shown"
 
 
 def write_samples(model: GeneratorModel, folder: Path, settings: Sampling) -> Path:
@@ -30,7 +23,7 @@ def write_samples(model: GeneratorModel, folder: Path, settings: Sampling) -> Pa
     for name, images in zip(names, rows, strict=True):
         for seed, image in zip(seeds, images, strict=True):
             write_synthetic_png(folder / name / f"seed{seed:04d}.png", image, model, name, seed, settings.psi)
-    write_sheet(folder / "sheet.png", names, [row[:_SHEET_COLUMNS] for row in rows], caption(model))
+    write_synthetic_sheet(folder / "sheet.png", model, names, [row[:_SHEET_COLUMNS] for row in rows])
     return folder / "sheet.png"
 
 
@@ -46,5 +39,5 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
         write_synthetic_png(
             folder / f"frame{index:03d}.png", frame, model, label, settings.seed, settings.psi
         )
-    write_sheet(folder / "strip.png", [f"{a} to {b}"], [frames], caption(model))
+    write_synthetic_sheet(folder / "strip.png", model, [f"{a} to {b}"], [frames])
     return folder / "strip.png"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.ops.runtime import write_atomically
 
@@ -40,7 +41,13 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
     return canvas
 
 
-def write_sheet(path: Path, names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -> None:
-    """Write `sheet` as a PNG, atomically."""
+def write_sheet(
+    path: Path,
+    names: Sequence[str],
+    rows: Sequence[np.ndarray],
+    caption: str = "",
+    marks: PngInfo | None = None,
+) -> None:
+    """Write `sheet` as a PNG, with `marks` as its text metadata, atomically."""
     with write_atomically(path) as temporary:
-        sheet(names, rows, caption).save(temporary)
+        sheet(names, rows, caption).save(temporary, pnginfo=marks)

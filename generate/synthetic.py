@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from rich.console import Console
 from rich.progress import track
 
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
+from morphoscope.generate.marks import write_synthetic_png
 from morphoscope.generate.model import GeneratorModel
-from morphoscope.ops.runtime import write_atomically
 
 _BATCH = 16
 
@@ -84,17 +82,3 @@ def _generate(
         for start in range(0, per_condition, _BATCH):
             part = seeds[start : start + _BATCH]
             yield from zip([condition] * len(part), part, model.sample(condition, part, psi), strict=True)
-
-
-def write_synthetic_png(
-    path: Path, image: np.ndarray, model: GeneratorModel, label: str, seed: int, psi: float
-) -> None:
-    """Write uint8 [H, W, 3] as a PNG whose text metadata says that it is synthetic, and of which origin."""
-    marks = PngInfo()
-    marks.add_text("Synthetic", "yes: made by a generator, shows no patient")
-    marks.add_text("Software", "Morphoscope")
-    marks.add_text(
-        "Morphoscope", json.dumps({"generator": model.digest, "label": label, "seed": seed, "psi": psi})
-    )
-    with write_atomically(path) as temporary:
-        Image.fromarray(image).save(temporary, pnginfo=marks)

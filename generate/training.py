@@ -13,7 +13,6 @@ from morphoscope.generate.augmentation import AdaController, AugmentPipe, augmen
 from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
 from morphoscope.generate.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
-from morphoscope.ops import filter2d, setup_filter
 
 
 def generator_kwargs(config: ResolvedTraining, c_dim: int) -> dict[str, Any]:
@@ -177,13 +176,7 @@ class GeneratorTrainer:
         return self.G.synthesis(ws), ws
 
     def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        images = images if self.augment is None else self.augment(images)
-        return self.D(blurred(images, self._blur_sigma()), c)
-
-    def _blur_sigma(self) -> float:
-        """Pixels: with all detail hidden at first, G cannot settle on speckle (StyleGAN3, appendix F.1)."""
-        left = 1 - self.images_seen / (self.config.blur_kimg * 1000)
-        return self.config.blur_sigma * max(left, 0.0)
+        return self.D(images if self.augment is None else self.augment(images), c)
 
     @contextmanager
     def _optimizing(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
@@ -240,15 +233,6 @@ class GeneratorTrainer:
         torch.set_rng_state(state["rng_cpu"].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["rng_cuda"].cpu(), self.device)
-
-
-def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian blur [N, C, H, W] -> the same shape; a sigma under a third of a pixel changes nothing."""
-    reach = int(3 * sigma)
-    if reach == 0:
-        return images
-    taps = torch.exp(-torch.arange(-reach, reach + 1).square() / (2 * sigma**2))
-    return filter2d(images, setup_filter(taps, separable=True, device=images.device))
 
 
 class RealImages:

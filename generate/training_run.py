@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.generate.marks import write_synthetic_sheet
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
@@ -163,7 +164,9 @@ class _Run:
         model = GeneratorModel.load(self.latest, self.trainer.device)
         seeds = list(range(_SHEET_COLUMNS))
         sheet = {name: model.sample(name, seeds, psi=1.0) for name in model.conditions}
-        write_sheet(self.run.path / f"fakes{kimg:06d}.png", list(sheet), list(sheet.values()))
+        write_synthetic_sheet(
+            self.run.path / f"fakes{kimg:06d}.png", model, list(sheet), list(sheet.values())
+        )
 
 
 def _metadata(config: ResolvedTraining, cohort: Cohort, part: Cohort) -> dict[str, Any]:

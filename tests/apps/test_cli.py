@@ -14,7 +14,7 @@ TINY_GENERATOR = (
     "kimg=0.016 batch=4 mbstd_group=2 resolution=16 z_dim=8 w_dim=8 channel_base=128 channel_max=8 "
     "tick_kimg=0.008 snapshot_ticks=2"
 )
-TINY_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none epochs=1 batch=8"
+TINY_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none freeze_stages=0 epochs=1 batch=8"
 
 
 def settings(text):

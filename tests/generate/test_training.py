@@ -12,7 +12,7 @@ from rich.console import Console
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.losses import discriminator_loss, generator_loss, r1_penalty
-from morphoscope.generate.training import GeneratorTrainer, RealImages, blurred
+from morphoscope.generate.training import GeneratorTrainer, RealImages
 from morphoscope.generate.training_run import training_part
 from morphoscope.ops.runtime import RunFolder
 
@@ -66,24 +66,6 @@ def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
     assert not torch.equal(before[1], flat(trainer.D))
     assert {"loss_G", "loss_D", "path_length", "r1"} <= stats.keys()
     assert all(np.isfinite(value) for value in stats.values())
-
-
-def test_blur_fades_with_the_images_seen(trainer):
-    trainer.config = trainer.config.model_copy(update={"blur_sigma": 2.0, "blur_kimg": 1.0})
-    assert trainer._blur_sigma() == 2.0
-    trainer.images_seen = 500
-    assert trainer._blur_sigma() == 1.0
-    trainer.images_seen = 5000
-    assert trainer._blur_sigma() == 0.0
-
-
-def test_blur_keeps_the_mean_and_spreads_a_point():
-    image = torch.zeros(1, 3, 33, 33)
-    image[:, :, 16, 16] = 1
-    soft = blurred(image, 2.0)
-    torch.testing.assert_close(soft.sum(dim=[2, 3]), torch.ones(1, 3))
-    assert soft.max().item() == pytest.approx(1 / (2 * np.pi * 4), rel=0.03)
-    assert blurred(image, 0.3) is image
 
 
 def test_every_image_is_shown_once_an_epoch():
