@@ -136,7 +136,8 @@ def explain(
         np.save(temporary, found.map)
     Console().print(
         f"Evidence for {condition}: the map sums to {found.difference:+.3f} of probability against a "
-        f"{settings.baseline}-coloured picture; convergence delta {found.convergence_delta:+.4f}. Wrote {folder.path}",
+        f"{settings.baseline}-coloured picture; convergence delta {found.convergence_delta:+.4f}. "
+        f"Wrote {folder.path}",
         highlight=False,
     )
 
