@@ -1,7 +1,5 @@
 """The main job from end to end, small: what `make demo` runs. Finished steps are kept on a second call."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +7,12 @@ from PIL import Image
 from rich.console import Console
 
 from morphoscope.apps.bundled_models import GENERATOR
+from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.apps.report import Figure, Section, write_report
 from morphoscope.apps.studio.figures import draw_curve
 from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
-from morphoscope.cohort import Cohort, phantom
+from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Morphing, Sampling
@@ -54,82 +53,81 @@ class _Chain:
         self.device = device
         self.console = console
 
-    @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
+    def _step(self, name: str) -> None:
         self.console.rule(name, align="left")
-        yield
 
     def cohort(self) -> Cohort:
-        path = self.folder / "cohort"
-        with self._step("1  Phantom cohort: draw, check, split"):
-            if not (path / "manifest.csv").exists():
-                phantom(path, per_condition=_PER_CONDITION, seed=_PHANTOM_SEED)
-                Cohort.load(path).split(folds=3, seed=0, test_fraction=0.3).save()
-            cohort = Cohort.load(path)
-            self.console.print(cohort.check())
+        self._step("1  Phantom cohort: draw, check, split")
+        cohort = phantom_cohort(
+            self.folder / "cohort",
+            per_condition=_PER_CONDITION,
+            seed=_PHANTOM_SEED,
+            folds=3,
+            test_fraction=0.3,
+        )
+        self.console.print(cohort.check())
         return cohort
 
     def generator(self, cohort: Cohort) -> GeneratorModel:
-        with self._step("2  Generator: train on from the bundled phantom generator"):
-            config = load_config(
-                GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG, tick_kimg=0.25
-            )
-            snapshot = train_generator(
-                config,
-                cohort,
-                RunFolder(self.folder / "generator"),
-                exclude_folds=[_HELD_OUT_FOLD],
-                start_from=GENERATOR,
-                device=resolve_device(self.device),
-                console=self.console,
-            )
+        self._step("2  Generator: train on from the bundled phantom generator")
+        config = load_config(
+            GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG, tick_kimg=0.25
+        )
+        snapshot = train_generator(
+            config,
+            cohort,
+            RunFolder(self.folder / "generator"),
+            exclude_folds=[_HELD_OUT_FOLD],
+            start_from=GENERATOR,
+            device=resolve_device(self.device),
+            console=self.console,
+        )
         return load(snapshot, resolve_device(self.device))
 
     def synthetic(self, model: GeneratorModel) -> Cohort:
         path = self.folder / "synthetic"
-        with self._step("3  Synthetic cohort, samples and a morph"):
-            if not (path / "manifest.csv").exists():
-                augment(model, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
-            write_samples(model, self.folder / "samples", Sampling(count=10))
-            write_morph(model, self.folder / "morph", *_MORPH, Morphing(seed=_MORPH_SEED))
+        self._step("3  Synthetic cohort, samples and a morph")
+        if not (path / "manifest.csv").exists():
+            augment(model, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
+        write_samples(model, self.folder / "samples", Sampling(count=10))
+        write_morph(model, self.folder / "morph", *_MORPH, Morphing(seed=_MORPH_SEED))
         return Cohort.load(path)
 
     def ensemble(self, cohort: Cohort, synthetic: Cohort) -> Ensemble:
-        with self._step("4  Classifier: train on real + synthetic phantoms"):
-            config = load_config(
-                EnsembleTraining,
-                family="classify",
-                preset="lite",
-                overrides=["freeze_stages=4"],
-                epochs=4,
-            )
-            return train_ensemble(
-                config,
-                cohort,
-                RunFolder(self.folder / "classifier"),
-                synthetic=[synthetic],
-                folds=[_HELD_OUT_FOLD],
-                device=self.device,
-            )
+        self._step("4  Classifier: train on real + synthetic phantoms")
+        config = load_config(
+            EnsembleTraining,
+            family="classify",
+            preset="lite",
+            epochs=4,
+        )
+        return train_ensemble(
+            config,
+            cohort,
+            RunFolder(self.folder / "classifier"),
+            synthetic=[synthetic],
+            folds=[_HELD_OUT_FOLD],
+            device=self.device,
+        )
 
     def report(self, cohort: Cohort, model: GeneratorModel, synthetic: Cohort, ensemble: Ensemble) -> Path:
-        with self._step("5  Evaluation, probability curve, attribution, report"):
-            evaluation = evaluate(ensemble, cohort)
-            evaluation.write(self.folder / "evaluation")
-            path = self.folder / "report.html"
-            write_report(
-                path,
-                title="Morphoscope demo: the main job on phantoms",
-                lead="From a cohort to a generator, a morph, synthetic images and a classifier.",
-                notice=NOTICE,
-                sections=[
-                    self._cohort_section(cohort),
-                    self._generator_section(model),
-                    self._morph_section(model, ensemble),
-                    self._evaluation_section(evaluation, synthetic, ensemble),
-                    self._attribution_section(cohort, ensemble),
-                ],
-            )
+        self._step("5  Evaluation, probability curve, attribution, report")
+        evaluation = evaluate(ensemble, cohort)
+        evaluation.write(self.folder / "evaluation")
+        path = self.folder / "report.html"
+        write_report(
+            path,
+            title="Morphoscope demo: the main job on phantoms",
+            lead="From a cohort to a generator, a morph, synthetic images and a classifier.",
+            notice=NOTICE,
+            sections=[
+                self._cohort_section(cohort),
+                self._generator_section(model),
+                self._morph_section(model, ensemble),
+                self._evaluation_section(evaluation, synthetic, ensemble),
+                self._attribution_section(cohort, ensemble),
+            ],
+        )
         return path
 
     def _cohort_section(self, cohort: Cohort) -> Section:

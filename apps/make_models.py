@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
+from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.classify import train_ensemble
-from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining
@@ -26,7 +26,10 @@ _GENERATOR_KIMG = 100
 
 def make_models(folder: Path, console: Console) -> None:
     """Draw the cohort, train both models in `folder`, and write them, in float16, into the package."""
-    cohort = _cohort(folder / "phantom")
+    # No test fold: the models are tried on phantoms of another seed.
+    cohort = phantom_cohort(
+        folder / "phantom", per_condition=_PER_CONDITION, seed=0, folds=5, test_fraction=0
+    )
     console.rule("Generator")
     config = load_config(GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG)
     snapshot = train_generator(config, cohort, RunFolder(folder / "generator"), console=console)
@@ -45,17 +48,6 @@ def make_models(folder: Path, console: Console) -> None:
         raise UserError(
             f"The bundled models may take {_MAX_BYTES / 1e6:.0f} MB together, not {size / 1e6:.1f}."
         )
-
-
-def _cohort(path: Path) -> Cohort:
-    """No test fold: the models are tried on phantoms of another seed."""
-    if not (path / "manifest.csv").exists():
-        phantom(path, per_condition=_PER_CONDITION, seed=0)
-    cohort = Cohort.load(path)
-    if (cohort.rows["fold"] == "").any():
-        cohort = cohort.split(folds=5, seed=0)
-        cohort.save()
-    return cohort
 
 
 if __name__ == "__main__":
