@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, trained_on_folds
+from morphoscope.cohort.manifest import TEST_FOLD, ancestor_cohorts, name_list
 from morphoscope.configs import UserError
 
 
@@ -31,7 +30,7 @@ def plan_folds(
     """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
-    generator saw the test fold.
+    generator saw the test fold, or it or an ancestor of it another cohort or split.
 
     Args:
         cohort: real images with their folds.
@@ -101,17 +100,8 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
             f"not have (it has {', '.join(cohort.conditions)}). Use a generator trained on this cohort."
         )
     _require_same_split(extra, cohort)
-    cells = (
-        rows["trained_on_folds"] if "trained_on_folds" in rows.columns else pd.Series("", index=rows.index)
-    )
-    seen = [trained_on_folds(cell) for cell in cells]
-    unknown = [file for file, folds in zip(rows["file"], seen, strict=True) if folds is None]
-    if unknown:
-        raise UserError(
-            f"{extra.root}: {unknown[0]} does not say which folds its generator was trained on "
-            "(trained_on_folds), so it could leak validation images. "
-            "Make the images with `morphoscope generate augment`."
-        )
+    seen = [name_list(cell) for cell in _cells(extra, "trained_on_folds")]
+    _refuse_unknown(extra, [folds is None for folds in seen], "which folds", "trained_on_folds")
     provenance = [set(folds or ()) for folds in seen]
     if any(TEST_FOLD in folds for folds in provenance):
         raise UserError(
@@ -122,15 +112,39 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
 
 
 def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
-    """Folds of another split are other patients; checked if the manifest has `trained_on_cohort`."""
-    if "trained_on_cohort" not in extra.rows.columns:
-        return
-    other = sorted(set(extra.rows["trained_on_cohort"]) - {cohort.digest, ""})
+    """Folds of another split are other patients, in the generator's training or in that of its ancestors."""
+    trained_on = _cells(extra, "trained_on_cohort")
+    _refuse_unknown(extra, [digest == "" for digest in trained_on], "which cohort", "trained_on_cohort")
+    other = sorted(set(trained_on) - {cohort.digest})
     if other:
         raise UserError(
             f"{extra.root}: generator {_generators(extra)} was trained on another cohort or another split "
             f"(digest {', '.join(other)}; this one is {cohort.digest}), so the folds it names are not this "
             "cohort's and could leak. Train a generator on this cohort as it is split now."
+        )
+    ancestors = [ancestor_cohorts(cell) for cell in _cells(extra, "ancestor_cohorts")]
+    _refuse_unknown(
+        extra, [cohorts is None for cohorts in ancestors], "which cohorts, before,", "ancestor_cohorts"
+    )
+    earlier = sorted({digest for cohorts in ancestors for digest in cohorts or ()})
+    if earlier:
+        raise UserError(
+            f"{extra.root}: generator {_generators(extra)} was started from one that was trained on other "
+            f"cohorts or splits (digest {', '.join(earlier)}), whose patients may be in this cohort's "
+            "validation or test folds. Train a generator from the start on this cohort as it is split now."
+        )
+
+
+def _cells(extra: Cohort, column: str) -> list[str]:
+    return list(extra.rows[column]) if column in extra.rows.columns else [""] * len(extra)
+
+
+def _refuse_unknown(extra: Cohort, unknown: Sequence[bool], what: str, column: str) -> None:
+    if any(unknown):
+        raise UserError(
+            f"{extra.root}: unknown provenance: {extra.rows['file'].iloc[list(unknown).index(True)]} does not "
+            f"say {what} its generator was trained on ({column}), so it could leak validation images. "
+            "Make the images with `morphoscope generate augment`."
         )
 
 

@@ -14,6 +14,8 @@ A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, 
 | generator | synthetic rows: digest of the generator |
 | seed, label, psi | synthetic rows: seed, mixture of conditions as JSON, truncation |
 | trained_on_folds | synthetic rows: the folds the generator has seen, as a JSON list of names |
+| trained_on_cohort | synthetic rows: digest of the cohort (with its split) whose folds those are |
+| ancestor_cohorts | optional: digests of other cohorts that the generator's ancestors saw, as a JSON list |
 
 Any further columns are kept. `dataset.json`, the label file of the StyleGAN tools, is written beside it.
 Every cell is a string in `Cohort.rows`.
@@ -37,7 +39,7 @@ from morphoscope.cohort.classifynf1 import import_classifynf1
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers import import_csv, import_dataset_json, import_folder
 from morphoscope.cohort.isic import import_isic
-from morphoscope.cohort.manifest import TEST_FOLD, Problem, trained_on_folds
+from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
@@ -62,6 +64,5 @@ __all__ = [
     "phantom_image",
     "read_image",
     "square",
-    "trained_on_folds",
     "write_image",
 ]

@@ -1,7 +1,7 @@
 """manifest.csv: its columns, how it is read and written, and the rules that every manifest keeps."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +12,15 @@ from morphoscope.configs import UserError
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
-SYNTHETIC_COLUMNS = ["generator", "seed", "label", "psi", "trained_on_folds"]
+SYNTHETIC_COLUMNS = [
+    "generator",
+    "seed",
+    "label",
+    "psi",
+    "trained_on_folds",
+    "trained_on_cohort",
+    "ancestor_cohorts",
+]
 VIEWS = ("focused", "panoramic", "face", "other")
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"
@@ -87,15 +95,20 @@ def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def trained_on_folds(cell: str) -> list[str] | None:
-    """Parse the column `trained_on_folds`: a JSON list of fold names, or None if the cell is not one."""
+def name_list(cell: str) -> list[str] | None:
+    """Parse a cell of `trained_on_folds` or `ancestor_cohorts`: a JSON list of strings; None if it is none."""
     try:
-        folds = json.loads(cell)
-    except ValueError:
+        names = json.loads(cell)
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(folds, list) or not all(isinstance(fold, str) for fold in folds):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
-    return folds
+    return names
+
+
+def ancestor_cohorts(cell: str) -> list[str] | None:
+    """Parse a cell of the optional column `ancestor_cohorts`, in which nothing means none."""
+    return name_list(cell) if cell else []
 
 
 def dataset_json(rows: pd.DataFrame, conditions: list[str]) -> str:
@@ -155,10 +168,16 @@ def _fold_problems(rows: pd.DataFrame) -> Iterable[Problem]:
 
 def _provenance_problems(rows: pd.DataFrame) -> Iterable[Problem]:
     synthetic = rows[rows["source"] == "synthetic"]
-    for column in ("generator", "trained_on_folds"):
+    parsers: dict[str, Callable[[str], object]] = {
+        "generator": lambda cell: cell or None,
+        "trained_on_folds": name_list,
+        "trained_on_cohort": lambda cell: cell or None,
+        "ancestor_cohorts": ancestor_cohorts,
+    }
+    for column, parse in parsers.items():
         cells = synthetic[column] if column in rows.columns else pd.Series("", index=synthetic.index)
-        bad = cells == "" if column == "generator" else cells.map(trained_on_folds).isna()
-        files = list(synthetic["file"][bad.astype(bool)])
+        bad = [parse(cell) is None for cell in cells]
+        files = list(synthetic["file"][bad])
         if files:
             message = f"synthetic images without a valid `{column}`: {', '.join(files)}."
             yield Problem("error", "provenance", message, files)

@@ -42,8 +42,11 @@ MakeSynthetic = Callable[..., Cohort]
 
 
 @pytest.fixture
-def make_synthetic(tmp_path: Path) -> MakeSynthetic:
-    """Write a synthetic cohort: `trained_on` is a list of folds for all rows, or a list of such lists."""
+def make_synthetic(tmp_path: Path, cohort: Cohort) -> MakeSynthetic:
+    """Write a synthetic cohort of a generator trained on `cohort`.
+
+    `trained_on` is a list of folds for all rows, or a list of such lists.
+    """
 
     def make(
         trained_on: list, conditions: tuple[str, ...] = ("red", "green"), each: int = 3, **columns: str
@@ -57,7 +60,8 @@ def make_synthetic(tmp_path: Path) -> MakeSynthetic:
                 rows.append(
                     {"file": name, "condition": condition, "source": "synthetic", "generator": "feedc0de"}
                 )
-        frame = pd.DataFrame(rows).assign(seed="1", psi="0.7", label="{}", **columns)
+        frame = pd.DataFrame(rows).assign(seed="1", psi="0.7", label="{}")
+        frame = frame.assign(**{"trained_on_cohort": cohort.digest, **columns})
         nested = bool(trained_on) and isinstance(trained_on[0], list)
         frame["trained_on_folds"] = [
             json.dumps(trained_on[i] if nested else trained_on) for i in range(len(frame))

@@ -59,9 +59,31 @@ def test_a_generator_that_saw_the_test_fold_is_always_an_error(
 def test_a_generator_of_another_split_is_an_error(
     cohort: Cohort, make_synthetic: Callable[..., Cohort]
 ) -> None:
-    assert plan_folds(cohort, [make_synthetic(["1"], trained_on_cohort=cohort.digest)], folds=["0"])
+    assert plan_folds(cohort, [make_synthetic(["1"])], folds=["0"])
     with pytest.raises(UserError, match="another split"):
         plan_folds(cohort, [make_synthetic(["1"], trained_on_cohort="1234567890abcdef")], folds=["0"])
+
+
+def test_a_generator_whose_ancestors_saw_another_split_is_an_error(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    assert plan_folds(cohort, [make_synthetic(["1"], ancestor_cohorts="[]")], folds=["0"])
+    grown = make_synthetic(["1"], ancestor_cohorts='["1234567890abcdef"]')
+    with pytest.raises(UserError, match=r"other cohorts or splits \(digest 1234567890abcdef\)"):
+        plan_folds(cohort, [grown], folds=["0"])
+
+
+@pytest.mark.parametrize("column", ["trained_on_folds", "trained_on_cohort"])
+def test_missing_provenance_is_never_taken_for_harmless(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort], column: str
+) -> None:
+    absent, empty, nested = make_synthetic(["1"]), make_synthetic(["1"]), make_synthetic(["1"])
+    del absent.rows[column]
+    empty.rows.loc[1, column] = ""
+    nested.rows["ancestor_cohorts"] = "[" * 100_000
+    for extra in (absent, empty, nested):
+        with pytest.raises(UserError, match=r"unknown provenance: \S+\.png does not say"):
+            plan_folds(cohort, [extra], folds=["0"])
 
 
 def test_unknown_provenance_or_condition_is_an_error(

@@ -49,7 +49,7 @@ def test_every_fault_in_one_report(cohort: Cohort) -> None:
     assert errors["path"] == ["../outside.png"]
     assert errors["fold-leak"] == ["images/05.png", "images/07.png"]
     assert errors["synthetic-in-fold"] == ["images/08.png"]
-    assert errors["provenance"] == ["images/08.png"] * 2
+    assert errors["provenance"] == ["images/08.png"] * 3
     assert kinds(report, "warning")["unlabelled"] == ["images/04.png", "images/extra.png"]
 
 
@@ -71,8 +71,9 @@ def test_the_same_file_in_two_groups_is_an_error(cohort: Cohort) -> None:
 
 def test_synthetic_images_are_not_compared(cohort: Cohort) -> None:
     (cohort.root / "images/11.png").write_bytes((cohort.root / "images/00.png").read_bytes())
-    rows = cohort.rows.assign(generator="", trained_on_folds="")
+    rows = cohort.rows.assign(generator="", trained_on_folds="", trained_on_cohort="")
     rows.loc[11, ["source", "generator", "trained_on_folds"]] = ["synthetic", "abc", "[]"]
+    rows.loc[11, "trained_on_cohort"] = "1234567890abcdef"
     assert Cohort.from_rows(cohort.root, rows).check().ok
 
 

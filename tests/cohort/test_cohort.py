@@ -204,8 +204,18 @@ def test_rows_that_break_a_rule(tmp_path: Path, columns: dict[str, list[str]], m
 
 
 def test_synthetic_rows_may_not_be_tested_on(tmp_path: Path) -> None:
-    synthetic = {"source": "synthetic", "generator": "abc", "trained_on_folds": '["0"]'}
+    synthetic = {
+        "source": "synthetic",
+        "generator": "abc",
+        "trained_on_folds": '["0"]',
+        "trained_on_cohort": "1234567890abcdef",
+    }
     assert len(Cohort.from_rows(tmp_path, rows_of(**synthetic))) == 2
+    for column in ("generator", "trained_on_folds", "trained_on_cohort"):
+        with pytest.raises(UserError, match=f"without a valid `{column}`"):
+            Cohort.from_rows(tmp_path, rows_of(**{**synthetic, column: ""}))
+    with pytest.raises(UserError, match="without a valid `ancestor_cohorts`"):
+        Cohort.from_rows(tmp_path, rows_of(**synthetic, ancestor_cohorts="[" * 100_000))
     with pytest.raises(UserError, match="synthetic images may not be in a validation or test fold"):
         Cohort.from_rows(tmp_path, rows_of(**synthetic, fold="test"))
 
