@@ -141,9 +141,10 @@ def _cells(extra: Cohort, column: str) -> list[str]:
 
 def _refuse_unknown(extra: Cohort, unknown: Sequence[bool], what: str, column: str) -> None:
     if any(unknown):
+        file = extra.rows["file"].iloc[list(unknown).index(True)]
         raise UserError(
-            f"{extra.root}: unknown provenance: {extra.rows['file'].iloc[list(unknown).index(True)]} does not "
-            f"say {what} its generator was trained on ({column}), so it could leak validation images. "
+            f"{extra.root}: unknown provenance: {file} does not say "
+            f"{what} its generator was trained on ({column}), so it could leak validation images. "
             "Make the images with `morphoscope generate augment`."
         )
 

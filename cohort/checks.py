@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
+from morphoscope.cohort.metadata import is_marked_synthetic
 from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store, unsafe_reason
 from morphoscope.cohort.workers import collect_errors
@@ -58,11 +59,13 @@ def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
     """Check normalised manifest rows and every file they name; see `Cohort.check`."""
     present = [name for name in dict.fromkeys(rows["file"]) if store.has(name)]
     hashes = np.zeros((len(present), HASH_SIDE**2), bool)
-    unreadable = _read_and_hash(store, present, hashes)
+    marked: set[str] = set()
+    unreadable = _read_and_hash(store, present, hashes, marked)
     problems = [
         *manifest_problems(rows),
         *_absent(store, rows),
         *unreadable,
+        *_generated_as_real(rows, marked),
         *_unlisted(store, rows),
         *_near_duplicates(
             store, rows, present, hashes, {name for problem in unreadable for name in problem.files}
@@ -73,13 +76,28 @@ def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
     return CheckReport(problems, len(rows))
 
 
-def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray) -> list[Problem]:
+def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray, marked: set[str]) -> list[Problem]:
+    """Fill `hashes`, a row an image, and `marked` with the images that say that they are synthetic."""
+
     def read(i: int) -> None:
-        image = decode(store.read(names[i]), names[i])[0]
+        data = store.read(names[i])
+        if is_marked_synthetic(data):
+            marked.add(names[i])
+        image = decode(data, names[i])[0]
         hashes[i] = imagehash.phash(image, hash_size=HASH_SIDE).hash.ravel()
 
     errors = collect_errors(read, range(len(names)), "Reading images")
     return [Problem("error", "unreadable", message, [names[i]]) for i, message in errors]
+
+
+def _generated_as_real(rows: pd.DataFrame, marked: set[str]) -> Iterable[Problem]:
+    files = list(rows["file"][rows["file"].isin(marked) & (rows["source"] != "synthetic")])
+    if files:
+        message = (
+            f"generated images (PNG text 'Synthetic') whose rows do not say source = synthetic: "
+            f"{', '.join(files)}. Remove them; pass their synthetic cohort with --synthetic."
+        )
+        yield Problem("error", "generated-as-real", message, files)
 
 
 def _absent(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:

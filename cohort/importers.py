@@ -124,7 +124,7 @@ def import_dataset_json(
         content = json.loads(store.read("dataset.json"))
         pairs = [(str(file), _class_number(label)) for file, label in content["labels"]]
         named = conditions or content.get("conditions")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f'{where}: expected {{"labels": [["file.png", class number], …]}} ({error}).'
         ) from error

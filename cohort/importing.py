@@ -7,7 +7,13 @@ import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, normalise_rows, read_table
-from morphoscope.cohort.metadata import carry_marks, file_name, is_absolute_path, strip_metadata
+from morphoscope.cohort.metadata import (
+    carry_marks,
+    file_name,
+    is_absolute_path,
+    is_marked_synthetic,
+    strip_metadata,
+)
 from morphoscope.cohort.reading import decode, encode_png
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
 from morphoscope.cohort.workers import collect_errors, raise_together
@@ -126,15 +132,22 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
         errors: what the importer found wrong already; raised together with what is found here.
 
     Raises:
-        UserError: `errors`, every file that cannot be read, or a destination that is not empty.
+        UserError: `errors`, every file that cannot be read or is marked as synthetic without a row that says
+            so, or a destination that is not empty.
     """
     rows = without_absolute_paths(rows.reset_index(drop=True))
+    is_synthetic = rows["source"] == "synthetic" if "source" in rows.columns else pd.Series(False, rows.index)
     written = [""] * len(rows)
     with new_folder(Path(destination)) as folder:
 
         def copy(i: int) -> None:
             name = rows["file"].iloc[i]
             data = store.read(name)
+            if is_marked_synthetic(data) and not is_synthetic.iloc[i]:
+                raise UserError(
+                    f"{name}: a generated image (PNG text 'Synthetic') would count as a real one; keep its "
+                    "synthetic cohort's folder as it is and pass that with --synthetic"
+                )
             image, plain = decode(data, name)
             stripped = strip_metadata(data) if plain else None
             if stripped is None:

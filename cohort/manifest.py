@@ -96,7 +96,7 @@ def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
 
 
 def name_list(cell: str) -> list[str] | None:
-    """Parse a cell of `trained_on_folds` or `ancestor_cohorts`: a JSON list of strings; None if it is none."""
+    """Parse a cell of `trained_on_folds` or `ancestor_cohorts`: a JSON list of strings, else None."""
     try:
         names = json.loads(cell)
     except (ValueError, RecursionError):

@@ -53,6 +53,11 @@ def carry_marks(source: bytes, png: bytes) -> bytes:
     return png[:_PNG_HEADER_END] + marks + png[_PNG_HEADER_END:]
 
 
+def is_marked_synthetic(data: bytes) -> bool:
+    """Whether `data` is a PNG file with the text by which a synthetic image says that it is one."""
+    return data.startswith(_PNG_SIGNATURE) and bool(_marks(list(_png_chunks(data))))
+
+
 def is_absolute_path(text: str) -> bool:
     """Whether `text` is an absolute path or file address of any system: it may tell user or patient names."""
     return _ABSOLUTE_PATH.match(text) is not None

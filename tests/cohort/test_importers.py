@@ -222,7 +222,14 @@ def test_dataset_json_zip_with_numbers_and_one_hot(tmp_path: Path, write_pattern
 
 @pytest.mark.parametrize(
     "content",
-    ['{"labels": null}', "[]", "{", '{"labels": [["a.png", -1]]}', '{"labels": [["a.png", [0.5, 0.5]]]}'],
+    [
+        "[" * 100_000,
+        '{"labels": null}',
+        "[]",
+        "{",
+        '{"labels": [["a.png", -1]]}',
+        '{"labels": [["a.png", [0.5, 0.5]]]}',
+    ],
 )
 def test_dataset_json_that_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "dataset.json").write_text(content)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from morphoscope.cohort import import_csv, import_folder
+from morphoscope.cohort import Cohort, import_csv, import_folder
 from morphoscope.cohort.metadata import is_absolute_path, strip_metadata
+from morphoscope.configs import UserError
 
 SECRET = b"Jane Doe, ward 7"
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3)).astype(np.uint8)
@@ -184,7 +185,19 @@ def test_mark_of_synthetic_images_survives(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "plain.png").write_bytes(encoded("PNG", pnginfo=marks))
     (folder / "grey.png").write_bytes(encoded("PNG", "L", pnginfo=marks))  # encoded anew
-    import_folder(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(UserError, match=r"2 problem.*NF1/grey\.png: a generated image.*--synthetic.*plain"):
+        import_folder(tmp_path / "in", tmp_path / "out")
+    rest = "synthetic,abc,[],1234567890abcdef\n"
+    (tmp_path / "in/list.csv").write_text(
+        "file,condition,source,generator,trained_on_folds,trained_on_cohort\n"
+        f"NF1/plain.png,NF1,{rest}NF1/grey.png,NF1,{rest}"
+    )
+    cohort = import_csv(tmp_path / "in", tmp_path / "out")
+    assert "generated-as-real" not in {problem.kind for problem in cohort.check().problems}
+    as_real = Cohort.from_rows(cohort.root, cohort.rows.assign(source="real"))
+    (problem,) = [problem for problem in as_real.check().problems if problem.kind == "generated-as-real"]
+    assert problem.severity == "error"
+    assert problem.files == list(cohort.rows["file"])
     for name in ("plain", "grey"):
         texts = Image.open(tmp_path / f"out/images/NF1/{name}.png").info
         assert set(texts) == {"Synthetic", "Software", "Morphoscope"}
