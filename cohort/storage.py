@@ -3,8 +3,8 @@
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -156,11 +156,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise UserError(f"{path}: already exists; choose a new folder or delete it first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+        temporary.mkdir()  # its mode follows the umask, unlike that of Python's temporary folders
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
     try:
-        temporary.chmod(0o755)
         yield temporary
         if path.exists():
             path.rmdir()

@@ -1,7 +1,8 @@
 """Files that are either whole or absent."""
 
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from morphoscope.configs import UserError
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed over `path`.
 
-    On any error the temporary file is removed and an earlier `path` stays as it was.
+    Its mode is what the umask leaves of 0666. On any error the temporary file is removed and an earlier
+    `path` stays as it was.
 
     Raises:
         UserError: the folder cannot be written or the disk is full; the message names `path`.
@@ -23,11 +25,11 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Keep the suffix: image and archive writers choose their format by it.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        candidate = path.parent / f".{path.stem}.{secrets.token_hex(8)}{path.suffix}"
+        mode = _create(candidate)
+        temporary = candidate
         yield temporary
-        temporary.chmod(0o644)  # temporary files, and some writers', are private
+        temporary.chmod(mode)  # some writers put a private file in its place
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -36,6 +38,15 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    """Make a new empty file; returns its mode, which is what the user's umask leaves of 0666."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Nothing is read outside a cohort's folder or zip, and nothing half-written stays behind."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_new_folder_leaves_nothing_behind_on_error(tmp_path: Path) -> None:
         (folder / "half").write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_folder_is_as_private_as_the_umask_asks(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with new_folder(tmp_path / "result") as folder:
+            (folder / "a.txt").write_text("x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "result").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 def test_new_folder_does_not_touch_an_existing_one(tmp_path: Path) -> None:

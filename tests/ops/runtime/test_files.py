@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import write_atomically, write_text
+from morphoscope.ops.runtime import write_atomically, write_checkpoint, write_text
 
 
 def _names(folder: Path) -> list[str]:
@@ -30,9 +32,20 @@ def test_the_temporary_file_is_beside_the_target_with_its_suffix(tmp_path: Path)
     assert _names(tmp_path) == ["image.png"]
 
 
-def test_files_are_readable_by_others(tmp_path: Path) -> None:
-    write_text(tmp_path / "shared.txt", "x")
-    assert (tmp_path / "shared.txt").stat().st_mode & 0o777 == 0o644
+@pytest.fixture(params=[0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_the_mode_follows_the_umask(tmp_path: Path, umask: int) -> None:
+    write_text(tmp_path / "made" / "note.txt", "x")
+    write_text(tmp_path / "made" / "note.txt", "replaced")
+    write_checkpoint(tmp_path / "weights.safetensors", "toy", {"a": torch.zeros(1)}, {})
+    for name in ("made/note.txt", "weights.safetensors"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), KeyboardInterrupt()])
