@@ -1,7 +1,8 @@
 """A trained generator to use: sampling, label mixtures and morphs (spec 7, 8)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,23 @@ class GeneratorModel:
         """
         path = Path(path)
         G, class_means, metadata = read_generator(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return cls(G.to(device), class_means.to(device), metadata, digest)
+        return cls(G.to(device), class_means.to(device), metadata, file_digest(path))
+
+    @property
+    def phantoms_only(self) -> bool:
+        """Whether neither this training nor one that it started from has seen anything but phantoms."""
+        links = self.metadata["started_from"]
+        return self.metadata["phantom"] and all(link["phantom"] for link in links)
+
+    def file_stem(self, condition: str) -> str:
+        """A name for the files of a condition: no separators, no leading dot, no two conditions alike.
+
+        A name of plain letters, digits, dots, hyphens and underscores is kept. Others, and names that differ
+        in case only, get "~" and the condition's index, which no kept name can end with.
+        """
+        stem = re.sub(r"^\.|[^A-Za-z0-9._-]", "_", condition)[:100]
+        alike = [name for name in self.conditions if name.casefold() == condition.casefold()]
+        return stem if stem == condition and len(alike) == 1 else f"{stem}~{self.conditions.index(condition)}"
 
     def label(self, condition: Condition) -> np.ndarray:
         """Label vector [K] float32 of a condition's name, a mixture {name: share}, or K shares.
@@ -84,6 +100,11 @@ class GeneratorModel:
         """
         labels = np.repeat(self.label(condition)[None], len(seeds), axis=0)
         return self.synthesise(latents(seeds, self.G.z_dim), labels, psi, noise_mode)
+
+    def stream(self, condition: Condition, seeds: Sequence[int], psi: float) -> Iterator[np.ndarray]:
+        """As `sample`, but one image uint8 [R, R, 3] after the other, so that any number fits in memory."""
+        for start in range(0, len(seeds), _BATCH):
+            yield from self.sample(condition, seeds[start : start + _BATCH], psi)
 
     def morph(self, a: str, b: str, seed: int, steps: int | Sequence[float], psi: float = 0.7) -> np.ndarray:
         """From condition a to condition b with one seed, by mixing the labels: uint8 [steps, R, R, 3].
@@ -122,11 +143,22 @@ def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
     Raises:
         UserError: a seed outside 0 … 2**32 - 1.
     """
+    check_seeds(seeds)
+    rows = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise UserError for a seed outside 0 … 2**32 - 1."""
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise UserError(f"Seed {seed}: a whole number from 0 to 4294967295 is needed.")
-    rows = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
-    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def file_digest(path: Path) -> str:
+    """First 16 hex digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:

@@ -1,16 +1,19 @@
 """Snapshots: a generator (and its discriminator) in one self-describing safetensors file."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
 from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
 
 KIND = "generator"
+Tensors = dict[str, torch.Tensor]
+Network = TypeVar("Network", Generator, Discriminator)
 _CLASS_MEANS = "w_class"
 _CLASS_MEAN_SAMPLES = 4096
 
@@ -21,19 +24,27 @@ def write_snapshot(
     D: Discriminator | None,
     metadata: dict[str, Any],
     dtype: torch.dtype = torch.float32,
-) -> None:
+) -> torch.Tensor:
     """Write the averaged generator, the discriminator for further training, and each class's mean w.
 
     Args:
-        metadata: must hold `conditions`, `generator` and `discriminator` (the networks' keywords);
-            `read_generator` needs nothing else.
+        metadata: must hold the fields of `description.Description`; others are carried along.
         dtype: of the stored weights; float16 halves the file of a bundled model.
+
+    Returns:
+        Each class's mean w [K, w_dim], on the device of G_ema.
+
+    Raises:
+        UserError: a field is missing or off, or the file cannot be written.
     """
+    checked_metadata(path, metadata)
     tensors = {f"G_ema.{name}": tensor for name, tensor in G_ema.state_dict().items()}
     if D is not None:
         tensors |= {f"D.{name}": tensor for name, tensor in D.state_dict().items()}
-    tensors[_CLASS_MEANS] = class_means(G_ema, len(metadata["conditions"]))
+    means = class_means(G_ema, len(metadata["conditions"]))
+    tensors[_CLASS_MEANS] = means
     write_checkpoint(path, KIND, {name: tensor.to(dtype) for name, tensor in tensors.items()}, metadata)
+    return means
 
 
 def read_generator(path: Path) -> tuple[Generator, torch.Tensor, dict[str, Any]]:
@@ -42,20 +53,24 @@ def read_generator(path: Path) -> tuple[Generator, torch.Tensor, dict[str, Any]]
     Raises:
         UserError: not a generator snapshot, damaged, or weights that do not fit the stored config.
     """
-    tensors, metadata = read_checkpoint(path, KIND)
-    network = Generator(**_keywords(path, metadata, "generator"))
-    _load(path, network, tensors, "G_ema.")
-    if _CLASS_MEANS not in tensors or "conditions" not in metadata:
-        raise UserError(f"{path}: the snapshot lacks its classes; it was not written by `generate train`.")
-    return network.eval().requires_grad_(False), tensors[_CLASS_MEANS].float(), metadata
+    tensors, stored = read_checkpoint(path, KIND)
+    description, metadata = checked_metadata(path, stored)
+    means = tensors.get(_CLASS_MEANS)
+    expected = (len(description.conditions), description.generator.w_dim)
+    if means is None or means.shape != expected:
+        shape = None if means is None else tuple(means.shape)
+        raise UserError(f"{path}: {_CLASS_MEANS} must have shape {expected}, not {shape}.")
+    network = _load(path, Generator, description.generator.model_dump(exclude_unset=True), tensors, "G_ema.")
+    return network.eval().requires_grad_(False), means.float(), metadata
 
 
 def read_discriminator(path: Path) -> Discriminator:
     """The discriminator of a snapshot, in float32 on the CPU; errors as for `read_generator`."""
-    tensors, metadata = read_checkpoint(path, KIND)
-    network = Discriminator(**_keywords(path, metadata, "discriminator"))
-    _load(path, network, tensors, "D.")
-    return network
+    tensors, stored = read_checkpoint(path, KIND)
+    keywords = checked_metadata(path, stored)[0].discriminator
+    if keywords is None:
+        raise UserError(f"{path}: holds no discriminator, so no training can start from it.")
+    return _load(path, Discriminator, keywords.model_dump(exclude_unset=True), tensors, "D.")
 
 
 @torch.no_grad()
@@ -70,22 +85,22 @@ def class_means(G: Generator, conditions: int) -> torch.Tensor:
     return torch.stack(means)
 
 
-def _keywords(path: Path, metadata: dict[str, Any], network: str) -> dict[str, Any]:
-    if not isinstance(metadata.get(network), dict):
-        raise UserError(f"{path}: the snapshot does not say how its {network} is built.")
-    return metadata[network]
-
-
-def _load(path: Path, network: torch.nn.Module, tensors: dict[str, torch.Tensor], prefix: str) -> None:
+def _load(
+    path: Path, network_type: type[Network], keywords: dict[str, Any], tensors: Tensors, prefix: str
+) -> Network:
+    """Build a network around stored weights, drawing nothing at random and allocating nothing beside them."""
     state = {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+    with torch.device("meta"):
+        network = network_type(**keywords)
     try:
-        network.load_state_dict(state, strict=True)
+        network.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{path}: weights under '{prefix}' do not fit the stored config ({reason})."
+            f"{path}: weights under '{prefix}' do not fit the stored config ({reason[:500]})."
         ) from error
+    return network

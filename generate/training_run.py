@@ -13,8 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.generator import Generator
 from morphoscope.generate.marks import write_synthetic_sheet
-from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
 from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
@@ -46,28 +48,47 @@ def train_generator(
     Raises:
         UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config.
     """
-    device = device or torch.device("cpu")
     console = console or Console(stderr=True)
+    part = training_part(cohort, exclude_folds or [])
+    trainer, metadata = _prepare(
+        config, cohort, part, run, start_from, device or torch.device("cpu"), console
+    )
+    return _Run(trainer, run, metadata, console).train()
+
+
+def _prepare(
+    config: GeneratorTraining,
+    cohort: Cohort,
+    part: Cohort,
+    run: RunFolder,
+    start_from: Path | None,
+    device: torch.device,
+    console: Console,
+) -> tuple[GeneratorTrainer, dict[str, Any]]:
+    """The trainer, anew, from a snapshot, or as an interrupted run left it; and its snapshots' metadata."""
+    path = run.path / _STATE
+    state = _read_state(path, device) if path.exists() else None
+    ancestor = None if start_from is None else read_generator(start_from)
+    ancestry = [] if ancestor is None else _ancestry(ancestor[2])
+    if state is not None:
+        ancestry = _resumed_ancestry(state, ancestry, path)
     resolved = config.resolved()
-    if start_from is not None:  # the average starts from a trained network, and p may follow faster (spec 3)
+    if ancestry:  # the average starts from a trained network, and p may follow faster (spec 3)
         faster = {"ema_rampup": None, "ada_kimg": min(resolved.ada_kimg, 100)}
         resolved = resolved.model_copy(update=faster)
+    metadata = _metadata(resolved, cohort, part, ancestry)
+    checked_metadata(run.path, metadata)
     torch.manual_seed(resolved.seed)
-    part = training_part(cohort, exclude_folds or [])
     images = part.images(resolved.resolution, resolved.fit)
     trainer = GeneratorTrainer(resolved, images, part.labels, len(part.conditions), device)
-    metadata = _metadata(resolved, cohort, part)
-    state = run.path / _STATE
-    if state.exists():
-        if start_from is not None:
-            _inherit(metadata, read_generator(start_from)[2])
-        _resume(trainer, state, metadata)
-    else:
-        if start_from is not None:
-            _start_from(trainer, start_from, metadata, console)
-        run.write_config(resolved, cohort=cohort.digest, trained_on_folds=metadata["trained_on_folds"])
-        write_sheet(run.path / "reals.png", part.conditions, _reals_by_condition(images, part))
-    return _Run(trainer, run, metadata, console).train()
+    if state is not None:
+        _resume(trainer, state, path, metadata)
+        return trainer, metadata
+    if start_from is not None and ancestor is not None:
+        _start_from(trainer, start_from, ancestor, metadata, console)
+    run.write_config(resolved, cohort=cohort.digest, trained_on_folds=metadata["trained_on_folds"])
+    write_sheet(run.path / "reals.png", part.conditions, _reals_by_condition(images, part))
+    return trainer, metadata
 
 
 def training_part(cohort: Cohort, exclude_folds: list[str]) -> Cohort:
@@ -103,9 +124,13 @@ class _Run:
         self.console = console
         self.config = trainer.config
         self.latest: Path | None = None
+        self.saved_at = 0
 
     def train(self) -> Path:
         total = round(self.config.kimg * 1000)
+        earlier = sorted(self.run.path.glob("snapshot-*.safetensors"))
+        if self.trainer.images_seen >= total and earlier:
+            return earlier[-1]  # nothing to do; its digest is written beside images, so it stays as it is
         progress = Progress(
             TextColumn("[bold]generator"),
             BarColumn(),
@@ -118,7 +143,8 @@ class _Run:
             while self.trainer.images_seen < total and not interruption.requested:
                 figures = self._tick(total, interruption)
                 progress.update(task, completed=self.trainer.images_seen, figures=figures)
-        self._save()
+        if self.latest is None or self.saved_at != self.trainer.images_seen:
+            self._save()
         assert self.latest is not None
         if interruption.requested:
             self.console.print(
@@ -155,27 +181,41 @@ class _Run:
                 )
 
     def _save(self) -> None:
-        """State for an exact resume, a snapshot to use, and a sheet to look at."""
-        kimg = int(self.trainer.images_seen / 1000)
-        write_state(self.run.path / _STATE, {**self.trainer.state_dict(), "metadata": self.metadata})
-        self.latest = self.run.path / f"snapshot-{kimg:06d}.safetensors"
-        metadata = {**self.metadata, "kimg": self.trainer.images_seen / 1000}
-        write_snapshot(self.latest, self.trainer.G_ema, self.trainer.D, metadata)
-        model = GeneratorModel.load(self.latest, self.trainer.device)
+        """A snapshot to use, a sheet to look at, and the state for an exact resume.
+
+        Nothing here may draw from torch's global random numbers: the training goes on with them. The state
+        comes last, so that a finished state has its snapshot beside it.
+        """
+        trainer, kimg = self.trainer, int(self.trainer.images_seen / 1000)
+        path = self.run.path / f"snapshot-{kimg:06d}.safetensors"
+        metadata = {**self.metadata, "kimg": trainer.images_seen / 1000}
+        means = write_snapshot(path, trainer.G_ema, trainer.D, metadata)
+        model = GeneratorModel(trainer.G_ema, means, metadata, file_digest(path))
         seeds = list(range(_SHEET_COLUMNS))
         sheet = {name: model.sample(name, seeds, psi=1.0) for name in model.conditions}
         write_synthetic_sheet(
             self.run.path / f"fakes{kimg:06d}.png", model, list(sheet), list(sheet.values())
         )
+        write_state(self.run.path / _STATE, {**trainer.state_dict(), "metadata": self.metadata})
+        self.latest, self.saved_at = path, trainer.images_seen
 
 
-def _metadata(config: ResolvedTraining, cohort: Cohort, part: Cohort) -> dict[str, Any]:
-    """What a snapshot says of itself, beside its weights; `part` is what is trained on."""
+def _metadata(
+    config: ResolvedTraining, cohort: Cohort, part: Cohort, ancestry: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What a snapshot says of itself, beside its weights; `part` is what is trained on.
+
+    The folds that an ancestor has seen of the same cohort count as trained on here too.
+    """
+    folds = set(part.rows["fold"])
+    for link in ancestry:
+        if link["cohort_digest"] == cohort.digest:
+            folds |= set(link["trained_on_folds"])
     return {
         "conditions": cohort.conditions,
         "cohort_digest": cohort.digest,
-        "trained_on_folds": sorted(set(part.rows["fold"])),
-        "started_from": None,
+        "trained_on_folds": sorted(folds),
+        "started_from": ancestry,
         "images": len(part),
         "phantom": bool("phantom" in cohort.rows and (cohort.rows["phantom"] == "true").all()),
         "config": config.model_dump(mode="json"),
@@ -184,16 +224,49 @@ def _metadata(config: ResolvedTraining, cohort: Cohort, part: Cohort) -> dict[st
     }
 
 
-def _resume(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any]) -> None:
-    """Load the state of an interrupted run, refusing one that was trained on something else."""
-    state = read_state(path, trainer.device)
-    for field in ("conditions", "cohort_digest", "trained_on_folds", "config"):
+def _ancestry(ancestor: dict[str, Any]) -> list[dict[str, Any]]:
+    """The links of a training that starts from a snapshot with this metadata: it, then its own ancestors."""
+    own = {key: ancestor[key] for key in ("cohort_digest", "trained_on_folds", "phantom")}
+    return [own, *ancestor["started_from"]]
+
+
+def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """The state of an interrupted run, with checked metadata."""
+    state = read_state(path, device)
+    metadata = state.get("metadata")
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: the training state is damaged (no metadata); delete it to start again.")
+    return {**state, "metadata": checked_metadata(path, metadata)[1]}
+
+
+def _resumed_ancestry(state: dict[str, Any], named: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """What an interrupted run started from, as its state says; `named` follow from a snapshot given again."""
+    saved: list[dict[str, Any]] = state["metadata"]["started_from"]
+    if not named:
+        return saved
+    if named[: max(len(saved), 1)] != saved:  # states of earlier versions know the first link only
+        raise UserError(
+            f"{path.parent}: this run was not started from this snapshot; leave --start-from out to go on, "
+            "or give another run folder."
+        )
+    return named
+
+
+def _resume(trainer: GeneratorTrainer, state: dict[str, Any], path: Path, metadata: dict[str, Any]) -> None:
+    """Go on from the state of an interrupted run, refusing one that was trained on something else."""
+    for field in ("conditions", "cohort_digest", "trained_on_folds", "images", "config"):
         if not _same(field, state["metadata"].get(field), metadata[field]):
             raise UserError(
                 f"{path.parent}: this run was started with another {field}; give the same settings to go on, "
                 "or another run folder."
             )
-    trainer.load_state_dict(state)
+    try:
+        trainer.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError(
+            f"{path}: the training state is damaged ({reason}); delete it to start again."
+        ) from error
 
 
 def _same(field: str, before: Any, now: Any) -> bool:
@@ -206,19 +279,24 @@ def _same(field: str, before: Any, now: Any) -> bool:
     }
 
 
-def _start_from(trainer: GeneratorTrainer, path: Path, metadata: dict[str, Any], console: Console) -> None:
-    """Begin with the weights of a snapshot of the same conditions; note what it had seen.
+def _start_from(
+    trainer: GeneratorTrainer,
+    path: Path,
+    ancestor: tuple[Generator, torch.Tensor, dict[str, Any]],
+    metadata: dict[str, Any],
+    console: Console,
+) -> None:
+    """Begin with the weights of a snapshot of the same conditions.
 
     What matches by name and shape is copied, so that a snapshot of half the resolution serves too
     (progressive growing, Karras et al. 2018). What does not match starts anew and is listed.
     """
-    network, _, ancestor = read_generator(path)
-    if ancestor["conditions"] != metadata["conditions"]:
+    network, _, described = ancestor
+    if described["conditions"] != metadata["conditions"]:
         raise UserError(
-            f"{path}: made for {', '.join(ancestor['conditions'])}; "
+            f"{path}: made for {', '.join(described['conditions'])}; "
             f"the cohort has {', '.join(metadata['conditions'])}."
         )
-    _inherit(metadata, ancestor)
     anew = copy_matching(network.state_dict(), trainer.G, path)
     copy_matching(network.state_dict(), trainer.G_ema, path)
     anew += copy_matching(read_discriminator(path).state_dict(), trainer.D, path)
@@ -245,15 +323,6 @@ def copy_matching(source: dict[str, torch.Tensor], network: torch.nn.Module, pat
         )
     network.load_state_dict({**target, **matching})
     return sorted({name.rpartition(".")[0] for name in target.keys() - matching.keys()})
-
-
-def _inherit(metadata: dict[str, Any], ancestor: dict[str, Any]) -> None:
-    """Note the starting snapshot; of the same cohort, its folds count as trained on here too."""
-    metadata["started_from"] = {
-        key: ancestor[key] for key in ("cohort_digest", "trained_on_folds", "phantom")
-    }
-    if ancestor["cohort_digest"] == metadata["cohort_digest"]:
-        metadata["trained_on_folds"] = sorted({*metadata["trained_on_folds"], *ancestor["trained_on_folds"]})
 
 
 def _reals_by_condition(images: np.ndarray, cohort: Cohort) -> list[np.ndarray]:

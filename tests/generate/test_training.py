@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -105,6 +106,61 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert torch.equal(cut["pl_mean"], whole["pl_mean"])
 
 
+def assert_same_state(a, b):
+    """Two values of a training state, equal bit for bit."""
+    assert type(a) is type(b)
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same_state(a[key], b[key])
+    elif isinstance(a, list):
+        for left, right in zip(a, b, strict=True):
+            assert_same_state(left, right)
+    else:
+        assert a == b
+
+
+def test_resuming_from_a_scheduled_snapshot_equals_going_on(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+    """What is done for a snapshot must not move the random numbers of the run that goes on."""
+    run, copy = RunFolder(tmp_path / "run"), tmp_path / "copy"
+    original = GeneratorTrainer.iterate
+
+    def copy_after_the_snapshot(self):
+        if self.images_seen == 24:
+            shutil.copytree(run.path, copy)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", copy_after_the_snapshot)
+        train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    assert torch.load(copy / "training-state.pt", weights_only=True)["images_seen"] == 24
+    torch.rand(7)  # a resumed run is another process, whose random numbers stand elsewhere
+    train_generator(tiny_config, tiny_cohort, RunFolder(copy), exclude_folds=["2"])
+    whole, resumed = (
+        torch.load(folder / "training-state.pt", weights_only=True) for folder in (run.path, copy)
+    )
+    assert_same_state(whole, resumed)
+
+
+def test_finished_training_is_left_as_it_is(tiny_config, tiny_cohort, tiny_run):
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tiny_run.path.iterdir()}
+    path = train_generator(tiny_config, tiny_cohort, tiny_run, exclude_folds=["2"])
+    assert path == max(tiny_run.path.glob("snapshot-*.safetensors"))
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tiny_run.path.iterdir()}
+    assert before == after
+
+
+@pytest.mark.parametrize("missing", ["metadata", "G", "G_opt", "ada", "rng_cpu", "images_seen"])
+def test_state_that_lacks_something_is_named(tiny_config, tiny_cohort, tiny_run, tmp_path, missing):
+    state = torch.load(tiny_run.path / "training-state.pt", weights_only=True)
+    del state[missing]
+    torch.save(state, tmp_path / "training-state.pt")
+    with pytest.raises(UserError, match=r"training-state\.pt.*damaged"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path), exclude_folds=["2"])
+
+
 def test_run_folder_holds_what_the_spec_names(tiny_run):
     names = {path.name for path in tiny_run.path.iterdir()}
     assert {"config.yaml", "stats.jsonl", "reals.png", "training-state.pt", "fakes000000.png"} <= names
@@ -131,8 +187,46 @@ def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path
     before, after = load(tiny_snapshot), load(path)
     difference = np.abs(before.sample("dark", [0]).astype(int) - after.sample("dark", [0]).astype(int))
     assert difference.max() <= 1
-    assert after.metadata["started_from"]["trained_on_folds"] == ["0", "1"]
+    assert [link["trained_on_folds"] for link in after.metadata["started_from"]] == [["0", "1"]]
     assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
+
+
+def test_ancestors_are_kept_over_generations_and_over_a_resume(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
+    """Folds 0 and 1, then fold 2, then fold 0 again: all three count as trained on to the end."""
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
+    child = train_generator(
+        one_batch, tiny_cohort, RunFolder(tmp_path / "b"), exclude_folds=["0", "1"], start_from=tiny_snapshot
+    )
+    grandchild = RunFolder(tmp_path / "c")
+    first = train_generator(one_batch, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=child)
+    longer = tiny_config.model_copy(update={"kimg": 0.008})
+    resumed = train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"])  # no start_from
+    link = {"cohort_digest": tiny_cohort.digest, "phantom": False}
+    for path in (first, resumed):
+        metadata = load(path).metadata
+        assert metadata["started_from"] == [
+            {**link, "trained_on_folds": ["0", "1", "2"]},
+            {**link, "trained_on_folds": ["0", "1"]},
+        ]
+        assert metadata["trained_on_folds"] == ["0", "1", "2"]
+    assert load(resumed).metadata["kimg"] == 0.008
+    with pytest.raises(UserError, match="not started from this snapshot"):
+        train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=tiny_snapshot)
+
+
+def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
+    other = tiny_cohort.select(np.arange(len(tiny_cohort)) != 0)
+    path = train_generator(
+        one_batch, other, RunFolder(tmp_path), exclude_folds=["0", "1"], start_from=tiny_snapshot
+    )
+    metadata = load(path).metadata
+    assert metadata["trained_on_folds"] == ["2"]
+    assert metadata["started_from"][0]["cohort_digest"] == tiny_cohort.digest != metadata["cohort_digest"]
 
 
 def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):

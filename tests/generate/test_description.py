@@ -1,0 +1,114 @@
+"""Snapshots from anywhere: what their metadata may say, and what is refused by name."""
+
+import copy
+
+import pytest
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate import load
+from morphoscope.generate.snapshots import read_discriminator
+from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
+
+ABSENT = object()
+
+
+def rewritten(snapshot, path, changes, tensors=None):
+    """The snapshot with other metadata: {dotted field: value or ABSENT}."""
+    stored, metadata = read_checkpoint(snapshot, "generator")
+    metadata = copy.deepcopy(metadata)
+    for field, value in changes.items():
+        *parents, last = field.split(".")
+        place = metadata
+        for parent in parents:
+            place = place[parent]
+        if value is ABSENT:
+            del place[last]
+        else:
+            place[last] = value
+    write_checkpoint(path, "generator", {**stored, **(tensors or {})}, metadata)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("conditions", ABSENT),
+        ("conditions", "dark"),
+        ("conditions", []),
+        ("conditions", ["dark", "dark"]),
+        ("conditions", ["dark", ""]),
+        ("conditions", ["dark", "pa\nle"]),
+        ("conditions", ["dark", 3]),
+        ("generator", ABSENT),
+        ("generator", 7),
+        ("generator.c_dim", 3),
+        ("generator.img_resolution", 24),
+        ("generator.img_resolution", 2**40),
+        ("generator.img_resolution", "16"),
+        ("generator.img_channels", 1),
+        ("generator.z_dim", 10**12),
+        ("generator.w_dim", -1),
+        ("generator.mapping_kwargs.num_layers", 10**9),
+        ("generator.synthesis_kwargs.channel_max", 10**9),
+        ("generator.synthesis_kwargs.architecture", "other"),
+        ("generator.unknown", 1),
+        ("discriminator.c_dim", True),
+        ("discriminator.epilogue_kwargs.mbstd_group_size", 0),
+        ("trained_on_folds", ABSENT),
+        ("trained_on_folds", "01"),
+        ("trained_on_folds", [0, 1]),
+        ("cohort_digest", ABSENT),
+        ("cohort_digest", "=cmd()"),
+        ("phantom", ABSENT),
+        ("phantom", "false"),
+        ("started_from", [{"cohort_digest": "ab"}]),
+        ("started_from", "someone"),
+    ],
+)
+def test_metadata_that_is_off_is_refused_by_file_and_field(tiny_snapshot, tmp_path, field, value):
+    path = rewritten(tiny_snapshot, tmp_path / "odd.safetensors", {field: value})
+    with pytest.raises(UserError, match=r"odd\.safetensors.*" + field.replace(".", r"\.")):
+        load(path)
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (3, 8), (16,), ()])
+def test_class_means_of_another_shape_are_refused(tiny_snapshot, tmp_path, shape):
+    path = rewritten(tiny_snapshot, tmp_path / "odd.safetensors", {}, {"w_class": torch.zeros(shape)})
+    with pytest.raises(UserError, match=r"odd\.safetensors.*w_class"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("generator.z_dim", 2**16), ("generator.synthesis_kwargs.channel_max", 4)]
+)
+def test_weights_that_do_not_fit_the_keywords_are_refused(tiny_snapshot, tmp_path, field, value):
+    path = rewritten(tiny_snapshot, tmp_path / "odd.safetensors", {field: value})
+    with pytest.raises(UserError, match=r"odd\.safetensors.*do not fit"):
+        load(path)
+
+
+def test_snapshot_without_a_discriminator(tiny_snapshot, tmp_path):
+    path = rewritten(tiny_snapshot, tmp_path / "half.safetensors", {"discriminator": ABSENT})
+    assert load(path).conditions == ["dark", "pale"]
+    with pytest.raises(UserError, match="no discriminator"):
+        read_discriminator(path)
+
+
+@pytest.mark.parametrize("value", [ABSENT, None])
+def test_older_snapshots_without_ancestors(tiny_snapshot, tmp_path, value):
+    path = rewritten(tiny_snapshot, tmp_path / "old.safetensors", {"started_from": value})
+    assert load(path).metadata["started_from"] == []
+
+
+def test_older_snapshots_name_one_ancestor(tiny_snapshot, tmp_path):
+    link = {"cohort_digest": "ab12", "trained_on_folds": ["0"], "phantom": True}
+    path = rewritten(tiny_snapshot, tmp_path / "old.safetensors", {"started_from": link})
+    assert load(path).metadata["started_from"] == [link]
+
+
+def test_loading_leaves_the_random_numbers_alone(tiny_snapshot):
+    before = torch.get_rng_state()
+    load(tiny_snapshot)
+    read_discriminator(tiny_snapshot)
+    assert torch.equal(before, torch.get_rng_state())
