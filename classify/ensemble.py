@@ -27,7 +27,7 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_checkpoint
 
 KIND = "ensemble"
-_MAX_FOLDS, _MAX_CONDITIONS = 100, 10_000
+_MAX_FOLDS, _MAX_CONDITIONS, _MAX_IMAGES = 100, 10_000, 1_000_000
 _SHARED = "shared"
 _SURE = 0.5  # a fold has a say in the combination if its highest probability exceeds this
 
@@ -67,7 +67,8 @@ class Ensemble:
         config: settings they were trained with.
         conditions: class names, in the order of the probabilities.
         folds: name of the fold that each model did not train on.
-        metadata: JSON-able facts: cohort, cohort_digest, phantom, normalisation, per-fold scores …
+        metadata: JSON-able facts: cohort, cohort_digest, phantom, seen_images (first 12 hex digits of the
+            SHA-256 of every training and validation file), normalisation, per-fold scores …
     """
 
     def __init__(
@@ -251,6 +252,8 @@ def _described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, 
     """Config, conditions and folds of a checkpoint's metadata, which is as untrusted as the file."""
     conditions = _names(metadata, "conditions", _MAX_CONDITIONS, path)
     folds = _names(metadata, "folds", _MAX_FOLDS, path)
+    if "seen_images" in metadata:
+        _names(metadata, "seen_images", _MAX_IMAGES, path)
     try:
         return EnsembleTraining(**metadata.get("config", {})), conditions, folds
     except (ValidationError, TypeError) as error:

@@ -18,6 +18,7 @@ from morphoscope.configs import UserError
 from morphoscope.ops.runtime import write_atomically, write_text
 
 Rows = Literal["test", "out_of_fold", "all"]
+_SHOWN_FILES = 10
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,10 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
     Args:
         cohort: for "test" and "out_of_fold" the very cohort, with the very folds, of the training.
         rows: "test": images of the fold "test", by the whole ensemble. "out_of_fold": images of the
-            ensemble's folds, each by the one model that did not train on it. "all": every image, by the
-            whole ensemble; for a cohort that no model has seen.
+            ensemble's folds, each by the one model that did not train on it; these figures are somewhat too
+            good, since that model's best epoch was chosen on these very images. "all": every image, by the
+            whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for byte)
+            of the training.
 
     Raises:
         UserError: a condition that the ensemble does not know, no image in the rows asked for, or a cohort
@@ -151,6 +154,7 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
         "cohort_digest": cohort.digest,
         "folds": ensemble.folds,
         "phantom": ensemble.metadata.get("phantom", False),
+        "epoch_chosen_on_these_images": rows == "out_of_fold",
     }
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     return Evaluation(
@@ -170,11 +174,26 @@ def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> N
             f"{cohort.root} is the cohort that the ensemble was trained on: judging all its images would "
             "count training images. Use rows 'test' or 'out_of_fold'."
         )
+    if rows == "all":
+        _refuse_seen_images(ensemble, cohort)
     if rows != "all" and not same:
         raise UserError(
             f"{cohort.root} is not the cohort, or not the split, that the ensemble was trained on (digest "
             f"{cohort.digest} instead of {ensemble.metadata.get('cohort_digest')}), so its folds say nothing "
             "about what the models have seen. For a cohort of other patients use rows 'all'."
+        )
+
+
+def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
+    """By content; ensembles of earlier versions, or of more than a million images, list no contents."""
+    seen = set(ensemble.metadata.get("seen_images", ()))
+    known = zip(cohort.rows["file"], cohort.image_hashes if seen else [""] * len(cohort), strict=True)
+    files = [file for file, content in known if content in seen]
+    if files:
+        shown = ", ".join(files[:_SHOWN_FILES]) + (", …" if len(files) > _SHOWN_FILES else "")
+        raise UserError(
+            f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: {shown}. "
+            "Judge a cohort without them."
         )
 
 

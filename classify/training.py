@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import torch
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from morphoscope.classify.ensemble import Ensemble
@@ -27,6 +28,7 @@ from morphoscope.ops.runtime import (
 )
 
 FOLD_KIND = "classifier_fold"
+_MAX_SEEN_IMAGES = 1_000_000  # about 20 MB in the ensemble's metadata
 
 
 def train_ensemble(
@@ -47,13 +49,14 @@ def train_ensemble(
     did not train on it). Called again with the same run folder, it continues at the first unfinished epoch.
 
     Args:
-        cohort: images with folds. Synthetic rows in it are treated like those of `synthetic`.
+        cohort: real images with folds.
         synthetic: cohorts written by `morphoscope.generate.augment`.
         folds: names of the folds to train; all if None.
         device: auto, cpu, cuda or cuda:N.
 
     Raises:
-        UserError: rules of `plan_folds`, weights that cannot be had, or a run folder begun with other inputs.
+        UserError: rules of `plan_folds`, synthetic rows in `cohort`, weights that cannot be had, or a run
+            folder begun with other inputs.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
     """
     resolved = resolve_device(device)
@@ -61,12 +64,43 @@ def train_ensemble(
         raise UserError(
             f"{cohort.root}: a classifier needs at least two conditions, not {cohort.conditions}."
         )
-    real, extras = _separate(cohort, synthetic)
-    plans = plan_folds(real, extras, folds, config.synthetic_per_real, config.seed)
-    fingerprint = _claim(run, config, cohort, extras)
+    generated = cohort.rows["file"][cohort.rows["source"] != "real"].tolist()
+    if generated:
+        raise UserError(
+            f"{cohort.root}: {len(generated)} synthetic images among the real ones (e.g. {generated[0]}); "
+            "keep them in a cohort of their own and pass that with --synthetic."
+        )
+    plans = plan_folds(cohort, synthetic, folds, config.synthetic_per_real, config.seed)
+    fingerprint = _claim(run, config, cohort, synthetic)
     run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, device=resolved)
-    arrays = [part.images(config.resolution, config.fit) for part in (real, *extras)]
-    labels = [_labels(part, real.conditions) for part in (real, *extras)]
+    models, scores = _train_folds(config, cohort, run, synthetic, plans, resolved, fingerprint)
+    metadata = {
+        "cohort": cohort.root.name,
+        "cohort_digest": cohort.digest,
+        "phantom": cohort.phantom,
+        "generators": sorted({name for extra in synthetic for name in extra.rows["generator"]}),
+        "scores": scores,
+        **_seen_images(plans, (cohort, *synthetic)),
+    }
+    ensemble = Ensemble(config, cohort.conditions, models, metadata, resolved)
+    ensemble.save(run.path / "ensemble.safetensors")
+    evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
+    return ensemble
+
+
+def _train_folds(
+    config: EnsembleTraining,
+    cohort: Cohort,
+    run: RunFolder,
+    synthetic: Sequence[Cohort],
+    plans: Sequence[FoldPlan],
+    device: torch.device,
+    fingerprint: str,
+) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
+    """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
+    arrays = [part.images(config.resolution, config.fit) for part in (cohort, *synthetic)]
+    labels = [_labels(part, cohort.conditions) for part in (cohort, *synthetic)]
+    classes = len(cohort.conditions)
     models, scores = {}, {}
     with Interruption() as interruption, _Display(run) as display:
         for plan in plans:
@@ -74,30 +108,22 @@ def train_ensemble(
             if not path.is_file():
                 display.start(plan)
                 pools = _fold_pools(plan, arrays, labels)
-                trainer = FoldTrainer(plan.fold, config, *pools, len(real.conditions), resolved)
+                trainer = FoldTrainer(plan.fold, config, *pools, classes, device)
                 state_file = path.with_suffix(".state.pt")
                 _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)
                 state_file.unlink(missing_ok=True)
-            models[plan.fold], scores[plan.fold] = _read_fold(path, config, len(real.conditions), fingerprint)
-    metadata = {
-        "cohort": cohort.root.name,
-        "cohort_digest": cohort.digest,
-        "phantom": _is_phantom(cohort),
-        "generators": sorted({name for extra in extras for name in extra.rows["generator"]}),
-        "scores": scores,
-    }
-    ensemble = Ensemble(config, real.conditions, models, metadata, resolved)
-    ensemble.save(run.path / "ensemble.safetensors")
-    evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
-    return ensemble
+            models[plan.fold], scores[plan.fold] = _read_fold(path, config, classes, fingerprint)
+    return models, scores
 
 
-def _separate(cohort: Cohort, synthetic: Sequence[Cohort]) -> tuple[Cohort, list[Cohort]]:
-    """(real images, synthetic cohorts), the synthetic rows of a mixed cohort among the latter."""
-    is_real = (cohort.rows["source"] == "real").to_numpy()
-    if is_real.all():
-        return cohort, list(synthetic)
-    return cohort.select(is_real), [cohort.select(~is_real), *synthetic]
+def _seen_images(plans: Sequence[FoldPlan], parts: Sequence[Cohort]) -> dict[str, list[str]]:
+    """{"seen_images": sorted hashes of all images that trained or chose a model}; {} if they are too many."""
+    seen: set[str] = set()
+    for plan in plans:
+        rows = [np.concatenate([plan.training, plan.validation]), *plan.synthetic]
+        for part, chosen in zip(parts, rows, strict=True):
+            seen.update(part.image_hashes[row] for row in chosen)
+    return {"seen_images": sorted(seen)} if len(seen) <= _MAX_SEEN_IMAGES else {}
 
 
 def _labels(cohort: Cohort, conditions: list[str]) -> np.ndarray:
@@ -153,10 +179,6 @@ def _read_fold(
     model.load_state_dict(weights)
     shown = ("balanced_accuracy", "epoch", "training_images", "validation_images")
     return model, {key: facts[key] for key in shown}
-
-
-def _is_phantom(cohort: Cohort) -> bool:
-    return "phantom" in cohort.rows.columns and bool((cohort.rows["phantom"].str.lower() == "true").any())
 
 
 class _Display:

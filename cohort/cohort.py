@@ -105,6 +105,21 @@ class Cohort:
             raise UserError(f"No condition given for {', '.join(missing)}.")
         return self.rows["condition"].map(index).to_numpy(dtype=np.int64)
 
+    @property
+    def phantom(self) -> bool:
+        """Whether the cohort shows no patient: every real row (or, without any, every row) is a phantom's."""
+        if "phantom" not in self.rows.columns:
+            return False
+        real = (self.rows["source"] == "real").to_numpy()
+        cells = self.rows["phantom"][real] if real.any() else self.rows["phantom"]
+        return len(cells) > 0 and bool((cells.str.lower() == "true").all())
+
+    @cached_property
+    def image_hashes(self) -> list[str]:
+        """12 hex digits (of a SHA-256) of each image file's bytes, [N]; UserError as `digest`."""
+        self._hash_images()
+        return [self.store.sha256(name)[:12] for name in self.rows["file"]]
+
     @cached_property
     def digest(self) -> str:
         """16 hex digits (of a SHA-256) over the manifest's content and the bytes of every image."""
@@ -116,11 +131,14 @@ class Cohort:
     @cached_property
     def _image_digest(self) -> str:
         """Over file names and bytes only: a new split or label leaves cached arrays valid."""
-        files = list(self.rows["file"])
-        errors = collect_errors(self.store.sha256, files, "Hashing images")
-        raise_together([message for _, message in errors], f"image(s) of {self.root} cannot be read")
-        lines = (f"{self.store.sha256(name)} {name}\n" for name in files)
+        self._hash_images()
+        lines = (f"{self.store.sha256(name)} {name}\n" for name in self.rows["file"])
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def _hash_images(self) -> None:
+        """Hash every file in threads; the store keeps the digests."""
+        errors = collect_errors(self.store.sha256, list(self.rows["file"]), "Hashing images")
+        raise_together([message for _, message in errors], f"image(s) of {self.root} cannot be read")
 
     def select(self, mask_or_index: Sequence[bool] | Sequence[int] | np.ndarray | pd.Series) -> "Cohort":
         """The rows where a boolean mask [N] holds, or those of an index list, in its order.
@@ -136,11 +154,6 @@ class Cohort:
         """Row i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
         name = self.rows["file"].iloc[i]
         return read_image(self.store.read(name), name)
-
-    def mask(self, i: int) -> np.ndarray | None:
-        """The lesion mask of row i as bool [H, W], or None where the column `mask` is absent or empty."""
-        name = self.rows["mask"].iloc[i] if "mask" in self.rows.columns else ""
-        return read_image(self.store.read(name), name)[..., 0] >= 128 if name else None
 
     def images(self, size: int, fit: Fit = "crop") -> np.ndarray:
         """All images as squares: uint8 [N, size, size, 3] RGB, read-only.

@@ -102,6 +102,25 @@ def test_another_cohort_is_judged_whole(fitting: Ensemble, cohort: Cohort) -> No
     assert set(found.recall) == {"blue"}
 
 
+def test_images_of_the_training_are_found_in_any_other_cohort(
+    fitting: Ensemble, cohort: Cohort, tmp_path: Path
+) -> None:
+    renamed = cohort.rows.assign(file="other-" + cohort.rows["file"])[:20]
+    for old, new in zip(cohort.rows["file"], renamed["file"], strict=False):
+        (tmp_path / new).write_bytes((cohort.root / old).read_bytes())
+    outside = Cohort.from_rows(tmp_path, renamed.assign(fold=""))
+    fitting.metadata["seen_images"] = cohort.image_hashes[3:5]
+    with pytest.raises(UserError, match=r"on 2 of these images: other-blue-3\.png, other-blue-4\.png\."):
+        evaluate(fitting, outside, rows="all")
+    fitting.metadata["seen_images"] = cohort.image_hashes[30:]
+    assert len(evaluate(fitting, outside, rows="all").files) == 20
+
+
+def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
+    assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
+    assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
+
+
 def test_a_cohort_without_test_images_says_so(ensemble: Ensemble, cohort: Cohort) -> None:
     without = cohort.select(cohort.rows["fold"] != "test")
     ensemble.metadata["cohort_digest"] = without.digest

@@ -1,5 +1,6 @@
 """The Cohort: loading, selecting, arrays, saving."""
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -146,13 +147,32 @@ def test_digest_tells_rows_and_pixels_apart(cohort: Cohort) -> None:
     assert Cohort.load(cohort.root).digest != cohort.digest
 
 
-def test_masks(tmp_path: Path) -> None:
-    write_image(tmp_path / "m.png", np.array([[0, 255]], np.uint8))
-    cohort = Cohort.from_rows(tmp_path, rows_of(mask=["m.png", ""]))
-    mask = cohort.mask(0)
-    assert mask is not None
-    assert mask.tolist() == [[False, True]]
-    assert cohort.mask(1) is None
+def test_image_hashes_tell_contents_not_names(cohort: Cohort) -> None:
+    data = (cohort.root / "images/00.png").read_bytes()
+    (cohort.root / "images/01.png").write_bytes(data)
+    hashes = Cohort.load(cohort.root).image_hashes
+    assert hashes[0] == hashes[1] == hashlib.sha256(data).hexdigest()[:12]
+    assert len(set(hashes)) == len(hashes) - 1
+
+
+@pytest.mark.parametrize(
+    ("phantom", "source", "expected"),
+    [
+        (["true", "TRUE"], "real", True),
+        (["true", ""], "real", False),
+        (["false", "true"], "real", False),
+        (["true", "false"], ["real", "synthetic"], True),
+        (["false", "true"], ["real", "synthetic"], False),
+        (["true", "true"], "synthetic", True),
+    ],
+)
+def test_phantom_is_what_all_real_rows_say(
+    tmp_path: Path, phantom: list[str], source: str | list[str], expected: bool
+) -> None:
+    provenance = {"generator": "abc", "trained_on_folds": "[]", "trained_on_cohort": "1234567890abcdef"}
+    rows = rows_of(phantom=phantom, source=source, **provenance)
+    assert Cohort.from_rows(tmp_path, rows).phantom is expected
+    assert Cohort.from_rows(tmp_path, rows_of()).phantom is False
 
 
 @pytest.mark.parametrize("name", ["copy", "copy.zip"])
