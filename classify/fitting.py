@@ -1,11 +1,10 @@
 """One fold's training: from images to the weights of its best epoch, resumable after every epoch."""
 
 import math
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from morphoscope.classify.model import ConditionClassifier
 from morphoscope.classify.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import Interruption, write_atomically
+from morphoscope.ops.runtime import Interruption, read_state, write_state
 
 
 class Listener(Protocol):
@@ -172,25 +171,18 @@ class FoldTrainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        with write_atomically(path) as temporary:
-            torch.save(content, temporary)
+        write_state(path, content)
 
     def _read(self, path: Path) -> FoldState:
+        content = read_state(path)
         try:
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(content.pop("model"))
             self.optimizer.load_state_dict(content.pop("optimizer"))
             return FoldState(**content)
-        except (
-            OSError,
-            pickle.UnpicklingError,
-            RuntimeError,
-            EOFError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise UserError(f"{path}: damaged training state; delete it to train this fold anew.") from error
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:  # whole, but not such a state
+            raise UserError(
+                f"{path}: the training state is damaged; delete it to train this fold anew."
+            ) from error
 
 
 def class_weights(labels: np.ndarray, classes: int, balance: float) -> Tensor:

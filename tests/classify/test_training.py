@@ -73,7 +73,7 @@ def test_resumed_training_equals_uninterrupted(
     for name, value in whole.best_weights.items():
         assert torch.equal(value, resumed.best_weights[name]), name
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"cut\.pt: damaged"):
+    with pytest.raises(UserError, match=r"cut\.pt: .*damaged.*delete it"):
         FoldTrainer(*parts).fit(tmp_path / "cut.pt", again, again)  # type: ignore[arg-type]
 
 
@@ -102,8 +102,21 @@ def test_synthetic_images_are_used_and_recorded(
     counts = ensemble.metadata["scores"]["0"]["training_images"]
     assert counts == {"real": 36, "synthetic": 14}
     assert ensemble.metadata["generators"] == ["feedc0de"]
+    seen = set(ensemble.metadata["seen_images"])
+    tested = (cohort.rows["fold"] == "test").to_numpy()
+    assert seen == {*np.array(cohort.image_hashes)[~tested], *extra.image_hashes}
     with pytest.raises(UserError, match="Fold 1 has no synthetic image"):
         train_ensemble(config, cohort, run, synthetic=[extra], folds=["1"], device="cpu")
+
+
+def test_a_mixed_cohort_is_refused(
+    cohort: Cohort, config: EnsembleTraining, run: RunFolder, make_synthetic: Callable[..., Cohort]
+) -> None:
+    extra = make_synthetic([])
+    rows = pd.concat([cohort.rows, extra.rows.assign(file=cohort.rows["file"][:6] + ".copy.png")])
+    mixed = Cohort.from_rows(cohort.root, rows)
+    with pytest.raises(UserError, match=r"6 synthetic images among the real ones .*--synthetic"):
+        train_ensemble(config, mixed, run, device="cpu")
 
 
 def test_frozen_stages_stay_and_are_shared(
