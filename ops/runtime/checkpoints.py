@@ -75,9 +75,11 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
             header = file.metadata() or {}
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors checkpoint, or cut short ({error}).") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
     try:
         metadata = dict(json.loads(header[_KEY]))
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: safetensors, but not a Morphoscope checkpoint.") from error
     if metadata.get("kind") != kind:
         raise UserError(f"{path}: expected a checkpoint of kind '{kind}', this is '{metadata.get('kind')}'.")
@@ -106,7 +108,10 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        # torch also reports so (EINVAL) what was cut short.
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error}); if it is damaged, delete it to start again."
+        ) from error
     except _DAMAGED as error:
         kind = type(error).__name__
         raise UserError(
@@ -125,11 +130,16 @@ def _version() -> str:
 
 
 def _git_revision() -> str:
-    """Revision of the source tree we run from, or "unknown" for an installed wheel."""
+    """Revision of the source tree we run from, or "unknown" for an installed wheel.
+
+    A wheel may lie in a repository all the same: that of a user whose virtual environment is in there.
+    """
+    here = Path(__file__).resolve().parent
+    command = ["git", "rev-parse", "--show-toplevel", "HEAD"]
     try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5
-        )
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return result.stdout.strip() if result.returncode == 0 else "unknown"
+    top, _, revision = result.stdout.strip().partition("\n")
+    ours = result.returncode == 0 and Path(top).resolve() == here.parents[1]
+    return revision if ours else "unknown"

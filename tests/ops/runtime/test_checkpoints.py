@@ -3,6 +3,7 @@
 import pickle
 import random
 import resource
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from morphoscope.configs import UserError
 from morphoscope.ops.runtime import (
+    checkpoints,
     read_checkpoint,
     read_metadata,
     read_state,
@@ -77,12 +79,57 @@ def test_another_kind_is_named(tmp_path: Path) -> None:
         read_checkpoint(path, "generator")
 
 
-@pytest.mark.parametrize("metadata", [None, {"other": "1"}, {"morphoscope": "{"}, {"morphoscope": "[1]"}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"other": "1"},
+        {"morphoscope": "{"},
+        {"morphoscope": "[1]"},
+        {"morphoscope": "[" * 100_000},
+    ],
+)
 def test_safetensors_of_another_program(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "other.safetensors"
     save_file(_tensors() | {"transposed": torch.ones(1)}, path, metadata=metadata)
     with pytest.raises(UserError, match=r"other\.safetensors: safetensors, but not a Morphoscope"):
         read_checkpoint(path, "generator")
+
+
+def test_a_checkpoint_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.safetensors"
+    write_checkpoint(path, "generator", _tensors(), {})
+
+    def refuse(*args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoints, "safe_open", refuse)
+    with pytest.raises(UserError, match=r"model\.safetensors: cannot be read \(Permission denied\)"):
+        read_checkpoint(path, "generator")
+
+
+def test_the_revision_is_ours_or_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel in a virtual environment inside a user's repository must not name its revision."""
+
+    def repository(root: Path) -> str:
+        package = root / "ops" / "runtime"
+        package.mkdir(parents=True)
+        monkeypatch.setattr(checkpoints, "__file__", str(package / "checkpoints.py"))
+        git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run([*git, "init", "-q"], check=True)
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        return head.stdout.strip()
+
+    revision = repository(tmp_path / "ours")
+    write_checkpoint(tmp_path / "a.safetensors", "toy", _tensors(), {})
+    assert read_metadata(tmp_path / "a.safetensors", "toy")["git_revision"] == revision
+    repository(tmp_path / "theirs")
+    inside = tmp_path / "theirs" / "venv" / "morphoscope" / "ops" / "runtime"
+    inside.mkdir(parents=True)
+    monkeypatch.setattr(checkpoints, "__file__", str(inside / "checkpoints.py"))
+    write_checkpoint(tmp_path / "b.safetensors", "toy", _tensors(), {})
+    assert read_metadata(tmp_path / "b.safetensors", "toy")["git_revision"] == "unknown"
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:
