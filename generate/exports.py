@@ -3,28 +3,54 @@
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate.marks import write_synthetic_png, write_synthetic_sheet
-from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.model import GeneratorModel, check_seeds
 
 _SHEET_COLUMNS = 16
 
 
-def write_samples(model: GeneratorModel, folder: Path, settings: Sampling) -> Path:
+def write_samples(
+    model: GeneratorModel, folder: Path, settings: Sampling, console: Console | None = None
+) -> Path:
     """Write <condition>/seed0000.png … and sheet.png (the first 16 of each row); return the sheet's path.
 
+    The folder of a condition is named by `GeneratorModel.file_stem`.
+
     Raises:
-        UserError: an unknown condition.
+        UserError: an unknown condition or a seed out of range, before anything is written.
     """
     names = settings.conditions or model.conditions
-    seeds = list(range(settings.seed, settings.seed + settings.count))
-    rows = [model.sample(name, seeds, settings.psi) for name in names]
-    for name, images in zip(names, rows, strict=True):
-        for seed, image in zip(seeds, images, strict=True):
-            write_synthetic_png(folder / name / f"seed{seed:04d}.png", image, model, name, seed, settings.psi)
-    write_synthetic_sheet(folder / "sheet.png", model, names, [row[:_SHEET_COLUMNS] for row in rows])
+    check_samples(model, settings)
+    seeds = range(settings.seed, settings.seed + settings.count)
+    rows: list[list[np.ndarray]] = [[] for _ in names]
+    generated = (
+        (name, row, seed, image)
+        for name, row in zip(names, rows, strict=True)
+        for seed, image in zip(seeds, model.stream(name, seeds, settings.psi), strict=True)
+    )
+    for name, row, seed, image in track(
+        generated,
+        description="samples",
+        total=len(names) * len(seeds),
+        console=console or Console(stderr=True),
+    ):
+        path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
+        write_synthetic_png(path, image, model, name, seed, settings.psi)
+        if len(row) < _SHEET_COLUMNS:
+            row.append(image)
+    write_synthetic_sheet(folder / "sheet.png", model, names, [np.stack(row) for row in rows])
     return folder / "sheet.png"
+
+
+def check_samples(model: GeneratorModel, settings: Sampling) -> None:
+    """Raise UserError for an unknown condition or a seed out of range."""
+    for name in settings.conditions:
+        model.label(name)
+    check_seeds([settings.seed, settings.seed + settings.count - 1])
 
 
 def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: Morphing) -> Path:

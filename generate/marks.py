@@ -26,14 +26,21 @@ def write_synthetic_sheet(
     path: Path, model: GeneratorModel, names: Sequence[str], rows: Sequence[np.ndarray]
 ) -> None:
     """Write a sheet of generated images, marked above them and in its metadata."""
-    origin = ", trained on the phantom cohort" if model.metadata["phantom"] else ""
-    caption = f"SYNTHETIC images, generator {model.digest}{origin}: no patient is shown"
+    if model.phantoms_only:
+        meaning = "trained on phantoms: no patient is shown"
+    else:
+        meaning = "not photographs; they may resemble its training photographs"
+    caption = f"SYNTHETIC images, generator {model.digest}, {meaning}"
     write_sheet(path, names, rows, caption, _marks(model))
 
 
 def _marks(model: GeneratorModel, **origin: Any) -> PngInfo:
+    # A generator may repeat what it was trained on: only one of phantoms surely shows no patient.
+    meaning = "not a photograph; may resemble its training photographs"
+    if model.phantoms_only:
+        meaning = "shows no patient"
     marks = PngInfo()
-    marks.add_text("Synthetic", "yes: made by a generator, shows no patient")
+    marks.add_text("Synthetic", f"yes: made by a generator, {meaning}")
     marks.add_text("Software", "Morphoscope")
     marks.add_text("Morphoscope", json.dumps({"generator": model.digest, **origin}))
     return marks

@@ -28,7 +28,8 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
     margin = int(max(font.getlength(name) for name in names)) + 12
     head = int(font_size * 1.6) if caption else 0
     cell = size + _GAP
-    canvas = Image.new("RGB", (margin + columns * cell, head + len(rows) * cell), _BACKGROUND)
+    width = max(margin + columns * cell, int(font.getlength(caption)) + 12)
+    canvas = Image.new("RGB", (width, head + len(rows) * cell), _BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     if caption:
         draw.text((6, head // 2), caption, fill=_INK, font=font, anchor="lm")

@@ -9,12 +9,10 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import Cohort, new_folder
 from morphoscope.configs import UserError
 from morphoscope.generate.marks import write_synthetic_png
-from morphoscope.generate.model import GeneratorModel
-
-_BATCH = 16
+from morphoscope.generate.model import GeneratorModel, check_seeds
 
 
 def augment(
@@ -30,47 +28,61 @@ def augment(
 
     Image k of a condition has seed `seed` + k times the number of conditions + its index, so no two images
     share a seed. Each row names the generator's digest, the seed, the label, psi, and the folds (of which
-    cohort) that the generator was trained on; each PNG says in its own metadata that it is synthetic.
+    cohort) that the generator was trained on; `ancestor_cohorts` is a JSON list of the other cohorts of real
+    images that the snapshots it started from were trained on. Each PNG says in its own metadata that it is
+    synthetic.
 
     Args:
+        destination: a new folder; it appears when the cohort is whole.
         psi: truncation; the default 1 keeps the full diversity that training data needs.
 
     Raises:
         UserError: `destination` exists and is not empty, or an argument is out of range.
     """
-    destination = Path(destination)
-    if destination.exists() and any(destination.iterdir()):
-        raise UserError(f"{destination}: not empty; a synthetic cohort is written to a new folder.")
     if per_condition < 1:
         raise UserError(f"per condition {per_condition}: at least one image is needed.")
     total = per_condition * len(model.conditions)
-    rows = []
-    images = _generate(model, per_condition, seed, psi)
-    for condition, image_seed, image in track(
-        images, description="synthetic images", total=total, console=console or Console(stderr=True)
-    ):
-        file = f"images/synthetic-{condition}-{image_seed:06d}.png"
-        write_synthetic_png(destination / file, image, model, condition, image_seed, psi)
-        rows.append(
-            {
-                "file": file,
-                "condition": condition,
-                "group": f"synthetic-{model.digest}-{image_seed}",
-                "view": "other",
-                "fold": "",
-                "source": "synthetic",
-                "generator": model.digest,
-                "seed": str(image_seed),
-                "label": json.dumps({condition: 1.0}),
-                "psi": f"{psi:g}",
-                "trained_on_folds": json.dumps(model.metadata["trained_on_folds"]),
-                "trained_on_cohort": model.metadata["cohort_digest"],
-                "phantom": str(model.metadata["phantom"]).lower(),
-            }
-        )
-    cohort = Cohort.from_rows(destination, pd.DataFrame(rows))
-    cohort.save()
-    return cohort
+    check_seeds([seed, seed + total - 1])
+    origin = _origin(model, psi)
+    with new_folder(destination) as folder:
+        rows = []
+        for condition, image_seed, image in track(
+            _generate(model, per_condition, seed, psi),
+            description="synthetic images",
+            total=total,
+            console=console or Console(stderr=True),
+        ):
+            file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
+            write_synthetic_png(folder / file, image, model, condition, image_seed, psi)
+            rows.append(
+                {
+                    "file": file,
+                    "condition": condition,
+                    "group": f"synthetic-{model.digest}-{image_seed}",
+                    "seed": str(image_seed),
+                    "label": json.dumps({condition: 1.0}),
+                    **origin,
+                }
+            )
+        Cohort.from_rows(folder, pd.DataFrame(rows)).save()
+    return Cohort.load(destination)
+
+
+def _origin(model: GeneratorModel, psi: float) -> dict[str, str]:
+    """The columns that are the same for every image of a generator."""
+    own = model.metadata["cohort_digest"]
+    real = {link["cohort_digest"] for link in model.metadata["started_from"] if not link["phantom"]}
+    return {
+        "view": "other",
+        "fold": "",
+        "source": "synthetic",
+        "generator": model.digest,
+        "psi": f"{psi:g}",
+        "trained_on_folds": json.dumps(model.metadata["trained_on_folds"]),
+        "trained_on_cohort": own,
+        "ancestor_cohorts": json.dumps(sorted(real - {own})),
+        "phantom": str(model.phantoms_only).lower(),
+    }
 
 
 def _generate(
@@ -79,6 +91,5 @@ def _generate(
     conditions = len(model.conditions)
     for index, condition in enumerate(model.conditions):
         seeds = [seed + k * conditions + index for k in range(per_condition)]
-        for start in range(0, per_condition, _BATCH):
-            part = seeds[start : start + _BATCH]
-            yield from zip([condition] * len(part), part, model.sample(condition, part, psi), strict=True)
+        for image_seed, image in zip(seeds, model.stream(condition, seeds, psi), strict=True):
+            yield condition, image_seed, image

@@ -80,13 +80,14 @@ def sample(
 ) -> None:
     """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
     from morphoscope.generate import load
-    from morphoscope.generate.exports import write_samples
+    from morphoscope.generate.exports import check_samples, write_samples
     from morphoscope.ops.runtime import resolve_device
 
     settings = load_config(
         Sampling, file=config, overrides=set_, conditions=condition or None, count=count, seed=seed
     )
     model = load(generator, resolve_device(device))
+    check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
     folder = open_run(run, "sample", settings, generator=model.digest)
     sheet = write_samples(model, folder.path, settings)
     Console().print(f"Wrote {sheet}", highlight=False)
@@ -112,7 +113,8 @@ def morph(
     settings = load_config(Morphing, file=config, overrides=set_, steps=steps, seed=seed)
     model = load(generator, resolve_device(device))
     model.label(start), model.label(end)  # a misspelt condition must not leave a run folder behind
-    folder = open_run(run, f"morph-{start}-{end}", settings, generator=model.digest)
+    name = f"morph-{model.file_stem(start)}-{model.file_stem(end)}"
+    folder = open_run(run, name, settings, generator=model.digest)
     strip = write_morph(model, folder.path, start, end, settings)
     Console().print(f"Wrote {strip}", highlight=False)
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-SYNTHETIC = "SYNTHETIC · no patient"
+SYNTHETIC = "SYNTHETIC · not a photograph"
 _STRIP, _INK, _BRIGHT = (23, 37, 42), (255, 255, 255), (255, 209, 102)
 
 
@@ -54,7 +54,8 @@ def data_uri(image: np.ndarray, synthetic: str | None = None) -> str:
     """
     texts = PngInfo()
     if synthetic is not None:
-        texts.add_itxt("Synthetic", f"yes: made by a generator, shows no patient; {synthetic}")
+        meaning = "not a photograph; may resemble its training pictures"
+        texts.add_itxt("Synthetic", f"yes: made by a generator, {meaning}; {synthetic}")
         texts.add_text("Software", "Morphoscope")
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=3, pnginfo=texts)

@@ -94,7 +94,8 @@ class TestMarks:
         uri = data_uri(np.zeros((4, 4, 3), np.uint8), "100 % café-au-lait")
         image = Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))
         assert isinstance(image, Image.Image)
-        assert "shows no patient; 100 % café-au-lait" in image.info["Synthetic"]
+        assert image.info["Synthetic"].startswith("yes: made by a generator, not a photograph")
+        assert image.info["Synthetic"].endswith("100 % café-au-lait")
         plain = Image.open(BytesIO(base64.b64decode(data_uri(np.zeros((4, 4, 3), np.uint8)).split(",")[1])))
         assert "Synthetic" not in plain.info
 

@@ -19,3 +19,13 @@ def test_caption_takes_room_above():
     plain, captioned = (sheet(["a"], rows, caption) for caption in ("", "SYNTHETIC"))
     assert captioned.height > plain.height == 202
     assert captioned.width == plain.width
+
+
+def test_canvas_is_as_wide_as_its_caption():
+    rows = [np.zeros((1, 16, 16, 3), np.uint8)]
+    captions = ["SYNTHETIC images, " * count for count in (1, 2, 4)]
+    pictures = [np.asarray(sheet(["a"], rows, caption)) for caption in captions]
+    for picture in pictures:
+        assert (picture[:24, -6:] == 255).all()  # the caption ends inside the canvas
+    one, two, four = (picture.shape[1] for picture in pictures)
+    assert four - two == 2 * (two - one) > 200

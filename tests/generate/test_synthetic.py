@@ -1,16 +1,52 @@
 """Synthetic cohorts and exported pictures: provenance and marks."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from morphoscope.apps.commands.generate import app
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Morphing, Sampling
-from morphoscope.generate import augment, load
+from morphoscope.generate import Generator, GeneratorModel, augment, load
 from morphoscope.generate.exports import write_morph, write_samples
+from morphoscope.generate.snapshots import write_snapshot
+
+HOSTILE = ["../../up", "/tmp/absolute", "a/b", "a_b", "..", ".hidden", "A_B", "café (early)", "x" * 200]
+
+
+def described(model, **changes):
+    """The same weights with other metadata."""
+    return GeneratorModel(model.G, model.class_means, {**model.metadata, **changes}, model.digest)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A snapshot whose conditions would like to be paths."""
+    torch.manual_seed(0)
+    keywords = {
+        "z_dim": 4,
+        "c_dim": len(HOSTILE),
+        "w_dim": 4,
+        "img_resolution": 8,
+        "img_channels": 3,
+        "synthesis_kwargs": {"channel_base": 32, "channel_max": 4},
+    }
+    metadata = {
+        "conditions": HOSTILE,
+        "generator": keywords,
+        "cohort_digest": "ab",
+        "trained_on_folds": [],
+        "phantom": True,
+    }
+    path = tmp_path_factory.mktemp("hostile") / "generator.safetensors"
+    write_snapshot(path, Generator(**keywords), None, metadata)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +66,7 @@ def test_rows_carry_their_provenance(model, tiny_cohort, tmp_path):
     assert json.loads(row["label"]) == {row["condition"]: 1.0}
     assert json.loads(row["trained_on_folds"]) == ["0", "1"]
     assert row["trained_on_cohort"] == tiny_cohort.digest
+    assert json.loads(row["ancestor_cohorts"]) == []
     assert float(row["psi"]) == 0.9
     np.testing.assert_array_equal(cohort.image(0), model.sample(row["condition"], [int(row["seed"])], 0.9)[0])
     assert cohort.check().ok
@@ -43,7 +80,7 @@ def test_every_picture_says_that_it_is_synthetic(model, tmp_path):
     assert len(pictures) == 2 + (4 + 1) + (3 + 1)
     for path in pictures:
         marks = Image.open(path).text
-        assert marks["Synthetic"].startswith("yes")
+        assert marks["Synthetic"].startswith("yes: made by a generator, not a photograph; may resemble")
         assert json.loads(marks["Morphoscope"])["generator"] == model.digest
 
 
@@ -54,6 +91,81 @@ def test_samples_are_named_by_seed(model, tmp_path):
 
 def test_folder_that_is_not_empty_is_refused(model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="already exists"):
         augment(model, tmp_path, per_condition=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_stopped_augmentation_leaves_nothing(model, tmp_path, monkeypatch):
+    def stream(self, condition, seeds, psi):
+        yield self.sample(condition, seeds[:1], psi)[0]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GeneratorModel, "stream", stream)
+    with pytest.raises(KeyboardInterrupt):
+        augment(model, tmp_path / "cohort", per_condition=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_that_run_out_of_range_are_refused_at_the_start(model, tmp_path):
+    with pytest.raises(UserError, match="Seed 4294967296"):
+        augment(model, tmp_path / "cohort", per_condition=2, seed=2**32 - 3)
+    with pytest.raises(UserError, match="Seed 4294967296"):
+        write_samples(model, tmp_path / "samples", Sampling(count=2, seed=2**32 - 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_condition_is_refused_before_anything_is_written(tiny_snapshot, tmp_path):
+    settings = Sampling(conditions=["dark", "psoriasis"])
+    with pytest.raises(UserError, match="psoriasis"):
+        write_samples(load(tiny_snapshot), tmp_path / "samples", settings)
+    arguments = ["sample", str(tiny_snapshot), "--condition", "psoriasis", "--run", str(tmp_path / "run")]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, UserError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ancestors_on_other_real_cohorts_are_named(model, tiny_cohort, tmp_path):
+    own = {"cohort_digest": tiny_cohort.digest, "trained_on_folds": ["0"], "phantom": False}
+    links = [
+        own,
+        {**own, "cohort_digest": "ff", "phantom": True},
+        {**own, "cohort_digest": "cc"},
+        {**own, "cohort_digest": "aa"},
+    ]
+    cohort = augment(described(model, started_from=links), tmp_path / "cohort", per_condition=1)
+    assert [json.loads(cell) for cell in cohort.rows["ancestor_cohorts"]] == [["aa", "cc"]] * 2
+
+
+@pytest.mark.parametrize(("ancestor_is_phantom", "no_patient"), [(True, True), (False, False)])
+def test_only_phantoms_all_the_way_show_no_patient(model, tmp_path, ancestor_is_phantom, no_patient):
+    link = {"cohort_digest": "ff", "trained_on_folds": [], "phantom": ancestor_is_phantom}
+    heir = described(model, phantom=True, started_from=[link])
+    cohort = augment(heir, tmp_path / "cohort", per_condition=1)
+    mark = Image.open(cohort.root / cohort.rows["file"][0]).text["Synthetic"]
+    assert mark.startswith("yes")
+    assert ("no patient" in mark) == no_patient
+    assert set(cohort.rows["phantom"]) == {str(no_patient).lower()}
+
+
+def test_conditions_that_look_like_paths_stay_in_the_folder(hostile, tmp_path):
+    folder, model = tmp_path / "a" / "b" / "c", load(hostile)
+    stems = [model.file_stem(name) for name in HOSTILE]
+    assert len({stem.casefold() for stem in stems}) == len(HOSTILE)
+    cohort = augment(model, folder / "cohort", per_condition=2)
+    assert len(cohort) == len(set(cohort.rows["file"])) == 2 * len(HOSTILE)
+    assert cohort.conditions == sorted(HOSTILE)
+    write_samples(model, folder / "samples", Sampling(count=1))
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == sorted([*stems, "sheet.png"])
+    write_morph(model, folder / "morph", HOSTILE[0], HOSTILE[1], Morphing(steps=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["c"]
+
+
+def test_default_run_folder_of_a_morph_stays_under_runs(hostile, tmp_path, monkeypatch):
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    result = CliRunner().invoke(app, ["morph", str(hostile), *HOSTILE[:2], "--steps", "2", "--device", "cpu"])
+    assert result.exception is None
+    assert [path.name for path in Path("runs").iterdir()] == ["00000-morph-_._.._up~0-_tmp_absolute~1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["inside"]
