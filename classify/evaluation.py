@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusi
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError
+from morphoscope.configs.commands import Rows
 from morphoscope.ops.runtime import write_atomically, write_text
 
-Rows = Literal["test", "out_of_fold", "all"]
 _SHOWN_FILES = 10
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
@@ -21,7 +21,8 @@ SYNTHETIC_COLUMNS = [
     "trained_on_cohort",
     "ancestor_cohorts",
 ]
-VIEWS = ("focused", "panoramic", "face", "other")
+View = Literal["focused", "panoramic", "face", "other"]
+VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Rows = Literal["test", "out_of_fold", "all"]
 Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
 
 
@@ -54,7 +55,7 @@ class Augmenting(Config):
 class Evaluating(Config):
     """`classify evaluate`."""
 
-    rows: Literal["test", "out_of_fold", "all"] = Field(
+    rows: Rows = Field(
         "test", description="the test fold; every image by the fold that has not seen it; or every image"
     )
 

@@ -21,7 +21,7 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Evaluating, Explaining
+from morphoscope.configs.commands import Evaluating, Explaining, Rows
 
 if TYPE_CHECKING:
     from morphoscope.classify import Evaluation
@@ -70,7 +70,7 @@ def train(
 def evaluate(
     ensemble: EnsemblePath,
     path: CohortPath,
-    rows: Annotated[str | None, typer.Option(help="test, out_of_fold or all.")] = None,
+    rows: Annotated[Rows | None, typer.Option(help="Which images to judge.")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -86,6 +86,10 @@ def evaluate(
     folder = open_run(run, "evaluate", settings, ensemble=ensemble, cohort=path)
     evaluation.write(folder.path)
     _print(evaluation)
+    if settings.rows == "out_of_fold":
+        Console().print(
+            "Each model's best epoch was chosen on these very images, so these figures are somewhat too good."
+        )
     Console().print(f"Wrote {folder.path}", highlight=False)
 
 

@@ -1,5 +1,7 @@
 """`morphoscope cohort …`: from photographs to a checked, split cohort."""
 
+import inspect
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +20,11 @@ from morphoscope.cohort import (
     import_isic,
 )
 from morphoscope.cohort import phantom as draw_phantom
+from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
+from morphoscope.configs.loading import Config
+from morphoscope.ops.runtime import RunFolder
 
 app = typer.Typer(help="Images and labels on disk.", no_args_is_help=True)
 
@@ -49,14 +54,30 @@ def import_images(
     source: Annotated[Path, typer.Argument(help="Folder, zip or table.")],
     destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
     images: Annotated[Path | None, typer.Option(help="Where a table's images lie, if not beside it.")] = None,
+    view: Annotated[View | None, typer.Option(help="How all of them were taken; not for csv.")] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(help="folder: regular expression that finds the patient in a path.")
+    ] = None,
+    file_column: Annotated[str | None, typer.Option(help="csv: column of the file names.")] = None,
+    condition_column: Annotated[str | None, typer.Option(help="csv: column of the labels.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="csv: column of the patients.")] = None,
+    allow_unlisted: Annotated[
+        bool | None, typer.Option("--allow-unlisted", help="Tables: leave out images without a row.")
+    ] = None,
 ) -> None:
     """Copy labelled photographs into a new cohort (folder, csv, dataset-json, isic or classifynf1)."""
-    options: dict[str, Any] = {}
-    if images is not None:
-        if layout in (Format.folder, Format.dataset_json):
-            raise UserError(f"--images: the layout '{layout}' carries its own images.")
-        options["images"] = images
-    _describe(_IMPORTERS[layout](source, destination, **options))
+    options = {
+        "images": images,
+        "view": view,
+        "group_pattern": group_pattern,
+        "file_column": file_column,
+        "condition_column": condition_column,
+        "group_column": group_column,
+        "allow_unlisted": allow_unlisted,
+    }
+    importer = _IMPORTERS[layout]
+    given = {name: value for name, value in options.items() if value is not None}
+    _describe(importer(source, destination, **_accepted(importer, layout, given)))
 
 
 @app.command()
@@ -81,6 +102,7 @@ def split(
     settings = load_config(Splitting, file=config, overrides=set_, folds=folds, test=test, seed=seed)
     cohort = Cohort.load(path).split(settings.folds, settings.seed, settings.test)
     cohort.save()
+    _record(path, "split.yaml", settings)
     _describe(cohort)
 
 
@@ -93,7 +115,23 @@ def phantom(
 ) -> None:
     """Draw the phantom cohort: procedural skin conditions that show no patient."""
     settings = load_config(PhantomDrawing, file=config, overrides=set_, seed=seed)
-    _describe(draw_phantom(destination, **settings.model_dump()))
+    cohort = draw_phantom(destination, **settings.model_dump())
+    _record(destination, "phantom.yaml", settings)
+    _describe(cohort)
+
+
+def _accepted(importer: Callable[..., Cohort], layout: Format, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given; UserError if the layout's importer does not take one."""
+    taken = inspect.signature(importer).parameters
+    strange = [f"--{name.replace('_', '-')}" for name in given if name not in taken]
+    if strange:
+        raise UserError(f"{', '.join(strange)}: not for the layout '{layout}'.")
+    return given
+
+
+def _record(path: Path, name: str, settings: Config) -> None:
+    """Leave the settings beside the manifest, so that the cohort can be made again."""
+    RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
 
 
 def _describe(cohort: Cohort) -> None:

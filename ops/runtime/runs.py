@@ -30,13 +30,11 @@ class RunFolder:
         ]
         return cls(Path(parent) / f"{max(taken, default=-1) + 1:05d}-{name}")
 
-    def write_config(self, config: Config, **extra: Any) -> None:
+    def write_config(self, config: Config, *, name: str = "config.yaml", **extra: Any) -> None:
         """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
         # Facts stay on their line: a line break in one would put its rest into the config.
         head = "".join(f"# {key}: {' '.join(str(value).split())}\n" for key, value in extra.items())
-        write_text(
-            self.path / "config.yaml", head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        )
+        write_text(self.path / name, head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def append_stats(self, **values: Any) -> None:
         """Append one line to stats.jsonl.
