@@ -20,7 +20,7 @@ from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
 from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
-from morphoscope.ops.runtime import Interruption, RunFolder, read_state, write_state
+from morphoscope.ops.runtime import Interruption, RunFolder, read_state, resolve_device, write_state
 
 TEST_FOLD = "test"
 _STATE = "training-state.pt"
@@ -34,7 +34,7 @@ def train_generator(
     *,
     exclude_folds: list[str] | None = None,
     start_from: Path | None = None,
-    device: torch.device | None = None,
+    device: torch.device | str = "cpu",
     console: Console | None = None,
 ) -> Path:
     """Train in `run`, or go on there after an interruption; return the newest snapshot.
@@ -43,16 +43,17 @@ def train_generator(
         config: its None fields are resolved here.
         cohort: real rows with folds; the test fold is never trained on.
         exclude_folds: further folds to leave out, so that classifiers validated on them may use the images.
-        start_from: a snapshot of the same conditions to start from, e.g. of half the resolution.
+        start_from: a snapshot of the same conditions to start from, e.g. of half the resolution; may be left
+            out when an interrupted run goes on.
+        device: a device, or auto, cpu, cuda or cuda:N.
 
     Raises:
         UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config.
     """
     console = console or Console(stderr=True)
+    where = resolve_device(device) if isinstance(device, str) else device
     part = training_part(cohort, exclude_folds or [])
-    trainer, metadata = _prepare(
-        config, cohort, part, run, start_from, device or torch.device("cpu"), console
-    )
+    trainer, metadata = _prepare(config, cohort, part, run, start_from, where, console)
     return _Run(trainer, run, metadata, console).train()
 
 

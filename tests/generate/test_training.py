@@ -249,6 +249,11 @@ def test_start_from_another_architecture_is_refused(tiny_config, tiny_cohort, ti
         train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
 
 
+def test_unknown_device_is_refused(tiny_config, tiny_cohort, tmp_path):
+    with pytest.raises(UserError, match="unknown device"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path), device="abacus")
+
+
 def test_test_fold_and_excluded_folds_are_left_out(tiny_cohort):
     part = training_part(tiny_cohort, ["1"])
     assert set(part.rows["fold"]) == {"0", "2"}
