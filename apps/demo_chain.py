@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from morphoscope.apps.bundled_models import GENERATOR
+from morphoscope.apps.bundled_models import GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.apps.report import Figure, Section, write_report
 from morphoscope.apps.studio.figures import draw_curve
@@ -71,7 +71,11 @@ class _Chain:
     def generator(self, cohort: Cohort) -> GeneratorModel:
         self._step("2  Generator: train on from the bundled phantom generator")
         config = load_config(
-            GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG, tick_kimg=0.25
+            GeneratorTraining,
+            family="generate",
+            preset=GENERATOR_PRESET,
+            overrides=[*GENERATOR_OVERRIDES, "tick_kimg=0.25"],
+            kimg=_GENERATOR_KIMG,
         )
         snapshot = train_generator(
             config,

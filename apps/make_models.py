@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
+from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.classify import train_ensemble
 from morphoscope.configs import UserError, load_config
@@ -21,7 +21,7 @@ from morphoscope.ops.runtime import RunFolder
 
 _MAX_BYTES = 20_000_000
 _PER_CONDITION = 150
-_GENERATOR_KIMG = 100
+_GENERATOR_KIMG = 60
 
 
 def make_models(folder: Path, console: Console) -> None:
@@ -31,7 +31,13 @@ def make_models(folder: Path, console: Console) -> None:
         folder / "phantom", per_condition=_PER_CONDITION, seed=0, folds=5, test_fraction=0
     )
     console.rule("Generator")
-    config = load_config(GeneratorTraining, family="generate", preset="cpu64", kimg=_GENERATOR_KIMG)
+    config = load_config(
+        GeneratorTraining,
+        family="generate",
+        preset=GENERATOR_PRESET,
+        overrides=GENERATOR_OVERRIDES,
+        kimg=_GENERATOR_KIMG,
+    )
     snapshot = train_generator(config, cohort, RunFolder(folder / "generator"), console=console)
     network, _, metadata = read_generator(snapshot)
     write_snapshot(GENERATOR, network, read_discriminator(snapshot), metadata, torch.float16)

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.description import checked_metadata
@@ -22,7 +22,6 @@ from morphoscope.generate.snapshots import read_discriminator, read_generator, w
 from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
 from morphoscope.ops.runtime import Interruption, RunFolder, read_state, resolve_device, write_state
 
-TEST_FOLD = "test"
 _STATE = "training-state.pt"
 _SHEET_COLUMNS = 10
 
@@ -218,7 +217,7 @@ def _metadata(
         "trained_on_folds": sorted(folds),
         "started_from": ancestry,
         "images": len(part),
-        "phantom": bool("phantom" in cohort.rows and (cohort.rows["phantom"] == "true").all()),
+        "phantom": cohort.phantom,
         "config": config.model_dump(mode="json"),
         "generator": generator_kwargs(config, len(cohort.conditions)),
         "discriminator": discriminator_kwargs(config, len(cohort.conditions)),
