@@ -29,7 +29,7 @@ def load(name, network):
     return built, tensors
 
 
-def close(actual, expected, tolerance=1e-4):
+def assert_close(actual, expected, tolerance=1e-4):
     scale = max((expected.max() - expected.min()).item(), expected.abs().max().item())
     assert (actual - expected).abs().max().item() <= tolerance * scale
 
@@ -38,11 +38,11 @@ def close(actual, expected, tolerance=1e-4):
 def test_generator(name):
     G, t = load(name, Generator)
     ws = G.mapping(t["z"], t["c"])
-    close(ws, t["ws"])
-    close(G.mapping(t["z"], t["c"], truncation_psi=0.7), t["ws_psi07"])
-    close(G.mapping(t["z"], t["c"], truncation_psi=0.5, truncation_cutoff=3), t["ws_psi05_cut3"])
-    close(G.synthesis(ws, noise_mode="const"), t["img_const"])
-    close(G.synthesis(ws, noise_mode="none"), t["img_none"])
+    assert_close(ws, t["ws"])
+    assert_close(G.mapping(t["z"], t["c"], truncation_psi=0.7), t["ws_psi07"])
+    assert_close(G.mapping(t["z"], t["c"], truncation_psi=0.5, truncation_cutoff=3), t["ws_psi05_cut3"])
+    assert_close(G.synthesis(ws, noise_mode="const"), t["img_const"])
+    assert_close(G.synthesis(ws, noise_mode="none"), t["img_none"])
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -50,7 +50,7 @@ def test_path_lengths(name):
     G, t = load(name, Generator)
     ws = G.mapping(t["z"], t["c"])
     img = G.synthesis(ws, noise_mode="const")
-    close(path_lengths(img, ws, t["pl_noise"]), t["pl_lengths"])
+    assert_close(path_lengths(img, ws, t["pl_noise"]), t["pl_lengths"])
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
@@ -58,12 +58,12 @@ def test_discriminator(name):
     D, t = load(name, Discriminator)
     img = t["img"].requires_grad_()
     logits = D(img, t["c"])
-    close(logits, t["logits"])
+    assert_close(logits, t["logits"])
     (dimg,) = torch.autograd.grad(logits.sum(), img, create_graph=True)
-    close(dimg, t["dimg"])
+    assert_close(dimg, t["dimg"])
     r1 = dimg.square().sum(dim=[1, 2, 3])
-    close(r1, t["r1"])
+    assert_close(r1, t["r1"])
     first_conv0 = getattr(D, f"b{D.img_resolution}").conv0.weight
     second = torch.autograd.grad(r1.sum(), [D.b4.out.weight, first_conv0])
-    close(second[0], t["dr1_d_b4_out_weight"])
-    close(second[1], t["dr1_d_first_conv0_weight"])
+    assert_close(second[0], t["dr1_d_b4_out_weight"])
+    assert_close(second[1], t["dr1_d_first_conv0_weight"])

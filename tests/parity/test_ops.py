@@ -29,7 +29,7 @@ def cases(name):
     return found
 
 
-def close(actual, expected, tolerance):
+def assert_close(actual, expected, tolerance):
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
@@ -39,20 +39,20 @@ def test_bias_act(case, t):
     y = bias_act(x, b, case["dim"], case["act"], case["alpha"], case["gain"], case["clamp"])
     dx, db = torch.autograd.grad((y * v).sum(), [x, b], create_graph=True)
     (ddx,) = torch.autograd.grad((dx * t["u"]).sum(), x, allow_unused=True)
-    close(y, t["y"], 1e-5)
-    close(dx, t["dx"], 1e-5)
-    close(db, t["db"], 1e-5)
-    close(torch.zeros_like(x) if ddx is None else ddx, t["ddx"], 1e-5)
+    assert_close(y, t["y"], 1e-5)
+    assert_close(dx, t["dx"], 1e-5)
+    assert_close(db, t["db"], 1e-5)
+    assert_close(torch.zeros_like(x) if ddx is None else ddx, t["ddx"], 1e-5)
 
 
 @pytest.mark.parametrize(("case", "t"), cases("upfirdn2d"))
 def test_upfirdn2d(case, t):
     f = setup_filter(case["taps"])
-    close(f, t["f"], 1e-7)
+    assert_close(f, t["f"], 1e-7)
     x = t["x"].requires_grad_()
     y = upfirdn2d(x, f, case["up"], case["down"], case["padding"], case["flip_filter"], case["gain"])
-    close(y, t["y"], 1e-5)
-    close(torch.autograd.grad((y * t["v"]).sum(), x)[0], t["dx"], 1e-5)
+    assert_close(y, t["y"], 1e-5)
+    assert_close(torch.autograd.grad((y * t["v"]).sum(), x)[0], t["dx"], 1e-5)
 
 
 @pytest.mark.parametrize(("case", "t"), cases("conv2d_resample"))
@@ -60,9 +60,9 @@ def test_conv2d_resample(case, t):
     x, w = t["x"].requires_grad_(), t["w"].requires_grad_()
     f = setup_filter(case["resample_filter"])
     y = conv2d_resample(x, w, f, case["up"], case["down"], case["padding"], case["weight_is_correlated"])
-    close(y, t["y"], 1e-4)
+    assert_close(y, t["y"], 1e-4)
     for actual, name in zip(torch.autograd.grad((y * t["v"]).sum(), [x, w]), ["dx", "dw"], strict=True):
-        close(actual, t[name], 1e-4)
+        assert_close(actual, t[name], 1e-4)
 
 
 @pytest.mark.parametrize("execution", [modulated_conv2d, modulated_conv2d_grouped])
@@ -80,8 +80,8 @@ def test_modulated_conv2d(case, t, execution):
         demodulate=case["demodulate"],
         weight_is_correlated=case["weight_is_correlated"],
     )
-    close(y, t["y"], 1e-4)
+    assert_close(y, t["y"], 1e-4)
     for actual, name in zip(
         torch.autograd.grad((y * t["v"]).sum(), [x, w, s]), ["dx", "dw", "ds"], strict=True
     ):
-        close(actual, t[name], 1e-4)
+        assert_close(actual, t[name], 1e-4)
