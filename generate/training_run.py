@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ class _Run:
         self.config = trainer.config
         self.latest: Path | None = None
         self.saved_at = 0
+        self.figures = ""  # of the last tick, to show
 
     def train(self) -> Path:
         total = round(self.config.kimg * 1000)
@@ -141,8 +143,8 @@ class _Run:
         with Interruption() as interruption, progress:
             task = progress.add_task("", total=total, completed=self.trainer.images_seen, figures="")
             while self.trainer.images_seen < total and not interruption.requested:
-                figures = self._tick(total, interruption)
-                progress.update(task, completed=self.trainer.images_seen, figures=figures)
+                for seen in self._tick(total, interruption):
+                    progress.update(task, completed=seen, figures=self.figures)
         if self.latest is None or self.saved_at != self.trainer.images_seen:
             self._save()
         assert self.latest is not None
@@ -153,8 +155,8 @@ class _Run:
             raise KeyboardInterrupt
         return self.latest
 
-    def _tick(self, total: int, interruption: Interruption) -> str:
-        """Train for one tick, log it, and save when it is time; return the figures to show."""
+    def _tick(self, total: int, interruption: Interruption) -> Iterator[int]:
+        """Train for one tick, yielding the images seen after each batch; log it, and save when it is time."""
         trainer, tick_images = self.trainer, self.config.tick_kimg * 1000
         started, first = time.perf_counter(), trainer.images_seen
         tick = int(first / tick_images)
@@ -162,6 +164,7 @@ class _Run:
         while trainer.images_seen < min((tick + 1) * tick_images, total) and not interruption.requested:
             for name, value in trainer.iterate().items():
                 collected[name].append(value)
+            yield trainer.images_seen
         kimg = trainer.images_seen / 1000
         seconds = (time.perf_counter() - started) / max(trainer.images_seen - first, 1) * 1000
         means = {name: float(np.mean(values)) for name, values in collected.items()}
@@ -170,7 +173,8 @@ class _Run:
         if not interruption.requested and (tick + 1) % self.config.snapshot_ticks == 0:
             self._save()
         p = means.get("augment_p", 0.0)
-        return f"{kimg:.1f} kimg  {seconds:.1f} s/kimg  p {p:.3f}"
+        self.figures = f"{kimg:.1f} kimg  {seconds:.1f} s/kimg  p {p:.3f}"
+        yield trainer.images_seen
 
     def _require_finite(self, means: dict[str, float], kimg: float) -> None:
         for name, value in means.items():
