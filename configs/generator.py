@@ -42,6 +42,7 @@ class GeneratorTraining(Config):
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability")
     g_interval: int = Field(4, ge=1, description="iterations between path length penalties")
     d_interval: int = Field(16, ge=1, description="iterations between R1 penalties")
+    freeze_d: int = Field(0, ge=0, description="D layers, from the input on, kept as they start (Freeze-D)")
     ema_kimg: Positive | None = None
     ema_rampup: Positive | None = 0.05
 

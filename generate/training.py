@@ -82,6 +82,7 @@ class GeneratorTrainer:
             )
         self.G_opt = self._optimizer(self.G, config.g_interval if config.pl_weight > 0 else None)
         self.D_opt = self._optimizer(self.D, config.d_interval if config.gamma else None)
+        self.frozen = self.D.layers_from_input()[: config.freeze_d]
         self.pl_mean = torch.zeros([], device=device)
         self.images_seen = 0
         self.iteration = 0
@@ -182,6 +183,8 @@ class GeneratorTrainer:
     def _optimizing(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
         """Gradients for this network alone, then one step with non-finite gradients made harmless."""
         network.requires_grad_(True)
+        for layer in self.frozen:
+            layer.requires_grad_(False)
         yield
         network.requires_grad_(False)
         for parameter in network.parameters():

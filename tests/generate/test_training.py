@@ -69,6 +69,17 @@ def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
     assert all(np.isfinite(value) for value in stats.values())
 
 
+def test_freeze_d_keeps_the_first_layers(tiny_config, tiny_cohort):
+    torch.manual_seed(0)
+    config = tiny_config.model_copy(update={"freeze_d": 2}).resolved()
+    trainer = GeneratorTrainer(config, tiny_cohort.images(16), tiny_cohort.labels, 2, torch.device("cpu"))
+    before = {name: tensor.clone() for name, tensor in trainer.D.named_parameters()}
+    trainer.iterate()
+    kept = {name for name, tensor in trainer.D.named_parameters() if torch.equal(before[name], tensor)}
+    assert {"b16.fromrgb.weight", "b16.fromrgb.bias", "b16.conv0.weight", "b16.conv0.bias"} <= kept
+    assert "b16.conv1.weight" not in kept
+
+
 def test_every_image_is_shown_once_an_epoch():
     images = np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
     data = RealImages(images, np.zeros(10, np.int64), 1, seed=3, mirror=False, device=torch.device("cpu"))
