@@ -20,7 +20,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
-from morphoscope.ops.runtime import RunFolder, resolve_device, write_atomically, write_text
+from morphoscope.ops.runtime import RunFolder, write_atomically, write_text
 
 # Another seed than the bundled models' cohort: none of these phantoms was seen before.
 _PHANTOM_SEED = 1
@@ -83,10 +83,10 @@ class _Chain:
             RunFolder(self.folder / "generator"),
             exclude_folds=[_HELD_OUT_FOLD],
             start_from=GENERATOR,
-            device=resolve_device(self.device),
+            device=self.device,
             console=self.console,
         )
-        return load(snapshot, resolve_device(self.device))
+        return load(snapshot, self.device)
 
     def synthetic(self, model: GeneratorModel) -> Cohort:
         path = self.folder / "synthetic"

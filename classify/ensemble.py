@@ -80,7 +80,7 @@ class Ensemble:
         device: str | torch.device = "cpu",
     ) -> None:
         self.config, self.conditions, self.folds = config, list(conditions), list(models)
-        self.device = resolve_device(device) if isinstance(device, str) else device
+        self.device = resolve_device(device)
         self.models = [
             model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
             for model in models.values()

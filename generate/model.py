@@ -12,6 +12,7 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.generate.generator import Generator
 from morphoscope.generate.snapshots import read_generator
+from morphoscope.ops.runtime import resolve_device
 
 Condition = str | Mapping[str, float] | Sequence[float]
 
@@ -40,12 +41,12 @@ class GeneratorModel:
 
     @classmethod
     def load(cls, path: Path, device: torch.device | str = "cpu") -> "GeneratorModel":
-        """Read a snapshot.
+        """Read a snapshot; `device` is a device, or auto, cpu, cuda or cuda:N.
 
         Raises:
-            UserError: the file is missing, cut short or not a generator snapshot.
+            UserError: the file is missing, cut short or not a generator snapshot, or no such device.
         """
-        path = Path(path)
+        path, device = Path(path), resolve_device(device)
         G, class_means, metadata = read_generator(path)
         return cls(G.to(device), class_means.to(device), metadata, file_digest(path))
 

@@ -51,7 +51,7 @@ def train_generator(
         UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config.
     """
     console = console or Console(stderr=True)
-    where = resolve_device(device) if isinstance(device, str) else device
+    where = resolve_device(device)
     part = training_part(cohort, exclude_folds or [])
     trainer, metadata = _prepare(config, cohort, part, run, start_from, where, console)
     return _Run(trainer, run, metadata, console).train()

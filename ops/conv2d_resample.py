@@ -3,7 +3,13 @@
 import torch
 import torch.nn.functional as F
 
-from morphoscope.ops.upfirdn2d import Padding, filter_size, parse_padding, upfirdn2d
+from morphoscope.ops.upfirdn2d import (
+    Padding,
+    downsampling_padding,
+    parse_padding,
+    upfirdn2d,
+    upsampling_padding,
+)
 
 
 def conv2d_resample(
@@ -55,15 +61,11 @@ def _resampling_padding(
     f: torch.Tensor | None, up: int, down: int, padding: Padding
 ) -> tuple[int, int, int, int]:
     """All padding of the chain, done once in front of it."""
-    fw, fh = filter_size(f)
-    x0, x1, y0, y1 = parse_padding(padding)
     if up > 1:
-        x0, x1 = x0 + (fw + up - 1) // 2, x1 + (fw - up) // 2
-        y0, y1 = y0 + (fh + up - 1) // 2, y1 + (fh - up) // 2
+        padding = upsampling_padding(f, up, padding)
     if down > 1:
-        x0, x1 = x0 + (fw - down + 1) // 2, x1 + (fw - down) // 2
-        y0, y1 = y0 + (fh - down + 1) // 2, y1 + (fh - down) // 2
-    return x0, x1, y0, y1
+        padding = downsampling_padding(f, down, padding)
+    return parse_padding(padding)
 
 
 def _convolve(

@@ -107,14 +107,7 @@ def upsample2d(
 ) -> torch.Tensor:
     """Upsample: [N, C, H, W] -> [N, C, H·up, W·up] (plus `padding`), keeping the mean brightness."""
     up_x, up_y = _pair(up)
-    fw, fh = filter_size(f)
-    x0, x1, y0, y1 = parse_padding(padding)
-    around = [
-        x0 + (fw + up_x - 1) // 2,
-        x1 + (fw - up_x) // 2,
-        y0 + (fh + up_y - 1) // 2,
-        y1 + (fh - up_y) // 2,
-    ]
+    around = upsampling_padding(f, up, padding)
     return upfirdn2d(x, f, up=up, padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
 
 
@@ -127,16 +120,34 @@ def downsample2d(
     gain: float = 1.0,
 ) -> torch.Tensor:
     """Downsample: [N, C, H, W] -> [N, C, H//down, W//down] (plus `padding`)."""
+    around = downsampling_padding(f, down, padding)
+    return upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter, gain=gain)
+
+
+def upsampling_padding(f: torch.Tensor | None, up: Factor, padding: Padding) -> tuple[int, int, int, int]:
+    """`padding` plus what makes upsampling by `up` with f give exactly `up` times the size."""
+    up_x, up_y = _pair(up)
+    fw, fh = filter_size(f)
+    x0, x1, y0, y1 = parse_padding(padding)
+    return (
+        x0 + (fw + up_x - 1) // 2,
+        x1 + (fw - up_x) // 2,
+        y0 + (fh + up_y - 1) // 2,
+        y1 + (fh - up_y) // 2,
+    )
+
+
+def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding) -> tuple[int, int, int, int]:
+    """`padding` plus what makes downsampling by `down` with f divide the size by exactly `down`."""
     down_x, down_y = _pair(down)
     fw, fh = filter_size(f)
     x0, x1, y0, y1 = parse_padding(padding)
-    around = [
+    return (
         x0 + (fw - down_x + 1) // 2,
         x1 + (fw - down_x) // 2,
         y0 + (fh - down_y + 1) // 2,
         y1 + (fh - down_y) // 2,
-    ]
-    return upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter, gain=gain)
+    )
 
 
 def filter_size(f: torch.Tensor | None) -> tuple[int, int]:

@@ -81,12 +81,11 @@ def sample(
     """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
     from morphoscope.generate import load
     from morphoscope.generate.exports import check_samples, write_samples
-    from morphoscope.ops.runtime import resolve_device
 
     settings = load_config(
         Sampling, file=config, overrides=set_, conditions=condition or None, count=count, seed=seed
     )
-    model = load(generator, resolve_device(device))
+    model = load(generator, device)
     check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
     folder = open_run(run, "sample", settings, generator=model.digest)
     sheet = write_samples(model, folder.path, settings)
@@ -108,10 +107,9 @@ def morph(
     """Morph one condition into another with one seed: a strip and its frames, marked as synthetic."""
     from morphoscope.generate import load
     from morphoscope.generate.exports import write_morph
-    from morphoscope.ops.runtime import resolve_device
 
     settings = load_config(Morphing, file=config, overrides=set_, steps=steps, seed=seed)
-    model = load(generator, resolve_device(device))
+    model = load(generator, device)
     model.label(start), model.label(end)  # a misspelt condition must not leave a run folder behind
     name = f"morph-{model.file_stem(start)}-{model.file_stem(end)}"
     folder = open_run(run, name, settings, generator=model.digest)
@@ -132,10 +130,10 @@ def augment(
     """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
     from morphoscope.generate import augment as write_cohort
     from morphoscope.generate import load
-    from morphoscope.ops.runtime import RunFolder, resolve_device
+    from morphoscope.ops.runtime import RunFolder
 
     settings = load_config(Augmenting, file=config, overrides=set_, per_condition=per_condition, seed=seed)
-    model = load(generator, resolve_device(device))
+    model = load(generator, device)
     cohort = write_cohort(model, destination, **settings.model_dump())
     RunFolder(destination).write_config(settings, generator=model.digest)
     Console().print(f"Wrote {len(cohort)} synthetic images to {destination}", highlight=False)

@@ -21,6 +21,5 @@ def studio(
     from morphoscope.apps.studio import build, launch
     from morphoscope.classify import Ensemble
     from morphoscope.generate import load
-    from morphoscope.ops.runtime import resolve_device
 
-    launch(build(load(generator, resolve_device(device)), Ensemble.load(ensemble, device)), port=port)
+    launch(build(load(generator, device), Ensemble.load(ensemble, device)), port=port)

@@ -5,12 +5,14 @@ import torch
 from morphoscope.configs import UserError
 
 
-def resolve_device(name: str = "auto") -> torch.device:
-    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device; "auto" prefers a GPU.
+def resolve_device(name: torch.device | str = "auto") -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device, "auto" preferring a GPU; a device stays as it is.
 
     Raises:
         UserError: an unknown name, or a GPU asked for where none is usable.
     """
+    if isinstance(name, torch.device):
+        return name
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
