@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, get_args
 
+import torch
+
 from morphoscope.configs import UserError
 
 Backend = Literal["auto", "reference", "native"]
@@ -21,8 +23,6 @@ def backend(name: Backend) -> Iterator[None]:
     """
     if name not in get_args(Backend):
         raise UserError(f"Unknown backend '{name}'; choose one of {', '.join(get_args(Backend))}.")
-    if name == "native":
-        raise UserError("This version has no native kernels; use backend 'auto' or 'reference'.")
     token = _chosen.set(name)
     try:
         yield
@@ -33,3 +33,9 @@ def backend(name: Backend) -> Iterator[None]:
 def reference_chosen() -> bool:
     """Whether the plain reference twins must run."""
     return _chosen.get() == "reference"
+
+
+@torch.compiler.assume_constant_result
+def native_runs(device_type: str, device_index: int | None) -> bool:
+    """Whether the native kernels are to run on this device."""
+    return not reference_chosen() and device_type == "cpu"

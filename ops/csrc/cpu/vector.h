@@ -1,0 +1,44 @@
+// Vectors of the widest registers that this file is compiled for, by the compilers' own vector extension: the
+// same source serves AVX2, AVX-512, SSE and NEON.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#ifndef VECTOR_BYTES
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#endif
+
+template <class T>
+struct VectorOf {
+    typedef T type __attribute__((vector_size(VECTOR_BYTES)));
+};
+
+template <class T>
+using Vector = typename VectorOf<T>::type;
+
+template <class T>
+constexpr int LANES = VECTOR_BYTES / sizeof(T);
+
+template <class T>
+inline Vector<T> load(const T* from) {
+    Vector<T> v;
+    std::memcpy(&v, from, sizeof(v));  // one unaligned load
+    return v;
+}
+
+template <class T>
+inline void store(T* to, Vector<T> v) {
+    std::memcpy(to, &v, sizeof(v));
+}
+
+template <class T>
+inline Vector<T> broadcast(T value) {
+    return value - Vector<T>{};
+}

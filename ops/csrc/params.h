@@ -1,0 +1,74 @@
+// Parameters of the kernels, one struct a kernel family, the same for C++ and for CUDA.
+// ops/native/params.py mirrors this file field by field. Only 8-byte fields, so that no compiler pads.
+// NVRTC has no standard headers: nothing is included here.
+#pragma once
+
+typedef long long int64;
+
+enum ScalarType { FLOAT32 = 0, FLOAT64 = 1, FLOAT16 = 2, BFLOAT16 = 3 };
+
+enum Activation { LINEAR = 0, RELU, LRELU, TANH, SIGMOID, ELU, SELU, SOFTPLUS, SWISH };
+
+// "Accumulation type" below: float, or double where the tensors are double.
+
+// y = clamp(gain * act(x + b)), or its derivative of an order times u (ops/bias_act.py). Dense memory of any order.
+struct BiasActParams {
+    const void* x;
+    const void* b;  // accumulation type [bias_size], or null
+    const void* u;  // like x; null in order 0
+    void* y;
+    int64 size;       // elements
+    int64 bias_size;  // element i of memory takes bias (i / bias_step) % bias_size
+    int64 bias_step;
+    int64 dtype;       // ScalarType
+    int64 activation;  // Activation
+    int64 order;
+    int64 from_output;  // x is the result of order 0 (piecewise linear activations only)
+    double alpha;
+    double gain;
+    double clamp;  // negative: none
+};
+
+// What may follow a convolution, in one pass: y = clamp(gain * act(x * scale + noise + b)).
+struct Epilogue {
+    const void* scale;  // accumulation type [N, C], or null
+    const void* noise;  // accumulation type [N or 1, H, W], or null
+    const void* b;      // accumulation type [C], or null
+    int64 noise_stride;  // elements from one sample's noise to the next; 0 if all share it
+    int64 activation;
+    double alpha;
+    double gain;
+    double clamp;  // negative: none
+};
+
+// Upsample, pad, FIR-filter, downsample (ops/upfirdn2d.py), then the epilogue.
+struct Upfirdn2dParams {
+    const void* x;
+    const void* f;  // accumulation type [fh, fw] contiguous; [fw] for both axes if separable; never null
+    void* y;
+    int64 dtype;
+    int64 in_size[4];    // N, C, H, W
+    int64 in_stride[4];  // elements
+    int64 out_size[4];
+    int64 out_stride[4];
+    int64 fw, fh;
+    int64 separable;
+    int64 flip;  // correlate
+    int64 up_x, up_y, down_x, down_y;
+    int64 pad_x0, pad_y0;  // may be negative; the other sides follow from out_size
+    double gain;           // of the whole filter
+    int64 has_epilogue;
+    Epilogue epilogue;
+};
+
+// Bilinear sampling with zeros outside, align_corners False (ops/grid_sample.py), and its transpose.
+struct GridSampleParams {
+    const void* x;     // images [N, C, H, W]; for the transpose the gradient [N, C, h, w]
+    const void* grid;  // like x in type: [N, h, w, 2] contiguous
+    void* y;
+    int64 dtype;
+    int64 image_size[4];    // N, C, H, W
+    int64 image_stride[4];  // elements, of the images or of their gradient
+    int64 sample_size[2];   // h, w
+    int64 sample_stride[4];
+};

@@ -1,0 +1,33 @@
+"""The dispatcher's library `morphoscope`: a schema an operation, its executions by device, its shape rule.
+
+Python's form of TORCH_LIBRARY: schemas exist before, and whether or not, anything is compiled, and one binding
+serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits every torch.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+LIBRARY = torch.library.Library("morphoscope", "DEF")
+
+
+def define(
+    schema: str,
+    fake: Callable[..., torch.Tensor],
+    cpu: Callable[..., torch.Tensor],
+    cuda: Callable[..., torch.Tensor] | None = None,
+) -> torch._ops.OpOverload:
+    """Make the operation `torch.ops.morphoscope.<name>` of a schema "name(Tensor x, …) -> Tensor".
+
+    Args:
+        fake: gives an empty result of the right shape, dtype and strides, without looking at values.
+        cpu, cuda: compute it; they get what the schema says.
+    """
+    name = schema.partition("(")[0]
+    LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    LIBRARY.impl(name, cpu, "CPU")
+    if cuda is not None:
+        LIBRARY.impl(name, cuda, "CUDA")
+    torch.library.register_fake(f"morphoscope::{name}", fake, lib=LIBRARY)
+    operation: torch._ops.OpOverload = getattr(torch.ops.morphoscope, name).default
+    return operation

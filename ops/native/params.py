@@ -1,0 +1,77 @@
+"""The structs of `csrc/params.h`, field by field, and how tensors fill them."""
+
+import ctypes
+from typing import Any
+
+import torch
+
+SCALAR_TYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+ACTIVATION_CODES = {
+    name: code
+    for code, name in enumerate(
+        ("linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")
+    )
+}
+
+_POINTER = ctypes.c_void_p
+_INT = ctypes.c_int64
+_DOUBLE = ctypes.c_double
+
+
+class BiasActParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "b", "u", "y")],
+        *[
+            (name, _INT)
+            for name in ("size", "bias_size", "bias_step", "dtype", "activation", "order", "from_output")
+        ],
+        *[(name, _DOUBLE) for name in ("alpha", "gain", "clamp")],
+    ]
+
+
+class Epilogue(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("scale", "noise", "b")],
+        ("noise_stride", _INT),
+        ("activation", _INT),
+        *[(name, _DOUBLE) for name in ("alpha", "gain", "clamp")],
+    ]
+
+
+class Upfirdn2dParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "f", "y")],
+        ("dtype", _INT),
+        *[(name, _INT * 4) for name in ("in_size", "in_stride", "out_size", "out_stride")],
+        *[(name, _INT) for name in ("fw", "fh", "separable", "flip")],
+        *[(name, _INT) for name in ("up_x", "up_y", "down_x", "down_y", "pad_x0", "pad_y0")],
+        ("gain", _DOUBLE),
+        ("has_epilogue", _INT),
+        ("epilogue", Epilogue),
+    ]
+
+
+class GridSampleParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "grid", "y")],
+        ("dtype", _INT),
+        ("image_size", _INT * 4),
+        ("image_stride", _INT * 4),
+        ("sample_size", _INT * 2),
+        ("sample_stride", _INT * 4),
+    ]
+
+
+def address(tensor: torch.Tensor | None) -> int | None:
+    """Where a tensor's first element lies; None stays a null pointer."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def four(values: Any) -> Any:
+    """Sizes or strides of a 4-D tensor as the struct's array."""
+    return (_INT * 4)(*values)
+
+
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type that kernels of `dtype` add in, and take small operands in."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
