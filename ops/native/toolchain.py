@@ -1,0 +1,192 @@
+"""What this machine has for making kernels: compilers and the CPU's instruction set."""
+
+import functools
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphoscope.configs import UserError
+
+GET_CXX = "install g++ 11 or newer (Debian, Ubuntu: apt install g++; conda: gxx_linux-64), or name one in CXX"
+
+
+class Unavailable(Exception):  # noqa: N818 (a state of the machine rather than an error in it)
+    """Native kernels cannot be had here: why, and what the user can do about it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Cxx:
+    """A C++ compiler: the words that start it, and the first line of its --version."""
+
+    command: tuple[str, ...]
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Short enough for a table: "g++ 12.2.0"."""
+        numbers = re.findall(
+            r"\d+\.\d+\.\d+", self.version
+        )  # the distribution's own come before the compiler's
+        program = [word for word in self.command if not word.startswith("-")][-1]
+        return f"{Path(program).name} {numbers[-1] if numbers else self.version}"
+
+
+@dataclass(frozen=True)
+class Nvcc:
+    """A CUDA compiler inside its toolkit; `version` as in "13.0.88"."""
+
+    path: Path
+    version: str
+    root: Path
+
+
+def find_cxx() -> Cxx:
+    """The compiler that CXX names, or else the first of g++, clang++ and c++ that compiles C++20 with OpenMP.
+
+    g++ comes first because its OpenMP runtime is the one that torch has loaded already.
+
+    Raises:
+        Unavailable: none does. A compiler that CXX names is not passed over in silence.
+    """
+    if sys.platform != "linux":
+        raise Unavailable("native kernels are built on Linux only", "nothing to do: the reference runs")
+    if named := os.environ.get("CXX"):
+        return _try_cxx(tuple(shlex.split(named)))
+    failures = []
+    for candidate in ("g++", "clang++", "c++"):
+        if path := shutil.which(candidate):
+            try:
+                return _try_cxx((path,))
+            except Unavailable as error:
+                failures.append(error.reason)
+    raise Unavailable("; ".join(failures) or "no C++ compiler was found (g++, clang++, c++)", GET_CXX)
+
+
+@functools.cache
+def _try_cxx(command: tuple[str, ...]) -> Cxx:
+    probe = "#include <omp.h>\n#include <concepts>\ntemplate <std::integral T> T f(T x) { return x; }\n"
+    try:
+        version = _output([*command, "--version"])
+        _output([*command, "-std=c++20", "-fopenmp", "-x", "c++", "-fsyntax-only", "-"], probe)
+    except (OSError, subprocess.SubprocessError) as error:
+        stderr = (getattr(error, "stderr", None) or str(error)).strip()
+        shown = shlex.join(command)
+        raise Unavailable(
+            f"{shown} does not compile C++20 with OpenMP ({stderr.splitlines()[0]})", GET_CXX
+        ) from error
+    return Cxx(command, version.splitlines()[0].strip())
+
+
+def find_nvcc() -> Nvcc | None:
+    """The CUDA compiler of CUDA_HOME, CUDA_PATH, the PATH or /usr/local/cuda*; None where none is usable.
+
+    The nvcc on a PATH may be a symbolic link or a wrapper script outside the toolkit. Started through a link
+    it finds neither its profile nor its headers; so links are followed, and it says itself where its toolkit
+    lies.
+    """
+    return _first_nvcc(tuple(os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH", "PATH")))
+
+
+@functools.cache
+def _first_nvcc(environment: tuple[str | None, ...]) -> Nvcc | None:
+    """`environment` (CUDA_HOME, CUDA_PATH, PATH) decides, so it is the key under which the answer is kept."""
+    *homes, _ = environment
+    candidates = [str(Path(home, "bin", "nvcc")) for home in homes if home]
+    candidates.append(shutil.which("nvcc") or "")
+    installed = Path("/usr/local").glob("cuda*/bin/nvcc")
+    candidates += map(str, sorted(installed, key=lambda path: (path.parts[3] != "cuda", _newest(path))))
+    return next((nvcc for nvcc in map(_try_nvcc, filter(os.path.isfile, candidates)) if nvcc), None)
+
+
+def _newest(path: Path) -> list[int]:
+    return [-int(number) for number in re.findall(r"\d+", path.parts[3])]
+
+
+def _try_nvcc(candidate: str) -> Nvcc | None:
+    nvcc = Path(candidate).resolve()
+    try:
+        version = re.search(r"\bV(\d+(?:\.\d+)+)", _output([str(nvcc), "--version"]))
+        # A dry run prints nvcc's own settings, among them TOP, the toolkit's folder.
+        top = re.search(
+            r"^#\$ TOP=(.+)$", _output([str(nvcc), "--dryrun", "-x", "cu", "-E", os.devnull]), re.M
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    if not version or not top:
+        return None
+    root = Path(top[1].strip()).resolve()
+    inside = root / "bin" / "nvcc"
+    return Nvcc(inside if inside.is_file() else nvcc, version[1], root)
+
+
+def _output(command: list[str], source: str = "") -> str:
+    """What a compiler prints, on either stream."""
+    done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Isa:
+    """An instruction set: what GCC's -march calls it, and the CPU flags of /proc/cpuinfo that it takes."""
+
+    march: str
+    flags: frozenset[str]
+
+
+_V3 = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})
+_V4 = _V3 | frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
+
+# The widest first.
+_ISAS = {
+    "x86_64": {
+        "avx512": Isa("x86-64-v4", _V4),
+        "avx2": Isa("x86-64-v3", _V3),
+        "sse2": Isa("x86-64", frozenset()),
+    },
+    "aarch64": {"neon": Isa("armv8-a", frozenset())},
+}
+
+
+def cpu_isa() -> tuple[str, str]:
+    """The widest instruction set that the present CPU has, (name, -march): ("avx2", "x86-64-v3").
+
+    MORPHOSCOPE_CPU_ISA asks for a narrower one.
+
+    Raises:
+        Unavailable: a CPU of another family.
+        UserError: MORPHOSCOPE_CPU_ISA names one that this CPU lacks.
+    """
+    family = _ISAS.get(platform.machine())
+    if family is None:
+        raise Unavailable(
+            f"the kernels are written for x86_64 and aarch64, this is {platform.machine()}",
+            "nothing to do: the reference runs",
+        )
+    flags = _cpu_flags()
+    here = {name: isa for name, isa in family.items() if isa.flags <= flags}
+    name = os.environ.get("MORPHOSCOPE_CPU_ISA") or next(iter(here))
+    if name not in here:
+        raise UserError(f"MORPHOSCOPE_CPU_ISA={name}: this CPU has {', '.join(here)}.")
+    return name, here[name].march
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
