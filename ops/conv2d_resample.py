@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from morphoscope.ops.conv3x3 import Mode, conv3x3, served
 from morphoscope.ops.upfirdn2d import (
     Padding,
     downsampling_padding,
@@ -78,6 +79,10 @@ def _convolve(
 ) -> torch.Tensor:
     if not weight_is_correlated and w.shape[2:] != (1, 1):
         w = w.flip([2, 3])
+    modes: dict[tuple[int, tuple[int, int]], Mode] = {(1, (1, 1)): "same", (2, (0, 0)): "down"}
+    mode = modes.get((stride, padding))
+    if mode is not None and _ours(x, w, mode, groups):
+        return conv3x3(x, w, mode)
     return F.conv2d(x, w, stride=stride, padding=padding, groups=groups)
 
 
@@ -87,6 +92,14 @@ def _transposed(
     """Full convolution of the zero-inserted x: [N, O, (H-1)·up + kh, (W-1)·up + kw]."""
     if weight_is_correlated:
         w = w.flip([2, 3])
+    if up == 2 and _ours(x, w, "up", groups):
+        return conv3x3(x, w, "up")
     out_channels, in_channels, kh, kw = w.shape
     w = w.reshape(groups, out_channels // groups, in_channels, kh, kw).transpose(1, 2)
     return F.conv_transpose2d(x, w.reshape(groups * in_channels, -1, kh, kw), stride=up, groups=groups)
+
+
+def _ours(x: torch.Tensor, w: torch.Tensor, mode: Mode, groups: int) -> bool:
+    """Whether `conv3x3` has a kernel for this convolution; under autocast, torch's own takes the lower precision."""
+    autocast = torch.is_autocast_enabled(x.device.type)
+    return groups == 1 and w.shape[2:] == (3, 3) and not autocast and served(x, w, mode)

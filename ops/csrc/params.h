@@ -72,3 +72,44 @@ struct GridSampleParams {
     int64 sample_size[2];   // h, w
     int64 sample_stride[4];
 };
+
+// How a 3x3 convolution resamples (ops/conv3x3.py): x [H, W] becomes y of
+enum ConvMode {
+    SAME = 0,  // [H, W], padding 1
+    DOWN = 1,  // [(H - 1) / 2, (W - 1) / 2], stride 2, no padding
+    UP = 2     // [2 H + 1, 2 W + 1], the transpose of DOWN
+};
+
+// 3x3 convolution on a CPU, channels last: x [N, H, W, C] -> y [N, H', W', O].
+struct Conv3x3Params {
+    const void* x;
+    const void* weight;  // packed for the algorithm
+    const void* s;       // styles [N, C] that scale x, or null
+    const void* f;       // 4x4 filter to correlate the result of UP with, making y [2 H, 2 W]; or null
+    void* y;
+    int64 dtype;  // FLOAT32 or FLOAT64
+    int64 mode;
+    int64 n, h, w, c, o;  // C and O are multiples of `conv3x3_multiple`
+    int64 has_epilogue;
+    Epilogue epilogue;
+};
+
+// Weights [O, C, 3, 3] of any strides (a flipped filter has negative ones) to what the products read.
+struct PackParams {
+    const void* w;  // element [0, 0, 0, 0]
+    void* packed;
+    int64 dtype;
+    int64 mode;
+    int64 c, o;
+    int64 stride_o, stride_c, stride_y, stride_x;
+};
+
+// Gradient with respect to the weights: dw [O, C, 3, 3] contiguous, from x and the gradient dy of y.
+struct WeightGradientParams {
+    const void* x;
+    const void* dy;
+    void* dw;
+    int64 dtype;
+    int64 mode;
+    int64 n, h, w, c, o;  // H and W of x
+};

@@ -62,6 +62,31 @@ class GridSampleParams(ctypes.Structure):
     ]
 
 
+class Conv3x3Params(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "weight", "s", "f", "y")],
+        *[(name, _INT) for name in ("dtype", "mode", "n", "h", "w", "c", "o", "has_epilogue")],
+        ("epilogue", Epilogue),
+    ]
+
+
+class PackParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("w", "packed")],
+        *[
+            (name, _INT)
+            for name in ("dtype", "mode", "c", "o", "stride_o", "stride_c", "stride_y", "stride_x")
+        ],
+    ]
+
+
+class WeightGradientParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "dy", "dw")],
+        *[(name, _INT) for name in ("dtype", "mode", "n", "h", "w", "c", "o")],
+    ]
+
+
 def address(tensor: torch.Tensor | None) -> int | None:
     """Where a tensor's first element lies; None stays a null pointer."""
     return None if tensor is None else tensor.data_ptr()

@@ -1,0 +1,126 @@
+"""3x3 convolution as the networks use it, with a gradient of its gradient, by our own kernels on a CPU.
+
+A convolution is linear in its input and in its weights, so three maps close under differentiation: the
+convolution, its transpose, and the gradient with respect to the weights.
+"""
+
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+
+from morphoscope.ops.cpu import conv3x3 as cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.library import LIBRARY, define
+
+Mode = Literal["same", "down", "up"]
+
+
+def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode = "same") -> torch.Tensor:
+    """Convolve with w, differentiable any number of times.
+
+    Args:
+        x: [N, C, H, W], float32 or float64.
+        w: [O, C, 3, 3].
+        mode: "same" correlates with padding 1 and keeps the size; "down" correlates at stride 2 without padding:
+            [(H - 1)/2, (W - 1)/2], H and W odd; "up" is the transpose of "down": out[2i + t] += x[i] · w[t],
+            [2H + 1, 2W + 1].
+
+    Returns:
+        [N, O, H', W'], channels_last where `served`.
+    """
+    if mode not in get_args(Mode):
+        raise ValueError(f"Unknown mode '{mode}'; choose one of {', '.join(get_args(Mode))}.")
+    if served(x, w, mode):
+        result: torch.Tensor = _conv3x3(x, w, mode, False)
+        return result
+    return conv3x3_reference(x, w, mode)
+
+
+def conv3x3_reference(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> torch.Tensor:
+    """Twin of `conv3x3` by torch's convolutions."""
+    if mode == "up":
+        return F.conv_transpose2d(x, w.transpose(0, 1), stride=2)
+    return F.conv2d(x, w, padding=1) if mode == "same" else F.conv2d(x, w, stride=2)
+
+
+def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
+    """Whether our kernels compute this convolution: on a CPU, whole panels of channels, odd sizes for "down"."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == w.dtype
+        and x.dtype in (torch.float32, torch.float64)
+        and x.numel() > 0
+        and (mode != "down" or (x.shape[2] % 2 == 1 and x.shape[3] % 2 == 1 and min(x.shape[2:]) >= 3))
+        and native_runs("cpu", None)
+        and x.shape[1] % cpu.channel_multiple() == 0
+        and w.shape[0] % cpu.channel_multiple() == 0
+    )
+
+
+def output_size(size: torch.Size, mode: Mode, adjoint: bool = False) -> tuple[int, int]:
+    """(H', W') of the convolution of images [N, C, H, W], or of its transpose."""
+    h, w = size[2:]
+    if mode == "same":
+        return h, w
+    if (mode == "up") != adjoint:
+        return 2 * h + 1, 2 * w + 1
+    return (h - 1) // 2, (w - 1) // 2
+
+
+def _fake_conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode, adjoint: bool) -> torch.Tensor:
+    channels = w.shape[1] if adjoint else w.shape[0]
+    shape = (x.shape[0], channels, *output_size(x.shape, mode, adjoint))
+    return x.new_empty(shape).to(memory_format=torch.channels_last)
+
+
+def _fake_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: Mode) -> torch.Tensor:
+    return x.new_empty([dy.shape[1], x.shape[1], 3, 3])
+
+
+# The map of `conv3x3`, or with `adjoint` its transpose from [N, O, H', W'] to [N, C, H, W].
+_conv3x3 = define(
+    "conv3x3(Tensor x, Tensor w, str mode, bool adjoint) -> Tensor", _fake_conv3x3, cpu.conv3x3
+)
+# x [N, C, H, W] and the gradient of its convolution -> gradient of the weights [O, C, 3, 3].
+_weight_gradient = define(
+    "conv3x3_weight_gradient(Tensor x, Tensor dy, str mode) -> Tensor",
+    _fake_weight_gradient,
+    cpu.conv3x3_weight_gradient,
+)
+
+
+def _save_convolution(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, w, ctx.mode, ctx.adjoint = inputs
+    ctx.save_for_backward(x, w)
+
+
+def _differentiate_convolution(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    x, w = ctx.saved_tensors
+    dx = _conv3x3(dy, w, ctx.mode, not ctx.adjoint) if ctx.needs_input_grad[0] else None
+    forward, backward = (dy, x) if ctx.adjoint else (x, dy)
+    dw = _weight_gradient(forward, backward, ctx.mode) if ctx.needs_input_grad[1] else None
+    return dx, dw, None, None
+
+
+def _save_weight_gradient(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, dy, ctx.mode = inputs
+    ctx.save_for_backward(x, dy)
+
+
+def _differentiate_weight_gradient(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    x, dy = ctx.saved_tensors
+    dx = _conv3x3(dy, g, ctx.mode, True) if ctx.needs_input_grad[0] else None
+    ddy = _conv3x3(x, g, ctx.mode, False) if ctx.needs_input_grad[1] else None
+    return dx, ddy, None
+
+
+torch.library.register_autograd(
+    "morphoscope::conv3x3", _differentiate_convolution, setup_context=_save_convolution, lib=LIBRARY
+)
+torch.library.register_autograd(
+    "morphoscope::conv3x3_weight_gradient",
+    _differentiate_weight_gradient,
+    setup_context=_save_weight_gradient,
+    lib=LIBRARY,
+)

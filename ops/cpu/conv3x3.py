@@ -1,0 +1,149 @@
+"""3x3 convolutions on a CPU: which algorithm, packed weights, and the call (csrc/cpu/winograd.cpp, direct.cpp)."""
+
+import functools
+from typing import NamedTuple
+
+import torch
+
+from morphoscope.ops.native.cpu_library import cpu_library
+from morphoscope.ops.native.params import (
+    SCALAR_TYPES,
+    Conv3x3Params,
+    Epilogue,
+    PackParams,
+    WeightGradientParams,
+    address,
+)
+
+MODE_CODES = {"same": 0, "down": 1, "up": 2}
+
+# Winograd's weights are four times the size of the plain ones, so few tiles leave it waiting for memory; below
+# this number of results a channel the direct products are faster.
+_WINOGRAD_FROM_PIXELS = 200
+
+
+@functools.cache
+def channel_multiple() -> int:
+    """Channels come in whole panels of this many (16 with AVX2)."""
+    return cpu_library().number("conv3x3_multiple")
+
+
+def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool) -> torch.Tensor:
+    """Kernel of `ops.conv3x3`: one convolution or its transpose, w [O, C, 3, 3] either way."""
+    weights = view_of(w, mode, adjoint)
+    return run(x, pack(weights, algorithm_for(x, weights)))
+
+
+class Weights(NamedTuple):
+    """Weights as a kernel reads them: `tensor` [O, C, 3, 3] of any strides, and whether taps run backwards."""
+
+    tensor: torch.Tensor
+    flipped: bool
+    mode: str
+
+
+def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
+    """The convolution's weights, or those of its transpose: channels exchanged, and taps too at the same size."""
+    if not adjoint:
+        return Weights(w, False, mode)
+    return Weights(w.transpose(0, 1), mode == "same", {"same": "same", "down": "up", "up": "down"}[mode])
+
+
+def algorithm_for(x: torch.Tensor, weights: Weights) -> str:
+    """"winograd" or "direct"."""
+    pixels = x.shape[0] * x.shape[2] * x.shape[3]
+    return "winograd" if weights.mode == "same" and pixels >= _WINOGRAD_FROM_PIXELS else "direct"
+
+
+class Packed(NamedTuple):
+    """Weights in the order that the kernels of an algorithm read."""
+
+    data: torch.Tensor
+    algorithm: str
+    mode: str
+    channels: int
+
+
+def pack(weights: Weights, algorithm: str) -> Packed:
+    """Bring [O, C, 3, 3] into the order of `algorithm`: 36 or 9 values a pair of channels."""
+    w, flipped, mode = weights
+    points = 36 if algorithm == "winograd" else 9
+    packed = w.new_empty(points * w.shape[0] * w.shape[1])
+    strides = list(w.stride())
+    last_tap = 2 * (strides[2] + strides[3]) * w.element_size() if flipped else 0
+    if flipped:
+        strides[2:] = [-strides[2], -strides[3]]
+    params = PackParams(
+        w=w.data_ptr() + last_tap,
+        packed=address(packed),
+        dtype=SCALAR_TYPES[w.dtype],
+        mode=MODE_CODES[mode],
+        c=w.shape[1],
+        o=w.shape[0],
+        stride_o=strides[0],
+        stride_c=strides[1],
+        stride_y=strides[2],
+        stride_x=strides[3],
+    )
+    cpu_library().call(f"{algorithm}_weight", params)
+    return Packed(packed, algorithm, mode, w.shape[0])
+
+
+def run(
+    x: torch.Tensor,
+    packed: Packed,
+    s: torch.Tensor | None = None,
+    f: torch.Tensor | None = None,
+    epilogue: Epilogue | None = None,
+) -> torch.Tensor:
+    """Convolve x · s [N, C], filter the result of "up" with f [4, 4], and finish; all in one call."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    n, c, h, w = x.shape
+    if packed.mode == "same":
+        size = (h, w)
+    elif packed.mode == "down":
+        size = ((h - 1) // 2, (w - 1) // 2)
+    else:
+        size = (2 * h + 1, 2 * w + 1) if f is None else (2 * h, 2 * w)
+    y = torch.empty([n, packed.channels, *size], dtype=x.dtype, memory_format=torch.channels_last)
+    params = Conv3x3Params(
+        x=address(x),
+        weight=address(packed.data),
+        s=address(s),
+        f=address(f),
+        y=address(y),
+        dtype=SCALAR_TYPES[x.dtype],
+        mode=MODE_CODES[packed.mode],
+        n=n,
+        h=h,
+        w=w,
+        c=c,
+        o=packed.channels,
+        has_epilogue=epilogue is not None,
+    )
+    if epilogue is not None:
+        params.epilogue = epilogue
+    cpu_library().call(f"{packed.algorithm}_conv3x3", params)
+    return y
+
+
+def conv3x3_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: str) -> torch.Tensor:
+    """Kernel of the gradient of `ops.conv3x3` with respect to w [O, C, 3, 3]."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    dy = dy.contiguous(memory_format=torch.channels_last)
+    n, c, h, w = x.shape
+    dw = x.new_empty([dy.shape[1], c, 3, 3])
+    params = WeightGradientParams(
+        x=address(x),
+        dy=address(dy),
+        dw=address(dw),
+        dtype=SCALAR_TYPES[x.dtype],
+        mode=MODE_CODES[mode],
+        n=n,
+        h=h,
+        w=w,
+        c=c,
+        o=dy.shape[1],
+    )
+    cpu_library().call("winograd_weight_gradient" if mode == "same" else "direct_weight_gradient", params)
+    return dw

@@ -1,0 +1,83 @@
+// What the convolutions of this folder share: how work is cut, scratch memory, and the pass after the products.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include <omp.h>
+
+#include "cpu/gemm.h"
+#include "params.h"
+
+constexpr int64 CACHE_BYTES = 1 << 20;  // of operands that a step of the work should leave in the cache
+
+constexpr int64 up_to_multiple(int64 value, int64 of) { return (value + of - 1) / of * of; }
+
+// Memory that one thread keeps for its next call: a fresh megabyte costs more in page faults than in use.
+template <class T, int SLOT = 0>
+inline T* scratch(int64 elements) {
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    thread_local std::unique_ptr<void, Free> kept;
+    thread_local int64 size = 0;
+    const int64 bytes = up_to_multiple(elements * int64(sizeof(T)), 64);
+    if (bytes > size) {
+        kept.reset(std::aligned_alloc(64, bytes));
+        size = kept ? bytes : 0;
+    }
+    return static_cast<T*>(kept.get());
+}
+
+// y = clamp(gain * act(v * scale + noise + b)) for one vector of channels; `act` is linear or leaky ReLU.
+template <class T>
+struct Finish {
+    const T *scale, *noise, *b;
+    int64 noise_stride;
+    T slope, gain, clamp;
+    bool nothing;
+
+    explicit Finish(const Epilogue* e) : nothing(e == nullptr) {
+        if (nothing) return;
+        scale = static_cast<const T*>(e->scale);
+        noise = static_cast<const T*>(e->noise);
+        b = static_cast<const T*>(e->b);
+        noise_stride = e->noise_stride;
+        slope = e->activation == LINEAR ? 1 : e->activation == RELU ? 0 : T(e->alpha);
+        gain = T(e->gain);
+        clamp = T(e->clamp);
+    }
+
+    // Sample n of `channels`, channel c on; `at` is the pixel's index within its image.
+    Vector<T> operator()(Vector<T> v, int64 n, int64 channels, int64 c, int64 at) const {
+        if (nothing) return v;
+        if (scale) v *= load(scale + n * channels + c);
+        if (noise) v += broadcast(noise[n * noise_stride + at]);
+        if (b) v += load(b + c);
+        v = v > 0 ? v : v * slope;
+        v *= gain;
+        if (clamp >= 0) {
+            v = v > clamp ? broadcast(clamp) : v;
+            v = v < -clamp ? broadcast(-clamp) : v;
+        }
+        return v;
+    }
+};
+
+// sum[c][0 … PANEL) += over `depth` pixels of x[pixel][c] times dy[pixel][0 … PANEL), for every channel c.
+template <class T>
+inline void multiply_transposed(int64 channels, const T* x, int64 x_step, const T* dy, int64 dy_step, int64 depth,
+                                T* sum, int64 sum_step) {
+    const int64 no_offset = 0;
+    for (int64 c = 0; c < channels; c += BLOCK_ROWS) {
+        const int count = int(std::min<int64>(BLOCK_ROWS, channels - c));
+        const T* rows[BLOCK_ROWS];
+        T* out[BLOCK_ROWS];
+        for (int m = 0; m < count; m++) {
+            rows[m] = x + c + m;
+            out[m] = sum + (c + m) * sum_step;
+        }
+        multiply<T, true>(count, {rows, &no_offset, 1, depth, x_step, dy, dy_step}, out);
+    }
+}
