@@ -10,7 +10,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate import augmentation_geometry as geometry
 from morphoscope.generate import augmentation_image as image
 from morphoscope.generate.augmentation_random import Strengths
-from morphoscope.ops.upfirdn2d import setup_filter
+from morphoscope.ops.filters import setup_filter
 
 _log = logging.getLogger(__name__)
 

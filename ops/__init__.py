@@ -7,9 +7,11 @@ from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import conv2d_resample
 from morphoscope.ops.dispatch import backend
 from morphoscope.ops.doctor import doctor
+from morphoscope.ops.epilogue import epilogue
+from morphoscope.ops.filters import setup_filter
 from morphoscope.ops.grid_sample import grid_sample
 from morphoscope.ops.modulated_conv2d import modulated_conv2d
-from morphoscope.ops.upfirdn2d import downsample2d, filter2d, setup_filter, upfirdn2d, upsample2d
+from morphoscope.ops.upfirdn2d import downsample2d, filter2d, upfirdn2d, upsample2d
 
 __all__ = [
     "backend",
@@ -17,6 +19,7 @@ __all__ = [
     "conv2d_resample",
     "doctor",
     "downsample2d",
+    "epilogue",
     "filter2d",
     "grid_sample",
     "modulated_conv2d",

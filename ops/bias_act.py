@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+
+from morphoscope.ops.cpu.bias_act import bias_act_cpu, bias_act_derivative_cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.library import LIBRARY, define
+from morphoscope.ops.native.params import SCALAR_TYPES
 
 
 class Activation(NamedTuple):
@@ -27,6 +32,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Activation(lambda x, alpha: F.softplus(x), 0.0, 1.0),
     "swish": Activation(lambda x, alpha: torch.sigmoid(x) * x, 0.0, sqrt(2)),
 }
+_PIECEWISE_LINEAR = ("linear", "relu", "lrelu")
+_HIGHEST_NATIVE_ORDER = 2
 
 
 def bias_act(
@@ -41,28 +48,164 @@ def bias_act(
     """y = clamp(gain · act(x + b)), differentiable any number of times.
 
     Args:
-        x: any shape.
+        x: any shape; float32, float64, float16 or bfloat16.
         b: [x.shape[dim]], added along `dim`.
         act: a key of `ACTIVATIONS`.
         alpha: slope of lrelu; the activation's default if None.
         gain: the activation's default if None.
         clamp: results are limited to ±clamp, where no gradient passes; None or a negative value is no limit.
 
+    Returns:
+        Like x, in x's memory order.
+
     Raises:
-        ValueError: an unknown activation, or a bias that does not fit.
+        ValueError: an unknown activation, a bias that does not fit, or a tensor of integers.
     """
+    dim, alpha, gain, clamp = parse_bias_act(x, b, dim, act, alpha, gain, clamp)
+    if x.device.type != "cpu" and native_runs(x.device.type, x.device.index):
+        return _bias_act(x, b, dim, act, alpha, gain, clamp)
+    return bias_act_reference(x, b, dim, act, alpha, gain, clamp)
+
+
+def bias_act_reference(
+    x: torch.Tensor, b: torch.Tensor | None, dim: int, act: str, alpha: float, gain: float, clamp: float
+) -> torch.Tensor:
+    """Readable twin of `bias_act`, with every option given; a negative clamp is none."""
+    if b is not None:
+        x = x + b.to(x.dtype).reshape([-1 if axis == dim else 1 for axis in range(x.ndim)])
+    y = ACTIVATIONS[act].function(x, alpha)
+    if gain != 1:
+        y = y * gain
+    if clamp >= 0:
+        y = F.hardtanh(y, -clamp, clamp)  # unlike torch.clamp, passes no gradient at the bound itself
+    return y
+
+
+def parse_bias_act(
+    x: torch.Tensor,
+    b: torch.Tensor | None,
+    dim: int,
+    act: str,
+    alpha: float | None,
+    gain: float | None,
+    clamp: float | None,
+) -> tuple[int, float, float, float]:
+    """Check the arguments of `bias_act`; (dim, alpha, gain, clamp) with their defaults filled in."""
+    if x.dtype not in SCALAR_TYPES:
+        raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
     if act not in ACTIVATIONS:
         raise ValueError(f"Unknown activation '{act}'; choose one of {', '.join(ACTIVATIONS)}.")
-    activation = ACTIVATIONS[act]
-    alpha = activation.alpha if alpha is None else alpha
-    gain = activation.gain if gain is None else gain
     if b is not None:
         if b.shape != (x.shape[dim],):
             raise ValueError(f"The bias has shape {tuple(b.shape)}; axis {dim} of x needs ({x.shape[dim]},).")
-        x = x + b.to(x.dtype).reshape([-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)])
-    y = activation.function(x, alpha)
-    if gain != 1:
-        y = y * gain
-    if clamp is not None and clamp >= 0:
-        y = F.hardtanh(y, -clamp, clamp)  # unlike torch.clamp, passes no gradient at the bound itself
+        dim %= x.ndim
+    return (
+        dim,
+        float(ACTIVATIONS[act].alpha if alpha is None else alpha),
+        float(ACTIVATIONS[act].gain if gain is None else gain),
+        -1.0 if clamp is None else float(clamp),
+    )
+
+
+def _fake(x: torch.Tensor, *_: Any) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+def _fake_derivative(u: torch.Tensor, x: torch.Tensor, *_: Any) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+# A negative clamp is none.
+_bias_act = define(
+    "bias_act(Tensor x, Tensor? b, int dim, str act, float alpha, float gain, float clamp) -> Tensor",
+    fake=_fake,
+    cpu=bias_act_cpu,
+)
+
+# u · gain · (the derivative of act, of an order, at x + b) where the clamp lets it through. With `from_output`
+# bias_act's result stands in for x, and b is not needed; this serves the piecewise linear activations.
+_bias_act_derivative = define(
+    "bias_act_derivative(Tensor u, Tensor x, Tensor? b, int dim, str act, float alpha, float gain, "
+    "float clamp, int order, bool from_output) -> Tensor",
+    fake=_fake_derivative,
+    cpu=bias_act_derivative_cpu,
+)
+
+
+def _known_from_output(act: str, alpha: float, gain: float) -> bool:
+    """Whether the sign of the result tells the slope, so that x need not be kept for the backward pass."""
+    return act in _PIECEWISE_LINEAR and alpha >= 0 and gain > 0
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, b, *ctx.options = inputs
+    _, act, alpha, gain, _ = ctx.options
+    ctx.bias_dtype = None if b is None else b.dtype
+    ctx.from_output = _known_from_output(act, alpha, gain)
+    ctx.save_for_backward(*((output, None) if ctx.from_output else (x, b)))
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+    if u is None:
+        return (None,) * 7
+    x, b = ctx.saved_tensors
+    dx = _bias_act_derivative(u, x, b, *ctx.options, 1, ctx.from_output)
+    db = _bias_gradient(dx, ctx.options[0], ctx.bias_dtype) if ctx.needs_input_grad[1] else None
+    return (dx, db, *(None,) * 5)
+
+
+def _save_derivative(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    u, x, b, *ctx.options, ctx.order, ctx.from_output = inputs
+    ctx.save_for_backward(u, x, b)
+    ctx.set_materialize_grads(False)
+
+
+def _backward_derivative(ctx: Any, g: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+    if g is None:
+        return (None,) * 10
+    u, x, b = ctx.saved_tensors
+    du = dx = db = None
+    if ctx.needs_input_grad[0]:
+        du = _bias_act_derivative(g, x, b, *ctx.options, ctx.order, ctx.from_output)
+    curved = ctx.options[1] not in _PIECEWISE_LINEAR  # else the next derivative is exactly zero
+    if curved and (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
+        if ctx.order < _HIGHEST_NATIVE_ORDER:
+            dx = _bias_act_derivative(u * g, x, b, *ctx.options, ctx.order + 1, False)
+        else:
+            dx = u * g * _derivative_by_autograd(ctx.order + 1, x, b, *ctx.options)
+        if ctx.needs_input_grad[2]:
+            db = _bias_gradient(dx, ctx.options[0], b.dtype)
+    return (du, dx, db, *(None,) * 7)
+
+
+def _bias_gradient(dx: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tensor:
+    others = [axis for axis in range(dx.ndim) if axis != dim]
+    return dx.sum(others, dtype=dtype) if others else dx.to(dtype)  # torch takes no axes to mean all of them
+
+
+def _derivative_by_autograd(
+    order: int,
+    x: torch.Tensor,
+    b: torch.Tensor | None,
+    dim: int,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+) -> torch.Tensor:
+    """A derivative of any order of the reference twin; differentiable again."""
+    with torch.enable_grad():
+        x = bias_act_reference(x, b, dim, "linear", 0.0, 1.0, -1.0)
+        if not x.requires_grad:
+            x = x.detach().requires_grad_()
+        y = bias_act_reference(x, None, dim, act, alpha, gain, clamp)
+        for _ in range(order):
+            (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
     return y
+
+
+torch.library.register_autograd("morphoscope::bias_act", _backward, setup_context=_save, lib=LIBRARY)
+torch.library.register_autograd(
+    "morphoscope::bias_act_derivative", _backward_derivative, setup_context=_save_derivative, lib=LIBRARY
+)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from morphoscope.ops.dispatch import backend
+from morphoscope.ops.filters import setup_filter
 from morphoscope.ops.grid_sample import grid_sample, grid_sample_reference
 from morphoscope.ops.modulated_conv2d import modulated_conv2d
-from morphoscope.ops.upfirdn2d import setup_filter, upsample2d
+from morphoscope.ops.upfirdn2d import upsample2d
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from morphoscope.ops.cpu.grid_sample import grid_sample_cpu, grid_sample_transposed_cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.library import LIBRARY, define, empty_images
+from morphoscope.ops.native.params import SCALAR_TYPES
+
 # Codes of ATen's enums for interpolation and padding.
 _BILINEAR = 0
 _ZEROS = 0
@@ -21,34 +26,24 @@ def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     augmentation draws its positions at random, nothing learns them.
 
     Args:
-        images: [N, C, H, W], floating.
+        images: [N, C, H, W]; float32, float64, float16 or bfloat16.
         grid: [N, h, w, 2], the same dtype; (x, y) with -1 and 1 at the outer edges of the border pixels.
 
     Returns:
-        [N, C, h, w].
+        [N, C, h, w], in the images' memory order.
 
     Raises:
-        ValueError: shapes that do not belong together, or a grid that asks for a gradient.
+        ValueError: shapes or dtypes that do not belong together, or a grid that asks for a gradient.
     """
     _check(images, grid)
-    result: torch.Tensor = _GridSample.apply(images, grid)
-    return result
+    if images.device.type != "cpu" and native_runs(images.device.type, images.device.index):
+        return _grid_sample(images, grid)
+    return grid_sample_reference(images, grid)
 
 
 def grid_sample_reference(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Slow twin of `grid_sample` in plain indexing: what it must compute, for tests."""
-    _check(images, grid)
-    n, c, h, w = images.shape
-    x = ((grid[..., 0] + 1) * w - 1) / 2
-    y = ((grid[..., 1] + 1) * h - 1) / 2
-    flat = images.reshape(n, c, h * w)
-    result = images.new_zeros(n, c, *grid.shape[1:3])
-    for column, weight_x in ((x.floor(), 1 - (x - x.floor())), (x.floor() + 1, (x - x.floor()))):
-        for row, weight_y in ((y.floor(), 1 - (y - y.floor())), (y.floor() + 1, (y - y.floor()))):
-            inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
-            index = (row.clamp(0, h - 1) * w + column.clamp(0, w - 1)).long()
-            values = flat.gather(2, index.reshape(n, 1, -1).expand(-1, c, -1)).reshape(result.shape)
-            result = result + values * (weight_x * weight_y * inside)[:, None]
+    """Twin of `grid_sample` by torch's own sampling, to which it adds the gradient of the gradient."""
+    result: torch.Tensor = _TorchGridSample.apply(images, grid)
     return result
 
 
@@ -58,11 +53,74 @@ def _check(images: torch.Tensor, grid: torch.Tensor) -> None:
             f"grid_sample takes images [N, C, H, W] and a grid [N, h, w, 2], "
             f"not {tuple(images.shape)} and {tuple(grid.shape)}."
         )
+    if 0 in images.shape[1:]:
+        raise ValueError(
+            f"grid_sample takes images with channels and pixels, not shape {tuple(images.shape)}."
+        )
+    if images.dtype not in SCALAR_TYPES or grid.dtype != images.dtype:
+        raise ValueError(
+            f"images and grid are {images.dtype} and {grid.dtype}; both must be float32, float64, float16 or "
+            f"bfloat16, and alike."
+        )
     if grid.requires_grad:
         raise ValueError("grid_sample has no gradient with respect to the grid; detach it.")
 
 
-class _GridSample(torch.autograd.Function):
+def _fake(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    return empty_images(images, (images.shape[0], images.shape[1], grid.shape[1], grid.shape[2]))
+
+
+def _fake_transposed(u: torch.Tensor, grid: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return empty_images(u, (u.shape[0], u.shape[1], height, width))
+
+
+_grid_sample = define(
+    "grid_sample(Tensor images, Tensor grid) -> Tensor",
+    fake=_fake,
+    cpu=grid_sample_cpu,
+)
+
+# Spreads u [N, C, h, w] back over images [N, C, height, width].
+_grid_sample_transposed = define(
+    "grid_sample_transposed(Tensor u, Tensor grid, SymInt height, SymInt width) -> Tensor",
+    fake=_fake_transposed,
+    cpu=grid_sample_transposed_cpu,
+)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    images, grid = inputs
+    ctx.size = images.shape[2:]
+    ctx.save_for_backward(grid)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, None]:
+    if u is None:
+        return None, None
+    (grid,) = ctx.saved_tensors
+    return _grid_sample_transposed(u, grid, *ctx.size), None
+
+
+def _save_transposed(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward_transposed(ctx: Any, g: torch.Tensor | None) -> tuple[torch.Tensor | None, None, None, None]:
+    if g is None:
+        return None, None, None, None
+    (grid,) = ctx.saved_tensors
+    return _grid_sample(g, grid), None, None, None
+
+
+torch.library.register_autograd("morphoscope::grid_sample", _backward, setup_context=_save, lib=LIBRARY)
+torch.library.register_autograd(
+    "morphoscope::grid_sample_transposed", _backward_transposed, setup_context=_save_transposed, lib=LIBRARY
+)
+
+
+class _TorchGridSample(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(grid)
@@ -72,11 +130,11 @@ class _GridSample(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (grid,) = ctx.saved_tensors
-        return _GridSampleTransposed.apply(gradient, grid, ctx.shape), None
+        return _TorchGridSampleTransposed.apply(gradient, grid, ctx.shape), None
 
 
-class _GridSampleTransposed(torch.autograd.Function):
-    """Gradient of `grid_sample` with respect to the images: spreads [N, C, h, w] back over [N, C, H, W]."""
+class _TorchGridSampleTransposed(torch.autograd.Function):
+    """Gradient with respect to the images: spreads [N, C, h, w] back over [N, C, H, W]."""
 
     @staticmethod
     def forward(ctx: Any, gradient: torch.Tensor, grid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
@@ -91,4 +149,4 @@ class _GridSampleTransposed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (grid,) = ctx.saved_tensors
-        return grid_sample(gradient, grid), None, None
+        return grid_sample_reference(gradient, grid), None, None

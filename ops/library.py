@@ -1,7 +1,8 @@
 """The dispatcher's library `morphoscope`: a schema an operation, its executions by device, its shape rule.
 
-Python's form of TORCH_LIBRARY: schemas exist before, and whether or not, anything is compiled, and one binding
-serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits every torch.
+Python's form of TORCH_LIBRARY: schemas exist before, and whether or not, anything is compiled, and one
+binding serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits every
+torch.
 """
 
 from collections.abc import Callable
@@ -31,3 +32,11 @@ def define(
     torch.library.register_fake(f"morphoscope::{name}", fake, lib=LIBRARY)
     operation: torch._ops.OpOverload = getattr(torch.ops.morphoscope, name).default
     return operation
+
+
+def empty_images(like: torch.Tensor, size: tuple[int, int, int, int]) -> torch.Tensor:
+    """Room for images of `size` [N, C, H, W], in memory NCHW or channels last as the images `like` are."""
+    channels = like.shape[1]
+    channels_last = channels > 1 and like.stride(1) == 1 and like.stride(3) >= channels
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(size, dtype=like.dtype, device=like.device, memory_format=order)

@@ -4,7 +4,7 @@ import torch
 
 from morphoscope.ops.conv2d_resample import conv2d_resample
 from morphoscope.ops.dispatch import reference_chosen
-from morphoscope.ops.upfirdn2d import Padding
+from morphoscope.ops.filters import Padding
 
 _EPSILON = 1e-8
 

@@ -1,51 +1,25 @@
 """Upsample, FIR-filter, downsample (spec 1): the resampling under every blur, skip and augmentation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-Padding = int | Sequence[int]
-Factor = int | Sequence[int]
-
-_SEPARABLE_FROM_TAPS = 8
-
-
-def setup_filter(
-    taps: Sequence[float] | Sequence[Sequence[float]] | torch.Tensor | None,
-    *,
-    normalize: bool = True,
-    flip_filter: bool = False,
-    gain: float = 1.0,
-    separable: bool | None = None,
-    device: torch.device | str | None = None,
-) -> torch.Tensor:
-    """Make the float32 filter that the other functions of this file take.
-
-    Args:
-        taps: 1-D or 2-D coefficients; None is the identity.
-        normalize: scale to sum 1.
-        gain: the overall gain; a separable filter carries its square root in each axis.
-        separable: keep 1-D taps 1-D; by default from 8 taps on, where two passes are cheaper than one.
-
-    Returns:
-        [taps] if separable, else [fh, fw].
-    """
-    f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32, device=device)
-    if f.ndim not in (0, 1, 2) or f.numel() == 0:
-        raise ValueError(f"A filter has one or two axes and at least one tap, not shape {tuple(f.shape)}.")
-    f = f.reshape(1) if f.ndim == 0 else f
-    if separable is None:
-        separable = f.ndim == 1 and f.numel() >= _SEPARABLE_FROM_TAPS
-    if separable and f.ndim == 2:
-        raise ValueError("A 2-D filter cannot be kept separable; pass its 1-D taps.")
-    if f.ndim == 1 and not separable:
-        f = f.outer(f)
-    if normalize:
-        f = f / f.sum()
-    if flip_filter:
-        f = f.flip(list(range(f.ndim)))
-    return f * gain ** (f.ndim / 2)
+from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.filters import (
+    Factor,
+    Padding,
+    downsampling_padding,
+    filter_size,
+    parse_factor,
+    parse_padding,
+    resampled_size,
+    upsampling_padding,
+)
+from morphoscope.ops.library import LIBRARY, define, empty_images
+from morphoscope.ops.native.params import SCALAR_TYPES
 
 
 def upfirdn2d(
@@ -60,22 +34,42 @@ def upfirdn2d(
     """Insert zeros, pad, filter, keep every `down`-th sample, per channel.
 
     Args:
-        x: [N, C, H, W].
-        f: [fh, fw], [taps] (separable) or None (identity), from `setup_filter`.
+        x: [N, C, H, W]; float32, float64, float16 or bfloat16.
+        f: [fh, fw], [taps] (separable) or None (identity), from `setup_filter`. A filter that asks for a
+            gradient gets one; then the reference twin runs.
         up, down: integer factors, one for both axes or (x, y).
         padding: zeros around the upsampled image, one number, (x, y) or (x0, x1, y0, y1); negative crops.
         flip_filter: correlate instead of convolving.
 
     Returns:
-        [N, C, (H·up_y + y0 + y1 - fh)//down_y + 1, and alike for W]; differentiable any number of times.
+        [N, C, (H·up_y + y0 + y1 - fh)//down_y + 1, and alike for W], in x's memory order; differentiable any
+        number of times.
+
+    Raises:
+        ValueError: images without channels or pixels, factors below 1, padding that crops everything, or a
+            filter that is larger than the padded image.
     """
-    if x.ndim != 4:
-        raise ValueError(f"upfirdn2d takes images [N, C, H, W], not shape {tuple(x.shape)}.")
-    up_x, up_y = _pair(up)
-    down_x, down_y = _pair(down)
-    x0, x1, y0, y1 = parse_padding(padding)
-    x = _insert_zeros(x, up_x, up_y)
-    x = _pad_or_crop(x, x0, x1, y0, y1)
+    up, down, padding = parse_upfirdn2d(x, f, up, down, padding)
+    learned = f is not None and f.requires_grad and torch.is_grad_enabled()
+    if x.device.type != "cpu" and not learned and native_runs(x.device.type, x.device.index):
+        f = torch.ones([1, 1], device=x.device) if f is None else f
+        return _upfirdn2d(x, f, up, down, padding, flip_filter, float(gain))
+    return upfirdn2d_reference(x, f, up, down, padding, flip_filter, gain)
+
+
+def upfirdn2d_reference(
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    flip_filter: bool,
+    gain: float,
+) -> torch.Tensor:
+    """Readable twin of `upfirdn2d`, with every option given: the four steps one after the other."""
+    x = _insert_zeros(x, *up)
+    x = _pad_or_crop(x, *padding)
+    down_x, down_y = down
     if f is None:
         return x[:, :, ::down_y, ::down_x] * gain
     f = (f * gain ** (f.ndim / 2)).to(x.dtype)
@@ -106,7 +100,7 @@ def upsample2d(
     gain: float = 1.0,
 ) -> torch.Tensor:
     """Upsample: [N, C, H, W] -> [N, C, H·up, W·up] (plus `padding`), keeping the mean brightness."""
-    up_x, up_y = _pair(up)
+    up_x, up_y = parse_factor(up)
     around = upsampling_padding(f, up, padding)
     return upfirdn2d(x, f, up=up, padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
 
@@ -124,52 +118,30 @@ def downsample2d(
     return upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter, gain=gain)
 
 
-def upsampling_padding(f: torch.Tensor | None, up: Factor, padding: Padding) -> tuple[int, int, int, int]:
-    """`padding` plus what makes upsampling by `up` with f give exactly `up` times the size."""
-    up_x, up_y = _pair(up)
+def parse_upfirdn2d(
+    x: torch.Tensor, f: torch.Tensor | None, up: Factor, down: Factor, padding: Padding
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+    """Check the arguments of `upfirdn2d`; (up, down, padding), each with a number for every axis or side."""
+    if x.ndim != 4 or 0 in x.shape[1:]:
+        raise ValueError(
+            f"upfirdn2d takes images [N, C, H, W] with channels and pixels, not shape {tuple(x.shape)}."
+        )
+    if x.dtype not in SCALAR_TYPES:
+        raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
+    up, down, around = parse_factor(up), parse_factor(down), parse_padding(padding)
+    x0, x1, y0, y1 = around
+    height, width = x.shape[2] * up[1], x.shape[3] * up[0]
+    if width + min(x0, 0) + min(x1, 0) < 1 or height + min(y0, 0) + min(y1, 0) < 1:
+        raise ValueError(
+            f"A padding of {around} crops more than the {height} x {width} pixels that there are."
+        )
     fw, fh = filter_size(f)
-    x0, x1, y0, y1 = parse_padding(padding)
-    return (
-        x0 + (fw + up_x - 1) // 2,
-        x1 + (fw - up_x) // 2,
-        y0 + (fh + up_y - 1) // 2,
-        y1 + (fh - up_y) // 2,
-    )
-
-
-def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding) -> tuple[int, int, int, int]:
-    """`padding` plus what makes downsampling by `down` with f divide the size by exactly `down`."""
-    down_x, down_y = _pair(down)
-    fw, fh = filter_size(f)
-    x0, x1, y0, y1 = parse_padding(padding)
-    return (
-        x0 + (fw - down_x + 1) // 2,
-        x1 + (fw - down_x) // 2,
-        y0 + (fh - down_y + 1) // 2,
-        y1 + (fh - down_y) // 2,
-    )
-
-
-def filter_size(f: torch.Tensor | None) -> tuple[int, int]:
-    """(width, height) of a filter; (1, 1) for None."""
-    return (1, 1) if f is None else (f.shape[-1], f.shape[0])
-
-
-def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
-    """One number, (x, y) or (x0, x1, y0, y1) as (x0, x1, y0, y1)."""
-    if isinstance(padding, int):
-        return (padding,) * 4
-    if len(padding) == 2:
-        return padding[0], padding[0], padding[1], padding[1]
-    x0, x1, y0, y1 = padding
-    return x0, x1, y0, y1
-
-
-def _pair(factor: Factor) -> tuple[int, int]:
-    x, y = (factor, factor) if isinstance(factor, int) else factor
-    if x < 1 or y < 1:
-        raise ValueError(f"A resampling factor is at least 1, not {factor}.")
-    return x, y
+    if width + x0 + x1 < fw or height + y0 + y1 < fh:
+        raise ValueError(
+            f"The filter, {fh} x {fw}, is larger than the padded image, "
+            f"{height + y0 + y1} x {width + x0 + x1}."
+        )
+    return up, down, around
 
 
 def _insert_zeros(x: torch.Tensor, up_x: int, up_y: int) -> torch.Tensor:
@@ -190,3 +162,51 @@ def _filter(x: torch.Tensor, f: torch.Tensor, stride: tuple[int, int]) -> torch.
     """Correlate each channel with f [fh, fw], valid region."""
     channels = x.shape[1]
     return F.conv2d(x, f.expand(channels, 1, *f.shape), stride=stride, groups=channels)
+
+
+def _fake(
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+    flip: bool,
+    gain: float,
+) -> torch.Tensor:
+    return empty_images(x, resampled_size(x.shape, f, up, down, padding))
+
+
+# up and down are (x, y), padding is (x0, x1, y0, y1); no gradient for f.
+_upfirdn2d = define(
+    "upfirdn2d(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, float gain) "
+    "-> Tensor",
+    fake=_fake,
+    cpu=upfirdn2d_cpu,
+)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, f, *ctx.options = inputs
+    ctx.sizes = x.shape[2:], output.shape[2:]
+    ctx.save_for_backward(f)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+    """The transpose of the operation is itself: factors exchanged, the filter flipped (spec 1)."""
+    if u is None:
+        return (None,) * 7
+    (f,) = ctx.saved_tensors
+    up, down, (x0, _, y0, _), flip, gain = ctx.options
+    (ih, iw), (oh, ow) = ctx.sizes
+    fw, fh = filter_size(f)
+    padding = (
+        fw - x0 - 1,
+        iw * up[0] - ow * down[0] + x0 - up[0] + 1,
+        fh - y0 - 1,
+        ih * up[1] - oh * down[1] + y0 - up[1] + 1,
+    )
+    return (_upfirdn2d(u, f, down, up, padding, not flip, gain), *(None,) * 6)
+
+
+torch.library.register_autograd("morphoscope::upfirdn2d", _backward, setup_context=_save, lib=LIBRARY)

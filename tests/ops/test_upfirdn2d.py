@@ -202,7 +202,9 @@ def test_padding_of_the_wrappers_adds_and_crops() -> None:
 
 def test_what_it_refuses() -> None:
     x, f = torch.zeros(1, 1, 4, 4), setup_filter([1, 1])
-    with pytest.raises(ValueError, match=r"takes images \[N, C, H, W\], not shape \(4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"takes images \[N, C, H, W\] with channels and pixels, not shape \(4, 4\)"
+    ):
         upfirdn2d(x[0, 0], f)
     with pytest.raises(ValueError, match="at least 1, not 0"):
         upfirdn2d(x, f, up=0)

@@ -1,0 +1,112 @@
+"""What follows a convolution, in one pass: resample, scale, add noise and bias, activate, clamp.
+
+For inference, where nothing is kept for a backward pass. StyleGAN2's layers demodulate by the scale (its
+section 2.2).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from morphoscope.ops.bias_act import bias_act, parse_bias_act
+from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_epilogue_cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.filters import Factor, Padding, resampled_size
+from morphoscope.ops.library import define, empty_images
+from morphoscope.ops.upfirdn2d import parse_upfirdn2d, upfirdn2d
+
+
+def epilogue(
+    x: torch.Tensor,
+    b: torch.Tensor | None = None,
+    *,
+    scale: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    act: str = "linear",
+    alpha: float | None = None,
+    gain: float | None = None,
+    clamp: float | None = None,
+    f: torch.Tensor | None = None,
+    up: Factor = 1,
+    down: Factor = 1,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    filter_gain: float = 1.0,
+) -> torch.Tensor:
+    """y = clamp(gain · act(upfirdn2d(x) · scale + noise + b)), in one pass where no gradient is asked for.
+
+    Args:
+        x: [N, C, H, W]; float32, float64, float16 or bfloat16.
+        b: [C].
+        scale: [N, C].
+        noise: [N, H', W'] or, for all samples, [H', W'] or [1, H', W']; H' x W' is the size of the result.
+        act, alpha, gain, clamp: as in `bias_act`.
+        f, up, down, padding, flip_filter, filter_gain: as in `upfirdn2d`; by default nothing is resampled.
+
+    Returns:
+        [N, C, H', W'] in x's memory order. Differentiable any number of times: where gradients are asked for,
+        the steps run one after the other.
+
+    Raises:
+        ValueError: what `upfirdn2d` and `bias_act` refuse, and a scale or noise that does not fit.
+    """
+    _, alpha, gain, clamp = parse_bias_act(x, b, 1, act, alpha, gain, clamp)
+    up, down, padding = parse_upfirdn2d(x, f, up, down, padding)
+    n, c, *size = resampled_size(x.shape, f, up, down, padding)
+    if scale is not None and scale.shape != (n, c):
+        raise ValueError(f"The scale has shape {tuple(scale.shape)}; x needs ({n}, {c}).")
+    if noise is not None and tuple(noise.shape) not in ((*size,), (1, *size), (n, *size)):
+        raise ValueError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
+    operands = [t for t in (x, f, scale, noise, b) if t is not None]
+    differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in operands)
+    if differentiated or x.device.type == "cpu" or not native_runs(x.device.type, x.device.index):
+        return epilogue_reference(
+            x, f, up, down, padding, flip_filter, filter_gain, scale, noise, b, act, alpha, gain, clamp
+        )
+    f = torch.ones([1, 1], device=x.device) if f is None else f
+    return _upfirdn2d_epilogue(
+        x, f, up, down, padding, flip_filter, float(filter_gain), scale, noise, b, act, alpha, gain, clamp
+    )
+
+
+def epilogue_reference(
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    up: Factor,
+    down: Factor,
+    padding: Padding,
+    flip_filter: bool,
+    filter_gain: float,
+    scale: torch.Tensor | None,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+) -> torch.Tensor:
+    """Readable twin of `epilogue`: its steps, each in the execution that the dispatch chooses for it."""
+    if f is not None or (up, down, padding, filter_gain) != ((1, 1), (1, 1), (0, 0, 0, 0), 1):
+        x = upfirdn2d(x, f, up, down, padding, flip_filter, filter_gain)
+    if scale is not None:
+        x = x * scale.to(x.dtype)[:, :, None, None]
+    if noise is not None:
+        x = x + noise.to(x.dtype).unsqueeze(-3)
+    return bias_act(x, b, 1, act, alpha, gain, clamp)
+
+
+def _fake(
+    x: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int], *_: Any
+) -> torch.Tensor:
+    return empty_images(x, resampled_size(x.shape, f, up, down, padding))
+
+
+# For inference; noise is [N or 1, H', W'] or [H', W'].
+_upfirdn2d_epilogue = define(
+    "upfirdn2d_epilogue(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, "
+    "float filter_gain, Tensor? scale, Tensor? noise, Tensor? b, str act, float alpha, float gain, "
+    "float clamp) -> Tensor",
+    fake=_fake,
+    cpu=upfirdn2d_epilogue_cpu,
+)

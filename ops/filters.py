@@ -1,0 +1,112 @@
+"""FIR filters for resampling, and the padding that goes with them (spec 1)."""
+
+from collections.abc import Sequence
+
+import torch
+
+Padding = int | Sequence[int]
+Factor = int | Sequence[int]
+
+_SEPARABLE_FROM_TAPS = 8
+
+
+def setup_filter(
+    taps: Sequence[float] | Sequence[Sequence[float]] | torch.Tensor | None,
+    *,
+    normalize: bool = True,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+    separable: bool | None = None,
+    device: torch.device | str | None = None,
+) -> torch.Tensor:
+    """Make the float32 filter that the resampling functions take.
+
+    Args:
+        taps: 1-D or 2-D coefficients; None is the identity.
+        normalize: scale to sum 1.
+        gain: the overall gain; a separable filter carries its square root in each axis.
+        separable: keep 1-D taps 1-D; by default from 8 taps on, where two passes are cheaper than one.
+
+    Returns:
+        [taps] if separable, else [fh, fw].
+    """
+    f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32, device=device)
+    if f.ndim not in (0, 1, 2) or f.numel() == 0:
+        raise ValueError(f"A filter has one or two axes and at least one tap, not shape {tuple(f.shape)}.")
+    f = f.reshape(1) if f.ndim == 0 else f
+    if separable is None:
+        separable = f.ndim == 1 and f.numel() >= _SEPARABLE_FROM_TAPS
+    if separable and f.ndim == 2:
+        raise ValueError("A 2-D filter cannot be kept separable; pass its 1-D taps.")
+    if f.ndim == 1 and not separable:
+        f = f.outer(f)
+    if normalize:
+        f = f / f.sum()
+    if flip_filter:
+        f = f.flip(list(range(f.ndim)))
+    return f * gain ** (f.ndim / 2)
+
+
+def filter_size(f: torch.Tensor | None) -> tuple[int, int]:
+    """(width, height) of a filter; (1, 1) for None."""
+    return (1, 1) if f is None else (f.shape[-1], f.shape[0])
+
+
+def parse_factor(factor: Factor) -> tuple[int, int]:
+    """One factor, or (x, y), as (x, y)."""
+    x, y = (factor, factor) if isinstance(factor, int) else factor
+    if x < 1 or y < 1:
+        raise ValueError(f"A resampling factor is at least 1, not {factor}.")
+    return x, y
+
+
+def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
+    """One number, (x, y) or (x0, x1, y0, y1) as (x0, x1, y0, y1)."""
+    if isinstance(padding, int):
+        return (padding,) * 4
+    if len(padding) == 2:
+        return padding[0], padding[0], padding[1], padding[1]
+    x0, x1, y0, y1 = padding
+    return x0, x1, y0, y1
+
+
+def upsampling_padding(f: torch.Tensor | None, up: Factor, padding: Padding) -> tuple[int, int, int, int]:
+    """`padding` plus what makes upsampling by `up` with f give exactly `up` times the size."""
+    up_x, up_y = parse_factor(up)
+    fw, fh = filter_size(f)
+    x0, x1, y0, y1 = parse_padding(padding)
+    return (
+        x0 + (fw + up_x - 1) // 2,
+        x1 + (fw - up_x) // 2,
+        y0 + (fh + up_y - 1) // 2,
+        y1 + (fh - up_y) // 2,
+    )
+
+
+def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding) -> tuple[int, int, int, int]:
+    """`padding` plus what makes downsampling by `down` with f divide the size by exactly `down`."""
+    down_x, down_y = parse_factor(down)
+    fw, fh = filter_size(f)
+    x0, x1, y0, y1 = parse_padding(padding)
+    return (
+        x0 + (fw - down_x + 1) // 2,
+        x1 + (fw - down_x) // 2,
+        y0 + (fh - down_y + 1) // 2,
+        y1 + (fh - down_y) // 2,
+    )
+
+
+def resampled_size(
+    size: Sequence[int],
+    f: torch.Tensor | None,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+) -> tuple[int, int, int, int]:
+    """What `upfirdn2d` makes of images of `size` [N, C, H, W]: its own [N, C, H', W']."""
+    n, c, h, w = size
+    fw, fh = filter_size(f)
+    x0, x1, y0, y1 = padding
+    height = (h * up[1] + y0 + y1 - fh) // down[1] + 1
+    width = (w * up[0] + x0 + x1 - fw) // down[0] + 1
+    return n, c, height, width
