@@ -1,37 +1,157 @@
-"""TEMPORARY: builds csrc/cpu/*.cpp at first use without a cache. To be replaced (same interface)."""
+"""The C++ kernels: built on first use, loaded, called.
+
+One library is built, for the widest instruction set of the present machine, which is part of its key in the
+build cache: that is the run-time dispatch. Libraries in the wheel would have to hold every instruction set,
+choose among them when loaded, and fit the OpenMP runtime of every torch; so the wheel stays plain Python, and
+each machine gets code for its own registers. A home folder that unlike machines share holds one for each.
+"""
 
 import ctypes
 import functools
+import hashlib
+import logging
+import re
+import shlex
 import subprocess
 import tempfile
 from pathlib import Path
 
 import torch
 
-_SOURCES = Path(__file__).parents[1] / "csrc"
+from morphoscope.ops.native import params as structs
+from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.toolchain import GET_CXX, Cxx, Unavailable, cpu_isa, find_cxx, find_ninja
+
+log = logging.getLogger(__name__)
+
+SOURCES = Path(__file__).parents[1] / "csrc"
+
+# Contraction to fused multiply-adds and no errno are safe; -ffast-math is not, NaN and infinities must pass.
+FLAGS = (
+    "-O3", "-std=c++20", "-fopenmp", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
+    "-Wall", "-Wextra",
+)  # fmt: skip
 
 
 class CpuLibrary:
-    """The loaded kernels; every exported function takes a pointer to its params struct and returns 0."""
+    """The loaded kernels; every exported function takes a pointer to its params struct and returns 0.
 
-    def __init__(self, path: Path) -> None:
-        self._handle = ctypes.CDLL(str(path))
+    Attributes: `path` of the library, its instruction set `isa` ("avx2"), `compiler` ("g++ 12.2.0"), and the
+    `seconds` that its build took.
+    """
+
+    def __init__(self, path: Path, isa: str, compiler: str, seconds: float) -> None:
+        self.path, self.isa, self.compiler, self.seconds = path, isa, compiler, seconds
+        try:
+            self._handle = ctypes.CDLL(str(path))
+        except OSError as error:  # a file system mounted noexec; a libstdc++ older than the compiler's
+            raise Unavailable(
+                f"the built kernels cannot be loaded ({error})",
+                "set MORPHOSCOPE_CACHE to a folder whose files may be executed, or CXX to another compiler",
+            ) from error
+        self._set_threads = self._handle.set_threads
+        self._set_threads.argtypes = [ctypes.c_int64]
+        for struct in vars(structs).values():
+            if isinstance(struct, type) and issubclass(struct, ctypes.Structure):
+                self._check_size(struct)
+
+    def _check_size(self, struct: type[ctypes.Structure]) -> None:
+        function = getattr(self._handle, f"sizeof_{struct.__name__}", None)
+        assert function is not None, f"csrc/cpu/abi.cpp lacks SIZE_OF({struct.__name__})"
+        here, there = ctypes.sizeof(struct), function()
+        assert here == there, f"{struct.__name__}: {here} bytes in params.py, {there} in params.h"
 
     def call(self, name: str, params: ctypes.Structure) -> None:
-        """Run one kernel; the interpreter lock is released meanwhile."""
+        """Run one kernel on torch's number of threads; the interpreter lock is released meanwhile."""
+        self._set_threads(torch.get_num_threads())  # OpenMP keeps the number for each calling thread
         code = getattr(self._handle, name)(ctypes.byref(params))
         assert code == 0, f"{name} does not serve these parameters"
+
+    def number(self, name: str) -> int:
+        """A constant that the kernels were built with."""
+        return int(getattr(self._handle, name)())
 
 
 @functools.cache
 def cpu_library() -> CpuLibrary:
-    """Build (once) and load the CPU kernels."""
-    target = Path(tempfile.mkdtemp()) / "kernels.so"
-    torch_lib = Path(torch.__file__).parent / "lib"
-    flags = "-O3 -std=c++20 -shared -fPIC -fopenmp -march=x86-64-v3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra".split()
-    sources = sorted(map(str, (_SOURCES / "cpu").glob("*.cpp")))
-    subprocess.run(
-        ["g++", *flags, f"-I{_SOURCES}", *sources, "-o", str(target), f"-L{torch_lib}", f"-Wl,-rpath,{torch_lib}"],
-        check=True,
-    )
-    return CpuLibrary(target)
+    """Build the kernels, or find them in the cache, and load them.
+
+    Raises:
+        Unavailable: with the reason and a remedy.
+        UserError: MORPHOSCOPE_CPU_ISA asks for what this CPU lacks.
+    """
+    cxx, ninja = find_cxx(), find_ninja()
+    isa, march = cpu_isa()
+    flags = (*FLAGS, f"-march={march}")
+    openmp = openmp_runtime(cxx)
+    key = {
+        "sources": sources_digest(),
+        "compiler": cxx.version,
+        "flags": shlex.join([*cxx.command[1:], *flags]),
+        "openmp": Path(openmp).name,
+    }
+    sources = sorted(SOURCES.glob("cpu/*.cpp"))
+
+    def build(target: Path) -> None:
+        compile_and_link(cxx, ninja, sources, flags, openmp, target)
+
+    path, seconds = built("cpu", key, ".so", build)
+    return CpuLibrary(path, isa, cxx.name, seconds)
+
+
+def sources_digest() -> str:
+    """Of everything that the compiler reads of ours, by name and content."""
+    digest = hashlib.sha256()
+    for path in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("cpu/*")]):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(SOURCES)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def openmp_runtime(cxx: Cxx) -> str:
+    """The argument that links OpenMP: the very runtime that torch has loaded, so that there is only one pool.
+
+    A second runtime would have threads of its own, which contend with torch's for the cores. But what clang
+    emits only clang's runtime understands.
+    """
+    loaded = re.findall(r"\s(/.*/lib(?:gomp|iomp5)\b[^/\n]*)$", Path("/proc/self/maps").read_text(), re.M)
+    return loaded[0] if loaded and "clang" not in cxx.version else "-fopenmp"
+
+
+def compile_and_link(
+    cxx: Cxx, ninja: str, sources: list[Path], flags: tuple[str, ...], openmp: str, target: Path
+) -> None:
+    """Compile sources, as many at once as there are cores, and link them as the shared library `target`.
+
+    Raises:
+        Unavailable: with what the compiler said.
+    """
+    objects = [f"{source.stem}.o" for source in sources]
+    compile_ = _escaped(shlex.join([*cxx.command, *flags, f"-I{SOURCES}"]), "$")
+    link = _escaped(shlex.join([*cxx.command, "-shared", "-Wl,-z,defs"]), "$")
+    lines = [
+        f"rule compile\n  command = {compile_} -c $in -o $out",
+        f"rule link\n  command = {link} $in {_escaped(shlex.quote(openmp), '$')} -o $out",
+        *(f"build {o}: compile {_escaped(str(s))}" for s, o in zip(sources, objects, strict=True)),
+        f"build {_escaped(str(target))}: link {' '.join(objects)}",
+    ]
+    with tempfile.TemporaryDirectory(prefix="morphoscope-build-") as folder:
+        Path(folder, "build.ninja").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        done = subprocess.run([ninja, "-C", folder], capture_output=True, text=True, check=False)
+    log.debug("%s", done.stdout)
+    if done.returncode != 0:
+        raise Unavailable(
+            f"{cxx.name} cannot compile the kernels ({_what_failed(done.stdout + done.stderr)})",
+            f"{GET_CXX}; if yours is one already, please report this message",
+        )
+
+
+def _escaped(text: str, special: str = "$ :") -> str:
+    return re.sub(f"([{re.escape(special)}])", r"$\1", text)
+
+
+def _what_failed(output: str) -> str:
+    """The compiler's first errors, or the last lines of what it printed, in one line."""
+    lines = [line.strip().replace(f"{SOURCES}/", "") for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\berror\b|undefined reference", line, re.I)]
+    return "; ".join(errors[:3] or lines[-3:])

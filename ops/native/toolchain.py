@@ -1,6 +1,7 @@
 """What this machine has for making kernels: compilers and the CPU's instruction set."""
 
 import functools
+import importlib.util
 import os
 import platform
 import re
@@ -89,6 +90,22 @@ def _try_cxx(command: tuple[str, ...]) -> Cxx:
             f"{shown} does not compile C++20 with OpenMP ({stderr.splitlines()[0]})", GET_CXX
         ) from error
     return Cxx(command, version.splitlines()[0].strip())
+
+
+def find_ninja() -> str:
+    """The program `ninja`: that of the Python package, or else the one on the PATH.
+
+    Raises:
+        Unavailable: there is neither.
+    """
+    if importlib.util.find_spec("ninja"):
+        from ninja import BIN_DIR
+
+        if path := shutil.which("ninja", path=BIN_DIR):
+            return path
+    if path := shutil.which("ninja"):
+        return path
+    raise Unavailable("the build tool ninja was not found", "pip install ninja")
 
 
 def find_nvcc() -> Nvcc | None:

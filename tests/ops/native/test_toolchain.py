@@ -10,7 +10,7 @@ import pytest
 
 from morphoscope.configs import UserError
 from morphoscope.ops.native import toolchain
-from morphoscope.ops.native.toolchain import Cxx, Unavailable, cpu_isa, find_cxx, find_nvcc
+from morphoscope.ops.native.toolchain import Cxx, Unavailable, cpu_isa, find_cxx, find_ninja, find_nvcc
 
 needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 REAL_NVCC = find_nvcc()
@@ -158,6 +158,21 @@ class TestNvcc:
         source = tmp_path / "empty.cu"
         source.write_text('extern "C" __global__ void f() {}')
         subprocess.run([nvcc.path, "-ptx", source, "-o", tmp_path / "empty.ptx"], check=True)
+
+
+class TestNinja:
+    def test_the_package_comes_first(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        script(tmp_path / "ninja", "exit 1")
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        subprocess.run([find_ninja(), "--version"], check=True)
+
+    def test_the_path_serves_without_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(Unavailable, match="ninja was not found; pip install ninja"):
+            find_ninja()
+        ninja = script(tmp_path / "ninja", "exit 0")
+        assert find_ninja() == str(ninja)
 
 
 class TestIsa:

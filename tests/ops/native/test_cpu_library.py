@@ -1,0 +1,148 @@
+"""The C++ kernels are built, checked and loaded; what goes wrong says what to do."""
+
+import ctypes
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from morphoscope.ops.native import cpu_library as module
+from morphoscope.ops.native import params as structs
+from morphoscope.ops.native.cpu_library import (
+    FLAGS,
+    SOURCES,
+    CpuLibrary,
+    compile_and_link,
+    cpu_library,
+    openmp_runtime,
+    sources_digest,
+)
+from morphoscope.ops.native.toolchain import Unavailable, cpu_isa, find_cxx, find_ninja
+
+try:
+    CXX, NINJA = find_cxx(), find_ninja()
+except Unavailable as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+FAST = ("-O1", *FLAGS[1:])
+ABI = SOURCES / "cpu" / "abi.cpp"
+
+
+def build(target: Path, *sources: Path, flags: tuple[str, ...] = FAST) -> CpuLibrary:
+    compile_and_link(CXX, NINJA, list(sources), flags, openmp_runtime(CXX), target)
+    return CpuLibrary(target, "any", CXX.name, 0.0)
+
+
+def test_the_library_is_that_of_this_machine() -> None:
+    library = cpu_library()
+    assert library.isa == cpu_isa()[0]
+    assert library.compiler == CXX.name
+    assert library.seconds > 0
+    assert library.path.exists()
+    assert cpu_library() is library
+
+
+def test_torch_has_the_only_openmp_runtime() -> None:
+    cpu_library()
+    runtimes = set(
+        re.findall(r"\s(/.*/lib(?:gomp|omp|iomp5)\b.*)$", Path("/proc/self/maps").read_text(), re.M)
+    )
+    assert len(runtimes) == 1
+    assert str(Path(torch.__file__).parent.parent) in runtimes.pop()
+
+
+class Team(ctypes.Structure):
+    _fields_ = [("threads", ctypes.c_int64)]
+
+
+def test_kernels_run_on_as_many_threads_as_torch_from_whichever_thread(tmp_path: Path) -> None:
+    source = tmp_path / "team.cpp"
+    source.write_text(
+        "#include <omp.h>\n"
+        'extern "C" int team(long long* size) {\n'
+        "#pragma omp parallel\n#pragma omp single\n*size = omp_get_num_threads();\nreturn 0; }\n"
+    )
+    library, before = build(tmp_path / "team.so", source, ABI), torch.get_num_threads()
+
+    def threads() -> int:
+        team = Team()
+        library.call("team", team)
+        return int(team.threads)
+
+    try:
+        for count in (3, 1):
+            torch.set_num_threads(count)
+            with ThreadPoolExecutor(1) as pool:
+                assert [threads(), pool.submit(threads).result()] == [count, count]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_struct_that_differs_between_the_languages_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "abi.so", ABI)
+    shorter = type("Epilogue", (ctypes.Structure,), {"_fields_": structs.Epilogue._fields_[:-1]})
+    monkeypatch.setattr(structs, "Epilogue", shorter)
+    with pytest.raises(AssertionError, match=r"Epilogue: 56 bytes in params.py, 64 in params.h"):
+        CpuLibrary(tmp_path / "abi.so", "any", "any", 0.0)
+    monkeypatch.setattr(structs, "Epilogue", type("Unknown", (ctypes.Structure,), {}))
+    with pytest.raises(AssertionError, match=r"abi.cpp lacks SIZE_OF\(Unknown\)"):
+        CpuLibrary(tmp_path / "abi.so", "any", "any", 0.0)
+
+
+def test_a_kernel_that_refuses_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "refuse.cpp"
+    source.write_text('extern "C" int refuse(const void*) { return 1; }\n')
+    library = build(tmp_path / "refuse.so", source, ABI)
+    with pytest.raises(AssertionError, match="refuse does not serve these parameters"):
+        library.call("refuse", structs.BiasActParams())
+
+
+def test_a_compile_error_is_shown_with_its_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.cpp"
+    broken.write_text("int f() {\n  return nothing;\n}\n")
+    with pytest.raises(Unavailable, match=r"broken.cpp:2:10: error: .nothing. was not declared") as error:
+        build(tmp_path / "broken.so", broken)
+    assert "\n" not in str(error.value)
+    assert "install g++" in error.value.remedy
+    assert not (tmp_path / "broken.so").exists()
+
+
+def test_a_missing_symbol_is_found_at_the_link_not_at_the_call(tmp_path: Path) -> None:
+    source = tmp_path / "lonely.cpp"
+    source.write_text("void elsewhere();\nvoid f() { elsewhere(); }\n")
+    with pytest.raises(Unavailable, match="undefined reference to `elsewhere"):
+        build(tmp_path / "lonely.so", source)
+
+
+def test_folders_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "Anna's $HOME: a b"
+    folder.mkdir()
+    source = folder / "one.cpp"
+    source.write_text('extern "C" long long one() { return 1; }\n')
+    assert build(folder / "one.so", source, ABI).number("one") == 1
+
+
+def test_a_file_that_cannot_be_loaded_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "text.so").write_text("no library")
+    with pytest.raises(Unavailable, match=r"cannot be loaded.*text.so.*MORPHOSCOPE_CACHE"):
+        CpuLibrary(tmp_path / "text.so", "any", "any", 0.0)
+
+
+def test_the_digest_covers_headers_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpu").mkdir()
+    monkeypatch.setattr(module, "SOURCES", tmp_path)
+    digests = {sources_digest()}
+    for name, text in [
+        ("params.h", "1"),
+        ("params.h", "2"),
+        ("cpu/a.h", "2"),
+        ("cpu/b.cpp", ""),
+        ("cpu/c.cpp", ""),
+    ]:
+        (tmp_path / name).write_text(text)
+        digests.add(sources_digest())
+    assert len(digests) == 6
