@@ -11,7 +11,7 @@ from morphoscope.generate.layers import (
     block_channels,
     half_precision,
 )
-from morphoscope.ops import bias_act, modulated_conv2d, setup_filter, upsample2d
+from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
 from morphoscope.ops.bias_act import ACTIVATIONS
 
 NOISE_MODES = ("random", "const", "none")
@@ -48,22 +48,14 @@ class SynthesisLayer(torch.nn.Module):
         self, x: torch.Tensor, w: torch.Tensor, noise_mode: str = "random", gain: float = 1.0
     ) -> torch.Tensor:
         # No weight gain here: demodulation cancels any scale of the weights.
-        x = modulated_conv2d(
+        return modulated_layer(
             x,
             self.weight,
             self.affine(w),
             self.resample_filter,
             up=self.up,
-            padding=1,
-            weight_is_correlated=self.up == 1,
-        )
-        noise = self._noise(x, noise_mode)
-        if noise is not None:
-            x = x + noise.to(x.dtype)
-        return bias_act(
-            x,
-            self.bias,
-            act="lrelu",
+            noise=self._noise(x, noise_mode),
+            b=self.bias,
             gain=ACTIVATIONS["lrelu"].gain * gain,
             clamp=None if self.conv_clamp is None else self.conv_clamp * gain,
         )

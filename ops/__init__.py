@@ -11,6 +11,7 @@ from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.filters import setup_filter
 from morphoscope.ops.grid_sample import grid_sample
 from morphoscope.ops.modulated_conv2d import modulated_conv2d
+from morphoscope.ops.modulated_layer import modulated_layer
 from morphoscope.ops.upfirdn2d import downsample2d, filter2d, upfirdn2d, upsample2d
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "filter2d",
     "grid_sample",
     "modulated_conv2d",
+    "modulated_layer",
     "setup_filter",
     "upfirdn2d",
     "upsample2d",

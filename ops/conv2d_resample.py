@@ -4,13 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.ops.conv3x3 import Mode, conv3x3, served
-from morphoscope.ops.upfirdn2d import (
-    Padding,
-    downsampling_padding,
-    parse_padding,
-    upfirdn2d,
-    upsampling_padding,
-)
+from morphoscope.ops.filters import Padding, downsampling_padding, parse_padding, upsampling_padding
+from morphoscope.ops.upfirdn2d import upfirdn2d
 
 
 def conv2d_resample(
@@ -100,6 +95,6 @@ def _transposed(
 
 
 def _ours(x: torch.Tensor, w: torch.Tensor, mode: Mode, groups: int) -> bool:
-    """Whether `conv3x3` has a kernel for this convolution; under autocast, torch's own takes the lower precision."""
+    """Whether `conv3x3` has a kernel for it; under autocast, torch takes the lower precision."""
     autocast = torch.is_autocast_enabled(x.device.type)
     return groups == 1 and w.shape[2:] == (3, 3) and not autocast and served(x, w, mode)

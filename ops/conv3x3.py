@@ -22,9 +22,9 @@ def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode = "same") -> torch.Tens
     Args:
         x: [N, C, H, W], float32 or float64.
         w: [O, C, 3, 3].
-        mode: "same" correlates with padding 1 and keeps the size; "down" correlates at stride 2 without padding:
-            [(H - 1)/2, (W - 1)/2], H and W odd; "up" is the transpose of "down": out[2i + t] += x[i] · w[t],
-            [2H + 1, 2W + 1].
+        mode: "same" correlates with padding 1 and keeps the size; "down" correlates at stride 2 without
+            padding: [(H - 1)/2, (W - 1)/2], H and W odd; "up" is the transpose of "down":
+            out[2i + t] += x[i] · w[t], [2H + 1, 2W + 1].
 
     Returns:
         [N, O, H', W'], channels_last where `served`.
@@ -45,7 +45,7 @@ def conv3x3_reference(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> torch.Ten
 
 
 def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
-    """Whether our kernels compute this convolution: on a CPU, whole panels of channels, odd sizes for "down"."""
+    """Whether our kernels compute it: on a CPU, whole panels of channels, odd sizes for "down"."""
     return (
         x.device.type == "cpu"
         and x.dtype == w.dtype
@@ -79,9 +79,7 @@ def _fake_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: Mode) -> torc
 
 
 # The map of `conv3x3`, or with `adjoint` its transpose from [N, O, H', W'] to [N, C, H, W].
-_conv3x3 = define(
-    "conv3x3(Tensor x, Tensor w, str mode, bool adjoint) -> Tensor", _fake_conv3x3, cpu.conv3x3
-)
+_conv3x3 = define("conv3x3(Tensor x, Tensor w, str mode, bool adjoint) -> Tensor", _fake_conv3x3, cpu.conv3x3)
 # x [N, C, H, W] and the gradient of its convolution -> gradient of the weights [O, C, 3, 3].
 _weight_gradient = define(
     "conv3x3_weight_gradient(Tensor x, Tensor dy, str mode) -> Tensor",

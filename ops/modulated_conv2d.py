@@ -4,7 +4,7 @@ import torch
 
 from morphoscope.ops.conv2d_resample import conv2d_resample
 from morphoscope.ops.dispatch import reference_chosen
-from morphoscope.ops.filters import Padding
+from morphoscope.ops.filters import Padding, parse_padding
 
 _EPSILON = 1e-8
 
@@ -23,7 +23,8 @@ def modulated_conv2d(
     """Convolve sample n with w · s[n], normalised to unit length per output channel if `demodulate`.
 
     Executed as: scale x by the style, convolve once with w, scale the output by the demodulation
-    coefficients; under backend("reference") as `modulated_conv2d_grouped`, with per-sample weights.
+    coefficients; a 1x1 convolution as a product with per-sample weights; under backend("reference") as
+    `modulated_conv2d_grouped`.
 
     Args:
         x: [N, I, H, W].
@@ -36,11 +37,13 @@ def modulated_conv2d(
     """
     if reference_chosen():
         return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
+    if w.shape[2:] == (1, 1) and up == down == 1 and parse_padding(padding) == (0, 0, 0, 0):
+        return _modulated_product(x, w, s, demodulate)
     w, s = _prescale(x, w, s, demodulate)
     x = x * s.to(x.dtype)[:, :, None, None]
     y = conv2d_resample(x, w.to(x.dtype), f, up, down, padding, weight_is_correlated)
     if demodulate:
-        y = y * demodulation(w, s).to(x.dtype)[:, :, None, None]
+        y = y * demodulation(weight_energy(w), s).to(x.dtype)[:, :, None, None]
     return y
 
 
@@ -57,13 +60,10 @@ def modulated_conv2d_grouped(
 ) -> torch.Tensor:
     """Reference twin of `modulated_conv2d`: one grouped convolution with per-sample weights."""
     w, s = _prescale(x, w, s, demodulate)
-    per_sample = w[None] * s[:, None, :, None, None]
-    if demodulate:
-        per_sample = per_sample * demodulation(w, s)[:, :, None, None, None]
     n, c, height, width = x.shape
     y = conv2d_resample(
         x.reshape(1, n * c, height, width),
-        per_sample.reshape(-1, *w.shape[1:]).to(x.dtype),
+        _per_sample(w, s, demodulate).reshape(-1, *w.shape[1:]).to(x.dtype),
         f,
         up,
         down,
@@ -74,9 +74,31 @@ def modulated_conv2d_grouped(
     return y.reshape(n, -1, *y.shape[2:])
 
 
-def demodulation(w: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """1 / ‖w · s‖ per sample and output channel: w [O, I, k, k], s [N, I] -> [N, O] (StyleGAN2, eq. 3)."""
-    return (s.square() @ w.square().sum(dim=[2, 3]).t() + _EPSILON).rsqrt()
+def _modulated_product(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:
+    """A 1x1 convolution: one pass over x, where scaling it first would take two."""
+    w, s = _prescale(x, w, s, demodulate)
+    per_sample = _per_sample(w, s, demodulate).flatten(2).to(x.dtype)  # [N, O, I]
+    n, c, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, c)  # a view where x is channels_last
+    return (pixels @ per_sample.transpose(1, 2)).reshape(n, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _per_sample(w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:
+    """Weights of each sample: w [O, I, k, k], s [N, I] -> [N, O, I, k, k] (StyleGAN2, eqs. 1 and 3)."""
+    per_sample = w[None] * s[:, None, :, None, None]
+    if demodulate:
+        per_sample = per_sample * demodulation(weight_energy(w), s)[:, :, None, None, None]
+    return per_sample
+
+
+def weight_energy(w: torch.Tensor) -> torch.Tensor:
+    """Sum of squares over the taps: w [O, I, k, k] -> [O, I]."""
+    return w.square().sum(dim=[2, 3])
+
+
+def demodulation(energy: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """1 / ‖w · s‖ (StyleGAN2, eq. 3): energy of w [O, I], s [N, I] -> [N, O]."""
+    return (s.square() @ energy.t() + _EPSILON).rsqrt()
 
 
 def _prescale(

@@ -1,6 +1,5 @@
-"""3x3 convolutions on a CPU: which algorithm, packed weights, and the call (csrc/cpu/winograd.cpp, direct.cpp)."""
+"""3x3 convolutions on a CPU: algorithm, packed weights, and the call (csrc/cpu/winograd.cpp, direct.cpp)."""
 
-import functools
 from typing import NamedTuple
 
 import torch
@@ -17,12 +16,12 @@ from morphoscope.ops.native.params import (
 
 MODE_CODES = {"same": 0, "down": 1, "up": 2}
 
-# Winograd's weights are four times the size of the plain ones, so few tiles leave it waiting for memory; below
-# this number of results a channel the direct products are faster.
+# Winograd's weights are four times the size of the plain ones, so few tiles leave it waiting for memory;
+# below this number of results a channel the direct products are faster.
 _WINOGRAD_FROM_PIXELS = 200
 
 
-@functools.cache
+@torch.compiler.assume_constant_result
 def channel_multiple() -> int:
     """Channels come in whole panels of this many (16 with AVX2)."""
     return cpu_library().number("conv3x3_multiple")
@@ -35,7 +34,7 @@ def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool) -> torch
 
 
 class Weights(NamedTuple):
-    """Weights as a kernel reads them: `tensor` [O, C, 3, 3] of any strides, and whether taps run backwards."""
+    """Weights for a kernel: `tensor` [O, C, 3, 3] of any strides, and whether its taps run backwards."""
 
     tensor: torch.Tensor
     flipped: bool
@@ -43,14 +42,14 @@ class Weights(NamedTuple):
 
 
 def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
-    """The convolution's weights, or those of its transpose: channels exchanged, and taps too at the same size."""
+    """The convolution's weights, or those of its transpose: channels (and, at one size, taps) exchanged."""
     if not adjoint:
         return Weights(w, False, mode)
     return Weights(w.transpose(0, 1), mode == "same", {"same": "same", "down": "up", "up": "down"}[mode])
 
 
 def algorithm_for(x: torch.Tensor, weights: Weights) -> str:
-    """"winograd" or "direct"."""
+    """ "winograd" or "direct"."""
     pixels = x.shape[0] * x.shape[2] * x.shape[3]
     return "winograd" if weights.mode == "same" and pixels >= _WINOGRAD_FROM_PIXELS else "direct"
 

@@ -37,22 +37,22 @@ struct Planes {
 };
 
 // M d Mt of the square of pixels whose first is (y0, x0), zero outside the image, each channel times its style.
-template <auto& M, int SIDE, class T>
+template <class M, class T>
 void transform_pixels(const Images<T>& x, const T* s, int64 n, int64 y0, int64 x0, const Planes<T>& out, int64 slot) {
-    const bool inside = y0 >= 0 && x0 >= 0 && y0 + SIDE <= x.h && x0 + SIDE <= x.w;
-    const T* corner = x.at(n, y0, x0);
-    const int64 row = x.w * x.c;
+    static constexpr T nothing[2 * LANES<T>] = {};
+    const T* from[M::IN][M::IN];
+    int64 step[M::IN][M::IN];  // a pixel outside stays at `nothing`, whatever the channel
+    for (int i = 0; i < M::IN; i++)
+        for (int j = 0; j < M::IN; j++) {
+            const bool known = y0 + i >= 0 && y0 + i < x.h && x0 + j >= 0 && x0 + j < x.w;
+            from[i][j] = known ? x.at(n, y0 + i, x0 + j) : nothing;
+            step[i][j] = known;
+        }
     for (int64 c = 0; c < x.c; c += LANES<T>) {
         const Vector<T> style = s ? load(s + n * x.c + c) : broadcast(T(1));
         T* to = out.at(0, slot) + c;
-        auto put = [&](int i, int j, Vector<T> v) { store(to + (i * REACH + j) * out.stride, v); };
-        auto get = [&](int i, int j) { return load(corner + i * row + j * x.c + c) * style; };
-        auto get_known = [&](int i, int j) {
-            const bool known = y0 + i >= 0 && y0 + i < x.h && x0 + j >= 0 && x0 + j < x.w;
-            return known ? get(i, j) : Vector<T>{};
-        };
-        if (inside) sandwich<M, Vector<T>>(get, put);
-        else sandwich<M, Vector<T>>(get_known, put);
+        sandwich<M, Vector<T>>([&](int i, int j) { return load(from[i][j] + c * step[i][j]) * style; },
+                               [&](int i, int j, Vector<T> v) { store(to + (i * REACH + j) * out.stride, v); });
     }
 }
 
@@ -64,7 +64,7 @@ void transform_output(const Conv3x3Params& p, const Finish<T>& finish, int64 n, 
     const int64 rows = std::min<int64>(TILE, p.h - ty * TILE), columns = std::min<int64>(TILE, p.w - tx * TILE);
     for (int64 c = 0; c < channels; c += LANES<T>) {
         const T* in = M.at(0, slot) + c;
-        sandwich<AT, Vector<T>>([&](int i, int j) { return load(in + (i * REACH + j) * M.stride); },
+        sandwich<At, Vector<T>>([&](int i, int j) { return load(in + (i * REACH + j) * M.stride); },
                                 [&](int i, int j, Vector<T> v) {
                                     if (i >= rows || j >= columns) return;
                                     const int64 pixel = (ty * TILE + i) * p.w + tx * TILE + j;
@@ -98,8 +98,8 @@ void multiply_points(const Planes<T>& V, const T* U, const Planes<T>& M, int64 t
 struct Cut {
     int64 chunk, chunks, slice, slices;
     Cut(int64 tiles, int64 c, int64 all_panels, int64 panel, int64 scalar, int threads) {
-        const int64 fitting = CACHE_BYTES / (POINTS * scalar * (c + std::min<int64>(all_panels * panel, 128)));
-        chunk = std::min(up_to_multiple(std::max<int64>(fitting, 48), BLOCK_ROWS), tiles);
+        const int64 fitting = CACHE_BYTES / 3 / (POINTS * scalar * (c + std::min<int64>(all_panels * panel, 128)));
+        chunk = std::min(up_to_multiple(std::max<int64>(fitting, 24), BLOCK_ROWS), tiles);
         chunks = (tiles + chunk - 1) / chunk;
         slice = all_panels;
         while (chunks * ((all_panels + slice - 1) / slice) < 2 * threads && slice > 4) slice = (slice + 1) / 2;
@@ -130,7 +130,7 @@ void convolve(const Conv3x3Params& p) {
             }
         };
         each([&](int64 n, int64 ty, int64 tx, int64 i) {  // the 6x6 inputs start one pixel before the 4x4 results
-            transform_pixels<BT, REACH>(x, s, n, ty * TILE - 1, tx * TILE - 1, V, i);
+            transform_pixels<Bt>(x, s, n, ty * TILE - 1, tx * TILE - 1, V, i);
         });
         multiply_points(V, static_cast<const T*>(p.weight), M, count, first, last, all_panels);
         each([&](int64 n, int64 ty, int64 tx, int64 i) {
@@ -184,8 +184,8 @@ void weight_gradient(const WeightGradientParams& p) {
             for (int64 i = 0; i < count; i++) {
                 const int64 n = (start + i) / tiles.per_image, at = (start + i) % tiles.per_image;
                 const int64 y0 = at / tiles.across * TILE, x0 = at % tiles.across * TILE;
-                transform_pixels<BT, REACH>(x, static_cast<const T*>(nullptr), n, y0 - 1, x0 - 1, V, i);
-                transform_pixels<A, TILE>(dy, static_cast<const T*>(nullptr), n, y0, x0, M, i);
+                transform_pixels<Bt>(x, static_cast<const T*>(nullptr), n, y0 - 1, x0 - 1, V, i);
+                transform_pixels<A>(dy, static_cast<const T*>(nullptr), n, y0, x0, M, i);
             }
 #pragma omp for collapse(2)
             for (int point = 0; point < POINTS; point++)
@@ -198,7 +198,7 @@ void weight_gradient(const WeightGradientParams& p) {
 #pragma omp parallel for
     for (int64 o = 0; o < p.o; o += LANES<T>)
         for (int64 c = 0; c < p.c; c++)
-            sandwich<GT, Vector<T>>(
+            sandwich<Gt, Vector<T>>(
                 [&](int i, int j) { return load(dU + ((i * REACH + j) * p.c + c) * p.o + o); },
                 [&](int i, int j, Vector<T> v) {
                     for (int r = 0; r < LANES<T>; r++) dw[((o + r) * p.c + c) * 9 + i * 3 + j] = v[r];

@@ -1,64 +1,97 @@
 // Winograd's minimal filtering F(4x4, 3x3) (Lavin & Gray 2016, section 4.3): 16 results of a 3x3 filter from 36
-// products in place of 144. With the matrices below, one dimension reads y = At [(G g) * (Bt d)].
+// products in place of 144. In one dimension y = At [(G g) * (Bt d)]; in two, each matrix acts on both sides.
 #pragma once
-
-#include <type_traits>
-#include <utility>
 
 #include "cpu/vector.h"
 
-constexpr int TILE = 4;                   // results a side
-constexpr int REACH = 6;                  // inputs a side
-constexpr int POINTS = REACH * REACH;     // products a tile
+constexpr int TILE = 4;                // results a side
+constexpr int REACH = 6;               // inputs a side
+constexpr int POINTS = REACH * REACH;  // products a tile
 
-constexpr double BT[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-                             {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
-constexpr double G[6][3] = {{1. / 4, 0, 0},           {-1. / 6, -1. / 6, -1. / 6}, {-1. / 6, 1. / 6, -1. / 6},
-                            {1. / 24, 1. / 12, 1. / 6}, {1. / 24, -1. / 12, 1. / 6}, {0, 0, 1}};
-constexpr double AT[4][6] = {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+// The matrices, as what they do to one column of vectors with the fewest operations.
 
-// Transposed, for the gradients.
-constexpr double A[6][4] = {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}};
-constexpr double GT[3][6] = {{1. / 4, -1. / 6, -1. / 6, 1. / 24, 1. / 24, 0},
-                             {0, -1. / 6, 1. / 6, 1. / 12, -1. / 12, 0},
-                             {0, -1. / 6, -1. / 6, 1. / 6, 1. / 6, 1}};
-
-// One row of a constant matrix times a column of vectors: zeros vanish and ones cost no product, at compile time.
-template <auto& M, int ROW, int COLUMN, class V>
-inline void add_term(V& sum, bool& started, V value) {
-    constexpr double c = M[ROW][COLUMN];
-    if constexpr (c != 0) {
-        using S = std::remove_reference_t<decltype(sum[0])>;
-        const V term = c == 1 ? value : c == -1 ? -value : value * S(c);
-        sum = started ? sum + term : term;
-        started = true;
+struct Bt {  // [[4,0,-5,0,1,0], [0,-4,-4,1,1,0], [0,4,-4,-1,1,0], [0,-2,-1,2,1,0], [0,2,-1,-2,1,0], [0,4,0,-5,0,1]]
+    static constexpr int IN = 6, OUT = 6;
+    template <class V>
+    static void apply(const V* d, V* out) {
+        const V even1 = d[4] - 4 * d[2], odd1 = d[3] - 4 * d[1];
+        const V even2 = d[4] - d[2], odd2 = d[3] - d[1];
+        out[0] = 4 * d[0] + (d[4] - 5 * d[2]);
+        out[1] = even1 + odd1;
+        out[2] = even1 - odd1;
+        out[3] = even2 + 2 * odd2;
+        out[4] = even2 - 2 * odd2;
+        out[5] = 4 * d[1] + (d[5] - 5 * d[3]);
     }
-}
+};
 
-template <auto& M, int ROW, class V, class Get, int... COLUMN>
-inline V row_times(Get get, std::integer_sequence<int, COLUMN...>) {
-    V sum{};
-    bool started = false;
-    (add_term<M, ROW, COLUMN>(sum, started, get(COLUMN)), ...);
-    return sum;
-}
+struct At {  // [[1,1,1,1,1,0], [0,1,-1,2,-2,0], [0,1,1,4,4,0], [0,1,-1,8,-8,1]]
+    static constexpr int IN = 6, OUT = 4;
+    template <class V>
+    static void apply(const V* m, V* out) {
+        const V sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+        const V sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+        out[0] = m[0] + sum1 + sum2;
+        out[1] = difference1 + 2 * difference2;
+        out[2] = sum1 + 4 * sum2;
+        out[3] = m[5] + difference1 + 8 * difference2;
+    }
+};
 
-template <auto& M, class V, class Get, class Put, int... ROW>
-inline void times(Get get, Put put, std::integer_sequence<int, ROW...>) {
-    constexpr int columns = std::extent_v<std::remove_reference_t<decltype(M)>, 1>;
-    (put(ROW, row_times<M, ROW, V>(get, std::make_integer_sequence<int, columns>{})), ...);
-}
+struct A {
+    static constexpr int IN = 4, OUT = 6;
+    template <class V>
+    static void apply(const V* y, V* out) {
+        const V even1 = y[0] + y[2], odd1 = y[1] + y[3];
+        const V even2 = y[0] + 4 * y[2], odd2 = 2 * y[1] + 8 * y[3];
+        out[0] = y[0];
+        out[1] = even1 + odd1;
+        out[2] = even1 - odd1;
+        out[3] = even2 + odd2;
+        out[4] = even2 - odd2;
+        out[5] = y[3];
+    }
+};
+
+struct G {  // [[1/4,0,0], [-1/6,-1/6,-1/6], [-1/6,1/6,-1/6], [1/24,1/12,1/6], [1/24,-1/12,1/6], [0,0,1]]
+    static constexpr int IN = 3, OUT = 6;
+    template <class V>
+    static void apply(const V* g, V* out) {
+        const V even1 = (g[0] + g[2]) / -6, odd1 = g[1] / -6;
+        const V even2 = g[0] / 24 + g[2] / 6, odd2 = g[1] / 12;
+        out[0] = g[0] / 4;
+        out[1] = even1 + odd1;
+        out[2] = even1 - odd1;
+        out[3] = even2 + odd2;
+        out[4] = even2 - odd2;
+        out[5] = g[2];
+    }
+};
+
+struct Gt {
+    static constexpr int IN = 6, OUT = 3;
+    template <class V>
+    static void apply(const V* u, V* out) {
+        const V sum1 = (u[1] + u[2]) / -6, sum2 = u[3] + u[4];
+        out[0] = u[0] / 4 + sum1 + sum2 / 24;
+        out[1] = (u[1] - u[2]) / -6 + (u[3] - u[4]) / 12;
+        out[2] = sum1 + sum2 / 6 + u[5];
+    }
+};
 
 // put(i, j, (M d Mt)[i][j]) for a square of vectors get(i, j).
-template <auto& M, class V, class Get, class Put>
+template <class M, class V, class Get, class Put>
 inline void sandwich(Get get, Put put) {
-    using Array = std::remove_reference_t<decltype(M)>;
-    constexpr int rows = std::extent_v<Array, 0>, columns = std::extent_v<Array, 1>;
-    V half[rows][columns];
-    for (int j = 0; j < columns; j++)
-        times<M, V>([&](int i) { return get(i, j); }, [&](int i, V v) { half[i][j] = v; },
-                    std::make_integer_sequence<int, rows>{});
-    for (int i = 0; i < rows; i++)
-        times<M, V>([&](int j) { return half[i][j]; }, [&](int j, V v) { put(i, j, v); },
-                    std::make_integer_sequence<int, rows>{});
+    V half[M::OUT][M::IN];
+    for (int j = 0; j < M::IN; j++) {
+        V column[M::IN], out[M::OUT];
+        for (int i = 0; i < M::IN; i++) column[i] = get(i, j);
+        M::apply(column, out);
+        for (int i = 0; i < M::OUT; i++) half[i][j] = out[i];
+    }
+    for (int i = 0; i < M::OUT; i++) {
+        V out[M::OUT];
+        M::apply(half[i], out);
+        for (int j = 0; j < M::OUT; j++) put(i, j, out[j]);
+    }
 }

@@ -1,0 +1,73 @@
+"""The fused layer of `ops.modulated_layer` on a CPU, and the packed weights that it keeps between calls."""
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from morphoscope.ops.cpu import conv3x3
+from morphoscope.ops.modulated_conv2d import demodulation, weight_energy
+from morphoscope.ops.native.params import ACTIVATION_CODES, Epilogue, address
+
+
+def modulated_layer(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+) -> torch.Tensor:
+    """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or twice the size with f [4, 4]."""
+    kept = _kept(w, x, "same" if f is None else "up")
+    s = s.to(x.dtype).contiguous()
+    scale = demodulation(kept.energy, s)
+    if noise is not None:
+        noise = noise.to(x.dtype).contiguous()
+    if b is not None:
+        b = b.to(x.dtype).contiguous()
+    if f is not None:
+        f = f.to(x.dtype).contiguous()
+    per_sample = noise is not None and noise.ndim == 4 and noise.shape[0] > 1
+    epilogue = Epilogue(
+        scale=address(scale),
+        noise=address(noise),
+        b=address(b),
+        noise_stride=noise[0].numel() if noise is not None and per_sample else 0,
+        activation=ACTIVATION_CODES[act],
+        alpha=alpha,
+        gain=gain,
+        clamp=clamp,
+    )
+    return conv3x3.run(x, kept.packed, s, f, epilogue)
+
+
+class _Kept(NamedTuple):
+    """What depends on the weights alone, and by what to see that they are still the same."""
+
+    packed: conv3x3.Packed
+    energy: torch.Tensor
+    state: tuple[int, int, str, float]
+
+
+_kept_weights = WeakTensorKeyDictionary()
+
+
+def _kept(w: torch.Tensor, x: torch.Tensor, mode: str) -> _Kept:
+    """Packed weights of w, made anew when w has changed; they live as long as w."""
+    weights = conv3x3.Weights(w, False, mode)
+    algorithm = conv3x3.algorithm_for(x, weights)
+    if w.is_inference():  # such tensors do not count their changes
+        return _Kept(conv3x3.pack(weights, algorithm), weight_energy(w), (0, 0, "", 0.0))
+    # The version counts changes in place, but not those through `.data`: a sample of the values notices them.
+    sample = w.detach().flatten()[:: max(w.numel() // 64, 1)].sum().item()
+    state = (w._version, w.data_ptr(), algorithm, sample)
+    kept: _Kept | None = _kept_weights.get(w)
+    if kept is None or kept.state != state:
+        kept = _Kept(conv3x3.pack(weights, algorithm), weight_energy(w.detach()), state)
+        _kept_weights[w] = kept
+    return kept

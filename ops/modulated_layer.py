@@ -1,0 +1,103 @@
+"""A whole layer of the synthesis network: modulated 3x3 convolution, noise, bias, activation (spec 2)."""
+
+import torch
+
+from morphoscope.ops.bias_act import ACTIVATIONS, bias_act
+from morphoscope.ops.conv3x3 import served
+from morphoscope.ops.cpu import modulated_layer as cpu
+from morphoscope.ops.library import define
+from morphoscope.ops.modulated_conv2d import modulated_conv2d
+
+
+def modulated_layer(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None = None,
+    up: int = 1,
+    noise: torch.Tensor | None = None,
+    b: torch.Tensor | None = None,
+    act: str = "lrelu",
+    gain: float | None = None,
+    clamp: float | None = None,
+) -> torch.Tensor:
+    """`modulated_conv2d` (padding 1), + noise, then `bias_act`; in one pass where no gradient is asked.
+
+    Args:
+        x: [N, I, H, W].
+        w: [O, I, 3, 3], correlated with x at up = 1 and convolved at up = 2, as the published networks do.
+        s: styles [N, I].
+        f: low-pass filter from `setup_filter` for up = 2.
+        noise: [N, 1, H·up, W·up] or [H·up, W·up], added to every channel; None adds nothing.
+        b, act, gain, clamp: as in `bias_act`.
+
+    Returns:
+        [N, O, H·up, W·up].
+    """
+    if _fused(x, w, s, f, up, noise, b, act):
+        # The filter convolves, and makes up for the zeros between the samples (conv2d_resample).
+        result: torch.Tensor = _modulated_layer(
+            x,
+            w,
+            s,
+            None if up == 1 else f.flip([0, 1]) * up**2,  # type: ignore[union-attr]
+            noise,
+            b,
+            act,
+            ACTIVATIONS[act].alpha,
+            ACTIVATIONS[act].gain if gain is None else gain,
+            -1.0 if clamp is None else clamp,
+        )
+        return result
+    x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
+    if noise is not None:
+        x = x + noise.to(x.dtype)
+    return bias_act(x, b, act=act, gain=gain, clamp=clamp)
+
+
+def _fused(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None,
+    up: int,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+) -> bool:
+    """Whether one kernel computes the layer: ours serve the convolution, and nothing asks for a gradient."""
+    filtered = up == 1 or (up == 2 and f is not None and f.shape == (4, 4))
+    wanted = [x, w, s, *(t for t in (noise, b) if t is not None)]
+    return (
+        filtered
+        and act in ("linear", "relu", "lrelu")
+        and not (torch.is_grad_enabled() and any(t.requires_grad for t in wanted))
+        and not torch.is_autocast_enabled(x.device.type)
+        and served(x, w, "same" if up == 1 else "up")
+    )
+
+
+def _fake(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+) -> torch.Tensor:
+    n, _, height, width = x.shape
+    up = 1 if f is None else 2
+    shape = [n, w.shape[0], height * up, width * up]
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
+_modulated_layer = define(
+    "modulated_layer(Tensor x, Tensor w, Tensor s, Tensor? f, Tensor? noise, Tensor? b, str act, "
+    "float alpha, float gain, float clamp) -> Tensor",
+    _fake,
+    cpu.modulated_layer,
+)

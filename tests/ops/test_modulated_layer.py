@@ -1,0 +1,123 @@
+"""The fused layer against its parts, and that it notices changed weights."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from morphoscope.ops import backend, modulated_layer, setup_filter
+from morphoscope.ops.cpu.conv3x3 import channel_multiple
+
+M = channel_multiple()
+F4 = setup_filter([1, 3, 3, 1])
+
+
+def random(*shape, dtype=torch.float32, seed=0):
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def layer(n=2, h=9, w=6, up=1, dtype=torch.float32, noise="each"):
+    size = (h * up, w * up)
+    shapes = {"each": (n, 1, *size), "shared": size, "none": None}
+    shape = shapes[noise]
+    return {
+        "x": random(n, 2 * M, h, w, dtype=dtype),
+        "w": random(M, 2 * M, 3, 3, dtype=dtype, seed=1),
+        "s": random(n, 2 * M, dtype=dtype, seed=2),
+        "f": F4 if up == 2 else None,
+        "up": up,
+        "noise": None if shape is None else random(*shape, dtype=dtype, seed=3),
+        "b": random(M, dtype=dtype, seed=4),
+    }
+
+
+def in_reference(**arguments):
+    with backend("reference"):
+        return modulated_layer(**arguments)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 3),
+    h=st.integers(1, 20),
+    w=st.integers(1, 20),
+    up=st.sampled_from([1, 2]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    noise=st.sampled_from(["each", "shared", "none"]),
+    act=st.sampled_from(["linear", "relu", "lrelu"]),
+    gain=st.sampled_from([None, 0.7]),
+    clamp=st.sampled_from([None, 0.5]),
+)
+def test_one_pass_is_the_sum_of_its_parts(n, h, w, up, dtype, noise, act, gain, clamp) -> None:
+    arguments = layer(n, h, w, up, dtype, noise)
+    result = modulated_layer(**arguments, act=act, gain=gain, clamp=clamp)
+    expected = in_reference(**arguments, act=act, gain=gain, clamp=clamp)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-6  # the filter is float32
+    torch.testing.assert_close(result, expected, rtol=0, atol=tolerance)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_no_noise_no_bias_and_an_activation_without_a_kernel() -> None:
+    arguments = layer(noise="none") | {"b": None}
+    torch.testing.assert_close(modulated_layer(**arguments), in_reference(**arguments), rtol=0, atol=1e-4)
+    swish = modulated_layer(**arguments, act="swish")
+    torch.testing.assert_close(swish, in_reference(**arguments, act="swish"), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("up", [1, 2])
+def test_gradients_reach_everything_that_asks(up) -> None:
+    arguments = layer(up=up)
+    asked = ["x", "w", "s", "noise", "b"]
+    for name in asked:
+        arguments[name].requires_grad_()
+    ours = torch.autograd.grad(modulated_layer(**arguments).square().sum(), [arguments[k] for k in asked])
+    theirs = torch.autograd.grad(in_reference(**arguments).square().sum(), [arguments[k] for k in asked])
+    for g, expected in zip(ours, theirs, strict=True):
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(g / scale, expected / scale, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", ["in place", "through data", "new data", "in inference mode"])
+def test_kept_weights_are_made_anew_when_they_change(change) -> None:
+    arguments = layer()
+    w = arguments["w"]
+    before = modulated_layer(**arguments)
+    assert torch.equal(modulated_layer(**arguments), before)
+    if change == "in place":
+        w.add_(0.1)
+    elif change == "through data":
+        w.data.add_(0.1)
+    elif change == "new data":
+        w.data = w.data + 0.1
+    else:
+        with torch.inference_mode():
+            arguments["w"] = w + 0.1
+            modulated_layer(**arguments)
+            arguments["w"].add_(0.1)
+    after = modulated_layer(**arguments)
+    assert not torch.allclose(after, before, atol=1e-3)
+    torch.testing.assert_close(after, in_reference(**arguments), rtol=0, atol=1e-4)
+
+
+def test_kept_weights_go_with_their_tensor() -> None:
+    from morphoscope.ops.cpu.modulated_layer import _kept_weights
+
+    arguments = layer()
+    modulated_layer(**arguments)
+    number = len(_kept_weights)
+    del arguments
+    assert len(_kept_weights) < number
+
+
+def test_the_dispatcher_finds_no_fault() -> None:
+    for up in (1, 2):
+        a = layer(up=up)
+        options = ("lrelu", 0.2, 1.4, -1.0)
+        inputs = (a["x"], a["w"], a["s"], a["f"], a["noise"], a["b"], *options)
+        torch.library.opcheck(torch.ops.morphoscope.modulated_layer.default, inputs)
+
+
+def test_it_compiles_into_one_graph() -> None:
+    arguments = layer(up=2)
+    compiled = torch.compile(modulated_layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(**arguments), modulated_layer(**arguments), rtol=0, atol=1e-6)
