@@ -1,5 +1,6 @@
 """The command line: `morphoscope doctor | demo | app | cohort … | generate … | classify …`."""
 
+import logging
 import os
 import sys
 
@@ -28,8 +29,18 @@ app.command("demo")(demo.demo)
 app.command("app")(studio.studio)
 
 
+class _Messages(logging.Handler):
+    """The program's own messages, on what sys.stderr is just then: a progress bar keeps them above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"morphoscope: {record.getMessage()}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point: what a user can mend is one line on stderr and exit code 2."""
+    log = logging.getLogger("morphoscope")
+    log.setLevel(logging.INFO)
+    log.handlers = [_Messages()]
     try:
         app()
     except UserError as error:

@@ -61,6 +61,11 @@ class CpuLibrary:
         here, there = ctypes.sizeof(struct), function()
         assert here == there, f"{struct.__name__}: {here} bytes in params.py, {there} in params.h"
 
+    @property
+    def description(self) -> str:
+        """In a few words: "avx2, g++ 12.2.0, built in 9.5 s"."""
+        return f"{self.isa}, {self.compiler}, built in {self.seconds:.1f} s"
+
     def call(self, name: str, params: ctypes.Structure) -> None:
         """Run one kernel on torch's number of threads; the interpreter lock is released meanwhile."""
         self._set_threads(torch.get_num_threads())  # OpenMP keeps the number for each calling thread

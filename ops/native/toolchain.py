@@ -84,11 +84,9 @@ def _try_cxx(command: tuple[str, ...]) -> Cxx:
         version = _output([*command, "--version"])
         _output([*command, "-std=c++20", "-fopenmp", "-x", "c++", "-fsyntax-only", "-"], probe)
     except (OSError, subprocess.SubprocessError) as error:
-        stderr = (getattr(error, "stderr", None) or str(error)).strip()
-        shown = shlex.join(command)
-        raise Unavailable(
-            f"{shown} does not compile C++20 with OpenMP ({stderr.splitlines()[0]})", GET_CXX
-        ) from error
+        said = (getattr(error, "stderr", None) or "").strip() or str(error)
+        reason = f"the compiler '{shlex.join(command)}' does not compile C++20 with OpenMP"
+        raise Unavailable(f"{reason} ({said.splitlines()[0]})", GET_CXX) from error
     return Cxx(command, version.splitlines()[0].strip())
 
 

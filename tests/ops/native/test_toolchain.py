@@ -49,7 +49,7 @@ class TestCxx:
     ) -> None:
         monkeypatch.setenv("CXX", named)
         with pytest.raises(
-            Unavailable, match=rf"{named} does not compile C\+\+20 with OpenMP.*install g\+\+"
+            Unavailable, match=rf"'{named}' does not compile C\+\+20 with OpenMP.*install g\+\+"
         ):
             find_cxx()
 
