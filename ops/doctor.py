@@ -1,111 +1,98 @@
-"""What runs where, and whether it computes what its reference twin does."""
+"""What runs where on this machine, whether it computes what its reference twin does, and what is missing."""
 
+import ctypes
 import platform
-from collections.abc import Callable
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from morphoscope.ops.dispatch import backend
-from morphoscope.ops.filters import setup_filter
-from morphoscope.ops.grid_sample import grid_sample, grid_sample_reference
-from morphoscope.ops.modulated_conv2d import modulated_conv2d
-from morphoscope.ops.upfirdn2d import upsample2d
+from morphoscope.ops.dispatch import kernels
+from morphoscope.ops.native.toolchain import Unavailable, find_cxx, find_nvcc
+from morphoscope.ops.self_test import OpReport, self_test
+
+_INSTALL_CUDA_TORCH = "to use an NVIDIA GPU, install a build of torch with CUDA"
+_INSTALL_DRIVER = "if this machine has an NVIDIA GPU, install its driver"
+_LET_TORCH_SEE_IT = "see what `nvidia-smi` says, and whether CUDA_VISIBLE_DEVICES hides the GPU"
 
 
 @dataclass(frozen=True)
-class OpReport:
-    """One operation on one device: how it is executed, and its largest difference from the reference."""
+class DeviceReport:
+    """The kernels of one device.
 
-    op: str
+    Attributes:
+        path: "native" or "reference"; "absent" for a device that torch cannot use.
+        detail: what native kernels were built with and for; otherwise the reason.
+        remedy: what to do about it, if anything; file: the library that was built.
+    """
+
     device: str
     path: str
-    difference: float
+    detail: str
+    remedy: str | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """Versions and devices, as (name, value) pairs, and one line an operation and device."""
+    """Versions and tools as (name, value) pairs, one line a device, and one an operation and device."""
 
     facts: list[tuple[str, str]]
+    devices: list[DeviceReport]
     ops: list[OpReport]
 
 
 def doctor() -> Report:
-    """Look at this machine and test every operation that has more than one execution."""
+    """Look at this machine, build its kernels if that has not been done, and test every operation."""
     devices = [torch.device("cpu")]
-    facts = [
+    devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    reports = [_examine(device) for device in devices]
+    if len(devices) == 1:
+        reports.append(_absent_gpu())
+    return Report(_facts(), reports, [row for device in devices for row in self_test(device)])
+
+
+def _facts() -> list[tuple[str, str]]:
+    cuda = f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    return [
         ("Python", platform.python_version()),
-        ("torch", torch.__version__),
-        ("CPU threads", str(torch.get_num_threads())),
-        ("CPU capability", torch.backends.cpu.get_cpu_capability()),
+        ("torch", f"{torch.__version__} ({cuda}), {torch.get_num_threads()} CPU threads"),
+        ("C++ compiler", _cxx()),
+        ("CUDA compiler", _nvcc()),
     ]
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            facts.append((f"cuda:{index}", torch.cuda.get_device_name(index)))
-            devices.append(torch.device("cuda", index))
-    else:
-        facts.append(("CUDA", "no usable GPU; everything runs on the CPU"))
-    return Report(facts, [check(device) for device in devices for check in _CHECKS])
 
 
-def _modulated_conv2d(device: torch.device) -> OpReport:
-    generator = torch.Generator().manual_seed(0)
-    x, w, s = (
-        torch.randn(shape, generator=generator).to(device) for shape in [(2, 8, 16, 16), (8, 8, 3, 3), (2, 8)]
-    )
-    f = setup_filter([1, 3, 3, 1], device=device)
-
-    def run() -> torch.Tensor:
-        return modulated_conv2d(x, w, s, f, up=2, padding=1, weight_is_correlated=False)
-
-    return _compare("modulated_conv2d", device, "torch, scaled activations", run, _in_reference(run))
+def _cxx() -> str:
+    try:
+        cxx = find_cxx()
+    except Unavailable:
+        return "none that serves"
+    return f"{cxx.name} ({shlex.join(cxx.command)})"
 
 
-def _grid_sample(device: torch.device) -> OpReport:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn([2, 3, 9, 9], generator=generator).to(device)
-    grid = (torch.rand([2, 7, 7, 2], generator=generator) * 2.4 - 1.2).to(device)
-    return _compare(
-        "grid_sample",
-        device,
-        "torch, twice differentiable",
-        lambda: grid_sample(x, grid),
-        lambda: grid_sample_reference(x, grid),
+def _nvcc() -> str:
+    nvcc = find_nvcc()
+    return (
+        f"nvcc {nvcc.version} ({nvcc.path})"
+        if nvcc
+        else "no usable nvcc; the NVRTC that torch brings compiles"
     )
 
 
-def _upfirdn2d(device: torch.device) -> OpReport:
-    """The separable passes against the same filter as one 2-D pass."""
-    x = torch.randn([2, 3, 16, 16], generator=torch.Generator().manual_seed(0)).to(device)
-    taps = torch.arange(1.0, 13)
-    one_pass = setup_filter(taps, separable=False, device=device)
-    return _compare(
-        "upfirdn2d",
-        device,
-        "torch, separable passes",
-        lambda: upsample2d(x, setup_filter(taps, device=device)),
-        lambda: upsample2d(x, one_pass),
-    )
+def _examine(device: torch.device) -> DeviceReport:
+    found = kernels(device.type, device.index, quiet=True)  # the report tells it
+    name = f"{torch.cuda.get_device_name(device)}: " if device.type == "cuda" else ""
+    if isinstance(found, Unavailable):
+        return DeviceReport(str(device), "reference", name + found.reason, found.remedy)
+    return DeviceReport(str(device), "native", name + found.description, file=found.path)
 
 
-def _in_reference(run: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-    def reference() -> torch.Tensor:
-        with backend("reference"):
-            return run()
-
-    return reference
-
-
-def _compare(
-    op: str,
-    device: torch.device,
-    path: str,
-    run: Callable[[], torch.Tensor],
-    reference: Callable[[], torch.Tensor],
-) -> OpReport:
-    difference = (run() - reference()).abs().max().item()
-    return OpReport(op, str(device), path, difference)
-
-
-_CHECKS = (_upfirdn2d, _modulated_conv2d, _grid_sample)
+def _absent_gpu() -> DeviceReport:
+    if torch.version.cuda is None:
+        return DeviceReport("cuda", "absent", "this torch was built without CUDA", _INSTALL_CUDA_TORCH)
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return DeviceReport("cuda", "absent", "no NVIDIA driver was found (libcuda.so.1)", _INSTALL_DRIVER)
+    return DeviceReport("cuda", "absent", "the driver offers torch no GPU", _LET_TORCH_SEE_IT)

@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 from morphoscope.apps import cli
+from morphoscope.apps.bundled_models import GENERATOR
+from morphoscope.ops import dispatch
+from morphoscope.ops.doctor import Report
+from morphoscope.ops.self_test import OpReport
 
 TINY_GENERATOR = (
     "kimg=0.016 batch=4 mbstd_group=2 resolution=16 z_dim=8 w_dim=8 channel_base=128 channel_max=8 "
@@ -130,8 +134,37 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_2(run, words, says):
     assert "Traceback" not in out + err
 
 
-def test_doctor_tests_every_operation(run):
-    code, out, _ = run("doctor")
+class TestDoctor:
+    def test_every_operation_is_tested(self, run):
+        code, out, err = run("doctor")
+        assert code == 0
+        assert "Traceback" not in out + err
+        for op in ("bias_act", "upfirdn2d", "grid_sample", "modulated_conv2d"):
+            assert op in out
+
+    def test_a_broken_compiler_explains_itself(self, run, monkeypatch):
+        monkeypatch.setattr(dispatch, "_kernels", {})
+        monkeypatch.setattr(dispatch, "cpu_library", dispatch.cpu_library.__wrapped__)
+        monkeypatch.setenv("CXX", "false")
+        code, out, _ = run("doctor")
+        assert code == 0
+        said = " ".join(out.split())
+        assert "cpu reference: the compiler 'false' does not compile C++20 with OpenMP" in said
+        assert "install g++ 11 or newer" in said
+
+    def test_a_failed_self_test_is_one_line_and_an_exit_code(self, run, monkeypatch):
+        wrong = OpReport("bias_act", "cpu", ("bias_act",), difference=0.5)
+        monkeypatch.setattr("morphoscope.ops.doctor", lambda: Report([], [], [wrong]))
+        code, out, err = run("doctor")
+        assert code == 2
+        assert "5e-01" in out
+        assert err.count("\n") == 1
+        assert "Self-test failed for bias_act on cpu" in err
+
+
+def test_what_runs_is_said_once_on_stderr(run, monkeypatch):
+    monkeypatch.setattr(dispatch, "_kernels", {})
+    code, _, err = run("generate", "sample", GENERATOR, "--count", 1, "--device", "cpu", "--run", "said")
     assert code == 0
-    for op in ("upfirdn2d", "modulated_conv2d", "grid_sample"):
-        assert op in out
+    assert err.count("morphoscope: cpu: ") == 1
+    assert "native kernels (" in err or "the plain reference runs, which is slower" in err

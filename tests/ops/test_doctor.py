@@ -1,0 +1,138 @@
+"""The report of what runs where, and whether it computes what the reference does."""
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from morphoscope.ops import doctor
+from morphoscope.ops.dispatch import reference_chosen
+from morphoscope.ops.native.toolchain import Unavailable
+from morphoscope.ops.self_test import TOLERANCE, OpReport, self_test
+
+self_test_module = importlib.import_module("morphoscope.ops.self_test")
+doctor_module = importlib.import_module("morphoscope.ops.doctor")  # the room exports the function
+CPU = torch.device("cpu")
+OPS = {
+    "bias_act", "upfirdn2d", "grid_sample", "epilogue",
+    "conv2d_resample", "modulated_conv2d", "modulated_layer",
+}  # fmt: skip
+
+
+def test_this_machine_and_every_operation() -> None:
+    report = doctor()
+    facts = dict(report.facts)
+    assert facts["torch"].startswith(torch.__version__)
+    assert facts["Python"].startswith("3.")
+    devices = {device.device: device for device in report.devices}
+    assert set(devices) >= {"cpu"}
+    assert ("cuda" in devices) == (not torch.cuda.is_available())
+    cpu = devices["cpu"]
+    if cpu.path == "native":
+        assert cpu.file is not None
+        assert cpu.file.exists()
+    else:
+        assert cpu.remedy
+    assert {row.op for row in report.ops if row.device == "cpu"} == OPS
+    assert all(row.passed for row in report.ops), report.ops
+
+
+def test_an_execution_that_computes_something_else_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = self_test_module.modulated_conv2d
+
+    def wrong(*args: torch.Tensor, **options: Any) -> torch.Tensor:
+        y: torch.Tensor = right(*args, **options)
+        return y if reference_chosen() else y * 1.5
+
+    monkeypatch.setattr(self_test_module, "modulated_conv2d", wrong)
+    rows = {row.op: row for row in self_test(CPU)}
+    assert rows["modulated_conv2d"].difference == pytest.approx(0.5, abs=1e-4)
+    assert rows["modulated_conv2d"].gradient_difference == pytest.approx(0.5, abs=1e-3)
+    assert {row.op for row in rows.values() if not row.passed} == {"modulated_conv2d"}
+
+
+class WrongGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> torch.Tensor:
+        return dy * 1.1
+
+
+def test_a_wrong_gradient_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = self_test_module.grid_sample
+
+    def wrong(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = right(x, grid)
+        return y if reference_chosen() else WrongGradient.apply(y)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(self_test_module, "grid_sample", wrong)
+    row = next(row for row in self_test(CPU) if row.op == "grid_sample")
+    assert row.difference < TOLERANCE
+    assert row.gradient_difference == pytest.approx(0.1, abs=1e-3)
+    assert not row.passed
+
+
+@pytest.mark.parametrize("error", [RuntimeError("launch failed\nlong story"), AssertionError("refuses")])
+def test_an_execution_that_fails_is_reported_not_raised(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*args: Any, **options: Any) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setattr(self_test_module, "bias_act", broken)
+    row = next(row for row in self_test(CPU) if row.op == "bias_act")
+    assert row.error == str(error).splitlines()[0]
+    assert not row.passed
+
+
+def test_nan_does_not_pass() -> None:
+    good = OpReport("op", "cpu", difference=0.0, gradient_difference=0.0)
+    assert good.passed
+    assert not OpReport("op", "cpu", difference=math.nan).passed
+    assert not OpReport("op", "cpu", difference=0.0, gradient_difference=math.nan).passed
+    nan, one = torch.tensor([math.nan]), torch.ones(1)
+    for ours in ([nan, one], [one, nan]):
+        assert math.isnan(self_test_module._difference(ours, [one, one]))
+
+
+def test_missing_kernels_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kernels(*args: Any, **options: Any) -> Unavailable:
+        return Unavailable("no compiler", "install one")
+
+    monkeypatch.setattr(doctor_module, "kernels", kernels)
+    monkeypatch.setattr(doctor_module, "self_test", lambda device: [])
+    cpu = doctor().devices[0]
+    assert (cpu.path, cpu.detail, cpu.remedy, cpu.file) == ("reference", "no compiler", "install one", None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize(
+    ("cuda", "load", "says"),
+    [
+        (None, lambda name: None, "without CUDA"),
+        ("13.0", lambda name: None, "no GPU"),
+        ("13.0", lambda name: open("/nowhere"), "no NVIDIA driver"),  # noqa: PTH123, SIM115 (an OSError)
+    ],
+)
+def test_what_a_gpu_lacks(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, load: Callable[[str], object], says: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr("ctypes.CDLL", load)
+    report = doctor_module._absent_gpu()
+    assert report.path == "absent"
+    assert says in report.detail
+    assert report.remedy
+
+
+def test_the_random_state_is_left_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    doctor()
+    assert torch.equal(torch.get_rng_state(), before)
