@@ -45,12 +45,32 @@ def conv2d_resample(
         return _convolve(x, w, weight_is_correlated, groups, stride=down)
     if up > 1:  # zero insertion and convolution as one transposed convolution, then the low-pass
         x = _transposed(x, w, up, weight_is_correlated, groups)
-        around = (x0 - (kw - 1), x1 - (kw - up), y0 - (kh - 1), y1 - (kh - up))
-        x = upfirdn2d(x, f, padding=around, gain=up**2)
+        x = upfirdn2d(x, f, padding=_transposed_padding((x0, x1, y0, y1), w, up), gain=up**2)
         return upfirdn2d(x, f, down=down) if down > 1 else x
     if x0 == x1 and y0 == y1 and x0 >= 0 and y0 >= 0:
         return _convolve(x, w, weight_is_correlated, groups, padding=(y0, x0))
     return _convolve(upfirdn2d(x, None, padding=(x0, x1, y0, y1)), w, weight_is_correlated, groups)
+
+
+def before_upsampling_filter(
+    x: torch.Tensor, w: torch.Tensor, f: torch.Tensor, up: int, padding: Padding, weight_is_correlated: bool
+) -> tuple[torch.Tensor, tuple[int, int, int, int]]:
+    """`conv2d_resample` up to its filter, for those who filter in one pass with what follows.
+
+    Returns:
+        The larger convolution, and the padding with which `upfirdn2d(…, f, gain=up²)` completes it.
+    """
+    around = _resampling_padding(f, up, 1, padding)
+    return _transposed(x, w, up, weight_is_correlated, groups=1), _transposed_padding(around, w, up)
+
+
+def _transposed_padding(
+    padding: tuple[int, int, int, int], w: torch.Tensor, up: int
+) -> tuple[int, int, int, int]:
+    """What is left of the padding of a zero-inserted image after its full convolution with w."""
+    x0, x1, y0, y1 = padding
+    kh, kw = w.shape[2:]
+    return (x0 - (kw - 1), x1 - (kw - up), y0 - (kh - 1), y1 - (kh - up))
 
 
 def _resampling_padding(
@@ -95,6 +115,4 @@ def _transposed(
 
 
 def _ours(x: torch.Tensor, w: torch.Tensor, mode: Mode, groups: int) -> bool:
-    """Whether `conv3x3` has a kernel for it; under autocast, torch takes the lower precision."""
-    autocast = torch.is_autocast_enabled(x.device.type)
-    return groups == 1 and w.shape[2:] == (3, 3) and not autocast and served(x, w, mode)
+    return groups == 1 and w.shape[2:] == (3, 3) and served(x, w, mode)

@@ -39,7 +39,8 @@ def modulated_conv2d(
         return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
     if w.shape[2:] == (1, 1) and up == down == 1 and parse_padding(padding) == (0, 0, 0, 0):
         return _modulated_product(x, w, s, demodulate)
-    w, s = _prescale(x, w, s, demodulate)
+    if demodulate:
+        w, s = prescaled(x, w, s)
     x = x * s.to(x.dtype)[:, :, None, None]
     y = conv2d_resample(x, w.to(x.dtype), f, up, down, padding, weight_is_correlated)
     if demodulate:
@@ -59,7 +60,8 @@ def modulated_conv2d_grouped(
     weight_is_correlated: bool = True,
 ) -> torch.Tensor:
     """Reference twin of `modulated_conv2d`: one grouped convolution with per-sample weights."""
-    w, s = _prescale(x, w, s, demodulate)
+    if demodulate:
+        w, s = prescaled(x, w, s)
     n, c, height, width = x.shape
     y = conv2d_resample(
         x.reshape(1, n * c, height, width),
@@ -76,7 +78,8 @@ def modulated_conv2d_grouped(
 
 def _modulated_product(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:
     """A 1x1 convolution: one pass over x, where scaling it first would take two."""
-    w, s = _prescale(x, w, s, demodulate)
+    if demodulate:
+        w, s = prescaled(x, w, s)
     per_sample = _per_sample(w, s, demodulate).flatten(2).to(x.dtype)  # [N, O, I]
     n, c, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, c)  # a view where x is channels_last
@@ -101,12 +104,10 @@ def demodulation(energy: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     return (s.square() @ energy.t() + _EPSILON).rsqrt()
 
 
-def _prescale(
-    x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodulate: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """In half precision, bring w and s to a range that cannot overflow; demodulation cancels it."""
-    if x.dtype != torch.float16 or not demodulate:
+def prescaled(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """For a float16 x, bring w and s to a range that cannot overflow; demodulation cancels it."""
+    if x.dtype != torch.float16:
         return w, s
     fan_in = w[0].numel()
-    w = w / (w.abs().amax(dim=[1, 2, 3], keepdim=True) * fan_in**0.5)
-    return w, s / s.abs().amax(dim=1, keepdim=True)
+    w = w / (w.abs().amax(dim=[1, 2, 3], keepdim=True).clamp_min(_EPSILON) * fan_in**0.5)
+    return w, s / s.abs().amax(dim=1, keepdim=True).clamp_min(_EPSILON)

@@ -3,10 +3,13 @@
 import torch
 
 from morphoscope.ops.bias_act import ACTIVATIONS, bias_act
+from morphoscope.ops.conv2d_resample import before_upsampling_filter, conv2d_resample
 from morphoscope.ops.conv3x3 import served
 from morphoscope.ops.cpu import modulated_layer as cpu
+from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.library import define
-from morphoscope.ops.modulated_conv2d import modulated_conv2d
+from morphoscope.ops.modulated_conv2d import demodulation, modulated_conv2d, prescaled, weight_energy
 
 
 def modulated_layer(
@@ -49,6 +52,8 @@ def modulated_layer(
             -1.0 if clamp is None else clamp,
         )
         return result
+    if native_runs(x.device.type, x.device.index) and not _differentiated(x, w, s, noise, b):
+        return _in_two_passes(x, w, s, f, up, noise, b, act, gain, clamp)
     x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
     if noise is not None:
         x = x + noise.to(x.dtype)
@@ -67,14 +72,41 @@ def _fused(
 ) -> bool:
     """Whether one kernel computes the layer: ours serve the convolution, and nothing asks for a gradient."""
     filtered = up == 1 or (up == 2 and f is not None and f.shape == (4, 4))
-    wanted = [x, w, s, *(t for t in (noise, b) if t is not None)]
     return (
         filtered
         and act in ("linear", "relu", "lrelu")
-        and not (torch.is_grad_enabled() and any(t.requires_grad for t in wanted))
-        and not torch.is_autocast_enabled(x.device.type)
+        and not _differentiated(x, w, s, noise, b)
         and served(x, w, "same" if up == 1 else "up")
     )
+
+
+def _differentiated(*operands: torch.Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in operands)
+
+
+def _in_two_passes(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None,
+    up: int,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+    gain: float | None,
+    clamp: float | None,
+) -> torch.Tensor:
+    """The convolution as `modulated_conv2d` scales it, and all that follows as one `epilogue`."""
+    w, s = prescaled(x, w, s)
+    scale = demodulation(weight_energy(w), s)
+    x, w = x * s.to(x.dtype)[:, :, None, None], w.to(x.dtype)
+    after = {"scale": scale, "act": act, "gain": gain, "clamp": clamp}
+    if noise is not None:
+        after["noise"] = noise.squeeze(1) if noise.ndim == 4 else noise
+    if up == 1:
+        return epilogue(conv2d_resample(x, w, padding=1), b, **after)
+    x, around = before_upsampling_filter(x, w, f, up, padding=1, weight_is_correlated=False)
+    return epilogue(x, b, f=f, padding=around, filter_gain=up**2, **after)
 
 
 def _fake(

@@ -25,7 +25,8 @@ def modulated_layer(
     """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or twice the size with f [4, 4]."""
     kept = _kept(w, x, "same" if f is None else "up")
     s = s.to(x.dtype).contiguous()
-    scale = demodulation(kept.energy, s)
+    with torch.autocast("cpu", enabled=False):
+        scale = demodulation(kept.energy, s)
     if noise is not None:
         noise = noise.to(x.dtype).contiguous()
     if b is not None:
