@@ -61,7 +61,7 @@ def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
 
 @torch.compiler.assume_constant_result
 def _lower_precision_wanted() -> bool:
-    """Whether autocast is on and this CPU computes in bfloat16; without, torch's takes a hundred times as long."""
+    """Whether autocast is on and this CPU computes in bfloat16; torch's emulation is 100 times slower."""
     capabilities = torch.cpu.get_capabilities()
     computes = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.is_autocast_enabled("cpu") and computes
