@@ -79,28 +79,27 @@ class CpuLibrary:
 
 @functools.cache
 def cpu_library() -> CpuLibrary:
-    """Build the kernels, or find them in the cache, and load them.
+    """Build the kernels for the present machine, or find them in the cache, and load them.
 
     Raises:
         Unavailable: with the reason and a remedy.
         UserError: MORPHOSCOPE_CPU_ISA asks for what this CPU lacks.
     """
-    cxx, ninja = find_cxx(), find_ninja()
     isa, march = cpu_isa()
-    flags = (*FLAGS, f"-march={march}")
-    openmp = openmp_runtime(cxx)
+    return load_library(isa, (*FLAGS, f"-march={march}"))
+
+
+def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
+    """Build the kernels with the compiler's `flags`, or find them in the cache, and load them."""
+    cxx = find_cxx()
     key = {
         "sources": sources_digest(),
         "compiler": cxx.version,
         "flags": shlex.join([*cxx.command[1:], *flags]),
-        "openmp": Path(openmp).name,
+        "openmp": Path(openmp_runtime(cxx)).name,
     }
     sources = sorted(SOURCES.glob("cpu/*.cpp"))
-
-    def build(target: Path) -> None:
-        compile_and_link(cxx, ninja, sources, flags, openmp, target)
-
-    path, seconds = built("cpu", key, ".so", build)
+    path, seconds = built("cpu", key, ".so", lambda target: compile_and_link(cxx, sources, flags, target))
     return CpuLibrary(path, isa, cxx.name, seconds)
 
 
@@ -123,20 +122,20 @@ def openmp_runtime(cxx: Cxx) -> str:
     return loaded[0] if loaded and "clang" not in cxx.version else "-fopenmp"
 
 
-def compile_and_link(
-    cxx: Cxx, ninja: str, sources: list[Path], flags: tuple[str, ...], openmp: str, target: Path
-) -> None:
+def compile_and_link(cxx: Cxx, sources: list[Path], flags: tuple[str, ...], target: Path) -> None:
     """Compile sources, as many at once as there are cores, and link them as the shared library `target`.
 
     Raises:
         Unavailable: with what the compiler said.
     """
+    ninja = find_ninja()
     objects = [f"{source.stem}.o" for source in sources]
     compile_ = _escaped(shlex.join([*cxx.command, *flags, f"-I{SOURCES}"]), "$")
     link = _escaped(shlex.join([*cxx.command, "-shared", "-Wl,-z,defs"]), "$")
+    openmp = _escaped(shlex.quote(openmp_runtime(cxx)), "$")
     lines = [
         f"rule compile\n  command = {compile_} -c $in -o $out",
-        f"rule link\n  command = {link} $in {_escaped(shlex.quote(openmp), '$')} -o $out",
+        f"rule link\n  command = {link} $in {openmp} -o $out",
         *(f"build {o}: compile {_escaped(str(s))}" for s, o in zip(sources, objects, strict=True)),
         f"build {_escaped(str(target))}: link {' '.join(objects)}",
     ]

@@ -1,7 +1,10 @@
 """The C++ kernels are built, checked and loaded; what goes wrong says what to do."""
 
 import ctypes
+import platform
 import re
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,22 +19,25 @@ from morphoscope.ops.native.cpu_library import (
     CpuLibrary,
     compile_and_link,
     cpu_library,
-    openmp_runtime,
+    load_library,
     sources_digest,
 )
 from morphoscope.ops.native.toolchain import Unavailable, cpu_isa, find_cxx, find_ninja
+from morphoscope.ops.self_test import self_test
 
 try:
-    CXX, NINJA = find_cxx(), find_ninja()
+    CXX = find_cxx()
+    find_ninja()
 except Unavailable as error:
     pytest.skip(str(error), allow_module_level=True)
 
-FAST = ("-O1", *FLAGS[1:])
+x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="x86_64 CPUs")
+FAST = ("-O0", *FLAGS[1:])
 ABI = SOURCES / "cpu" / "abi.cpp"
 
 
 def build(target: Path, *sources: Path, flags: tuple[str, ...] = FAST) -> CpuLibrary:
-    compile_and_link(CXX, NINJA, list(sources), flags, openmp_runtime(CXX), target)
+    compile_and_link(CXX, list(sources), flags, target)
     return CpuLibrary(target, "any", CXX.name, 0.0)
 
 
@@ -130,6 +136,44 @@ def test_a_file_that_cannot_be_loaded_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "text.so").write_text("no library")
     with pytest.raises(Unavailable, match=r"cannot be loaded.*text.so.*MORPHOSCOPE_CACHE"):
         CpuLibrary(tmp_path / "text.so", "any", "any", 0.0)
+
+
+@pytest.fixture
+def in_place_of_the_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[CpuLibrary], None]:
+    """Let every operation call another build."""
+
+    def install(library: CpuLibrary) -> None:
+        for name, loaded in list(sys.modules.items()):
+            if name.startswith("morphoscope.ops.cpu.") and hasattr(loaded, "cpu_library"):
+                monkeypatch.setattr(loaded, "cpu_library", lambda: library)
+
+    return install
+
+
+@x86_64
+@pytest.mark.parametrize(
+    ("isa", "flags"),
+    [
+        ("avx512", ("-march=x86-64-v3", "-DVECTOR_BYTES=64")),
+        pytest.param("sse2", ("-march=x86-64",), marks=pytest.mark.slow),
+    ],
+)
+def test_other_widths_of_vectors_compute_the_same(
+    isa: str, flags: tuple[str, ...], in_place_of_the_library: Callable[[CpuLibrary], None]
+) -> None:
+    """AVX-512's sixteen lanes on a CPU that may lack them; the cache keeps the builds for the next run."""
+    cpu_library()
+    in_place_of_the_library(load_library(isa, (*FAST, *flags, "-Wno-psabi")))
+    for row in self_test(torch.device("cpu")):
+        assert row.passed, row
+
+
+@pytest.mark.slow
+@x86_64
+def test_the_sources_compile_for_avx512(tmp_path: Path) -> None:
+    flags = (*FLAGS, "-Werror", "-march=x86-64-v4")
+    compile_and_link(CXX, sorted(SOURCES.glob("cpu/*.cpp")), flags, tmp_path / "kernels.so")
+    assert (tmp_path / "kernels.so").exists()
 
 
 def test_the_digest_covers_headers_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
