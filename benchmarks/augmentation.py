@@ -5,19 +5,16 @@
 Forward and backward, bgc at p = 0.3, both in one run and interleaved; medians and their ratio.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
+from timing import interleaved, machine
 
 from morphoscope.generate import augmentation_geometry as geometry
 from morphoscope.generate.augmentation import AugmentPipe, augment_multipliers
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
-
-_REPETITIONS = 15
 
 
 def chain(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> torch.Tensor:
@@ -36,17 +33,17 @@ def main() -> None:
     """Measure two batch shapes and print one line each."""
     pipe = AugmentPipe(**augment_multipliers("bgc"))
     multipliers = {name: 0.3 * value for name, value in pipe.multipliers.items()}
-    capability = torch.backends.cpu.get_cpu_capability()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {capability}")
+    print(machine(torch.device("cpu")))
     for shape in [(16, 3, 64, 64), (4, 3, 256, 256)]:
         torch.manual_seed(0)
         images = torch.randn(shape, requires_grad=True)
         strengths = geometry.Strengths(images, None)
         A = geometry.draw_geometry(multipliers, strengths, images, random=True)
-        timings = interleaved(
-            [partial(_forward_backward, f, images, A, pipe.Hz_geom) for f in (geometry.resample, chain)]
-        )
-        ours, theirs = (statistics.median(times) for times in timings)
+        runs = {
+            f.__name__: partial(_forward_backward, f, images, A, pipe.Hz_geom)
+            for f in (geometry.resample, chain)
+        }
+        ours, theirs = interleaved(runs, torch.device("cpu")).values()
         print(f"{list(shape)}: products {ours:.1f} ms, chain {theirs:.1f} ms, ratio {theirs / ours:.2f}")
 
 
@@ -54,18 +51,6 @@ def _forward_backward(
     resample: Callable[..., torch.Tensor], images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor
 ) -> None:
     resample(images, A, lowpass).sum().backward()
-
-
-def interleaved(runs: list[Callable[[], None]]) -> list[list[float]]:
-    """Milliseconds of each run, taken in turns so that a busy machine slows both alike."""
-    times: list[list[float]] = [[] for _ in runs]
-    for repetition in range(_REPETITIONS + 2):
-        for run, taken in zip(runs, times, strict=True):
-            started = time.perf_counter()
-            run()
-            if repetition >= 2:
-                taken.append(1000 * (time.perf_counter() - started))
-    return times
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from morphoscope.generate.layers import (
 )
 from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
 from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.precision import without_emulation
 
 NOISE_MODES = ("random", "const", "none")
 ARCHITECTURES = ("orig", "skip", "resnet")
@@ -198,6 +199,10 @@ class SynthesisNetwork(torch.nn.Module):
     def forward(self, ws: torch.Tensor, noise_mode: str = "random") -> torch.Tensor:
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"ws must have shape [N, {self.num_ws}, {self.w_dim}], not {list(ws.shape)}.")
+        with without_emulation(ws.device.type):
+            return self._synthesise(ws, noise_mode)
+
+    def _synthesise(self, ws: torch.Tensor, noise_mode: str) -> torch.Tensor:
         x = img = None
         used = 0
         for resolution in self.block_resolutions:

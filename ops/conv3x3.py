@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from morphoscope.ops.cpu import conv3x3 as cpu
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define
+from morphoscope.ops.precision import bfloat16_runs
 
 Mode = Literal["same", "down", "up"]
 
@@ -52,19 +53,11 @@ def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
         and x.dtype in (torch.float32, torch.float64)
         and x.numel() > 0
         and (mode != "down" or (x.shape[2] % 2 == 1 and x.shape[3] % 2 == 1 and min(x.shape[2:]) >= 3))
-        and not _lower_precision_wanted()
+        and not bfloat16_runs()
         and native_runs("cpu", None)
         and x.shape[1] % cpu.channel_multiple() == 0
         and w.shape[0] % cpu.channel_multiple() == 0
     )
-
-
-@torch.compiler.assume_constant_result
-def _lower_precision_wanted() -> bool:
-    """Whether autocast is on and this CPU computes in bfloat16; torch's emulation is 100 times slower."""
-    capabilities = torch.cpu.get_capabilities()
-    computes = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return torch.is_autocast_enabled("cpu") and computes
 
 
 def output_size(size: torch.Size, mode: Mode, adjoint: bool = False) -> tuple[int, int]:

@@ -1,0 +1,54 @@
+"""Timing for every benchmark here: runs taken in turns, medians, and what the machine itself can do."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], device: torch.device, repetitions: int = 15
+) -> dict[str, float]:
+    """Median milliseconds of each run, taken in turns so that a busy machine slows all alike."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repetition in range(repetitions + 2):  # the first two warm up
+        for name, run in runs.items():
+            synchronize(device)
+            started = time.perf_counter()
+            run()
+            synchronize(device)
+            if repetition >= 2:
+                times[name].append(1000 * (time.perf_counter() - started))
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for everything that was asked of the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device) -> str:
+    """One line that says what ran."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, {capability}, torch {torch.__version__}"
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes a millisecond, read and written, of a copy that is several times the caches' size."""
+    source = torch.randn(64 << 20 if device.type == "cpu" else 512 << 20, device=device)
+    target = torch.empty_like(source)
+    taken = interleaved({"copy": lambda: target.copy_(source)}, device, 7)["copy"]
+    return 2 * source.numel() * source.element_size() / taken
+
+
+def product_rate(device: torch.device) -> float:
+    """Floating-point operations a millisecond of a large float32 matrix product."""
+    size = 2048 if device.type == "cpu" else 8192
+    a = torch.randn(size, size, device=device)
+    taken = interleaved({"product": lambda: a @ a}, device, 7)["product"]
+    return 2 * size**3 / taken

@@ -1,0 +1,84 @@
+"""Training iterations of StyleGAN2-ADA: native operations against their reference twins.
+
+    python benchmarks/training.py [--device cuda] [--auto --resolution 256]
+
+By default the 64 px networks of channel_base 2048 (at most 64 channels), batch 32, bgc augmentation at p =
+0.5. Each part of an iteration is timed in turns with either execution; an average iteration counts the
+penalties by how often they come.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from timing import interleaved, machine
+
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate.training import GeneratorTrainer
+from morphoscope.ops import backend
+from morphoscope.ops.runtime import resolve_device
+
+_SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--resolution", type=int, default=64)
+    parser.add_argument("--auto", action="store_true", help="the auto preset's networks and batch")
+    options = parser.parse_args()
+    device = resolve_device(options.device)
+    settings = {} if options.auto else _SMALL
+    config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
+    trainer = build(config, device)
+    parts = iteration_parts(trainer)
+    times = {name: {} for name in ("reference", "native")}
+    for part, run in parts.items():
+        taken = interleaved({name: with_backend(name, run) for name in times}, device, repetitions=7)
+        for name in times:
+            times[name][part] = taken[name]
+    often = {"G": 1.0, "path length": 1 / config.g_interval, "D": 1.0, "R1": 1 / config.d_interval}
+    print(f"{machine(device)}; {config.resolution} px, batch {config.batch}, channels {config.channel_base}")
+    average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}
+    for name, taken in times.items():
+        listed = ", ".join(f"{part} {milliseconds:.0f}" for part, milliseconds in taken.items())
+        speed = average[name] / config.batch  # ms an image is s per 1000
+        print(f"{name:10} {average[name]:7.0f} ms an iteration, {speed:.1f} s per 1000 images  ({listed})")
+    print(f"ratio {average['reference'] / average['native']:.2f}")
+
+
+def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:
+    """A trainer on random images of six conditions, augmenting half of what it may."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (256, config.resolution, config.resolution, 3), dtype=np.uint8)
+    torch.manual_seed(0)
+    trainer = GeneratorTrainer(config, images, rng.integers(0, 6, 256), 6, device)
+    trainer.augment.p.fill_(0.5)
+    return trainer
+
+
+def iteration_parts(trainer: GeneratorTrainer) -> dict[str, Callable[[], object]]:
+    """The steps of `GeneratorTrainer.iterate`, by name."""
+    real = trainer.data.batch(0, trainer.config.batch)
+    return {
+        "G": trainer._train_generator,
+        "path length": trainer._regularise_path_length,
+        "D": lambda: trainer._train_discriminator(*real),
+        "R1": lambda: trainer._regularise_r1(*real),
+    }
+
+
+def with_backend(name: str, run: Callable[[], object]) -> Callable[[], object]:
+    """`run` within backend(name)."""
+
+    def chosen() -> object:
+        with backend(name):
+            return run()
+
+    return chosen
+
+
+if __name__ == "__main__":
+    main()
