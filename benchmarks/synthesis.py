@@ -37,8 +37,9 @@ def main() -> None:
         image = images[name].float()
         difference = (image - images["reference"]).abs().max().item()
         print(
-            f"{name:18} {taken:7.1f} ms, {taken / floor:4.2f} x floor, speed {times['reference'] / taken:5.2f}, "
-            f"difference {difference:.1e}, PSNR {psnr(image, images['reference']):.0f} dB"
+            f"{name:18} {taken:7.1f} ms, {taken / floor:4.2f} x floor, "
+            f"speed {times['reference'] / taken:4.2f}, difference {difference:.1e}, "
+            f"PSNR {psnr(image, images['reference']):.0f} dB"
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from morphoscope.generate import Discriminator, Generator
+from morphoscope.generate.synthesis import SynthesisNetwork
 
 
 def test_label_may_be_any_point_of_the_simplex():
@@ -62,3 +63,12 @@ def test_batch_that_does_not_divide_into_groups_is_named():
     D = Discriminator(0, 8, 3, channel_base=64, channel_max=8, epilogue_kwargs={"mbstd_group_size": 4})
     with pytest.raises(ValueError, match="mbstd_group_size"):
         D(torch.randn(6, 3, 8, 8), None)
+
+
+def test_synthesis_compiles_into_one_graph() -> None:
+    network = SynthesisNetwork(16, 32, 3, channel_base=1024, channel_max=32).eval().requires_grad_(False)
+    ws = torch.randn(2, network.num_ws, 16)
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(
+        compiled(ws, noise_mode="const"), network(ws, noise_mode="const"), rtol=0, atol=1e-5
+    )
