@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.ops.cpu.bias_act import bias_act_cpu, bias_act_derivative_cpu
+from morphoscope.ops.cuda.bias_act import bias_act_cuda, bias_act_derivative_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define
 from morphoscope.ops.native.params import SCALAR_TYPES
@@ -120,6 +121,7 @@ _bias_act = define(
     "bias_act(Tensor x, Tensor? b, int dim, str act, float alpha, float gain, float clamp) -> Tensor",
     fake=_fake,
     cpu=bias_act_cpu,
+    cuda=bias_act_cuda,
 )
 
 # u · gain · (the derivative of act, of an order, at x + b) where the clamp lets it through. With `from_output`
@@ -129,6 +131,7 @@ _bias_act_derivative = define(
     "float clamp, int order, bool from_output) -> Tensor",
     fake=_fake_derivative,
     cpu=bias_act_derivative_cpu,
+    cuda=bias_act_derivative_cuda,
 )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from morphoscope.ops.bias_act import bias_act, parse_bias_act
 from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_epilogue_cpu
+from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_epilogue_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.filters import Factor, Padding, resampled_size
 from morphoscope.ops.library import define, empty_images
@@ -109,4 +110,5 @@ _upfirdn2d_epilogue = define(
     "float clamp) -> Tensor",
     fake=_fake,
     cpu=upfirdn2d_epilogue_cpu,
+    cuda=upfirdn2d_epilogue_cuda,
 )

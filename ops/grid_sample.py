@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.ops.cpu.grid_sample import grid_sample_cpu, grid_sample_transposed_cpu
+from morphoscope.ops.cuda.grid_sample import grid_sample_cuda, grid_sample_transposed_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define, empty_images
 from morphoscope.ops.native.params import SCALAR_TYPES
@@ -78,6 +79,7 @@ _grid_sample = define(
     "grid_sample(Tensor images, Tensor grid) -> Tensor",
     fake=_fake,
     cpu=grid_sample_cpu,
+    cuda=grid_sample_cuda,
 )
 
 # Spreads u [N, C, h, w] back over images [N, C, height, width].
@@ -85,6 +87,7 @@ _grid_sample_transposed = define(
     "grid_sample_transposed(Tensor u, Tensor grid, SymInt height, SymInt width) -> Tensor",
     fake=_fake_transposed,
     cpu=grid_sample_transposed_cpu,
+    cuda=grid_sample_transposed_cuda,
 )
 
 

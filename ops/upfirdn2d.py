@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_cpu
+from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.filters import (
     Factor,
@@ -182,6 +183,7 @@ _upfirdn2d = define(
     "-> Tensor",
     fake=_fake,
     cpu=upfirdn2d_cpu,
+    cuda=upfirdn2d_cuda,
 )
 
 

@@ -1,0 +1,137 @@
+// Activations with their first two derivatives, gain and clamp; and the epilogue of the filters.
+#pragma once
+
+#include "platform.cuh"
+
+template <typename A>
+struct ActivationOptions {
+    int activation;
+    bool from_output;  // of derivatives: x is the result of order 0
+    A alpha, gain, clamp;
+
+    template <typename Params>
+    __device__ ActivationOptions(const Params& p, bool from_output)
+        : activation((int)p.activation),
+          from_output(from_output),
+          alpha(A(p.alpha)),
+          gain(A(p.gain)),
+          clamp(A(p.clamp)) {}
+};
+
+// An activation of two straight pieces: linear, relu or lrelu. Comparisons are such that a NaN stays one.
+template <typename A>
+struct Straight {
+    bool flat;  // below zero: there the result is 0, not x * 0
+    A slope;
+
+    __device__ explicit Straight(const ActivationOptions<A>& o)
+        : flat(o.activation == RELU), slope(o.activation == LRELU ? o.alpha : A(1)) {}
+    __device__ A value(A x) const { return x > A(0) ? x : flat && x <= A(0) ? A(0) : x * slope; }
+    template <int Order>
+    __device__ A derivative(A u, A x) const {
+        if constexpr (Order == 2) return A(0);
+        return x > A(0) ? u : flat && x <= A(0) ? A(0) : u * slope;
+    }
+};
+
+constexpr double SELU_ALPHA = 1.6732632423543772848170429916717;
+constexpr double SELU_SCALE = 1.0507009873554804934193349852946;
+constexpr int SOFTPLUS_LINEAR_FROM = 20;  // torch's threshold
+
+template <typename A>
+__device__ inline A logistic(A x) {
+    return A(1) / (A(1) + exp(-x));
+}
+
+// The others, Act being one of TANH … SWISH.
+template <int Act, typename A>
+struct Curved {
+    __device__ A value(A x) const {
+        if constexpr (Act == TANH) return tanh(x);
+        if constexpr (Act == SIGMOID) return logistic(x);
+        if constexpr (Act == ELU) return x > A(0) ? x : expm1(x);
+        if constexpr (Act == SELU) return A(SELU_SCALE) * (x > A(0) ? x : A(SELU_ALPHA) * expm1(x));
+        if constexpr (Act == SOFTPLUS) return x > A(SOFTPLUS_LINEAR_FROM) ? x : log1p(exp(x));
+        if constexpr (Act == SWISH) return logistic(x) * x;
+    }
+    template <int Order>
+    __device__ A derivative(A u, A x) const {
+        constexpr bool first = Order == 1;
+        if constexpr (Act == TANH) {
+            const A t = tanh(x), slope = A(1) - t * t;
+            return u * (first ? slope : A(-2) * t * slope);
+        }
+        if constexpr (Act == ELU) return u * (x > A(0) ? A(first) : exp(x));
+        if constexpr (Act == SELU) return u * A(SELU_SCALE) * (x > A(0) ? A(first) : A(SELU_ALPHA) * exp(x));
+        if constexpr (Act == SIGMOID || Act == SOFTPLUS || Act == SWISH) {
+            const A s = logistic(x), slope = s * (A(1) - s), bend = A(1) - A(2) * s;
+            if constexpr (Act == SIGMOID) return u * (first ? slope : slope * bend);
+            if constexpr (Act == SOFTPLUS)
+                return u * (x > A(SOFTPLUS_LINEAR_FROM) ? A(first) : first ? s : slope);
+            if constexpr (Act == SWISH) return u * (first ? s + x * slope : slope * (A(2) + x * bend));
+        }
+    }
+};
+
+// clamp(gain * act(x)), or gain * u * (the derivative of act at x) where the clamp is not reached. A negative
+// clamp is none. Comparisons that fail let a NaN through.
+template <int Order, typename Act, typename A>
+__device__ inline A activated(const Act& act, const ActivationOptions<A>& o, A x, A u) {
+    if constexpr (Order == 0) {
+        const A y = act.value(x) * o.gain;
+        if (o.clamp < A(0)) return y;
+        return y < -o.clamp ? -o.clamp : y > o.clamp ? o.clamp : y;
+    } else {
+        if (o.clamp >= A(0)) {
+            const A y = o.from_output ? x : act.value(x) * o.gain;
+            if (fabs(y) >= o.clamp) return A(0);
+        }
+        return act.template derivative<Order>(u, x) * o.gain;
+    }
+}
+
+// Out of line, one value after the other: the networks' activations are straight, and curved ones spelled out
+// in every kernel would be most of what is compiled.
+template <int Order, typename A>
+__device__ __noinline__ void activate_curved(const ActivationOptions<A>& o, A* x, const A* u, int count) {
+    for (int k = 0; k < count; k++) {
+        switch (o.activation) {
+            case TANH: x[k] = activated<Order>(Curved<TANH, A>(), o, x[k], u[k]); break;
+            case SIGMOID: x[k] = activated<Order>(Curved<SIGMOID, A>(), o, x[k], u[k]); break;
+            case ELU: x[k] = activated<Order>(Curved<ELU, A>(), o, x[k], u[k]); break;
+            case SELU: x[k] = activated<Order>(Curved<SELU, A>(), o, x[k], u[k]); break;
+            case SOFTPLUS: x[k] = activated<Order>(Curved<SOFTPLUS, A>(), o, x[k], u[k]); break;
+            case SWISH: x[k] = activated<Order>(Curved<SWISH, A>(), o, x[k], u[k]); break;
+        }
+    }
+}
+
+// `activated` for all of an array, in place. In order 0, u does not matter.
+template <int Order, int V, typename A>
+__device__ inline void activate_all(const ActivationOptions<A>& o, A (&x)[V], const A (&u)[V]) {
+    if (o.activation <= LRELU) {
+        const Straight<A> act(o);
+#pragma unroll
+        for (int k = 0; k < V; k++) x[k] = activated<Order>(act, o, x[k], u[k]);
+    } else {  // copies, so that x itself can stay in registers
+        A result[V], factor[V];
+#pragma unroll
+        for (int k = 0; k < V; k++) result[k] = x[k], factor[k] = u[k];
+        activate_curved<Order>(o, result, factor, V);
+#pragma unroll
+        for (int k = 0; k < V; k++) x[k] = result[k];
+    }
+}
+
+// clamp(gain * act(v * scale + noise + b)) for V values of as many channels (Channels), or of one channel.
+template <bool Channels, int V, typename A>
+__device__ inline void apply(
+    const Epilogue& e, int64 n, int64 c, int64 channels, const A (&noise)[V], A (&v)[V]
+) {
+    A scale[V] = {}, b[V] = {};
+    if (e.scale) load_or_fill<Channels>((const A*)e.scale + n * channels + c, scale);
+    if (e.b) load_or_fill<Channels>((const A*)e.b + c, b);
+#pragma unroll
+    for (int k = 0; k < V; k++) v[k] = (e.scale ? v[k] * scale[k] : v[k]) + noise[k] + b[k];
+    activate_all<0>(ActivationOptions<A>(e, false), v, v);
+}

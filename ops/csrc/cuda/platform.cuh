@@ -1,0 +1,111 @@
+// What the kernels need of their compiler. nvcc and NVRTC read the same text and no header but ours, so no
+// toolkit's or torch's include folder has to be found. tests/ops/cuda/emulation/ stands in for both where
+// g++ compiles the kernels to run on a CPU.
+#pragma once
+
+#include "../params.h"
+
+#ifdef __CUDACC__
+#define KERNEL(name, Params, threads) \
+    extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Params p)
+#define SHARED(type, name, count) __shared__ type name[count]
+#endif
+
+struct Half {
+    unsigned short bits;
+};
+
+struct BFloat16 {
+    unsigned short bits;
+};
+
+#ifdef __CUDACC__
+__device__ inline float widen(Half x) {
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+}
+
+__device__ inline void narrow(float x, Half& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
+
+__device__ inline float widen(BFloat16 x) { return __uint_as_float((unsigned)x.bits << 16); }
+
+__device__ inline void narrow(float x, BFloat16& y) {
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+#else  // to nearest, ties to even
+    const unsigned bits = __float_as_uint(x);
+    y.bits = x != x ? 0x7fff : (unsigned short)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+#endif
+}
+#endif
+
+__device__ inline float widen(float x) { return x; }
+__device__ inline double widen(double x) { return x; }
+__device__ inline void narrow(float x, float& y) { y = x; }
+__device__ inline void narrow(double x, double& y) { y = x; }
+
+template <typename T>
+struct AccumulationOf {
+    typedef float type;
+};
+template <>
+struct AccumulationOf<double> {
+    typedef double type;
+};
+// The type that kernels of T compute in, and take small operands in.
+template <typename T>
+using Accumulation = typename AccumulationOf<T>::type;
+
+// How many T one 16-byte access moves.
+template <typename T>
+struct Vector {
+    static constexpr int size = 16 / (int)sizeof(T);
+};
+
+// V neighbours in memory, moved in accesses of up to 16 bytes; the address must be a multiple of that.
+template <typename T, int V>
+struct alignas(sizeof(T) * V < 16 ? sizeof(T) * V : 16) Pack {
+    T at[V];
+};
+
+template <int V, typename T>
+__device__ inline void load(const T* from, Accumulation<T> (&into)[V]) {
+    const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V>*>(from);
+#pragma unroll
+    for (int k = 0; k < V; k++) into[k] = widen(pack.at[k]);
+}
+
+template <int V, typename T>
+__device__ inline void store(T* into, const Accumulation<T> (&from)[V]) {
+    Pack<T, V> pack;
+#pragma unroll
+    for (int k = 0; k < V; k++) narrow(from[k], pack.at[k]);
+    *reinterpret_cast<Pack<T, V>*>(into) = pack;
+}
+
+// V neighbours, or V times the first.
+template <bool Neighbours, int V, typename A>
+__device__ inline void load_or_fill(const A* from, A (&into)[V]) {
+    if constexpr (Neighbours) return load<V>(from, into);
+    const A value = *from;
+#pragma unroll
+    for (int k = 0; k < V; k++) into[k] = value;
+}
+
+template <int V, typename T>
+__device__ inline bool is_aligned(const T* address) {
+    return reinterpret_cast<unsigned long long>(address) % alignof(Pack<T, V>) == 0;
+}
+
+__device__ inline int64 thread_index() { return (int64)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ inline int64 thread_count() { return (int64)gridDim.x * blockDim.x; }
+
+// Split a flat index, fastest axis first: returns index % size and leaves index / size. Sizes are 64-bit
+// everywhere; the compiler's 64-bit division takes a 32-bit short cut whenever both numbers fit.
+__device__ inline int64 split(int64& index, int64 size) {
+    const int64 quotient = index / size;
+    const int64 remainder = index - quotient * size;
+    index = quotient;
+    return remainder;
+}

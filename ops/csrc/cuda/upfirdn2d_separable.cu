@@ -1,0 +1,84 @@
+// Separable filters of 12 taps, up 2 and down 2 (ops/upfirdn2d.py): both passes in one kernel, through shared
+// memory, so that the image between them never sees the device's memory.
+#include "fir.cuh"
+
+constexpr int THREADS = 256;
+constexpr int TAPS = 12;
+
+// A block's tile.
+template <int Up, int Down>
+struct SeparableTile {
+    typedef Fir<Up, Down, TAPS> Axis;
+    static constexpr int out_w = Up == 2 ? 64 : 32, out_h = Up == 2 ? 32 : 16;
+    static constexpr int in_w = Axis::window(out_w), in_h = Axis::window(out_h);
+    static constexpr int pitch = (in_w + 3) / 4 * 4;
+};
+
+// `Run` outputs from inputs that lie `step` apart.
+template <typename Axis, int Run, typename A>
+__device__ inline void filter_run(const A* in, int step, const A (&taps)[TAPS], A (&sum)[Run]) {
+#pragma unroll
+    for (int w = 0; w < Axis::window(Run); w++) {
+        const A v = in[w * step];
+#pragma unroll
+        for (int o = 0; o < Run; o++) {
+            const int k = Axis::tap(w, o);
+            if (k >= 0 && k < TAPS) sum[o] += taps[k] * v;
+        }
+    }
+}
+
+template <typename T, int Up, int Down>
+__device__ inline void filter_separable(const Upfirdn2dParams& p) {
+    typedef Accumulation<T> A;
+    typedef Fir<Up, Down, TAPS> Axis;
+    typedef SeparableTile<Up, Down> Tile;
+    constexpr int RunY = 4, RunX = 2;  // of the vertical and of the horizontal pass
+    SHARED(A, input, Tile::in_h * Tile::pitch);
+    SHARED(A, between, Tile::out_h * Tile::pitch);
+    A taps[TAPS];
+
+    const int64 tiles_x = Axis::runs(p.out_size[3], p.pad_x0, Tile::out_w);
+    const int64 tiles_y = Axis::runs(p.out_size[2], p.pad_y0, Tile::out_h);
+    const int64 items = p.out_size[0] * p.out_size[1] * tiles_y * tiles_x;
+    for (int64 item = blockIdx.x; item < items; item += gridDim.x) {
+        int64 n = item;
+        const int tile_x = Axis::first_output(split(n, tiles_x), p.pad_x0, Tile::out_w);
+        const int tile_y = Axis::first_output(split(n, tiles_y), p.pad_y0, Tile::out_h);
+        const int64 c = split(n, p.out_size[1]);
+        const int in_x = Axis::first_input(tile_x, p.pad_x0), in_y = Axis::first_input(tile_y, p.pad_y0);
+        const T* plane = (const T*)p.x + n * p.in_stride[0] + c * p.in_stride[1];
+        load_tile<Tile::in_h, Tile::in_w, Tile::pitch, THREADS>(p, plane, in_y, in_x, threadIdx.x, input);
+        __syncthreads();
+
+        load_taps(p.f, p.flip, A(1), taps);
+        for (int i = threadIdx.x; i < Tile::out_h / RunY * Tile::in_w; i += THREADS) {
+            const int y = i / Tile::in_w * RunY, x = i % Tile::in_w;
+            A sum[RunY] = {};
+            filter_run<Axis>(input + y * Down / Up * Tile::pitch + x, Tile::pitch, taps, sum);
+#pragma unroll
+            for (int o = 0; o < RunY; o++) between[(y + o) * Tile::pitch + x] = sum[o];
+        }
+        __syncthreads();
+
+        load_taps(p.f, p.flip, A(p.gain), taps);
+        for (int i = threadIdx.x; i < Tile::out_h * Tile::out_w / RunX; i += THREADS) {
+            const int y = i / (Tile::out_w / RunX), x = i % (Tile::out_w / RunX) * RunX;
+            A sum[RunX] = {};
+            filter_run<Axis>(between + y * Tile::pitch + x * Down / Up, 1, taps, sum);
+            if (inside(tile_y + y, p.out_size[2])) store_run(p, n, c, tile_y + y, tile_x + x, sum, (T*)p.y);
+        }
+        // No barrier: the next item first writes `input`, which all have read; a barrier follows that.
+    }
+}
+
+#define UPFIRDN2D_SEPARABLE(T, type, up, down) \
+    KERNEL(upfirdn2d_12taps_up##up##_down##down##_##type, Upfirdn2dParams, THREADS) { \
+        filter_separable<T, up, down>(p); \
+    }
+#define UPFIRDN2D_SEPARABLE_FACTORS(T, type) \
+    UPFIRDN2D_SEPARABLE(T, type, 2, 1) UPFIRDN2D_SEPARABLE(T, type, 1, 2)
+
+UPFIRDN2D_SEPARABLE_FACTORS(float, float32)
+UPFIRDN2D_SEPARABLE_FACTORS(Half, float16)
+UPFIRDN2D_SEPARABLE_FACTORS(BFloat16, bfloat16)

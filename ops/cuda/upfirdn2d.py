@@ -1,0 +1,138 @@
+"""upfirdn2d, with or without what follows a convolution, on a CUDA device: the choice among its kernels."""
+
+from collections.abc import Sequence
+
+import torch
+
+from morphoscope.ops.cuda.launching import THREADS, launch, vector_size
+from morphoscope.ops.native.arguments import with_epilogue, with_upfirdn2d
+from morphoscope.ops.native.params import Epilogue, Upfirdn2dParams
+
+_SEPARABLE_TAPS = 12
+_WARP = 32
+_PLANES_THREADS = 128
+# Outputs [H, W] that a warp or block of these kernels takes at a time, by (up, down).
+_PLANES_TILE = {(1, 1): (16, 32), (2, 1): (16, 32), (1, 2): (8, 32)}
+_SEPARABLE_TILE = {(2, 1): (32, 64), (1, 2): (16, 32)}
+_TILE_ROWS = 128  # more than any tile spans; offsets within a tile are 32-bit
+_LONGEST_AXIS = 2**31 - 1
+
+
+def upfirdn2d_cuda(
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+    flip: bool,
+    gain: float,
+) -> torch.Tensor:
+    return _run(x, f, up, down, padding, flip, gain, None)
+
+
+def upfirdn2d_epilogue_cuda(
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+    flip: bool,
+    filter_gain: float,
+    scale: torch.Tensor | None,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+) -> torch.Tensor:
+    return with_epilogue(
+        lambda epilogue: _run(x, f, up, down, padding, flip, filter_gain, epilogue),
+        x, scale, noise, b, act, alpha, gain, clamp,
+    )  # fmt: skip
+
+
+def _run(
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+    flip: bool,
+    gain: float,
+    epilogue: Epilogue | None,
+) -> torch.Tensor:
+    if f.ndim == 1 and not _fused(x, f, up, down):  # two passes, as the reference has them
+        x0, x1, y0, y1 = padding
+        x = _run(x, f[None, :], (up[0], 1), (down[0], 1), (x0, x1, 0, 0), flip, 1.0, None)
+        f, up, down, padding = f[:, None], (1, up[1]), (1, down[1]), (0, 0, y0, y1)
+
+    def run(params: Upfirdn2dParams) -> None:
+        longest = max([*params.in_size, *params.out_size, *map(abs, padding)])
+        assert longest * max(*up, *down) <= _LONGEST_AXIS, "one axis is beyond 32-bit indices"
+        _launch(params, x, f, tuple(up), tuple(down), tuple(padding))
+
+    return with_upfirdn2d(run, x, f, up, down, padding, flip, gain, epilogue)
+
+
+def _launch(
+    p: Upfirdn2dParams,
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: tuple[int, ...],
+    down: tuple[int, ...],
+    padding: tuple[int, ...],
+) -> None:
+    n, c, h, w = p.out_size
+    factors = (up[0], down[0])
+    suffix = f"up{up[0]}_down{down[0]}"
+    if f.ndim == 1:
+        tiles = n * c * _tiles(h, w, _SEPARABLE_TILE[factors])
+        launch(f"upfirdn2d_12taps_{suffix}", x, tiles * THREADS, p)
+    elif f.shape == (4, 4) and _has_fast_kernel(x, up, down, _PLANES_TILE):
+        if _in_channel_vectors(p, vector_size(x)):
+            threads = n * (c // vector_size(x)) * _tiles(h, w, (2, 2))
+            launch(f"upfirdn2d_4x4_channels_{suffix}", x, threads, p)
+        else:
+            threads = n * c * _tiles(h, w, _PLANES_TILE[factors]) * _WARP
+            launch(f"upfirdn2d_4x4_planes_{suffix}", x, threads, p, _PLANES_THREADS)
+    elif f.numel() == 1 and (up, down, padding) == ((1, 1), (1, 1), (0, 0, 0, 0)) and _same_memory(p):
+        order = "channels" if p.out_stride[1] == 1 else "planes"
+        launch(f"epilogue_{order}", x, n * c * h * w, p)
+    else:
+        launch("upfirdn2d", x, n * c * h * w, p)
+
+
+def _fused(x: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int]) -> bool:
+    """Whether one kernel makes both passes of a separable filter."""
+    return len(f) == _SEPARABLE_TAPS and _has_fast_kernel(x, tuple(up), tuple(down), _SEPARABLE_TILE)
+
+
+def _has_fast_kernel(
+    x: torch.Tensor,
+    up: tuple[int, ...],
+    down: tuple[int, ...],
+    served: dict[tuple[int, int], tuple[int, int]],
+) -> bool:
+    """float64 has none: it is for checking gradients. Nor have rows so long that a tile is beyond 32 bits."""
+    square = up[0] == up[1] and down[0] == down[1] and (up[0], down[0]) in served
+    near = max(x.stride(2), x.stride(3)) * _TILE_ROWS <= _LONGEST_AXIS
+    return square and near and x.dtype != torch.float64
+
+
+def _in_channel_vectors(p: Upfirdn2dParams, size: int) -> bool:
+    """Whether neighbouring channels lie together in x and y, in aligned groups of `size`."""
+    together = p.in_stride[1] == 1 and p.out_stride[1] == 1 and p.in_size[1] % size == 0
+    apart = [*p.in_stride, *p.out_stride]
+    aligned = all(stride % size == 0 for axis, stride in enumerate(apart) if axis % 4 != 1)
+    return together and aligned and (p.x or 0) % 16 == 0
+
+
+def _same_memory(p: Upfirdn2dParams) -> bool:
+    """Whether x lies in memory as y does, which is dense."""
+    strides = zip(p.out_size, p.in_stride, p.out_stride, strict=True)
+    return all(x == y for size, x, y in strides if size > 1)
+
+
+def _tiles(h: int, w: int, tile: tuple[int, int]) -> int:
+    return -(-h // tile[0]) * -(-w // tile[1])

@@ -1,0 +1,78 @@
+"""The CUDA kernels on a CPU: their sources compiled by g++, behind the driver functions that launch them."""
+
+import ctypes
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.cuda_compilers import FLAGS
+from morphoscope.ops.native.cuda_module import CudaModule
+from morphoscope.ops.native.sources import SOURCES, sources_digest
+from morphoscope.ops.native.toolchain import find_cxx
+
+EMULATION = Path(__file__).parent / "cuda" / "emulation"
+
+# Undefined behaviour (a misaligned vector, an index beyond shared memory, a signed overflow) traps.
+_EMULATION_FLAGS = shlex.split(
+    "-O1 -fPIC -shared -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unknown-pragmas "
+    "-fsanitize=undefined -fsanitize-undefined-trap-on-error"
+)
+
+
+class EmulatedCuda(CudaModule):
+    """A `CudaModule` on the emulated driver; it keeps the names of the kernels that were launched."""
+
+    def __init__(self, driver: ctypes.CDLL) -> None:
+        super().__init__(driver, 0, Path(driver._name), "g++", "emulated", 0.0)
+        self.launched: list[str] = []
+
+    def launch(self, kernel: str, blocks: int, threads: int, params: ctypes.Structure) -> None:
+        self.launched.append(kernel)
+        super().launch(kernel, blocks, threads, params)
+
+    @contextmanager
+    def backwards(self) -> Iterator[None]:
+        """Run threads and blocks in the opposite order."""
+        self._driver.emulation_run_backwards(1)
+        try:
+            yield
+        finally:
+            self._driver.emulation_run_backwards(0)
+
+    @contextmanager
+    def _stream(self) -> Iterator[int]:
+        self._check("cuCtxSetCurrent", self._context)
+        yield 0
+
+
+@pytest.fixture(scope="session")
+def emulated_driver() -> ctypes.CDLL:
+    cxx = find_cxx()
+    files = sorted(EMULATION.glob("*"))
+    key = {
+        "kernels": sources_digest("cuda"),
+        "emulation": "\n".join(file.read_text() for file in files),
+        "compiler": cxx.version,
+        "flags": shlex.join([*_EMULATION_FLAGS, *FLAGS]),
+    }
+
+    def build(target: Path) -> None:
+        sources = [str(file) for file in files if file.suffix == ".cpp"]
+        flags = [*_EMULATION_FLAGS, *FLAGS, f"-I{SOURCES / 'cuda'}"]
+        subprocess.run([*cxx.command, *flags, *sources, "-o", str(target)], check=True)
+
+    path, _ = built("cuda-emulation", key, ".so", build)
+    return ctypes.CDLL(str(path))
+
+
+@pytest.fixture
+def emulated_cuda(emulated_driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> EmulatedCuda:
+    """Has the wrappers in ops/cuda/ run their kernels on CPU tensors."""
+    module = EmulatedCuda(emulated_driver)
+    monkeypatch.setattr("morphoscope.ops.cuda.launching.cuda_module", lambda index: module)
+    return module

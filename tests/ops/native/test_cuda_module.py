@@ -1,0 +1,134 @@
+"""Building, loading and launching the CUDA kernels: everything around them, without a GPU."""
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from morphoscope.ops.native import cuda_module as module
+from morphoscope.ops.native.params import BiasActParams
+from morphoscope.ops.native.toolchain import Unavailable
+
+
+class FakeCompiler:
+    """Writes its name, or fails."""
+
+    def __init__(self, name: str, known: str = "sm_90", fails: bool = False) -> None:
+        self.name, self.version, self.known, self.fails = name, "1.2.3", known, fails
+        self.calls = 0
+
+    def knows(self, architecture: str) -> bool:
+        return architecture == self.known
+
+    def compile(self, architecture: str, target: Path) -> str:
+        self.calls += 1
+        if self.fails:
+            raise Unavailable(f"{self.name} cannot compile", "do something")
+        target.write_text(self.name)
+        return "remarks"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORPHOSCOPE_CACHE", str(tmp_path / "cache"))
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, *compilers: FakeCompiler) -> None:
+    monkeypatch.setattr(module, "find_compilers", lambda: list(compilers))
+
+
+def test_the_first_compiler_builds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvcc, nvrtc = FakeCompiler("nvcc 13.0"), FakeCompiler("NVRTC 13.0")
+    offer(monkeypatch, nvcc, nvrtc)
+    for _ in range(2):
+        path, seconds, name = module.build_kernels("sm_90")
+        assert (path.read_text(), name) == ("nvcc 13.0", "nvcc 13.0")
+        assert seconds >= 0
+    assert (nvcc.calls, nvrtc.calls) == (1, 0)
+
+
+def test_another_compiler_torch_or_architecture_is_another_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, FakeCompiler("nvcc 13.0"))
+    paths = {module.build_kernels("sm_90")[0]}
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    paths.add(module.build_kernels("sm_90")[0])
+    offer(monkeypatch, FakeCompiler("NVRTC 13.0"))
+    paths.add(module.build_kernels("sm_90")[0])
+    offer(monkeypatch, FakeCompiler("NVRTC 13.0", known="sm_80"))
+    paths.add(module.build_kernels("sm_80")[0])
+    assert len(paths) == 4
+
+
+def test_a_compiler_that_fails_is_named_and_the_next_one_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0"))
+    with caplog.at_level(logging.WARNING):
+        assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
+    assert "nvcc 13.0 cannot compile; NVRTC 13.0 is tried" in caplog.text
+    offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0", fails=True))
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    with pytest.raises(Unavailable, match=r"NVRTC 13\.0 cannot compile"):
+        module.build_kernels("sm_90")
+
+
+def test_a_compiler_that_does_not_know_the_device_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, FakeCompiler("nvcc 11.0", known="sm_80"), FakeCompiler("NVRTC 13.0"))
+    assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
+    with pytest.raises(Unavailable, match="no CUDA compiler here knows sm_120"):
+        module.build_kernels("sm_120")
+
+
+def test_the_driver_s_refusals_are_errors(emulated_cuda: Any) -> None:
+    params = BiasActParams()
+    with pytest.raises(RuntimeError, match=r"cuModuleGetFunction: named symbol not found \(500\)"):
+        emulated_cuda.launch("no_such_kernel", 1, 32, params)
+    with pytest.raises(RuntimeError, match="cuLaunchKernel: invalid argument"):
+        emulated_cuda.launch("bias_act_0_float32", 1, 1024, params)
+
+
+def test_a_kernel_that_faults_is_an_error(emulated_cuda: Any) -> None:
+    params = BiasActParams(x=16, y=16, size=4)
+    with pytest.raises(RuntimeError, match="cuLaunchKernel: an illegal memory access"):
+        emulated_cuda.launch("bias_act_0_float32", 1, 32, params)
+
+
+def test_description(emulated_cuda: Any) -> None:
+    assert emulated_cuda.description == "emulated, g++, built in 0.0 s"
+
+
+def test_a_torch_without_cuda_and_a_missing_driver_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(Unavailable, match="built without CUDA"):
+        module.cuda_module(0)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(module, "_DRIVER", "libcuda-is-not-here.so")
+    with pytest.raises(Unavailable, match=r"libcuda-is-not-here\.so cannot be loaded"):
+        module.cuda_module(0)
+
+
+def test_nothing_is_loaded_while_a_graph_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    with pytest.raises(RuntimeError, match="run once before"):
+        module.cuda_module(0)
+
+
+def test_kernels_that_the_driver_does_not_load_are_told_with_the_remedy(
+    emulated_driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("cuModuleLoadDataEx: device kernel image is invalid (200)")
+
+    offer(monkeypatch, FakeCompiler("nvcc 13.0"))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+    monkeypatch.setattr(module, "_DRIVER", emulated_driver._name)
+    monkeypatch.setattr(module, "CudaModule", refuse)
+    with pytest.raises(Unavailable, match=r"nvcc 13.0 built for sm_90 .*invalid.*update the NVIDIA driver"):
+        module.cuda_module(0)
