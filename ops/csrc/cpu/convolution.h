@@ -2,10 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include "cpu/gemm.h"
 #include "params.h"
@@ -13,6 +15,16 @@
 constexpr int64 CACHE_BYTES = 1 << 20;  // of operands that a step of the work should leave in the cache
 
 constexpr int64 up_to_multiple(int64 value, int64 of) { return (value + of - 1) / of * of; }
+
+// Asks for pages of 2 MB under a large result: written for the first time, 4 KB pages cost a tenth of a layer's time.
+inline void advise_huge_pages(void* start, int64 bytes) {
+#ifdef MADV_HUGEPAGE
+    constexpr std::uintptr_t page = 2 << 20;
+    const auto from = (reinterpret_cast<std::uintptr_t>(start) + page - 1) / page * page;
+    const auto to = (reinterpret_cast<std::uintptr_t>(start) + bytes) / page * page;
+    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);  // refused: slower, not wrong
+#endif
+}
 
 // Memory that one thread keeps for its next call: a fresh megabyte costs more in page faults than in use.
 template <class T, int SLOT = 0>

@@ -272,6 +272,8 @@ void weight_gradient(const WeightGradientParams& p) {
 
 template <class T>
 void convolve_any(const Conv3x3Params& p) {
+    const int64 pixels = p.mode == UP ? 4 * p.h * p.w : (p.h / 2) * (p.w / 2);  // of a result, at least
+    advise_huge_pages(p.y, p.n * pixels * p.o * sizeof(T));
     if (p.mode != UP) convolve<T>(p);
     else if (p.f) upsample_filtered<T>(p);
     else upsample<T>(p);

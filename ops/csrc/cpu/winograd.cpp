@@ -115,6 +115,7 @@ void convolve(const Conv3x3Params& p) {
     const Cut cut(tiles.count, p.c, all_panels, PANEL<T>, sizeof(T), omp_get_max_threads());
     const Finish<T> finish(p.has_epilogue ? &p.epilogue : nullptr);
     const T* s = static_cast<const T*>(p.s);
+    advise_huge_pages(p.y, p.n * p.h * p.w * p.o * sizeof(T));
 #pragma omp parallel for schedule(dynamic)
     for (int64 task = 0; task < cut.chunks * cut.slices; task++) {
         const int64 start = task / cut.slices * cut.chunk, count = std::min(cut.chunk, tiles.count - start);
