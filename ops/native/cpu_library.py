@@ -8,7 +8,6 @@ each machine gets code for its own registers. A home folder that unlike machines
 
 import ctypes
 import functools
-import hashlib
 import logging
 import re
 import shlex
@@ -20,11 +19,10 @@ import torch
 
 from morphoscope.ops.native import params as structs
 from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.sources import SOURCES, sources_digest
 from morphoscope.ops.native.toolchain import GET_CXX, Cxx, Unavailable, cpu_isa, find_cxx, find_ninja
 
 log = logging.getLogger(__name__)
-
-SOURCES = Path(__file__).parents[1] / "csrc"
 
 # Contraction to fused multiply-adds and no errno are safe; -ffast-math is not, NaN and infinities must pass.
 FLAGS = (
@@ -93,23 +91,20 @@ def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
     """Build the kernels with the compiler's `flags`, or find them in the cache, and load them."""
     cxx = find_cxx()
     key = {
-        "sources": sources_digest(),
+        "sources": sources_digest("cpu"),
         "compiler": cxx.version,
         "flags": shlex.join([*cxx.command[1:], *flags]),
         "openmp": Path(openmp_runtime(cxx)).name,
     }
     sources = sorted(SOURCES.glob("cpu/*.cpp"))
-    path, seconds = built("cpu", key, ".so", lambda target: compile_and_link(cxx, sources, flags, target))
+
+    def build(target: Path) -> None:
+        compile_and_link(cxx, sources, flags, target)
+        if sources_digest() != key["sources"]:  # else the cache would keep it under the wrong name
+            raise Unavailable("the kernels' sources were edited during the build", "run again")
+
+    path, seconds = built("cpu", key, ".so", build)
     return CpuLibrary(path, isa, cxx.name, seconds)
-
-
-def sources_digest() -> str:
-    """Of everything that the compiler reads of ours, by name and content."""
-    digest = hashlib.sha256()
-    for path in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("cpu/*")]):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(SOURCES)} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def openmp_runtime(cxx: Cxx) -> str:

@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from morphoscope.ops.native import cpu_library as module
 from morphoscope.ops.native import params as structs
 from morphoscope.ops.native.cpu_library import (
     FLAGS,
-    SOURCES,
     CpuLibrary,
     compile_and_link,
     cpu_library,
     load_library,
-    sources_digest,
 )
+from morphoscope.ops.native.sources import SOURCES
 from morphoscope.ops.native.toolchain import Unavailable, cpu_isa, find_cxx, find_ninja
 from morphoscope.ops.self_test import self_test
 
@@ -174,19 +172,3 @@ def test_the_sources_compile_for_avx512(tmp_path: Path) -> None:
     flags = (*FLAGS, "-Werror", "-march=x86-64-v4")
     compile_and_link(CXX, sorted(SOURCES.glob("cpu/*.cpp")), flags, tmp_path / "kernels.so")
     assert (tmp_path / "kernels.so").exists()
-
-
-def test_the_digest_covers_headers_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cpu").mkdir()
-    monkeypatch.setattr(module, "SOURCES", tmp_path)
-    digests = {sources_digest()}
-    for name, text in [
-        ("params.h", "1"),
-        ("params.h", "2"),
-        ("cpu/a.h", "2"),
-        ("cpu/b.cpp", ""),
-        ("cpu/c.cpp", ""),
-    ]:
-        (tmp_path / name).write_text(text)
-        digests.add(sources_digest())
-    assert len(digests) == 6
