@@ -21,7 +21,7 @@ Backend = Literal["auto", "reference", "native"]
 
 
 class Kernels(Protocol):
-    """Loaded kernels, of either kind: the file that holds them, and what it was built for and with."""
+    """Loaded kernels, of either kind: the built file, and a line on how it was built."""
 
     path: Path
 

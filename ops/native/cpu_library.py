@@ -100,7 +100,7 @@ def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
 
     def build(target: Path) -> None:
         compile_and_link(cxx, sources, flags, target)
-        if sources_digest() != key["sources"]:  # else the cache would keep it under the wrong name
+        if sources_digest("cpu") != key["sources"]:  # else the cache would keep it under the wrong name
             raise Unavailable("the kernels' sources were edited during the build", "run again")
 
     path, seconds = built("cpu", key, ".so", build)

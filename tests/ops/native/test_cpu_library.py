@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from morphoscope.ops.native import cpu_library as module
 from morphoscope.ops.native import params as structs
 from morphoscope.ops.native.cpu_library import (
     FLAGS,
@@ -172,3 +173,15 @@ def test_the_sources_compile_for_avx512(tmp_path: Path) -> None:
     flags = (*FLAGS, "-Werror", "-march=x86-64-v4")
     compile_and_link(CXX, sorted(SOURCES.glob("cpu/*.cpp")), flags, tmp_path / "kernels.so")
     assert (tmp_path / "kernels.so").exists()
+
+
+def test_sources_edited_during_the_build_are_not_kept_under_the_old_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = iter(["before", "after"])
+    monkeypatch.setattr(module, "sources_digest", lambda folder: next(digests))
+    monkeypatch.setattr(module, "compile_and_link", lambda *arguments: None)
+    monkeypatch.setenv("MORPHOSCOPE_CACHE", str(tmp_path))
+    with pytest.raises(Unavailable, match="edited during the build; run again"):
+        load_library("avx2", FLAGS)
+    assert not list(tmp_path.glob("*.so"))
