@@ -53,7 +53,12 @@ def conv2d_resample(
 
 
 def before_upsampling_filter(
-    x: torch.Tensor, w: torch.Tensor, f: torch.Tensor, up: int, padding: Padding, weight_is_correlated: bool
+    x: torch.Tensor,
+    w: torch.Tensor,
+    f: torch.Tensor | None,
+    up: int,
+    padding: Padding,
+    weight_is_correlated: bool,
 ) -> tuple[torch.Tensor, tuple[int, int, int, int]]:
     """`conv2d_resample` up to its filter, for those who filter in one pass with what follows.
 

@@ -1,5 +1,7 @@
 """A whole layer of the synthesis network: modulated 3x3 convolution, noise, bias, activation (spec 2)."""
 
+from functools import partial
+
 import torch
 
 from morphoscope.ops.bias_act import ACTIVATIONS, bias_act
@@ -100,13 +102,13 @@ def _in_two_passes(
     w, s = prescaled(x, w, s)
     scale = demodulation(weight_energy(w), s)
     x, w = x * s.to(x.dtype)[:, :, None, None], w.to(x.dtype)
-    after = {"scale": scale, "act": act, "gain": gain, "clamp": clamp}
-    if noise is not None:
-        after["noise"] = noise.squeeze(1) if noise.ndim == 4 else noise
+    if noise is not None and noise.ndim == 4:
+        noise = noise.squeeze(1)
+    finish = partial(epilogue, b=b, scale=scale, noise=noise, act=act, gain=gain, clamp=clamp)
     if up == 1:
-        return epilogue(conv2d_resample(x, w, padding=1), b, **after)
+        return finish(conv2d_resample(x, w, padding=1))
     x, around = before_upsampling_filter(x, w, f, up, padding=1, weight_is_correlated=False)
-    return epilogue(x, b, f=f, padding=around, filter_gain=up**2, **after)
+    return finish(x, f=f, padding=around, filter_gain=up**2)
 
 
 def _fake(

@@ -121,3 +121,13 @@ def test_it_compiles_into_one_graph() -> None:
     arguments = layer(up=2)
     compiled = torch.compile(modulated_layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(**arguments), modulated_layer(**arguments), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize("noise", ["each", "shared", "none"])
+def test_channels_that_fill_no_panel_give_the_same_in_two_passes(up, noise) -> None:
+    arguments = layer(up=up, noise=noise)
+    arguments["x"], arguments["s"] = arguments["x"][:, :5], arguments["s"][:, :5]
+    arguments["w"], arguments["b"] = arguments["w"][:3, :5], arguments["b"][:3]
+    result = modulated_layer(**arguments, clamp=2.0)
+    torch.testing.assert_close(result, in_reference(**arguments, clamp=2.0), rtol=0, atol=1e-5)
