@@ -1,56 +1,43 @@
-"""Geometric augmentation on a CPU: matrix products (what ships) against the chain of `upfirdn2d` calls.
+"""Geometric augmentation: native operations against their reference twins.
 
-    python benchmarks/augmentation.py
+    python benchmarks/augmentation.py [--device cuda]
 
-Forward and backward, bgc at p = 0.3, both in one run and interleaved; medians and their ratio.
+Forward and backward, bgc at p = 0.3, in turns in one run; medians and their ratio.
 """
 
-from collections.abc import Callable
+import argparse
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from timing import interleaved, machine
+from timing import interleaved, machine, with_backend
 
 from morphoscope.generate import augmentation_geometry as geometry
 from morphoscope.generate.augmentation import AugmentPipe, augment_multipliers
-from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
-
-
-def chain(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> torch.Tensor:
-    """`geometry.resample` with padding, upsampling and downsampling as calls on the images themselves."""
-    height, width = images.shape[2:]
-    reach = len(lowpass) // 4
-    margin = geometry.margins(A, width, height, reach)
-    left, top, right, bottom = margin
-    images = upsample2d(F.pad(images, [left, right, top, bottom], mode="reflect"), lowpass)
-    size = (2 * (height + 2 * reach), 2 * (width + 2 * reach))
-    images = geometry.sample_oversampled(images, A, margin, size)
-    return downsample2d(images, lowpass, padding=-2 * reach, flip_filter=True)
+from morphoscope.ops.runtime import resolve_device
 
 
 def main() -> None:
     """Measure two batch shapes and print one line each."""
-    pipe = AugmentPipe(**augment_multipliers("bgc"))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    device = resolve_device(parser.parse_args().device)
+    pipe = AugmentPipe(**augment_multipliers("bgc")).to(device)
     multipliers = {name: 0.3 * value for name, value in pipe.multipliers.items()}
-    print(machine(torch.device("cpu")))
+    print(machine(device))
     for shape in [(16, 3, 64, 64), (4, 3, 256, 256)]:
         torch.manual_seed(0)
-        images = torch.randn(shape, requires_grad=True)
+        images = torch.randn(shape, device=device, requires_grad=True)
         strengths = geometry.Strengths(images, None)
         A = geometry.draw_geometry(multipliers, strengths, images, random=True)
-        runs = {
-            f.__name__: partial(_forward_backward, f, images, A, pipe.Hz_geom)
-            for f in (geometry.resample, chain)
-        }
-        ours, theirs = interleaved(runs, torch.device("cpu")).values()
-        print(f"{list(shape)}: products {ours:.1f} ms, chain {theirs:.1f} ms, ratio {theirs / ours:.2f}")
+        run = partial(forward_backward, images, A, pipe.Hz_geom)
+        runs = {name: with_backend(name, run) for name in ("reference", "native")}
+        theirs, ours = interleaved(runs, device).values()
+        print(f"{list(shape)}: native {ours:.1f} ms, reference {theirs:.1f} ms, ratio {theirs / ours:.2f}")
 
 
-def _forward_backward(
-    resample: Callable[..., torch.Tensor], images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor
-) -> None:
-    resample(images, A, lowpass).sum().backward()
+def forward_backward(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> None:
+    """One resampling and its gradient."""
+    geometry.resample(images, A, lowpass).sum().backward()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from morphoscope.ops import backend
+
 
 def interleaved(
     runs: Mapping[str, Callable[[], object]], device: torch.device, repetitions: int = 15
@@ -22,6 +24,16 @@ def interleaved(
             if repetition >= 2:
                 times[name].append(1000 * (time.perf_counter() - started))
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def with_backend(name: str, run: Callable[[], object]) -> Callable[[], object]:
+    """`run` within backend(name)."""
+
+    def chosen() -> object:
+        with backend(name):
+            return run()
+
+    return chosen
 
 
 def synchronize(device: torch.device) -> None:

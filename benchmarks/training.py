@@ -12,11 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from timing import interleaved, machine
+from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training import GeneratorTrainer
-from morphoscope.ops import backend
 from morphoscope.ops.runtime import resolve_device
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
@@ -68,16 +67,6 @@ def iteration_parts(trainer: GeneratorTrainer) -> dict[str, Callable[[], object]
         "D": lambda: trainer._train_discriminator(*real),
         "R1": lambda: trainer._regularise_r1(*real),
     }
-
-
-def with_backend(name: str, run: Callable[[], object]) -> Callable[[], object]:
-    """`run` within backend(name)."""
-
-    def chosen() -> object:
-        with backend(name):
-            return run()
-
-    return chosen
 
 
 if __name__ == "__main__":
