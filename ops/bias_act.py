@@ -63,7 +63,7 @@ def bias_act(
         ValueError: an unknown activation, a bias that does not fit, or a tensor of integers.
     """
     dim, alpha, gain, clamp = parse_bias_act(x, b, dim, act, alpha, gain, clamp)
-    if x.device.type != "cpu" and native_runs(x.device.type, x.device.index):
+    if native_runs(x.device.type, x.device.index):
         return _bias_act(x, b, dim, act, alpha, gain, clamp)
     return bias_act_reference(x, b, dim, act, alpha, gain, clamp)
 
@@ -124,7 +124,7 @@ _bias_act = define(
     cuda=bias_act_cuda,
 )
 
-# u · gain · (the derivative of act, of an order, at x + b) where the clamp lets it through. With `from_output`
+# u · gain · (the derivative of act, of an order, at x + b) where the clamp lets it through. With from_output,
 # bias_act's result stands in for x, and b is not needed; this serves the piecewise linear activations.
 _bias_act_derivative = define(
     "bias_act_derivative(Tensor u, Tensor x, Tensor? b, int dim, str act, float alpha, float gain, "

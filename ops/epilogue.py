@@ -61,7 +61,7 @@ def epilogue(
         raise ValueError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
     operands = [t for t in (x, f, scale, noise, b) if t is not None]
     differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in operands)
-    if differentiated or x.device.type == "cpu" or not native_runs(x.device.type, x.device.index):
+    if differentiated or not native_runs(x.device.type, x.device.index):
         return epilogue_reference(
             x, f, up, down, padding, flip_filter, filter_gain, scale, noise, b, act, alpha, gain, clamp
         )

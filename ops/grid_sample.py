@@ -37,7 +37,7 @@ def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         ValueError: shapes or dtypes that do not belong together, or a grid that asks for a gradient.
     """
     _check(images, grid)
-    if images.device.type != "cpu" and native_runs(images.device.type, images.device.index):
+    if native_runs(images.device.type, images.device.index):
         return _grid_sample(images, grid)
     return grid_sample_reference(images, grid)
 

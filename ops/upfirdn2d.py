@@ -52,7 +52,7 @@ def upfirdn2d(
     """
     up, down, padding = parse_upfirdn2d(x, f, up, down, padding)
     learned = f is not None and f.requires_grad and torch.is_grad_enabled()
-    if x.device.type != "cpu" and not learned and native_runs(x.device.type, x.device.index):
+    if not learned and native_runs(x.device.type, x.device.index):
         f = torch.ones([1, 1], device=x.device) if f is None else f
         return _upfirdn2d(x, f, up, down, padding, flip_filter, float(gain))
     return upfirdn2d_reference(x, f, up, down, padding, flip_filter, gain)
@@ -73,7 +73,7 @@ def upfirdn2d_reference(
     down_x, down_y = down
     if f is None:
         return x[:, :, ::down_y, ::down_x] * gain
-    f = (f * gain ** (f.ndim / 2)).to(x.dtype)
+    f = (f.to(torch.promote_types(f.dtype, x.dtype)) * gain ** (f.ndim / 2)).to(x.dtype)
     if not flip_filter:  # torch's convolution correlates
         f = f.flip(list(range(f.ndim)))
     if f.ndim == 2:

@@ -1,0 +1,285 @@
+// Bilinear sampling with zeros outside, and its transpose (ops/grid_sample.py).
+#include <algorithm>
+#include <vector>
+
+#include "cpu/convolution.h"
+#include "cpu/fir.h"
+
+namespace {
+
+constexpr int64 TASKS = 4;     // the transpose splits channels where there are fewer images
+constexpr int64 TOGETHER = 4;  // channels that share the work of finding where a sample lies
+
+enum State { INSIDE = 1, PARTLY = 2 };  // bits: all four pixels are within the image; some, or a weight is NaN
+
+// The four pixels around each sample of one row of the grid.
+template <class T>
+struct Row {
+    typedef Accumulation<T> A;
+    typedef typename BitsOf<A>::type Index;
+    typedef Vector<A> V;
+    const GridSampleParams& p;
+    const int64 step_y, step_x;  // what offsets count in
+    const int64 room;            // of an array
+    std::vector<A> xy, x, weights;
+    std::vector<Index> left, top, states;
+    std::vector<int64> offsets;    // of the first pixel
+    std::vector<bool> all_inside;  // by vectors of samples
+
+    Row(const GridSampleParams& p, int64 step_y, int64 step_x)
+        : p(p), step_y(step_y), step_x(step_x), room(up_to_multiple(p.sample_size[1], LANES<A>)) {
+        for (auto* array : {&xy, &x}) array->resize(2 * room);
+        for (auto* array : {&left, &top, &states}) array->resize(room);
+        weights.resize(4 * room);
+        offsets.resize(room);
+        all_inside.resize(room / LANES<A>);
+    }
+
+    void locate(int64 n, int64 row) {
+        const int64 count = p.sample_size[1];
+        widen(xy.data(), static_cast<const T*>(p.grid) + (n * p.sample_size[0] + row) * count * 2, count * 2);
+        deal(xy.data(), 2 * count, 1, 2, room, x.data());
+        for (int64 i = 0; i < count; i += LANES<A>) {
+            V right, below;  // the weights of the pixels there
+            const Bits<A> state = along(load(&x[i]), p.image_size[3], &left[i], right) &
+                                  along(load(&x[room + i]), p.image_size[2], &top[i], below);
+            store(&weights[i], (1 - right) * (1 - below));
+            store(&weights[room + i], right * (1 - below));
+            store(&weights[2 * room + i], (1 - right) * below);
+            store(&weights[3 * room + i], right * below);
+            store(&states[i], state);
+            Index all = INSIDE;
+            for (int64 j = 0; j < LANES<A>; j++) all &= state[j];
+            all_inside[i / LANES<A>] = all != 0;
+            for (int64 j = i; j < i + LANES<A>; j++) offsets[j] = top[j] * step_y + left[j] * step_x;
+        }
+    }
+
+    // Positions -1 … 1 along `size` pixels: the pixel before each, the next one's weight, and the state.
+    static Bits<A> along(V position, int64 size, Index* before, V& weight) {
+        const V at = ((position + 1) * A(size) - 1) / 2;
+        const V least = broadcast(A(-2)), most = broadcast(A(size));
+        const V near = at > most ? most : at < least ? least : at;
+        const Bits<A> down = __builtin_convertvector(near, Bits<A>);  // towards zero
+        const V rounded = __builtin_convertvector(down, V);
+        const Bits<A> pixel = down + (rounded > near);  // true is -1
+        store(before, pixel);
+        const V whole = __builtin_convertvector(pixel, V);
+        weight = near == at ? at - whole : at - at;  // 0 far outside, NaN for what is no number
+        const Bits<A> both = (pixel >= 0) & (pixel < Index(size - 1));
+        const Bits<A> either = ((pixel >= -1) & (pixel < Index(size))) | (weight != weight);
+        return (both & Index(INSIDE)) | (either & Index(PARTLY));
+    }
+
+    // visit(weight, offset) of each pixel around sample i; the offset is negative outside the image.
+    template <class Visit>
+    void around(int64 i, Visit visit) const {
+        for (int k = 0; k < 4; k++) {
+            const int64 px = int64(left[i]) + k % 2, py = int64(top[i]) + k / 2;
+            const bool inside = px >= 0 && px < p.image_size[3] && py >= 0 && py < p.image_size[2];
+            visit(weights[k * room + i], inside ? py * step_y + px * step_x : -1);
+        }
+    }
+
+    // get(offset) of the four pixels, weighted.
+    template <class Get>
+    auto sum(int64 i, Get get) const {
+        typedef decltype(get(int64())) S;
+        if (states[i] & INSIDE) {
+            const int64 at = offsets[i];
+            const A* w = &weights[i];
+            return w[0] * get(at) + w[room] * get(at + step_x) + w[2 * room] * get(at + step_y) +
+                   w[3 * room] * get(at + step_y + step_x);
+        }
+        S total{};
+        if (states[i] & PARTLY) around(i, [&](A weight, int64 at) { total += weight * (at < 0 ? S{} : get(at)); });
+        return total;
+    }
+
+    // add(weight, offset) of the four pixels, as far as they are within the image.
+    template <class Add>
+    void scatter(int64 i, Add add) const {
+        if (states[i] & INSIDE) {
+            const int64 at = offsets[i];
+            const A* w = &weights[i];
+            add(w[0], at);
+            add(w[room], at + step_x);
+            add(w[2 * room], at + step_y);
+            add(w[3 * room], at + step_y + step_x);
+        } else if (states[i] & PARTLY) {
+            around(i, [&](A weight, int64 at) {
+                if (at >= 0) add(weight, at);
+            });
+        }
+    }
+};
+
+template <class Run>
+void with_count(int64 count, Run run) {
+    switch (count) {
+        case 1: return run(std::integral_constant<int, 1>());
+        case 2: return run(std::integral_constant<int, 2>());
+        case 3: return run(std::integral_constant<int, 3>());
+        case 4: return run(std::integral_constant<int, 4>());
+    }
+}
+
+// Whether a pixel's channels are neighbours, and make whole vectors.
+template <class T>
+bool by_vectors(const GridSampleParams& p) {
+    return p.image_stride[1] == 1 && p.sample_stride[1] == 1 && p.image_size[1] >= LANES<Accumulation<T>>;
+}
+
+// Pixels and their right neighbours, both in the order of `at`, by loads of two numbers at once.
+struct Pairs {
+    Vector<float> left, right;
+
+    Pairs(const float* image, const int64* at) : Pairs(image, at, std::make_integer_sequence<int, LANES<double>>()) {}
+
+private:
+    template <int... J>
+    Pairs(const float* image, const int64* at, std::integer_sequence<int, J...>) {
+        // Within each 128 bits of a register, so that one instruction separates left from right.
+        const Vector<double> low = {two(image + at[J / 2 * 4 + J % 2])...};
+        const Vector<double> high = {two(image + at[J / 2 * 4 + J % 2 + 2])...};
+        const auto a = bit_cast<Vector<float>>(low), b = bit_cast<Vector<float>>(high);
+        Bits<float> even;
+        for (int j = 0; j < LANES<float>; j++) even[j] = j / 4 * 4 + j % 2 * 2 + (j % 4 < 2 ? 0 : LANES<float>);
+        left = __builtin_shuffle(a, b, even);
+        right = __builtin_shuffle(a, b, even + 1);
+    }
+
+    static double two(const float* from) {
+        double pair;
+        std::memcpy(&pair, from, sizeof(pair));
+        return pair;
+    }
+};
+
+// Sample i of image k goes to to[i * pixel + k * plane].
+template <int COUNT, class T, class A>
+[[gnu::noinline]] void sample_planes(const Row<T>& row, const T* image, int64 image_plane, A* to, int64 pixel,
+                                     int64 plane) {
+    const int64 width = row.p.sample_size[1], room = row.room;
+    for (int64 begin = 0; begin < width; begin += LANES<A>) {
+        const int64 count = std::min<int64>(LANES<A>, width - begin);
+        if constexpr (std::is_same_v<T, float>)
+            if (row.all_inside[begin / LANES<A>] && row.step_x == 1 && pixel == 1) {
+                const A* w = &row.weights[begin];
+                const Vector<A> a = load(w), b = load(w + room), c = load(w + 2 * room), d = load(w + 3 * room);
+                for (int k = 0; k < COUNT; k++) {
+                    const T* from = image + k * image_plane;
+                    const Pairs above(from, &row.offsets[begin]), below(from + row.step_y, &row.offsets[begin]);
+                    narrow(to + begin + k * plane, a * above.left + b * above.right + c * below.left + d * below.right, count);
+                }
+                continue;
+            }
+        for (int64 i = begin; i < begin + count; i++)
+            for (int k = 0; k < COUNT; k++)
+                to[i * pixel + k * plane] = row.sum(i, [&](int64 at) { return widen_one(image[at + k * image_plane]); });
+    }
+}
+
+template <class T>
+void sample(const GridSampleParams& p) {
+    typedef Accumulation<T> A;
+    const int64 channels = p.image_size[1], width = p.sample_size[1], height = p.sample_size[0];
+    const int64 *from = p.image_stride, *to = p.sample_stride;
+    const bool last = to[1] == 1 && channels > 1;  // channels last; else one channel's row at a time
+    const bool vectors = by_vectors<T>(p);
+#pragma omp parallel if (p.image_size[0] * channels * height * width > 1 << 14)
+    {
+        Row<T> row(p, from[2], from[3]);
+        const int64 pixel = last ? channels : 1, plane = last ? 1 : width;
+        std::vector<A> result(width * (last ? channels : TOGETHER));
+#pragma omp for schedule(static)
+        for (int64 task = 0; task < p.image_size[0] * height; task++) {
+            const int64 n = task / height, h = task % height;
+            row.locate(n, h);
+            const T* image = static_cast<const T*>(p.x) + n * from[0];
+            T* out = static_cast<T*>(p.y) + n * to[0] + h * to[2];
+            for (int64 i = 0; vectors && i < width; i++)
+                for (int64 c = 0; c < channels; c += LANES<A>) {
+                    const int64 rest = channels - c;
+                    const auto v = row.sum(i, [&](int64 at) { return widen(image + at + c, rest); });
+                    narrow(&result[i * channels + c], v, rest);
+                }
+            for (int64 c = 0; !vectors && c < channels; c += TOGETHER) {
+                const int64 count = std::min(TOGETHER, channels - c);
+                A* values = result.data() + (last ? c : 0);
+                with_count(count, [&](auto constant) {
+                    sample_planes<constant.value>(row, image + c * from[1], from[1], values, pixel, plane);
+                });
+                for (int64 k = 0; !last && k < count; k++) narrow(out + (c + k) * to[1], values + k * plane, width);
+            }
+            if (last) narrow(out, result.data(), width * channels);
+        }
+    }
+}
+
+template <class T>
+void spread(const GridSampleParams& p) {
+    typedef Accumulation<T> A;
+    const int64 channels = p.image_size[1], pixels = p.image_size[2] * p.image_size[3];
+    const int64 *from = p.sample_stride, *to = p.image_stride;
+    const bool last = to[1] == 1 && channels > 1, vectors = by_vectors<T>(p);
+    // A thread adds up all of some channels of an image: the order of additions must not depend on the threads.
+    const int64 share = up_to_multiple((channels + TASKS - 1) / TASKS, LANES<A>);
+    const int64 chunk = p.image_size[0] < TASKS ? std::min(channels, share) : channels;
+    const int64 chunks = (channels + chunk - 1) / chunk;
+#pragma omp parallel if (p.image_size[0] * channels * p.sample_size[0] * p.sample_size[1] > 1 << 14)
+    {
+        const int64 pixel = last ? chunk : 1, plane = last ? 1 : pixels;
+        Row<T> row(p, p.image_size[3] * pixel, pixel);
+        A* sums = scratch<A>(chunk * pixels);
+#pragma omp for schedule(static)
+        for (int64 task = 0; task < p.image_size[0] * chunks; task++) {
+            const int64 n = task / chunks, first = task % chunks * chunk, count = std::min(chunk, channels - first);
+            std::fill_n(sums, chunk * pixels, A(0));
+            for (int64 h = 0; h < p.sample_size[0]; h++) {
+                row.locate(n, h);
+                const T* u = static_cast<const T*>(p.x) + n * from[0] + first * from[1] + h * from[2];
+                for (int64 i = 0; vectors && i < p.sample_size[1]; i++)
+                    row.scatter(i, [&](A weight, int64 at) {
+                        for (int64 c = 0; c < count; c += LANES<A>) {
+                            const int64 rest = count - c;
+                            const auto add = weight * widen(u + i * from[3] + c, rest);
+                            narrow(sums + at + c, widen(sums + at + c, rest) + add, rest);
+                        }
+                    });
+                for (int64 c = 0; !vectors && c < count; c += TOGETHER)
+                    with_count(std::min(TOGETHER, count - c), [&](auto constant) {
+                        constexpr int COUNT = constant.value;
+                        for (int64 i = 0; i < p.sample_size[1]; i++) {
+                            A values[COUNT];
+                            for (int k = 0; k < COUNT; k++) values[k] = widen_one(u[i * from[3] + (c + k) * from[1]]);
+                            row.scatter(i, [&](A weight, int64 at) {
+                                for (int k = 0; k < COUNT; k++) sums[at + (c + k) * plane] += weight * values[k];
+                            });
+                        }
+                    });
+            }
+            T* out = static_cast<T*>(p.y) + n * to[0] + first * to[1];
+            if (last)
+                for (int64 i = 0; i < pixels; i++) narrow(out + i * channels, sums + i * chunk, count);
+            else
+                narrow(out, sums, count * pixels);
+        }
+    }
+}
+
+}  // namespace
+
+extern "C" int grid_sample(const GridSampleParams* p) {
+    return with_scalar_type(p->dtype, [&](auto scalar) {
+        sample<decltype(scalar)>(*p);
+        return 0;
+    });
+}
+
+extern "C" int grid_sample_transposed(const GridSampleParams* p) {
+    return with_scalar_type(p->dtype, [&](auto scalar) {
+        spread<decltype(scalar)>(*p);
+        return 0;
+    });
+}

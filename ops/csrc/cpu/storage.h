@@ -1,0 +1,127 @@
+// Numbers as tensors store them and as kernels compute with them: half types widen to float.
+#pragma once
+
+#include <cmath>
+
+#include "cpu/vector.h"
+#include "params.h"
+
+struct BFloat16 {
+    uint16_t bits;
+};
+
+template <class T>
+struct AccumulationOf {
+    typedef float type;
+};
+template <>
+struct AccumulationOf<double> {
+    typedef double type;
+};
+template <class T>
+using Accumulation = typename AccumulationOf<T>::type;
+
+// Integers as wide as T, in vectors of as many lanes.
+template <class T>
+struct BitsOf {
+    typedef int32_t type;
+};
+template <>
+struct BitsOf<double> {
+    typedef int64_t type;
+};
+template <class T>
+using Bits = Vector<typename BitsOf<T>::type>;
+
+template <class T, class S>
+inline T bit_cast(const S& from) {
+    static_assert(sizeof(T) == sizeof(S));
+    T to;
+    std::memcpy(&to, &from, sizeof(to));
+    return to;
+}
+
+inline Vector<float> widen(const float* from) { return load(from); }
+
+inline Vector<double> widen(const double* from) { return load(from); }
+
+inline Vector<float> widen(const _Float16* from) {
+    typedef _Float16 Half __attribute__((vector_size(VECTOR_BYTES / 2)));
+    Half v;
+    std::memcpy(&v, from, sizeof(v));
+    return __builtin_convertvector(v, Vector<float>);
+}
+
+typedef uint16_t HalfBits __attribute__((vector_size(VECTOR_BYTES / 2)));
+
+inline Vector<float> widen(const BFloat16* from) {
+    HalfBits v;
+    std::memcpy(&v, from, sizeof(v));
+    return bit_cast<Vector<float>>(__builtin_convertvector(v, Vector<uint32_t>) << 16);
+}
+
+inline void narrow(float* to, Vector<float> v) { store(to, v); }
+
+inline void narrow(double* to, Vector<double> v) { store(to, v); }
+
+inline void narrow(_Float16* to, Vector<float> v) {
+    typedef _Float16 Half __attribute__((vector_size(VECTOR_BYTES / 2)));
+    const Half h = __builtin_convertvector(v, Half);
+    std::memcpy(to, &h, sizeof(h));
+}
+
+inline void narrow(BFloat16* to, Vector<float> v) {
+    const auto bits = bit_cast<Vector<uint32_t>>(v);
+    const auto rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
+    const Vector<uint32_t> kept = v == v ? rounded : Vector<uint32_t>{} + 0x7fc0;
+    const HalfBits h = __builtin_convertvector(kept, HalfBits);
+    std::memcpy(to, &h, sizeof(h));
+}
+
+inline float widen_one(float x) { return x; }
+
+inline double widen_one(double x) { return x; }
+
+inline float widen_one(_Float16 x) { return float(x); }
+
+inline float widen_one(BFloat16 x) { return bit_cast<float>(uint32_t(x.bits) << 16); }
+
+// The first `count` lanes of a vector, or all if it has no more; the others are zero, or stay as they were.
+template <class T>
+inline Vector<Accumulation<T>> widen(const T* from, int64 count) {
+    if (count >= LANES<Accumulation<T>>) return widen(from);
+    T lanes[LANES<Accumulation<T>>] = {};
+    std::memcpy(lanes, from, count * sizeof(T));
+    return widen(lanes);
+}
+
+template <class T>
+inline void narrow(T* to, Vector<Accumulation<T>> v, int64 count) {
+    if (count >= LANES<Accumulation<T>>) return narrow(to, v);
+    T lanes[LANES<Accumulation<T>>];
+    narrow(lanes, v);
+    std::memcpy(to, lanes, count * sizeof(T));
+}
+
+// Whole stretches.
+template <class T>
+inline void widen(Accumulation<T>* to, const T* from, int64 count) {
+    for (int64 j = 0; j < count; j += LANES<Accumulation<T>>) narrow(to + j, widen(from + j, count - j), count - j);
+}
+
+template <class T>
+inline void narrow(T* to, const Accumulation<T>* from, int64 count) {
+    for (int64 j = 0; j < count; j += LANES<Accumulation<T>>) narrow(to + j, widen(from + j, count - j), count - j);
+}
+
+// run(zero of the type) for a ScalarType; 1 if there is no such type.
+template <class Run>
+inline int with_scalar_type(int64 code, Run run) {
+    switch (code) {
+        case FLOAT32: return run(float());
+        case FLOAT64: return run(double());
+        case FLOAT16: return run(_Float16());
+        case BFLOAT16: return run(BFloat16());
+    }
+    return 1;
+}
