@@ -123,15 +123,28 @@ __device__ inline void activate_all(const ActivationOptions<A>& o, A (&x)[V], co
     }
 }
 
-// clamp(gain * act(v * scale + noise + b)) for V values of as many channels (Channels), or of one channel.
-template <bool Channels, int V, typename A>
-__device__ inline void apply(
-    const Epilogue& e, int64 n, int64 c, int64 channels, const A (&noise)[V], A (&v)[V]
-) {
-    A scale[V] = {}, b[V] = {};
-    if (e.scale) load_or_fill<Channels>((const A*)e.scale + n * channels + c, scale);
-    if (e.b) load_or_fill<Channels>((const A*)e.b + c, b);
+// What an epilogue multiplies with and adds in neighbouring channels of one sample; with none, 1 and 0.
+template <int Channels, typename A>
+struct ChannelTerms {
+    A scale[Channels], b[Channels];
+
+    __device__ ChannelTerms(const Epilogue& e, int64 n, int64 c, int64 channels) {
 #pragma unroll
-    for (int k = 0; k < V; k++) v[k] = (e.scale ? v[k] * scale[k] : v[k]) + noise[k] + b[k];
-    activate_all<0>(ActivationOptions<A>(e, false), v, v);
+        for (int k = 0; k < Channels; k++) scale[k] = 1, b[k] = 0;
+        if (e.scale) load<Channels>((const A*)e.scale + n * channels + c, scale);
+        if (e.b) load<Channels>((const A*)e.b + c, b);
+    }
+};
+
+// clamp(gain * act(v * scale + noise + b)) for V values of as many channels, or all of one.
+template <int Channels, int V, typename A>
+__device__ inline void apply(
+    const ActivationOptions<A>& o, const ChannelTerms<Channels, A>& terms, const A (&noise)[V], A (&v)[V]
+) {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        const int c = Channels == 1 ? 0 : k;
+        v[k] = v[k] * terms.scale[c] + noise[k] + terms.b[c];
+    }
+    activate_all<0>(o, v, v);
 }

@@ -5,6 +5,7 @@
 template <bool Channels, int V, typename T>
 __device__ inline void epilogue(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
+    const ActivationOptions<A> options(p.epilogue, false);
     const A tap = *(const A*)p.f * A(p.gain);
     const int64 channels = p.out_size[1], pixels = p.out_size[2] * p.out_size[3];
     const int64 vectors = p.out_size[0] * channels * pixels / V;
@@ -20,7 +21,7 @@ __device__ inline void epilogue(const Upfirdn2dParams& p) {
         if (p.has_epilogue) {
             A noise[V] = {};
             if (p.epilogue.noise) load_or_fill<!Channels>(noise_at<A>(p, n, 0, pixel), noise);
-            apply<Channels>(p.epilogue, n, c, channels, noise, v);
+            apply(options, ChannelTerms<Channels ? V : 1, A>(p.epilogue, n, c, channels), noise, v);
         }
         store<V>((T*)p.y + i * V, v);
     }

@@ -69,7 +69,9 @@ __device__ inline void load_tile(
 // The epilogue, if any, and the store of V neighbouring columns, of which some may lie outside the image.
 template <int V, typename T>
 __device__ inline void store_run(
-    const Upfirdn2dParams& p, int64 n, int64 c, int y, int x, Accumulation<T> (&v)[V], T* out
+    const Upfirdn2dParams& p, const ActivationOptions<Accumulation<T>>& options,
+    const ChannelTerms<1, Accumulation<T>>& terms, int64 n, int64 c, int y, int x, Accumulation<T> (&v)[V],
+    T* out
 ) {
     typedef Accumulation<T> A;
     if (p.has_epilogue) {
@@ -77,7 +79,7 @@ __device__ inline void store_run(
 #pragma unroll
         for (int k = 0; k < V; k++)
             if (p.epilogue.noise && inside(x + k, p.out_size[3])) noise[k] = *noise_at<A>(p, n, y, x + k);
-        apply<false>(p.epilogue, n, c, p.out_size[1], noise, v);
+        apply(options, terms, noise, v);
     }
     out += offset(p.out_stride, n, c, y, x);
     const bool whole = inside(x, p.out_size[3]) && inside(x + V - 1, p.out_size[3]);

@@ -8,7 +8,7 @@
 #ifdef __CUDACC__
 #define KERNEL(name, Params, threads) \
     extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Params p)
-#define SHARED(type, name, count) __shared__ type name[count]
+#define SHARED(type, name, count) __shared__ alignas(16) type name[count]
 #endif
 
 struct Half {
@@ -91,6 +91,17 @@ __device__ inline void load_or_fill(const A* from, A (&into)[V]) {
     const A value = *from;
 #pragma unroll
     for (int k = 0; k < V; k++) into[k] = value;
+}
+
+// Count values in accesses of `Size`; reads up to a whole number of these.
+template <int Size, int Count, typename A>
+__device__ inline void load_in_steps(const A* from, A (&into)[Count]) {
+#pragma unroll
+    for (int start = 0; start < Count; start += Size) {
+        const Pack<A, Size> pack = *reinterpret_cast<const Pack<A, Size>*>(from + start);
+#pragma unroll
+        for (int k = 0; k < Size && start + k < Count; k++) into[start + k] = pack.at[k];
+    }
 }
 
 template <int V, typename T>

@@ -6,6 +6,7 @@ template <typename T>
 __device__ inline void upfirdn2d(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
     const A* f = (const A*)p.f;
+    const ActivationOptions<A> options(p.epilogue, false);
     const bool channels_fastest = p.out_stride[1] < p.out_stride[3];
     const int64 total = p.out_size[0] * p.out_size[1] * p.out_size[2] * p.out_size[3];
     for (int64 i = thread_index(); i < total; i += thread_count()) {
@@ -28,7 +29,7 @@ __device__ inline void upfirdn2d(const Upfirdn2dParams& p) {
         A value[1] = {sum * A(p.gain)};
         if (p.has_epilogue) {
             const A noise[1] = {p.epilogue.noise ? *noise_at<A>(p, n, y, x) : A(0)};
-            apply<false>(p.epilogue, n, c, p.out_size[1], noise, value);
+            apply(options, ChannelTerms<1, A>(p.epilogue, n, c, p.out_size[1]), noise, value);
         }
         narrow(value[0], ((T*)p.y)[offset(p.out_stride, n, c, y, x)]);
     }

@@ -8,6 +8,7 @@ __device__ inline void filter_channels(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
     typedef Fir<Up, Down, 4> Axis;
     constexpr int V = Vector<T>::size, Run = 2, Window = Axis::window(Run);
+    const ActivationOptions<A> options(p.epilogue, false);
     A taps[16];
     load_taps(p.f, p.flip, A(p.gain), taps);
 
@@ -40,6 +41,7 @@ __device__ inline void filter_channels(const Upfirdn2dParams& p) {
                 }
             }
         }
+        const ChannelTerms<V, A> terms(p.epilogue, n, c, p.out_size[1]);
 #pragma unroll
         for (int o = 0; o < Run * Run; o++) {
             const int y = out_y + o / Run, x = out_x + o % Run;
@@ -47,7 +49,7 @@ __device__ inline void filter_channels(const Upfirdn2dParams& p) {
             if (p.has_epilogue) {
                 A noise[V] = {};
                 if (p.epilogue.noise) load_or_fill<false>(noise_at<A>(p, n, y, x), noise);
-                apply<true>(p.epilogue, n, c, p.out_size[1], noise, sum[o]);
+                apply(options, terms, noise, sum[o]);
             }
             store<V>((T*)p.y + offset(p.out_stride, n, c, y, x), sum[o]);
         }
@@ -76,6 +78,7 @@ __device__ inline void filter_planes(const Upfirdn2dParams& p) {
     SHARED(A, tiles, Tile::warps * Tile::in_h * Tile::pitch);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     A* tile = tiles + warp * Tile::in_h * Tile::pitch;
+    const ActivationOptions<A> options(p.epilogue, false);
     A taps[16];
     load_taps(p.f, p.flip, A(p.gain), taps);
 
@@ -98,8 +101,7 @@ __device__ inline void filter_planes(const Upfirdn2dParams& p) {
         for (int wy = 0; wy < WindowY; wy++) {
             const A* row = tile + (y0 * Down / Up + wy) * Tile::pitch + x0 * Down / Up;
             A v[WindowX];
-#pragma unroll
-            for (int wx = 0; wx < WindowX; wx++) v[wx] = row[wx];
+            load_in_steps<Up == 2 ? 2 : 4>(row, v);  // so far apart, or twice, do neighbouring threads start
 #pragma unroll
             for (int o = 0; o < RunY * RunX * WindowX; o++) {
                 const int oy = o / WindowX / RunX, ox = o / WindowX % RunX, wx = o % WindowX;
@@ -109,10 +111,12 @@ __device__ inline void filter_planes(const Upfirdn2dParams& p) {
             }
         }
         __syncwarp();  // the tile is read; the next item may overwrite it
+        const ChannelTerms<1, A> terms(p.epilogue, n, c, p.out_size[1]);
 #pragma unroll
         for (int oy = 0; oy < RunY; oy++) {
             const int y = tile_y + y0 + oy;
-            if (inside(y, p.out_size[2])) store_run(p, n, c, y, tile_x + x0, sum[oy], (T*)p.y);
+            if (inside(y, p.out_size[2]))
+                store_run(p, options, terms, n, c, y, tile_x + x0, sum[oy], (T*)p.y);
         }
     }
 }

@@ -14,16 +14,16 @@ struct SeparableTile {
     static constexpr int pitch = (in_w + 3) / 4 * 4;
 };
 
-// `Run` outputs from inputs that lie `step` apart.
-template <typename Axis, int Run, typename A>
-__device__ inline void filter_run(const A* in, int step, const A (&taps)[TAPS], A (&sum)[Run]) {
+// A run of outputs from the inputs under it.
+template <typename Axis, int Window, int Run, typename A>
+__device__ inline void filter_run(const A (&v)[Window], const A (&taps)[TAPS], A (&sum)[Run]) {
+    static_assert(Window == Axis::window(Run), "the inputs under a run");
 #pragma unroll
-    for (int w = 0; w < Axis::window(Run); w++) {
-        const A v = in[w * step];
+    for (int w = 0; w < Window; w++) {
 #pragma unroll
         for (int o = 0; o < Run; o++) {
             const int k = Axis::tap(w, o);
-            if (k >= 0 && k < TAPS) sum[o] += taps[k] * v;
+            if (k >= 0 && k < TAPS) sum[o] += taps[k] * v[w];
         }
     }
 }
@@ -36,6 +36,7 @@ __device__ inline void filter_separable(const Upfirdn2dParams& p) {
     constexpr int RunY = 4, RunX = 2;  // of the vertical and of the horizontal pass
     SHARED(A, input, Tile::in_h * Tile::pitch);
     SHARED(A, between, Tile::out_h * Tile::pitch);
+    const ActivationOptions<A> options(p.epilogue, false);
     A taps[TAPS];
 
     const int64 tiles_x = Axis::runs(p.out_size[3], p.pad_x0, Tile::out_w);
@@ -54,19 +55,25 @@ __device__ inline void filter_separable(const Upfirdn2dParams& p) {
         load_taps(p.f, p.flip, A(1), taps);
         for (int i = threadIdx.x; i < Tile::out_h / RunY * Tile::in_w; i += THREADS) {
             const int y = i / Tile::in_w * RunY, x = i % Tile::in_w;
-            A sum[RunY] = {};
-            filter_run<Axis>(input + y * Down / Up * Tile::pitch + x, Tile::pitch, taps, sum);
+            const A* column = input + y * Down / Up * Tile::pitch + x;
+            A v[Axis::window(RunY)], sum[RunY] = {};
+#pragma unroll
+            for (int w = 0; w < Axis::window(RunY); w++) v[w] = column[w * Tile::pitch];
+            filter_run<Axis>(v, taps, sum);
 #pragma unroll
             for (int o = 0; o < RunY; o++) between[(y + o) * Tile::pitch + x] = sum[o];
         }
         __syncthreads();
 
         load_taps(p.f, p.flip, A(p.gain), taps);
+        const ChannelTerms<1, A> terms(p.epilogue, n, c, p.out_size[1]);
         for (int i = threadIdx.x; i < Tile::out_h * Tile::out_w / RunX; i += THREADS) {
             const int y = i / (Tile::out_w / RunX), x = i % (Tile::out_w / RunX) * RunX;
-            A sum[RunX] = {};
-            filter_run<Axis>(between + y * Tile::pitch + x * Down / Up, 1, taps, sum);
-            if (inside(tile_y + y, p.out_size[2])) store_run(p, n, c, tile_y + y, tile_x + x, sum, (T*)p.y);
+            A v[Axis::window(RunX)], sum[RunX] = {};
+            load_in_steps<RunX * Down / Up>(between + y * Tile::pitch + x * Down / Up, v);
+            filter_run<Axis>(v, taps, sum);
+            if (inside(tile_y + y, p.out_size[2]))
+                store_run(p, options, terms, n, c, tile_y + y, tile_x + x, sum, (T*)p.y);
         }
         // No barrier: the next item first writes `input`, which all have read; a barrier follows that.
     }

@@ -30,37 +30,23 @@ def nvcc() -> NvccCompiler:
     return NvccCompiler(found)
 
 
-def test_nvcc_compiles_for_sm_80_without_a_warning() -> None:
-    compile_for("sm_80", nvcc())
-
-
-def test_nvcc_compiles_for_sm_90_without_a_warning() -> None:
-    compile_for("sm_90", nvcc())
-
-
-@no_nvrtc
-def test_nvrtc_compiles_for_sm_90_without_a_warning() -> None:
-    compile_for("sm_90", Nvrtc())
-
-
-@no_nvrtc
-@pytest.mark.slow
-def test_nvrtc_compiles_for_sm_80_without_a_warning() -> None:
-    compile_for("sm_80", Nvrtc())
-
-
-def compile_for(architecture: str, compiler: CudaCompiler) -> None:
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("compiler", [nvcc, pytest.param(Nvrtc, marks=no_nvrtc)])
+def test_the_kernels_compile_without_a_warning(
+    compiler: Callable[[], CudaCompiler], architecture: str
+) -> None:
     """Through the build cache: what has not changed since the last time need not be compiled again."""
-    assert compiler.knows(architecture)
+    found = compiler()
+    assert found.knows(architecture)
     key = {
         "sources": sources_digest("cuda"),
-        "compiler": f"{compiler.name} {compiler.version}",
+        "compiler": f"{found.name} {found.version}",
         "flags": shlex.join(FLAGS),
         "architecture": architecture,
     }
 
     def build(target: Path) -> None:
-        assert compiler.compile(architecture, target) == ""
+        assert found.compile(architecture, target) == ""
         assert target.read_bytes()[:4] == b"\x7fELF"
 
     built("cuda-check", key, ".bin", build)

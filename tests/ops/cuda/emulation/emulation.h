@@ -48,5 +48,5 @@ void spoil_once_a_block(void* memory, unsigned long size);
     static void name(const Params& p)
 
 #define SHARED(type, name, count) \
-    static type name[count]; \
+    alignas(16) static type name[count]; \
     emulation::spoil_once_a_block(name, sizeof(name))
