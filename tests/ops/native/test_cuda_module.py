@@ -2,7 +2,10 @@
 
 import ctypes
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,6 +97,29 @@ def test_a_kernel_that_faults_is_an_error(emulated_cuda: Any) -> None:
     params = BiasActParams(x=16, y=16, size=4)
     with pytest.raises(RuntimeError, match="cuLaunchKernel: an illegal memory access"):
         emulated_cuda.launch("bias_act_0_float32", 1, 32, params)
+
+
+def test_kernels_run_on_the_device_s_current_stream(
+    emulated_driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[int] = []
+
+    @contextmanager
+    def device(index: int) -> Iterator[None]:
+        devices.append(index)
+        yield
+        devices.append(-index)
+
+    stream = SimpleNamespace(cuda_stream=0x5EED)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream if index == 3 else None)
+    loaded = module.CudaModule(emulated_driver, 3, Path(emulated_driver._name), "g++", "emulated", 0.0)
+    x, y = torch.ones(8), torch.zeros(8)
+    params = BiasActParams(x=x.data_ptr(), y=y.data_ptr(), size=8, gain=2.0, clamp=-1.0)
+    loaded.launch("bias_act_0_float32", 1, 32, params)
+    assert y.tolist() == [2.0] * 8
+    assert devices == [3, -3, 3, -3]  # once to load, once to launch
+    assert emulated_driver.emulation_last_stream() == 0x5EED
 
 
 def test_description(emulated_cuda: Any) -> None:

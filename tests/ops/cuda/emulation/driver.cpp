@@ -41,6 +41,7 @@ bool backwards = false;
 unsigned long block_serial = 0;
 std::map<void*, unsigned long> spoilt;  // in which block each piece of shared memory was
 sigjmp_buf on_fault;
+void* last_stream = nullptr;
 
 void wait_at(State barrier) {
     fibers[current].state = barrier;
@@ -123,6 +124,8 @@ extern "C" {
 // order is a race, and shows as a difference.
 void emulation_run_backwards(int yes) { backwards = yes; }
 
+int emulation_last_stream() { return (int)(size_t)last_stream; }
+
 int cuInit(unsigned) { return SUCCESS; }
 int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, SUCCESS; }
 int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &scheduler, SUCCESS; }
@@ -139,8 +142,9 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 
 int cuLaunchKernel(
     void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-    unsigned block_z, unsigned shared_bytes, void*, void** params, void** extra
+    unsigned block_z, unsigned shared_bytes, void* stream, void** params, void** extra
 ) {
+    last_stream = stream;
     running = static_cast<emulation::Kernel*>(function);
     const bool flat = grid_y == 1 && grid_z == 1 && block_y == 1 && block_z == 1;
     if (!flat || grid_x == 0 || block_x == 0 || block_x > running->most_threads || shared_bytes || extra)

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# All that is to be done on a machine with a GPU: build the kernels, test them, have them checked by
+# compute-sanitizer, measure them. What is printed is kept in benchmarks/results/<device>/, one file a step.
+#
+#     benchmarks/gpu_visit.sh [build] [test] [memcheck] [racecheck] [measure]    (no step named: all)
+#
+# PYTHON names the interpreter, if not that of .venv. A step that fails does not stop the others.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-.venv/bin/python}
+
+device=$("$PYTHON" -c 'import torch; print(torch.cuda.get_device_name())') || exit 2
+results="benchmarks/results/${device// /-}"
+mkdir -p "$results"
+failed=()
+
+# step NAME COMMAND…: run and keep what it prints.
+step() {
+  local name=$1
+  shift
+  echo "== $name: $*"
+  { echo "\$ $*"; "$@"; } 2>&1 | tee "$results/$name.txt"
+  if [ "${PIPESTATUS[0]}" != 0 ]; then failed+=("$name"); fi
+}
+
+describe() {
+  git log -1 --format='revision %h'
+  git diff --quiet HEAD || echo "with changes that are not committed"
+  local what=name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit
+  nvidia-smi --query-gpu="$what" --format=csv
+}
+
+build() {
+  step machine describe
+  step doctor "$PYTHON" -m morphoscope.apps doctor
+}
+
+run_tests() {
+  step tests "$PYTHON" -m pytest tests/ops tests/generate -m "not slow" -q
+}
+
+# The tools slow kernels down a hundredfold, so: every operation and its gradient in float32 and float16.
+# Without torch's cache of memory, each tensor has bounds of its own.
+sanitize() {
+  if ! command -v compute-sanitizer >/dev/null; then
+    echo "== $1: left out, compute-sanitizer is not here"
+    return
+  fi
+  PYTORCH_NO_CUDA_MEMORY_CACHING=1 step "$1" compute-sanitizer --tool "$1" --error-exitcode 1 \
+    "$PYTHON" -m pytest tests/ops/cuda/test_on_gpu.py -q -k "as_in_the_reference and (dtype0 or dtype2)"
+}
+
+measure() {
+  step ops "$PYTHON" benchmarks/ops.py --device cuda
+  for batch in 1 16; do
+    step "synthesis-256-batch-$batch" "$PYTHON" benchmarks/synthesis.py --device cuda --batch "$batch"
+  done
+  step training-256 "$PYTHON" benchmarks/training.py --device cuda --resolution 256 --auto
+}
+
+if [ $# = 0 ]; then set -- build test memcheck racecheck measure; fi
+for name; do
+  case $name in
+    build | measure) "$name" ;;
+    test) run_tests ;;
+    memcheck | racecheck) sanitize "$name" ;;
+    *) echo "Unknown step '$name'." >&2; exit 2 ;;
+  esac
+done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "Failed: ${failed[*]}" >&2
+  exit 1
+fi
