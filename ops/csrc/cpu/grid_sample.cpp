@@ -22,14 +22,16 @@ struct Row {
     const int64 step_y, step_x;  // what offsets count in
     const int64 room;            // of an array
     std::vector<A> xy, x, weights;
-    std::vector<Index> left, top, states;
-    std::vector<int64> offsets;    // of the first pixel
-    std::vector<bool> all_inside;  // by vectors of samples
+    std::vector<A> columns, lines;  // of the first pixel
+    std::vector<int64> offsets;     // of the first pixel
+    std::vector<Index> states;
+    std::vector<char> all_inside;  // by vectors of samples
 
     Row(const GridSampleParams& p, int64 step_y, int64 step_x)
         : p(p), step_y(step_y), step_x(step_x), room(up_to_multiple(p.sample_size[1], LANES<A>)) {
         for (auto* array : {&xy, &x}) array->resize(2 * room);
-        for (auto* array : {&left, &top, &states}) array->resize(room);
+        for (auto* array : {&columns, &lines}) array->resize(room);
+        states.resize(room);
         weights.resize(4 * room);
         offsets.resize(room);
         all_inside.resize(room / LANES<A>);
@@ -37,37 +39,48 @@ struct Row {
 
     void locate(int64 n, int64 row) {
         const int64 count = p.sample_size[1];
-        widen(xy.data(), static_cast<const T*>(p.grid) + (n * p.sample_size[0] + row) * count * 2, count * 2);
-        deal(xy.data(), 2 * count, 1, 2, room, x.data());
+        const T* grid = static_cast<const T*>(p.grid) + (n * p.sample_size[0] + row) * count * 2;
+        if constexpr (std::is_same_v<T, A>) {
+            deal(grid, 2 * count, 1, 2, room, x.data());
+        } else {
+            widen(xy.data(), grid, 2 * count);
+            deal(xy.data(), 2 * count, 1, 2, room, x.data());
+        }
         for (int64 i = 0; i < count; i += LANES<A>) {
-            V right, below;  // the weights of the pixels there
-            const Bits<A> state = along(load(&x[i]), p.image_size[3], &left[i], right) &
-                                  along(load(&x[room + i]), p.image_size[2], &top[i], below);
+            V column, line, right, below;  // of the first pixel, and the weights of the next ones
+            const Bits<A> state = along(load(&x[i]), p.image_size[3], column, right) &
+                                  along(load(&x[room + i]), p.image_size[2], line, below);
             store(&weights[i], (1 - right) * (1 - below));
             store(&weights[room + i], right * (1 - below));
             store(&weights[2 * room + i], (1 - right) * below);
             store(&weights[3 * room + i], right * below);
             store(&states[i], state);
-            Index all = INSIDE;
-            for (int64 j = 0; j < LANES<A>; j++) all &= state[j];
-            all_inside[i / LANES<A>] = all != 0;
-            for (int64 j = i; j < i + LANES<A>; j++) offsets[j] = top[j] * step_y + left[j] * step_x;
+            store(&columns[i], column);
+            store(&lines[i], line);
+            for (int64 j = i; j < i + LANES<A>; j++)
+                offsets[j] = int64(lines[j]) * step_y + int64(columns[j]) * step_x;
+            all_inside[i / LANES<A>] = all_of(state);
         }
     }
 
+    static bool all_of(const Bits<A>& state) {
+        uint64_t words[sizeof(state) / 8], all = ~uint64_t(0);
+        std::memcpy(words, &state, sizeof(state));
+        for (uint64_t word : words) all &= word;
+        return sizeof(A) == 8 ? all & INSIDE : all & all >> 32 & INSIDE;
+    }
+
     // Positions -1 … 1 along `size` pixels: the pixel before each, the next one's weight, and the state.
-    static Bits<A> along(V position, int64 size, Index* before, V& weight) {
+    static Bits<A> along(V position, int64 size, V& before, V& weight) {
         const V at = ((position + 1) * A(size) - 1) / 2;
         const V least = broadcast(A(-2)), most = broadcast(A(size));
         const V near = at > most ? most : at < least ? least : at;
         const Bits<A> down = __builtin_convertvector(near, Bits<A>);  // towards zero
         const V rounded = __builtin_convertvector(down, V);
-        const Bits<A> pixel = down + (rounded > near);  // true is -1
-        store(before, pixel);
-        const V whole = __builtin_convertvector(pixel, V);
-        weight = near == at ? at - whole : at - at;  // 0 far outside, NaN for what is no number
-        const Bits<A> both = (pixel >= 0) & (pixel < Index(size - 1));
-        const Bits<A> either = ((pixel >= -1) & (pixel < Index(size))) | (weight != weight);
+        before = rounded > near ? rounded - 1 : rounded;
+        weight = near == at ? at - before : at - at;  // 0 far outside, NaN for what is no number
+        const Bits<A> both = (before >= 0) & (before < A(size - 1));
+        const Bits<A> either = ((before >= -1) & (before < A(size))) | (weight != weight);
         return (both & Index(INSIDE)) | (either & Index(PARTLY));
     }
 
@@ -75,9 +88,10 @@ struct Row {
     template <class Visit>
     void around(int64 i, Visit visit) const {
         for (int k = 0; k < 4; k++) {
-            const int64 px = int64(left[i]) + k % 2, py = int64(top[i]) + k / 2;
-            const bool inside = px >= 0 && px < p.image_size[3] && py >= 0 && py < p.image_size[2];
-            visit(weights[k * room + i], inside ? py * step_y + px * step_x : -1);
+            const A column = columns[i] + k % 2, line = lines[i] + k / 2;
+            const bool inside =
+                column >= 0 && column < A(p.image_size[3]) && line >= 0 && line < A(p.image_size[2]);  // not NaN
+            visit(weights[k * room + i], inside ? offsets[i] + k / 2 * step_y + k % 2 * step_x : -1);
         }
     }
 
@@ -124,10 +138,9 @@ void with_count(int64 count, Run run) {
     }
 }
 
-// Whether a pixel's channels are neighbours, and make whole vectors.
-template <class T>
-bool by_vectors(const GridSampleParams& p) {
-    return p.image_stride[1] == 1 && p.sample_stride[1] == 1 && p.image_size[1] >= LANES<Accumulation<T>>;
+// Whether a pixel's channels are neighbours in memory.
+bool are_neighbours(const GridSampleParams& p) {
+    return p.image_size[1] > 1 && p.image_stride[1] == 1 && p.sample_stride[1] == 1;
 }
 
 // Pixels and their right neighbours, both in the order of `at`, by loads of two numbers at once.
@@ -156,27 +169,52 @@ private:
     }
 };
 
-// Sample i of image k goes to to[i * pixel + k * plane].
-template <int COUNT, class T, class A>
-[[gnu::noinline]] void sample_planes(const Row<T>& row, const T* image, int64 image_plane, A* to, int64 pixel,
-                                     int64 plane) {
+// COUNT channels, whose images are `image_plane` apart and whose samples are `plane` apart.
+template <int COUNT, class T>
+[[gnu::noinline]] void sample_planes(const Row<T>& row, const T* image, int64 image_plane, T* to, int64 plane) {
+    typedef Accumulation<T> A;
     const int64 width = row.p.sample_size[1], room = row.room;
     for (int64 begin = 0; begin < width; begin += LANES<A>) {
-        const int64 count = std::min<int64>(LANES<A>, width - begin);
+        const int64 end = std::min<int64>(begin + LANES<A>, width);
         if constexpr (std::is_same_v<T, float>)
-            if (row.all_inside[begin / LANES<A>] && row.step_x == 1 && pixel == 1) {
+            if (row.all_inside[begin / LANES<A>] && row.step_x == 1) {
                 const A* w = &row.weights[begin];
                 const Vector<A> a = load(w), b = load(w + room), c = load(w + 2 * room), d = load(w + 3 * room);
                 for (int k = 0; k < COUNT; k++) {
                     const T* from = image + k * image_plane;
                     const Pairs above(from, &row.offsets[begin]), below(from + row.step_y, &row.offsets[begin]);
-                    narrow(to + begin + k * plane, a * above.left + b * above.right + c * below.left + d * below.right, count);
+                    const auto sum = a * above.left + b * above.right + c * below.left + d * below.right;
+                    narrow(to + k * plane + begin, sum, end - begin);
                 }
                 continue;
             }
-        for (int64 i = begin; i < begin + count; i++)
-            for (int k = 0; k < COUNT; k++)
-                to[i * pixel + k * plane] = row.sum(i, [&](int64 at) { return widen_one(image[at + k * image_plane]); });
+        for (int k = 0; k < COUNT; k++) {
+            A sums[LANES<A>];
+            for (int64 i = begin; i < end; i++)
+                sums[i - begin] = row.sum(i, [&](int64 at) { return widen_one(image[k * image_plane + at]); });
+            narrow(to + k * plane + begin, load(sums), end - begin);
+        }
+    }
+}
+
+// All channels, which are neighbours in memory. `image` has `size` numbers up to the end of its tensor; `to` has
+// room for a vector more.
+template <class T, class A>
+[[gnu::noinline]] void sample_pixels(const Row<T>& row, const T* image, int64 size, A* to) {
+    const int64 width = row.p.sample_size[1], channels = row.p.image_size[1], room = row.room;
+    const int64 right = row.step_x, below = row.step_y, whole = up_to_multiple(channels, LANES<A>);
+    for (int64 i = 0; i < width; i++, to += channels) {
+        // What goes beyond this pixel's channels is overwritten by the next.
+        const T* at = image + row.offsets[i];
+        if (row.states[i] & INSIDE && row.offsets[i] + below + right + whole <= size) {
+            const A* w = &row.weights[i];
+            const A a = w[0], b = w[room], c = w[2 * room], d = w[3 * room];
+            for (int64 j = 0; j < channels; j += LANES<A>, at += LANES<A>)
+                store(to + j, a * widen(at) + b * widen(at + right) + c * widen(at + below) + d * widen(at + below + right));
+        } else {
+            for (int64 j = 0; j < channels; j += LANES<A>)
+                store(to + j, row.sum(i, [&](int64 at) { return widen(image + at + j, channels - j); }));
+        }
     }
 }
 
@@ -185,34 +223,28 @@ void sample(const GridSampleParams& p) {
     typedef Accumulation<T> A;
     const int64 channels = p.image_size[1], width = p.sample_size[1], height = p.sample_size[0];
     const int64 *from = p.image_stride, *to = p.sample_stride;
-    const bool last = to[1] == 1 && channels > 1;  // channels last; else one channel's row at a time
-    const bool vectors = by_vectors<T>(p);
+    const bool neighbours = are_neighbours(p);
+    int64 size = 1;  // of the images in memory
+    for (int axis = 0; axis < 4; axis++) size += (p.image_size[axis] - 1) * from[axis];
 #pragma omp parallel if (p.image_size[0] * channels * height * width > 1 << 14)
     {
         Row<T> row(p, from[2], from[3]);
-        const int64 pixel = last ? channels : 1, plane = last ? 1 : width;
-        std::vector<A> result(width * (last ? channels : TOGETHER));
+        std::vector<A> result(neighbours ? width * channels + LANES<A> : 0);
 #pragma omp for schedule(static)
         for (int64 task = 0; task < p.image_size[0] * height; task++) {
             const int64 n = task / height, h = task % height;
             row.locate(n, h);
             const T* image = static_cast<const T*>(p.x) + n * from[0];
             T* out = static_cast<T*>(p.y) + n * to[0] + h * to[2];
-            for (int64 i = 0; vectors && i < width; i++)
-                for (int64 c = 0; c < channels; c += LANES<A>) {
-                    const int64 rest = channels - c;
-                    const auto v = row.sum(i, [&](int64 at) { return widen(image + at + c, rest); });
-                    narrow(&result[i * channels + c], v, rest);
-                }
-            for (int64 c = 0; !vectors && c < channels; c += TOGETHER) {
-                const int64 count = std::min(TOGETHER, channels - c);
-                A* values = result.data() + (last ? c : 0);
-                with_count(count, [&](auto constant) {
-                    sample_planes<constant.value>(row, image + c * from[1], from[1], values, pixel, plane);
-                });
-                for (int64 k = 0; !last && k < count; k++) narrow(out + (c + k) * to[1], values + k * plane, width);
+            if (neighbours) {
+                sample_pixels(row, image, size - n * from[0], result.data());
+                narrow(out, result.data(), width * channels);
+                continue;
             }
-            if (last) narrow(out, result.data(), width * channels);
+            for (int64 c = 0; c < channels; c += TOGETHER)
+                with_count(std::min(TOGETHER, channels - c), [&](auto count) {
+                    sample_planes<count.value>(row, image + c * from[1], from[1], out + c * to[1], to[1]);
+                });
         }
     }
 }
@@ -222,7 +254,7 @@ void spread(const GridSampleParams& p) {
     typedef Accumulation<T> A;
     const int64 channels = p.image_size[1], pixels = p.image_size[2] * p.image_size[3];
     const int64 *from = p.sample_stride, *to = p.image_stride;
-    const bool last = to[1] == 1 && channels > 1, vectors = by_vectors<T>(p);
+    const bool last = to[1] == 1 && channels > 1, vectors = are_neighbours(p) && channels >= LANES<A>;
     // A thread adds up all of some channels of an image: the order of additions must not depend on the threads.
     const int64 share = up_to_multiple((channels + TASKS - 1) / TASKS, LANES<A>);
     const int64 chunk = p.image_size[0] < TASKS ? std::min(channels, share) : channels;
