@@ -77,11 +77,10 @@ struct Finish {
     }
 };
 
-// sum[c][0 … PANEL) += over `depth` pixels of x[pixel][c] times dy[pixel][0 … PANEL), for every channel c.
+// sum[c][0 … PANEL) += x[pixel][c] times dy[pixel][0 … PANEL) over all pixels, for every channel c; the operands'
+// taps are rows of pixels, and `panel` is dy.
 template <class T>
-inline void multiply_transposed(int64 channels, const T* x, int64 x_step, const T* dy, int64 dy_step, int64 depth,
-                                T* sum, int64 sum_step) {
-    const int64 no_offset = 0;
+inline void multiply_transposed(int64 channels, const T* x, Operands<T> pixels, T* sum, int64 sum_step) {
     for (int64 c = 0; c < channels; c += BLOCK_ROWS) {
         const int count = int(std::min<int64>(BLOCK_ROWS, channels - c));
         const T* rows[BLOCK_ROWS];
@@ -90,6 +89,7 @@ inline void multiply_transposed(int64 channels, const T* x, int64 x_step, const 
             rows[m] = x + c + m;
             out[m] = sum + (c + m) * sum_step;
         }
-        multiply<T, true>(count, {rows, &no_offset, 1, depth, x_step, dy, dy_step}, out);
+        pixels.rows = rows;
+        multiply<T, true>(count, pixels, out);
     }
 }

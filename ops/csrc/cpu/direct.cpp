@@ -202,7 +202,7 @@ void upsample_filtered(const Conv3x3Params& p) {
             }
 }
 
-// UP alone: results by phase, tasks are rows of the input.
+// UP alone: results by phase, tasks are a few rows of the input.
 template <class T>
 void upsample(const Conv3x3Params& p) {
     const Source<T> source = padded<T>(p);
@@ -210,17 +210,20 @@ void upsample(const Conv3x3Params& p) {
     const int64 height = 2 * p.h + 1, width = 2 * p.w + 1;
 #pragma omp parallel for collapse(2) schedule(dynamic)
     for (int64 n = 0; n < p.n; n++)
-        for (int64 i = 0; i <= p.h; i++)
-            for (int parity_y = 0; parity_y < (i < p.h ? 2 : 1); parity_y++)
-                for (int parity_x = 0; parity_x < 2; parity_x++)
-                    for (int64 panel = 0; panel < p.o / PANEL<T>; panel++)
-                        multiply_pixels(
-                            p, source, upsampling_phase(parity_y, parity_x), panel, 0, p.w + 1 - parity_x,
-                            [&](int64 j) { return source.pixel(n, i, j); },
-                            [&](int64 j, const T* values) {
-                                T* out = y + ((n * height + 2 * i + parity_y) * width + 2 * j + parity_x) * p.o;
-                                std::copy(values, values + PANEL<T>, out + panel * PANEL<T>);
-                            });
+        for (int64 start = 0; start <= p.h; start += STRIP)
+            for (int phase = 0; phase < 4; phase++) {
+                const int parity_y = phase / 2, parity_x = phase % 2;
+                const int64 rows = std::min(start + STRIP, p.h + 1 - parity_y) - start, across = p.w + 1 - parity_x;
+                for (int64 panel = 0; panel < p.o / PANEL<T>; panel++)
+                    multiply_pixels(
+                        p, source, upsampling_phase(parity_y, parity_x), panel, 0, rows * across,
+                        [&](int64 i) { return source.pixel(n, start + i / across, i % across); },
+                        [&](int64 i, const T* values) {
+                            const int64 out_y = 2 * (start + i / across) + parity_y, out_x = 2 * (i % across) + parity_x;
+                            T* out = y + ((n * height + out_y) * width + out_x) * p.o + panel * PANEL<T>;
+                            std::copy(values, values + PANEL<T>, out);
+                        });
+            }
 }
 
 // Packed [phase][panel][tap][C][PANEL].
@@ -245,24 +248,27 @@ template <class T>
 void weight_gradient(const WeightGradientParams& p) {
     const bool down = p.mode == DOWN;
     const int64 large_h = down ? p.h : 2 * p.h + 1, large_w = down ? p.w : 2 * p.w + 1;
-    const int64 small_h = (large_h - 1) / 2, small_w = (large_w - 1) / 2, rows = p.n * small_h;
+    const int64 small_h = (large_h - 1) / 2, small_w = (large_w - 1) / 2;
     const int64 c_step = down ? 2 * p.c : p.c, o_step = down ? p.o : 2 * p.o;  // from one pair to the next
-    const T *x = static_cast<const T*>(p.x), *dy = static_cast<const T*>(p.dy);
+    const int64 c_row = down ? 2 * large_w * p.c : small_w * p.c, o_row = down ? small_w * p.o : 2 * large_w * p.o;
+    int64 rows[STRIP];
+    for (int64 i = 0; i < STRIP; i++) rows[i] = i * c_row;
     T* sums = scratch<T, 1>(9 * p.c * p.o);  // [tap][C][O]
     std::fill(sums, sums + 9 * p.c * p.o, T(0));
-    const int64 row_bytes = small_w * (c_step + o_step) * int64(sizeof(T));
-    const int64 chunk = std::max<int64>(1, CACHE_BYTES / row_bytes);
-    for (int64 start = 0; start < rows; start += chunk)
+    const int64 strips = (small_h + STRIP - 1) / STRIP;
+    const int64 chunk = std::max<int64>(1, CACHE_BYTES / (STRIP * (c_row + o_row) * int64(sizeof(T))));
+    for (int64 start = 0; start < p.n * strips; start += chunk)
 #pragma omp parallel for collapse(2)
         for (int k = 0; k < 9; k++)
             for (int64 panel = 0; panel < p.o / PANEL<T>; panel++)
-                for (int64 i = start; i < std::min(start + chunk, rows); i++) {
-                    const int64 large = ((i / small_h * large_h + 2 * (i % small_h) + k / 3) * large_w + k % 3);
-                    const int64 small = i * small_w;
-                    const T* from = x + (down ? large : small) * p.c;
-                    const T* to = dy + (down ? small : large) * p.o + panel * PANEL<T>;
-                    T* sum = sums + k * p.c * p.o + panel * PANEL<T>;
-                    multiply_transposed(p.c, from, c_step, to, o_step, small_w, sum, p.o);
+                for (int64 i = start; i < std::min(start + chunk, p.n * strips); i++) {
+                    const int64 n = i / strips, y = i % strips * STRIP, count = std::min(STRIP, small_h - y);
+                    const int64 large = (n * large_h + 2 * y + k / 3) * large_w + k % 3;
+                    const int64 small = (n * small_h + y) * small_w;
+                    const T* x = static_cast<const T*>(p.x) + (down ? large : small) * p.c;
+                    const T* dy = static_cast<const T*>(p.dy) + (down ? small : large) * p.o + panel * PANEL<T>;
+                    multiply_transposed(p.c, x, {nullptr, rows, count, small_w, c_step, dy, o_step, o_row - small_w * o_step},
+                                        sums + k * p.c * p.o + panel * PANEL<T>, p.o);
                 }
     T* dw = static_cast<T*>(p.dw);
     for (int64 o = 0; o < p.o; o++)

@@ -13,7 +13,7 @@ template <class T>
 constexpr int PANEL = 2 * LANES<T>;
 
 // Where the operands of one product lie: out[m][j] = sum over taps t and depth k of
-// rows[m][tap_offsets[t] + k * depth_step] * panel[(t * depth + k) * panel_step + j].
+// rows[m][tap_offsets[t] + k * depth_step] * panel[(t * depth + k) * panel_step + t * panel_gap + j].
 template <class T>
 struct Operands {
     const T* const* rows;
@@ -23,6 +23,7 @@ struct Operands {
     int64 depth_step;  // 1 but for weight gradients, whose depth runs over pixels
     const T* panel;
     int64 panel_step;  // PANEL for packed weights
+    int64 panel_gap = 0;
 };
 
 template <class T, int ROWS, bool ACCUMULATE>
@@ -45,6 +46,7 @@ inline void multiply_rows(const Operands<T>& a, T* const* out) {
                 sum[m][1] += factor * right;
             }
         }
+        panel += a.panel_gap;
     }
     for (int m = 0; m < ROWS; m++)
         for (int v = 0; v < 2; v++) store(out[m] + v * LANES<T>, sum[m][v]);

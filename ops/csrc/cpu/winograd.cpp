@@ -176,6 +176,7 @@ void weight_gradient(const WeightGradientParams& p) {
     T* memory = scratch<T, 1>(v_size + m_size + dU_size);
     const Planes<T> V(memory, chunk, p.c), M(memory + v_size, chunk, p.o);
     T* dU = memory + v_size + m_size;  // [POINTS][C][O]
+    const int64 no_offset = 0;
     std::fill(dU, dU + dU_size, T(0));
     for (int64 start = 0; start < tiles.count; start += chunk) {
         const int64 count = std::min(chunk, tiles.count - start);
@@ -191,7 +192,8 @@ void weight_gradient(const WeightGradientParams& p) {
 #pragma omp for collapse(2)
             for (int point = 0; point < POINTS; point++)
                 for (int64 first = 0; first < p.o; first += PANEL<T>)
-                    multiply_transposed(p.c, V.at(point, 0), p.c, M.at(point, 0) + first, p.o, count,
+                    multiply_transposed(p.c, V.at(point, 0),
+                                        {nullptr, &no_offset, 1, count, p.c, M.at(point, 0) + first, p.o},
                                         dU + point * p.c * p.o + first, p.o);
         }
     }
