@@ -1,8 +1,8 @@
 """The dispatcher's library `morphoscope`: a schema an operation, its executions by device, its shape rule.
 
 Python's form of TORCH_LIBRARY: schemas exist before, and whether or not, anything is compiled, and one
-binding serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits every
-torch.
+binding serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits
+every torch.
 """
 
 from collections.abc import Callable
