@@ -35,11 +35,13 @@ class FullyConnected(torch.nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight.to(x.dtype) * self.weight_gain
-        bias = self.bias.to(x.dtype) * self.bias_gain
+        weight = self.weight.to(x.dtype).t()
+        bias = self.bias.to(x.dtype)
+        if self.bias_gain != 1:
+            bias = bias * self.bias_gain
         if self.activation == "linear":
-            return torch.addmm(bias, x, weight.t())
-        return bias_act(x @ weight.t(), bias, act=self.activation)
+            return torch.addmm(bias, x, weight, alpha=self.weight_gain)
+        return bias_act(x @ weight * self.weight_gain, bias, act=self.activation)
 
 
 class ConvLayer(torch.nn.Module):
