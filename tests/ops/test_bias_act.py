@@ -1,4 +1,4 @@
-"""bias_act: known values, derivatives to the second order, and what it refuses."""
+"""bias_act: known values, derivatives of every order, kernels against the reference, and what it refuses."""
 
 from math import exp, log, sqrt, tanh
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from morphoscope.ops import bias_act
+from morphoscope.ops import backend, bias_act
 from morphoscope.ops.bias_act import ACTIVATIONS
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -63,6 +63,52 @@ def test_gradients_of_first_and_second_order(act: str, clamp: float | None) -> N
     assert gradgradcheck(run, (x, b))
 
 
+@pytest.mark.parametrize(("alpha", "gain", "dim"), [(-0.3, 1.2, 1), (0.0, 1.0, -1), (0.3, -1.5, 0)])
+def test_gradients_with_options_whose_slope_the_result_does_not_tell(
+    alpha: float, gain: float, dim: int
+) -> None:
+    x = random(3, 4).requires_grad_()
+    b = 0.01 * random(x.shape[dim], seed=1).requires_grad_()
+
+    def run(x: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return bias_act(x, b, dim, "lrelu", alpha, gain, clamp=0.9)
+
+    assert gradcheck(run, (x, b))
+    assert gradgradcheck(run, (x, b))
+
+
+@pytest.mark.parametrize("clamp", [None, 1.3])
+@pytest.mark.parametrize("act", ["tanh", "sigmoid", "elu", "selu", "softplus", "swish"])
+def test_derivatives_beyond_those_that_the_kernels_know(act: str, clamp: float | None) -> None:
+    """Of the third and fourth order, with respect to x and to the bias."""
+    results = []
+    for name in ("native", "reference"):
+        x, b = random(3, 4).requires_grad_(), 0.01 * random(4, seed=1).requires_grad_()
+        weight = random(3, 4, seed=2).requires_grad_()
+        with backend(name):
+            y = bias_act(x, b, act=act, clamp=clamp)
+        for order in range(3):
+            (y,) = torch.autograd.grad((y * weight).sum(), [x, b][order % 2], create_graph=True)
+            results.append(y)
+            y = y.expand(3, 4)
+        results.extend(torch.autograd.grad(y.square().sum(), [x, b, weight]))
+    half = len(results) // 2
+    for native, reference in zip(results[:half], results[half:], strict=True):
+        torch.testing.assert_close(native, reference)
+
+
+@pytest.mark.parametrize("act", ["linear", "relu", "lrelu"])
+def test_piecewise_linear_activations_have_no_second_derivative(act: str) -> None:
+    """And none is computed: R1 and path length differentiate such layers twice."""
+    x = random(3, 4).requires_grad_()
+    u = random(3, 4, seed=1).requires_grad_()
+    with backend("native"):
+        (dx,) = torch.autograd.grad(bias_act(x, act=act, clamp=1.0), x, u, create_graph=True)
+    du, ddx = torch.autograd.grad(dx.square().sum(), [u, x], allow_unused=True)
+    assert ddx is None
+    assert du.abs().sum() > 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 3),
@@ -104,6 +150,178 @@ def test_clamp_is_symmetric_and_passes_no_gradient_at_or_beyond_it() -> None:
     assert bias_act(x, dim=0, clamp=-1).tolist() == x.tolist(), "a negative clamp is none"
 
 
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+TOLERANCES = {torch.float32: 2e-6, torch.float64: 1e-13, torch.float16: 3e-3, torch.bfloat16: 3e-2}
+
+
+def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
+    """x with the same values in another order of memory, or as a part of something larger."""
+    if layout == "channels last":
+        return x.movedim(1, -1).contiguous().movedim(-1, 1)
+    if layout == "reversed axes":
+        axes = list(range(x.ndim))[::-1]
+        return x.permute(axes).contiguous().permute(axes)
+    if layout == "sliced":
+        return torch.nn.functional.pad(x, [1, 2])[..., 1:-2]
+    if layout == "every other":
+        return x.repeat_interleave(2, dim=0)[::2]
+    if layout == "expanded":
+        return x[:1].expand(x.shape)
+    return x.contiguous()
+
+
+LAYOUTS = ["contiguous", "channels last", "reversed axes", "sliced", "every other", "expanded"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=5),
+    st.integers(0, 4),
+    st.sampled_from(sorted(KNOWN)),
+    st.sampled_from(DTYPES),
+    st.sampled_from(LAYOUTS),
+    st.sampled_from([None, 0.2, -0.5]),
+    st.sampled_from([None, 0.7, -1.5]),
+    st.sampled_from([None, 0.0, 0.9]),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+def test_kernels_agree_with_the_reference(
+    shape: list[int],
+    dim: int,
+    act: str,
+    dtype: torch.dtype,
+    layout: str,
+    alpha: float | None,
+    gain: float | None,
+    clamp: float | None,
+    biased: bool,
+    seed: int,
+) -> None:
+    """Values and gradients; the reference computes in float64 what the kernels round once."""
+    dim %= len(shape)
+    x = laid_out((2 * random(*shape, seed=seed)).to(dtype), layout)
+    b = random(shape[dim], seed=seed + 1).to(dtype)
+    u = laid_out(random(*shape, seed=seed + 2).to(dtype), LAYOUTS[seed % len(LAYOUTS)])
+    results = []
+    for name, of in (("native", dtype), ("reference", torch.float64)):
+        given = [t.to(of).requires_grad_() for t in ((x, b) if biased else (x,))]
+        with backend(name):
+            y = bias_act(given[0], given[1] if biased else None, dim, act, alpha, gain, clamp)
+            results.append([y, *torch.autograd.grad(y, given, u.to(of))])
+    y, dx, *db = (t.double() for t in results[0])
+    expected_y, expected_dx, *expected_db = results[1]
+    tolerance = TOLERANCES[dtype]
+    torch.testing.assert_close(y, expected_y, rtol=tolerance, atol=tolerance)
+    # At a bound of the clamp, or a kink, rounding decides whether a gradient passes.
+    limit = float("inf") if clamp is None or clamp < 0 else clamp
+    decided = (expected_y.abs() - limit).abs() > 4 * tolerance
+    assert decided.double().mean() > 0.3 or clamp is not None
+    torch.testing.assert_close(dx[decided], expected_dx[decided], rtol=8 * tolerance, atol=8 * tolerance)
+    if biased and bool(decided.all()):
+        few = x.numel() / shape[dim]
+        torch.testing.assert_close(db[0], expected_db[0], rtol=8 * tolerance, atol=8 * tolerance * few)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_results_keep_the_order_of_memory(dtype: torch.dtype, layout: str) -> None:
+    x = laid_out(random(2, 3, 4, 5).to(dtype), layout)
+    with backend("native"):
+        y = bias_act(x, torch.ones(3), act="lrelu")
+    assert y.dtype == dtype
+    assert y.stride() == torch.empty_like(x).stride()
+    assert bias_act(x.requires_grad_(), act="swish").stride() == y.stride()
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 31, 20_000, 70_001])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_length_on_any_number_of_threads(dtype: torch.dtype, size: int) -> None:
+    x, b = random(size, 3).to(dtype), random(3, seed=1)
+    threads, results = torch.get_num_threads(), []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        with backend("native"):
+            results.append(bias_act(x, b, act="tanh"))
+            results.append(bias_act(x.t().contiguous(), b, 0, act="tanh").t())
+    torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert torch.equal(results[0], other)
+    expected = torch.tanh(x.double() + b)
+    tolerance = TOLERANCES[dtype]
+    torch.testing.assert_close(results[0].double(), expected, rtol=tolerance, atol=tolerance)
+
+
+EXTREMES = [0.0, 1e-30, 1e-8, 1e-3, 0.3, 1.0, 19.9, 20.1, 60.0, 87.0, 89.0, 103.0, 104.5, 709.0, 746.0, 1e30]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("clamp", [None, 1.0])
+@pytest.mark.parametrize("act", KNOWN)
+def test_extremes_nan_and_infinities_come_out_as_in_the_reference(
+    act: str, clamp: float | None, dtype: torch.dtype
+) -> None:
+    values = [sign * value for value in [*EXTREMES, float("inf")] for sign in (1, -1)]
+    x = torch.tensor([[*values, float("nan")]], dtype=dtype)
+    results = []
+    for name in ("native", "reference"):
+        given = x.clone().requires_grad_()
+        with backend(name):
+            y = bias_act(given, act=act, clamp=clamp)
+        # A gradient at an infinity is a limit, and at NaN a convention: not compared.
+        (dx,) = torch.autograd.grad(y[given.isfinite()].sum(), given)
+        results.append((y.detach(), dx[given.isfinite()]))
+    tolerance = TOLERANCES[dtype]
+    for native, reference in zip(*results, strict=True):
+        torch.testing.assert_close(native, reference, rtol=2 * tolerance, atol=2 * tolerance, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3, 0, 4), (0,), ()])
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_nothing_in_nothing_out(shape: tuple[int, ...], name: str) -> None:
+    x = torch.zeros(shape, requires_grad=True)
+    b = torch.zeros(shape[1], requires_grad=True) if len(shape) > 1 else None
+    with backend(name):
+        y = bias_act(x, b, act="lrelu")
+    assert y.shape == shape
+    gradients = torch.autograd.grad(y.sum(), [x] if b is None else [x, b])
+    assert gradients[0].shape == shape
+    assert all(gradient.abs().sum() == 0 for gradient in gradients if shape != ())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("act", ["lrelu", "swish"])
+def test_the_dispatcher_accepts_both_operations(act: str, dtype: torch.dtype) -> None:
+    for layout in ("contiguous", "channels last", "sliced"):
+        x = laid_out(random(2, 3, 4, 5).to(dtype), layout).detach().requires_grad_()
+        b = random(3, seed=1).float().requires_grad_()
+        options = (1, act, 0.2, 1.4, 0.9)
+        torch.library.opcheck(torch.ops.morphoscope.bias_act.default, (x, b, *options))
+        u = laid_out(random(2, 3, 4, 5, seed=2).to(dtype), layout).detach().requires_grad_()
+        derivative = torch.ops.morphoscope.bias_act_derivative.default
+        torch.library.opcheck(derivative, (u, x, b, *options, 1, False))
+        if act == "lrelu":
+            torch.library.opcheck(derivative, (u, x, None, *options, 1, True))
+
+
+def test_compiles_into_one_graph() -> None:
+    compiled = torch.compile(bias_act, fullgraph=True, backend="aot_eager")
+    x, b = random(2, 3, 4, 5).requires_grad_(), random(3, seed=1).requires_grad_()
+    y = compiled(x, b, act="lrelu", clamp=0.9)
+    expected = bias_act(x, b, act="lrelu", clamp=0.9)
+    torch.testing.assert_close(y, expected)
+    gradients = [torch.autograd.grad(result.square().sum(), [x, b]) for result in (y, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_autocast_leaves_the_precision_of_x(name: str) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16), backend(name):
+        assert bias_act(torch.ones(1, 2), torch.ones(2), act="lrelu").dtype == torch.float32
+        y = bias_act(torch.ones(1, 2, dtype=torch.bfloat16), torch.ones(2), act="lrelu", gain=1)
+        assert (y.dtype, y.tolist()) == (torch.bfloat16, [[2, 2]])
+
+
 @pytest.mark.parametrize("clamp", [None, 1.0])
 @pytest.mark.parametrize("act", KNOWN)
 def test_nan_passes_through(act: str, clamp: float | None) -> None:
@@ -126,3 +344,5 @@ def test_what_it_refuses() -> None:
         bias_act(x, torch.zeros(4))
     with pytest.raises(ValueError, match=r"shape \(3, 1\)"):
         bias_act(x, torch.zeros(3, 1))
+    with pytest.raises(ValueError, match="it must be float32, float64, float16 or bfloat16"):
+        bias_act(torch.zeros(2, 3, dtype=torch.int64))

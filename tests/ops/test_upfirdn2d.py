@@ -1,4 +1,4 @@
-"""upfirdn2d against loops in numpy, its adjoint, its gradients, and the wrappers that choose the padding."""
+"""upfirdn2d against loops in numpy, its adjoint, its gradients, kernels against the reference, wrappers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from morphoscope.ops import downsample2d, filter2d, setup_filter, upfirdn2d, upsample2d
+from morphoscope.ops import backend, downsample2d, filter2d, setup_filter, upfirdn2d, upsample2d
+from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_cpu
 
 Four = tuple[int, int, int, int]
 factors = st.integers(1, 3)
@@ -132,6 +133,182 @@ def test_gradients_of_first_and_second_order(
     assert gradgradcheck(lambda x: upfirdn2d(x, f, up, down, padding), (x,), fast_mode=True)
 
 
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-12, torch.float16: 4e-3, torch.bfloat16: 4e-2}
+LAYOUTS = ["contiguous", "channels last", "reversed axes", "sliced", "some channels", "expanded"]
+
+
+def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
+    """Images with the same values in another order of memory, or as a part of something larger."""
+    if layout == "channels last":
+        return x.contiguous(memory_format=torch.channels_last)
+    if layout == "reversed axes":
+        return x.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+    if layout == "sliced":
+        return torch.nn.functional.pad(x, [1, 2, 2, 0])[:, :, 2:, 1:-2]
+    if layout == "some channels":
+        wide = torch.nn.functional.pad(x, [1, 0, 0, 1, 2, 1])
+        return wide.contiguous(memory_format=torch.channels_last)[:, 2:-1, :-1, 1:]
+    if layout == "expanded":
+        return x[:1].expand(x.shape)
+    return x.contiguous()
+
+
+filters = st.one_of(
+    st.just([[1.0, 3, 3, 1], [3, 9, 9, 3], [3, 9, 9, 3], [1, 3, 3, 1]]),  # the networks' own: a product
+    st.just([1.0, -2, 3, 5, 8, 13, 12, 9, 4, 2, -1, 1]),  # separable
+    st.tuples(st.integers(1, 5), st.integers(1, 5)).map(lambda size: random(*size, seed=7).tolist()),
+    st.integers(1, 9).map(lambda size: random(size, seed=7).tolist()),
+    st.just([[0.0, 0], [0, 0]]),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.tuples(st.integers(0, 3), st.sampled_from([1, 2, 3, 5, 8, 13, 16, 35]), *[st.integers(1, 37)] * 2),
+    filters,
+    st.tuples(factors, factors),
+    st.tuples(factors, factors),
+    st.tuples(*[st.integers(-4, 9)] * 4),
+    st.booleans(),
+    st.sampled_from(DTYPES),
+    st.sampled_from(LAYOUTS),
+    st.integers(0, 1000),
+)
+def test_kernels_agree_with_the_reference(
+    size: tuple[int, int, int, int],
+    taps: list[float],
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: Four,
+    flip: bool,
+    dtype: torch.dtype,
+    layout: str,
+    seed: int,
+) -> None:
+    """Values and gradients, in the images' order of memory; the reference computes in float64."""
+    f = torch.tensor(taps, dtype=torch.float64)
+    f = f / max(1, f.abs().sum())
+    x0, x1, y0, y1 = padding
+    assume(left_by_cropping(size[2], up[1], y0, y1) >= 1 and left_by_cropping(size[3], up[0], x0, x1) >= 1)
+    assume(output_size(size[2], up[1], 1, y0, y1, f.shape[0]) >= 1)
+    assume(output_size(size[3], up[0], 1, x0, x1, f.shape[-1]) >= 1)
+    x = laid_out(random(*size, seed=seed).to(dtype), layout).detach().requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    with backend("native"):
+        y = upfirdn2d(x, f.to(torch.promote_types(dtype, torch.float32)), up, down, padding, flip, gain=1.5)
+    with backend("reference"):
+        expected = upfirdn2d(exact, f, up, down, padding, flip, gain=1.5)
+    tolerance = TOLERANCES[dtype]
+    torch.testing.assert_close(y.double(), expected, rtol=tolerance, atol=tolerance)
+    assert y.dtype == dtype
+    if x.stride(1) == 1 and size[1] > 1 and layout in ("channels last", "some channels"):
+        assert y.is_contiguous(memory_format=torch.channels_last)
+    else:
+        assert y.is_contiguous() or layout == "reversed axes"
+    u = laid_out(random(*y.shape, seed=seed + 1).to(dtype), LAYOUTS[seed % len(LAYOUTS)])
+    (dx,) = torch.autograd.grad(y, x, u)
+    (expected_dx,) = torch.autograd.grad(expected, exact, u.double())
+    torch.testing.assert_close(dx.double(), expected_dx, rtol=tolerance, atol=4 * tolerance)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels last"])
+@pytest.mark.parametrize("size", [(1, 3, 300, 70), (3, 40, 33, 65), (2, 5, 4, 400), (40, 24, 5, 7)])
+def test_the_same_bits_on_any_number_of_threads(size: Four, layout: str) -> None:
+    x, threads = laid_out(random(*size).float(), layout), torch.get_num_threads()
+    for taps in ([1, 3, 3, 1], list(range(1, 13)), [[1, 2], [3, -4]]):
+        f, results = setup_filter(taps), []
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            with backend("native"):
+                results.append([upfirdn2d(x, f, up, down, 6) for up, down in [(1, 1), (2, 1), (1, 2)]])
+        torch.set_num_threads(threads)
+        with backend("reference"):
+            expected = [upfirdn2d(x, f, up, down, 6) for up, down in [(1, 1), (2, 1), (1, 2)]]
+        for first, *others, reference in zip(*results, expected, strict=True):
+            assert all(torch.equal(first, other) for other in others)
+            torch.testing.assert_close(first, reference, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels last"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_nan_and_infinities_reach_as_far_as_in_the_reference(bad: float, layout: str) -> None:
+    x = random(2, 9, 12, 11).float()
+    x[1, 4, 5, 6] = bad
+    x = laid_out(x, layout)
+    for taps in ([1.0, 3, 3, 1], [1.0, -2, 0, 4], list(range(1, 13)), [[1.0, 2], [3, -4]]):
+        f = torch.tensor(taps) if isinstance(taps[0], list) else setup_filter(taps)
+        for up, down in [(1, 1), (2, 1), (1, 2), (3, 2)]:
+            results = []
+            for name in ("native", "reference"):
+                with backend(name):
+                    results.append(upfirdn2d(x, f, up, down, 6))
+            torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_an_empty_batch_gives_an_empty_batch(name: str) -> None:
+    x = torch.zeros(0, 3, 8, 6, requires_grad=True)
+    with backend(name):
+        y = upsample2d(x, setup_filter([1, 3, 3, 1]))
+    assert y.shape == (0, 3, 16, 12)
+    assert torch.autograd.grad(y.sum(), x)[0].shape == x.shape
+
+
+@pytest.mark.parametrize("execution", ["native", "reference"])
+def test_a_filter_that_learns_gets_its_gradient(execution: str) -> None:
+    x, f = random(1, 2, 5, 4), random(3, 2, seed=1).requires_grad_()
+    with backend(execution):
+        assert gradcheck(lambda f: upfirdn2d(x, f, up=2, padding=2), (f,))
+        with torch.no_grad():
+            torch.testing.assert_close(upfirdn2d(x, f, up=2, padding=2), upfirdn2d(x, f.detach(), 2, 1, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_dispatcher_accepts_the_operation(layout: str, dtype: torch.dtype) -> None:
+    x = laid_out(random(2, 3, 6, 5).to(dtype), layout).detach().requires_grad_()
+    f = setup_filter([1, 3, 3, 1])
+    operation = torch.ops.morphoscope.upfirdn2d.default
+    torch.library.opcheck(operation, (x, f, (2, 1), (1, 2), (1, 2, 3, -1), False, 1.5))
+
+
+def test_compiles_into_one_graph() -> None:
+    f = setup_filter([1, 3, 3, 1])
+
+    def chain(x: torch.Tensor) -> torch.Tensor:
+        x = downsample2d(upsample2d(filter2d(x, f), f), f)
+        return upfirdn2d(x, None, padding=(1, -1, 0, 2))
+
+    x = random(2, 3, 8, 6).requires_grad_()
+    y, expected = torch.compile(chain, fullgraph=True, backend="aot_eager")(x), chain(x)
+    torch.testing.assert_close(y, expected)
+    gradients = [torch.autograd.grad(result.square().sum(), x) for result in (y, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_autocast_leaves_the_precision_of_x() -> None:
+    f = setup_filter([1, 3, 3, 1])
+    with torch.autocast("cpu", dtype=torch.bfloat16), backend("native"):
+        assert upsample2d(torch.ones(1, 2, 4, 4), f).dtype == torch.float32
+        assert upsample2d(torch.ones(1, 2, 4, 4, dtype=torch.bfloat16), f).dtype == torch.bfloat16
+
+
+def test_the_kernel_crops_more_than_there_is_where_a_gradient_needs_it() -> None:
+    """What the public function refuses is the transpose of padding that no tap reaches."""
+    x = random(1, 1, 2, 2).requires_grad_()
+    with backend("native"):
+        y = upfirdn2d(x, torch.ones(1, 1, dtype=torch.float64), padding=(5, 7, 0, 0))
+        (dx,) = torch.autograd.grad(y.sum(), x)
+        y = upfirdn2d(x, torch.ones(1, 1, dtype=torch.float64), padding=(-1, 4, 0, 3), down=3)
+        (thin,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(dx, torch.ones_like(x))
+    assert thin.tolist() == [[[[0, 1], [0, 0]]]]
+    zeros = upfirdn2d_cpu(x.detach(), torch.ones(1, 1), (1, 1), (1, 1), (-9, 10, -9, 10), False, 1.0)
+    assert zeros.shape == (1, 1, 3, 3)
+    assert zeros.abs().sum() == 0
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_separable_passes_equal_the_two_dimensional_filter(flip: bool) -> None:
     x, taps = random(2, 3, 9, 8), [1.0, -2, 4, 3, 2, 5, 7, 8, 1]
@@ -206,6 +383,20 @@ def test_what_it_refuses() -> None:
         ValueError, match=r"takes images \[N, C, H, W\] with channels and pixels, not shape \(4, 4\)"
     ):
         upfirdn2d(x[0, 0], f)
+    with pytest.raises(ValueError, match=r"with channels and pixels, not shape \(2, 3, 0, 4\)"):
+        upfirdn2d(torch.zeros(2, 3, 0, 4), f)
+    with pytest.raises(ValueError, match="it must be float32, float64, float16 or bfloat16"):
+        upfirdn2d(x.long(), f)
+    for name in ("native", "reference"):
+        with backend(name):
+            with pytest.raises(
+                ValueError, match=r"padding of \(-2, -2, 0, 0\) crops more than the 4 x 4 pixels"
+            ):
+                upfirdn2d(x, f, padding=(-2, -2, 0, 0))
+            with pytest.raises(ValueError, match="crops more than the 8 x 8 pixels"):
+                upfirdn2d(x, f, up=2, padding=(0, 0, 9, -8))
+            with pytest.raises(ValueError, match="filter, 2 x 2, is larger than the padded image, 4 x 1"):
+                upfirdn2d(x, f, padding=(-3, 0, 0, 0))
     with pytest.raises(ValueError, match="at least 1, not 0"):
         upfirdn2d(x, f, up=0)
     with pytest.raises(ValueError, match="at least 1"):
