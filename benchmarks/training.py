@@ -16,7 +16,7 @@ from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training import GeneratorTrainer
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.ops.runtime import keep_freed_memory, resolve_device
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
 
@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--auto", action="store_true", help="the auto preset's networks and batch")
     options = parser.parse_args()
     device = resolve_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()  # as the training command does
     settings = {} if options.auto else _SMALL
     config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
     trainer = build(config, device)

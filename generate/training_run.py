@@ -21,7 +21,14 @@ from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
 from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
-from morphoscope.ops.runtime import Interruption, RunFolder, read_state, resolve_device, write_state
+from morphoscope.ops.runtime import (
+    Interruption,
+    RunFolder,
+    keep_freed_memory,
+    read_state,
+    resolve_device,
+    write_state,
+)
 
 _STATE = "training-state.pt"
 _SHEET_COLUMNS = 10
@@ -52,6 +59,8 @@ def train_generator(
     """
     console = console or Console(stderr=True)
     where = resolve_device(device)
+    if where.type == "cpu":
+        keep_freed_memory()
     part = training_part(cohort, exclude_folds or [])
     trainer, metadata = _prepare(config, cohort, part, run, start_from, where, console)
     return _Run(trainer, run, metadata, console).train()

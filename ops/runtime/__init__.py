@@ -1,4 +1,4 @@
-"""What every long computation stands on: device, atomic files, checkpoints, run folders, interruption."""
+"""What every long computation stands on: device, memory, atomic files, checkpoints, runs, interruption."""
 
 from morphoscope.ops.runtime.checkpoints import (
     read_checkpoint,
@@ -10,11 +10,13 @@ from morphoscope.ops.runtime.checkpoints import (
 from morphoscope.ops.runtime.device import resolve_device
 from morphoscope.ops.runtime.files import write_atomically, write_text
 from morphoscope.ops.runtime.interruption import Interruption
+from morphoscope.ops.runtime.memory import keep_freed_memory
 from morphoscope.ops.runtime.runs import RunFolder
 
 __all__ = [
     "Interruption",
     "RunFolder",
+    "keep_freed_memory",
     "read_checkpoint",
     "read_metadata",
     "read_state",

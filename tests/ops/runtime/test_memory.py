@@ -1,0 +1,28 @@
+"""Freed memory stays with the process."""
+
+import subprocess
+import sys
+
+import pytest
+
+_COUNT = """
+import resource, torch
+from morphoscope.ops.runtime import keep_freed_memory
+if {keep}:
+    keep_freed_memory()
+def faults():
+    for _ in range(20):
+        torch.zeros(40 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+first = faults()
+print(faults() - first)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is a matter of Linux")
+def test_a_second_round_of_allocations_takes_no_new_pages() -> None:
+    def faults(keep: bool) -> int:
+        run = [sys.executable, "-c", _COUNT.format(keep=keep)]
+        return int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+    assert faults(keep=True) < faults(keep=False) / 10
