@@ -2,9 +2,9 @@
 
     python benchmarks/ops.py [--device cuda]
 
-Shapes are those of a 64 px training, batch 32; on a GPU eight times as many, several times its L2 cache. Medians
-in milliseconds, taken in turns in one run. The floor is the operands' and results' bytes, or for convolutions
-direct multiplications, over what this machine was measured to do; "and back" is held against that of the forward.
+Shapes are those of a 64 px training, batch 32; on a GPU eight times as many, several times its L2 cache.
+Medians in milliseconds, taken in turns in one run. The floor is the operands' and results' bytes, or for
+convolutions direct multiplications, of the forward pass over what this machine was measured to do.
 """
 
 import argparse

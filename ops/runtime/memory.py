@@ -12,8 +12,8 @@ _LARGEST = 2**31 - 1
 def keep_freed_memory() -> None:
     """Make this process keep freed memory for its next allocations, where its C library is glibc.
 
-    A training on a CPU frees and takes gigabytes of activations in every iteration. Handed back to the system,
-    each page must be cleared and mapped anew: a twentieth of the time of an iteration.
+    A training on a CPU frees and takes gigabytes of activations in every iteration. Handed back to the
+    system, each page must be cleared and mapped anew: a twentieth of the time of an iteration.
     """
     if not sys.platform.startswith("linux"):
         return
