@@ -48,12 +48,14 @@ struct Row {
         }
         for (int64 i = 0; i < count; i += LANES<A>) {
             V column, line, right, below;  // of the first pixel, and the weights of the next ones
-            const Bits<A> state = along(load(&x[i]), p.image_size[3], column, right) &
-                                  along(load(&x[room + i]), p.image_size[2], line, below);
+            Bits<A> state = along(load(&x[i]), p.image_size[3], column, right) &
+                            along(load(&x[room + i]), p.image_size[2], line, below);
+            const V both = right * below;
+            state |= (both != both) & Index(PARTLY);
             store(&weights[i], (1 - right) * (1 - below));
             store(&weights[room + i], right * (1 - below));
             store(&weights[2 * room + i], (1 - right) * below);
-            store(&weights[3 * room + i], right * below);
+            store(&weights[3 * room + i], both);
             store(&states[i], state);
             store(&columns[i], column);
             store(&lines[i], line);
@@ -79,8 +81,7 @@ struct Row {
         const V rounded = __builtin_convertvector(down, V);
         before = rounded > near ? rounded - 1 : rounded;
         weight = near == at ? at - before : at - at;  // 0 far outside, NaN for what is no number
-        const Bits<A> both = (before >= 0) & (before < A(size - 1));
-        const Bits<A> either = ((before >= -1) & (before < A(size))) | (weight != weight);
+        const Bits<A> both = (before >= 0) & (before < A(size - 1)), either = (before >= -1) & (before < A(size));
         return (both & Index(INSIDE)) | (either & Index(PARTLY));
     }
 
