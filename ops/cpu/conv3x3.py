@@ -1,4 +1,7 @@
-"""3x3 convolutions on a CPU: algorithm, packed weights, and the call (csrc/cpu/winograd.cpp, direct.cpp)."""
+"""3x3 convolutions on a CPU: algorithm, packed weights, and the call.
+
+Algorithms are files of csrc/cpu: winograd.cpp, direct.cpp, upsampling.cpp.
+"""
 
 from typing import NamedTuple
 
@@ -15,6 +18,9 @@ from morphoscope.ops.native.params import (
 )
 
 MODE_CODES = {"same": 0, "down": 1, "up": 2}
+
+# Products that each algorithm keeps for a pair of channels.
+_PRODUCTS = {"direct": 9, "upsampling": 18, "winograd": 36}
 
 # Winograd's weights are four times the size of the plain ones, so few tiles leave it waiting for memory;
 # below this number of results a channel the direct products are faster.
@@ -49,7 +55,9 @@ def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
 
 
 def algorithm_for(x: torch.Tensor, weights: Weights) -> str:
-    """ "winograd" or "direct"."""
+    """A key of `_PRODUCTS`."""
+    if weights.mode == "up":
+        return "upsampling"
     pixels = x.shape[0] * x.shape[2] * x.shape[3]
     return "winograd" if weights.mode == "same" and pixels >= _WINOGRAD_FROM_PIXELS else "direct"
 
@@ -64,10 +72,9 @@ class Packed(NamedTuple):
 
 
 def pack(weights: Weights, algorithm: str) -> Packed:
-    """Bring [O, C, 3, 3] into the order of `algorithm`: 36 or 9 values a pair of channels."""
+    """Bring [O, C, 3, 3] into the order of `algorithm`."""
     w, flipped, mode = weights
-    points = 36 if algorithm == "winograd" else 9
-    packed = w.new_empty(points * w.shape[0] * w.shape[1])
+    packed = w.new_empty(_PRODUCTS[algorithm] * w.shape[0] * w.shape[1])
     strides = list(w.stride())
     last_tap = 2 * (strides[2] + strides[3]) * w.element_size() if flipped else 0
     if flipped:
@@ -76,7 +83,6 @@ def pack(weights: Weights, algorithm: str) -> Packed:
         w=w.data_ptr() + last_tap,
         packed=address(packed),
         dtype=SCALAR_TYPES[w.dtype],
-        mode=MODE_CODES[mode],
         c=w.shape[1],
         o=w.shape[0],
         stride_o=strides[0],

@@ -99,7 +99,6 @@ struct PackParams {
     const void* w;  // element [0, 0, 0, 0]
     void* packed;
     int64 dtype;
-    int64 mode;
     int64 c, o;
     int64 stride_o, stride_c, stride_y, stride_x;
 };

@@ -79,6 +79,44 @@ struct Gt {
     }
 };
 
+// F(4, 2), along rows only: four results of two taps from five products.
+constexpr int ROW_REACH = 5;
+constexpr int ROW_POINTS = 5;
+
+struct RowBt {  // [[2,-1,-2,1,0], [0,-2,-1,1,0], [0,2,-3,1,0], [0,-1,0,1,0], [0,2,-1,-2,1]]
+    template <class V>
+    static void apply(const V* d, V* out) {
+        const V odd = d[3] - d[1];
+        out[0] = 2 * (d[0] - d[2]) + odd;
+        out[1] = d[3] - d[2] - 2 * d[1];
+        out[2] = d[3] - 3 * d[2] + 2 * d[1];
+        out[3] = odd;
+        out[4] = d[4] - d[2] - 2 * odd;
+    }
+};
+
+struct RowAt {  // [[1,1,1,1,0], [0,1,-1,2,0], [0,1,1,4,0], [0,1,-1,8,1]]
+    template <class V>
+    static void apply(const V* m, V* out) {
+        const V sum = m[1] + m[2], difference = m[1] - m[2];
+        out[0] = m[0] + sum + m[3];
+        out[1] = difference + 2 * m[3];
+        out[2] = sum + 4 * m[3];
+        out[3] = difference + 8 * m[3] + m[4];
+    }
+};
+
+struct RowG {  // [[1/2,0], [-1/2,-1/2], [-1/6,1/6], [1/6,1/3], [0,1]]
+    template <class V>
+    static void apply(const V* g, V* out) {
+        out[0] = g[0] / 2;
+        out[1] = (g[0] + g[1]) / -2;
+        out[2] = (g[1] - g[0]) / 6;
+        out[3] = g[0] / 6 + g[1] / 3;
+        out[4] = g[1];
+    }
+};
+
 // put(i, j, (M d Mt)[i][j]) for a square of vectors get(i, j).
 template <class M, class V, class Get, class Put>
 inline void sandwich(Get get, Put put) {

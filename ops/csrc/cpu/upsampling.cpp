@@ -1,0 +1,283 @@
+// 3x3 convolution of a zero-inserted image, channels last: the transpose of a strided one, and its low-pass filter.
+//
+// Row ky of the kernel sends input i to result 2 i + ky: even results take rows 0 (of input i) and 2 (of input
+// i - 1), odd ones row 1; columns alike. Along x the two taps of even results are Winograd's F(4, 2), five products
+// for four results in place of eight; along y they are summed within the product.
+#include "cpu/convolution.h"
+#include "cpu/winograd.h"
+
+namespace {
+
+constexpr int64 STRIP = 4;  // input rows that one step consumes
+
+// Results of one parity in y and x: their taps along y, and the points in which their taps along x are multiplied.
+struct Phase {
+    int taps, points, first;  // `first` counts the products of the phases before
+};
+
+constexpr Phase PHASES[2][2] = {{{2, ROW_POINTS, 0}, {2, 1, 2 * ROW_POINTS}},
+                                {{1, ROW_POINTS, 2 * ROW_POINTS + 2}, {1, 1, 3 * ROW_POINTS + 2}}};
+
+constexpr int PRODUCTS = 3 * ROW_POINTS + 3;  // a pair of channels
+
+// The input as the products read it: a zero row above and below, and each row first as transformed tiles
+// [ROW_POINTS][tiles][C], then as it is [W][C].
+template <class T>
+struct Rows {
+    T* data;
+    int64 height, tiles, width, channels;
+    Rows(const Conv3x3Params& p) : height(p.h + 2), tiles(p.w / TILE + 1), width(p.w), channels(p.c) {
+        data = scratch<T, 1>(p.n * height * size());
+    }
+    int64 size() const { return (ROW_POINTS * tiles + width) * channels; }
+    T* at(int64 n, int64 row) const { return data + (n * height + row) * size(); }
+    T* tile(int64 n, int64 row, int point, int64 t) const { return at(n, row) + (point * tiles + t) * channels; }
+    T* pixel(int64 n, int64 row, int64 i) const { return at(n, row) + (ROW_POINTS * tiles + i) * channels; }
+};
+
+template <class T>
+void transform_row(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 row) {
+    const T* x = static_cast<const T*>(p.x) + (n * p.h + row - 1) * p.w * p.c;
+    const T* s = static_cast<const T*>(p.s);
+    for (int64 t = 0; t < rows.tiles; t++)
+        for (int64 c = 0; c < p.c; c += LANES<T>) {
+            const Vector<T> style = s ? load(s + n * p.c + c) : broadcast(T(1));
+            Vector<T> d[ROW_REACH], out[ROW_POINTS];
+            for (int i = 0; i < ROW_REACH; i++) {
+                const int64 at = t * TILE - 1 + i;
+                d[i] = at >= 0 && at < p.w ? load(x + at * p.c + c) * style : Vector<T>{};
+                if (i > 0 && at < p.w) store(rows.pixel(n, row, at) + c, d[i]);
+            }
+            RowBt::apply(d, out);
+            for (int point = 0; point < ROW_POINTS; point++) store(rows.tile(n, row, point, t) + c, out[point]);
+        }
+}
+
+template <class T>
+Rows<T> transform_rows(const Conv3x3Params& p) {
+    const Rows<T> rows(p);
+#pragma omp parallel for collapse(2)
+    for (int64 n = 0; n < p.n; n++)
+        for (int64 row = 0; row < rows.height; row++)
+            if (row == 0 || row == rows.height - 1) std::fill(rows.at(n, row), rows.at(n, row) + rows.size(), T(0));
+            else transform_row(p, rows, n, row);
+    return rows;
+}
+
+// Where rows of results go: column 0 of the row of input i, and the elements from one column to the next.
+template <class T>
+struct Target {
+    T* first;
+    int64 row_step, column_step;
+    T* at(int64 i, int64 column) const { return first + i * row_step + column * column_step; }
+};
+
+// The tiles or pixels of a block, counted along rows of `across` without a division.
+struct Block {
+    int count;
+    int64 row[BLOCK_ROWS], column[BLOCK_ROWS];
+};
+
+template <class F>
+void each_block(int64 a, int64 b, int64 across, F f) {
+    int64 row = a, column = 0;
+    for (int64 left = (b - a) * across; left > 0; left -= BLOCK_ROWS) {
+        Block block{int(std::min<int64>(BLOCK_ROWS, left)), {}, {}};
+        for (int m = 0; m < block.count; m++) {
+            block.row[m] = row;
+            block.column[m] = column;
+            if (++column == across) column = 0, row++;
+        }
+        f(block);
+    }
+}
+
+// Products of a block with one panel, for every point of the phase; the points of an input lie `point_step` apart.
+template <class T>
+void multiply_block(const Conv3x3Params& p, const Rows<T>& rows, const Phase& phase, int64 panel, int count,
+                    const T** from, int64 point_step, T (*values)[BLOCK_ROWS][PANEL<T>]) {
+    // Tap 0 is kernel row 0 or 1 of input i, which is row i + 1 here; tap 1 is kernel row 2 of input i - 1.
+    const int64 offsets[2] = {rows.size(), 0}, panels = p.o / PANEL<T>;
+    const T* weight = static_cast<const T*>(p.weight);
+    weight += (phase.first * panels + panel * phase.points * phase.taps) * p.c * PANEL<T>;
+    for (int point = 0; point < phase.points; point++, weight += phase.taps * p.c * PANEL<T>) {
+        T* out[BLOCK_ROWS];
+        for (int m = 0; m < count; m++) out[m] = values[point][m];
+        multiply<T>(count, {from, offsets, phase.taps, p.c, 1, weight, PANEL<T>}, out);
+        for (int m = 0; m < count; m++) from[m] += point_step;
+    }
+}
+
+// Rows 2 i + parity of the convolution for inputs i = a … b - 1, one panel of channels.
+template <class T>
+void upsample_rows(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 panel, int parity, int64 a, int64 b,
+                   const Target<T>& target) {
+    alignas(64) T values[ROW_POINTS][BLOCK_ROWS][PANEL<T>];
+    const T* from[BLOCK_ROWS];
+    each_block(a, b, rows.tiles, [&](const Block& block) {
+        for (int m = 0; m < block.count; m++) from[m] = rows.tile(n, block.row[m], 0, block.column[m]);
+        multiply_block(p, rows, PHASES[parity][0], panel, block.count, from, rows.tiles * p.c, values);
+        for (int m = 0; m < block.count; m++)
+            for (int v = 0; v < PANEL<T>; v += LANES<T>) {
+                Vector<T> products[ROW_POINTS], out[TILE];
+                for (int point = 0; point < ROW_POINTS; point++) products[point] = load(values[point][m] + v);
+                RowAt::apply(products, out);
+                const int64 column = block.column[m] * TILE;
+                for (int j = 0; j < TILE && column + j <= p.w; j++)
+                    store(target.at(block.row[m], 2 * (column + j)) + v, out[j]);
+            }
+    });
+    each_block(a, b, p.w, [&](const Block& block) {
+        for (int m = 0; m < block.count; m++) from[m] = rows.pixel(n, block.row[m], block.column[m]);
+        multiply_block(p, rows, PHASES[parity][1], panel, block.count, from, 0, values);
+        for (int m = 0; m < block.count; m++)
+            std::copy(values[0][m], values[0][m] + PANEL<T>, target.at(block.row[m], 2 * block.column[m] + 1));
+    });
+}
+
+// Rows of the convolution for one panel of channels: [rows][2 W + 3][PANEL], a zero column at either side.
+template <class T>
+struct Strip {
+    T* data;
+    int64 columns;
+    T* at(int64 row, int64 column) const { return data + (row * columns + column) * PANEL<T>; }
+
+    // Rows 2 i + parity, for inputs i = a … b - 1, to every second row from `row` on; zeros where there are none.
+    void fill(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 panel, int parity, int64 a, int64 b,
+              int64 row) const {
+        const int64 from = std::max<int64>(a, 0), to = std::min(b, p.h + 1 - parity);
+        for (int64 i = a; i < b; i++)
+            if (i < from || i >= to) std::fill(at(row + 2 * (i - a), 0), at(row + 2 * (i - a) + 1, 0), T(0));
+        const int64 step = 2 * columns * PANEL<T>;
+        upsample_rows(p, rows, n, panel, parity, from, to, Target<T>{at(row, 1) - a * step, step, PANEL<T>});
+    }
+};
+
+// One row of the filtered image, from four rows of the strip.
+template <class T>
+void filter_row(const Conv3x3Params& p, const Finish<T>& finish, int64 n, int64 panel, int64 out_row,
+                const Strip<T>& strip, int64 row) {
+    const T* f = static_cast<const T*>(p.f);
+    const int64 width = 2 * p.w;
+    T* y = static_cast<T*>(p.y) + (n * 2 * p.h + out_row) * width * p.o;
+    for (int64 x = 0; x < width; x += 2) {  // neighbours share their loads
+        Vector<T> sum[2][2] = {};
+        for (int ky = 0; ky < 4; ky++)
+            for (int i = 0; i < 5; i++)
+                for (int v = 0; v < 2; v++) {
+                    const Vector<T> in = load(strip.at(row + ky, x + i) + v * LANES<T>);
+                    if (i < 4) sum[0][v] += in * f[ky * 4 + i];
+                    if (i > 0) sum[1][v] += in * f[ky * 4 + i - 1];
+                }
+        for (int i = 0; i < 2; i++)
+            for (int v = 0; v < 2; v++) {
+                const int64 c = panel * PANEL<T> + v * LANES<T>;
+                store(y + (x + i) * p.o + c, finish(sum[i][v], n, p.o, c, out_row * width + x + i));
+            }
+    }
+}
+
+// With its filter: a task walks down a band of the image and keeps three rows from one step to the next. It takes
+// as many panels at a time as their weights leave in the cache, so that they share the rows of input.
+template <class T>
+void upsample_filtered(const Conv3x3Params& p) {
+    const Rows<T> rows = transform_rows<T>(p);
+    const Finish<T> finish(p.has_epilogue ? &p.epilogue : nullptr);
+    const int64 panels = p.o / PANEL<T>, panel_bytes = PRODUCTS * p.c * PANEL<T> * sizeof(T);
+    const int64 group = std::clamp<int64>(CACHE_BYTES / panel_bytes, 1, panels);
+    const int64 groups = (panels + group - 1) / group, wanted = 4 * omp_get_max_threads();
+    const int64 bands = std::min(std::max<int64>(1, p.h / (4 * STRIP)), std::max<int64>(1, wanted / (p.n * groups)));
+    const int64 columns = 2 * p.w + 3, kept = 2 * STRIP + 3;
+#pragma omp parallel for collapse(3) schedule(dynamic)
+    for (int64 n = 0; n < p.n; n++)
+        for (int64 band = 0; band < bands; band++)
+            for (int64 first = 0; first < panels; first += group) {
+                const int64 last = std::min(first + group, panels);
+                const int64 top = band * p.h / bands, bottom = (band + 1) * p.h / bands;
+                T* memory = scratch<T>(group * kept * columns * PANEL<T>);
+                auto strip_of = [&](int64 panel) {
+                    return Strip<T>{memory + (panel - first) * kept * columns * PANEL<T>, columns};
+                };
+                // Rows 2 a … 2 b - 1 of the result need rows 2 a - 1 … 2 b + 1 of the convolution.
+                for (int64 panel = first; panel < last; panel++) {
+                    const Strip<T> strip = strip_of(panel);
+                    for (int64 row = 0; row < kept; row++) {
+                        std::fill(strip.at(row, 0), strip.at(row, 1), T(0));
+                        std::fill(strip.at(row, columns - 1), strip.at(row, columns), T(0));
+                    }
+                    strip.fill(p, rows, n, panel, 1, top - 1, top + 1, 0);
+                    strip.fill(p, rows, n, panel, 0, top, top + 1, 1);
+                }
+                for (int64 a = top; a < bottom; a += STRIP)
+                    for (int64 panel = first; panel < last; panel++) {
+                        const int64 b = std::min(a + STRIP, bottom);
+                        const Strip<T> strip = strip_of(panel);
+                        strip.fill(p, rows, n, panel, 0, a + 1, b + 1, 3);
+                        strip.fill(p, rows, n, panel, 1, a + 1, b + 1, 4);
+                        for (int64 row = 0; row < 2 * (b - a); row++)
+                            filter_row(p, finish, n, panel, 2 * a + row, strip, row);
+                        std::copy(strip.at(2 * (b - a), 0), strip.at(2 * (b - a) + 3, 0), strip.at(0, 0));
+                    }
+            }
+}
+
+// Alone: tasks are a few rows of the input.
+template <class T>
+void upsample(const Conv3x3Params& p) {
+    const Rows<T> rows = transform_rows<T>(p);
+    const int64 height = 2 * p.h + 1, row_step = 2 * (2 * p.w + 1) * p.o;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+    for (int64 n = 0; n < p.n; n++)
+        for (int64 a = 0; a <= p.h; a += STRIP)
+            for (int parity = 0; parity < 2; parity++)
+                for (int64 panel = 0; panel < p.o / PANEL<T>; panel++) {
+                    T* y = static_cast<T*>(p.y) + n * height * row_step / 2 + parity * row_step / 2;
+                    upsample_rows(p, rows, n, panel, parity, a, std::min(a + STRIP, p.h + 1 - parity),
+                                  Target<T>{y + panel * PANEL<T>, row_step, p.o});
+                }
+}
+
+template <class T>
+void run(const Conv3x3Params& p) {
+    advise_huge_pages(p.y, p.n * 4 * p.h * p.w * p.o * sizeof(T));
+    if (p.f) upsample_filtered<T>(p);
+    else upsample<T>(p);
+}
+
+// Packed [phase][panel][point][tap][C][PANEL].
+template <class T>
+void pack(const PackParams& p) {
+    const T* w = static_cast<const T*>(p.w);
+    const int64 panels = p.o / PANEL<T>;
+#pragma omp parallel for collapse(2)
+    for (int phase = 0; phase < 4; phase++)
+        for (int64 panel = 0; panel < panels; panel++) {
+            const auto [taps, points, first] = PHASES[phase / 2][phase % 2];
+            T* out = static_cast<T*>(p.packed) + (first * panels + panel * points * taps) * p.c * PANEL<T>;
+            for (int tap = 0; tap < taps; tap++)
+                for (int64 c = 0; c < p.c; c++)
+                    for (int r = 0; r < PANEL<T>; r++) {
+                        const int ky = phase / 2 ? 1 : 2 * tap;
+                        const T* row = w + (panel * PANEL<T> + r) * p.stride_o + c * p.stride_c + ky * p.stride_y;
+                        const T g[2] = {row[2 * p.stride_x], row[0]};  // of inputs i - 1 and i
+                        T products[ROW_POINTS] = {row[p.stride_x]};
+                        if (points > 1) RowG::apply(g, products);
+                        for (int point = 0; point < points; point++)
+                            out[((point * taps + tap) * p.c + c) * PANEL<T> + r] = products[point];
+                    }
+        }
+}
+
+}  // namespace
+
+extern "C" int upsampling_conv3x3(const Conv3x3Params* p) {
+    if (p->dtype == FLOAT64) run<double>(*p);
+    else run<float>(*p);
+    return 0;
+}
+
+extern "C" int upsampling_weight(const PackParams* p) {
+    if (p->dtype == FLOAT64) pack<double>(*p);
+    else pack<float>(*p);
+    return 0;
+}
