@@ -28,8 +28,8 @@ def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode = "same") -> torch.Tens
             out[2i + t] += x[i] · w[t], [2H + 1, 2W + 1].
 
     Returns:
-        [N, O, H', W'], channels_last where `served`. What is not finite reaches every result that it reaches in
-        torch, and the others of its tile (four a side) where Winograd's algorithm shares their products.
+        [N, O, H', W'], channels_last where `served`. What is not finite reaches every result that it reaches
+        in torch, and the others of its tile (four a side) where Winograd's algorithm shares their products.
     """
     if mode not in get_args(Mode):
         raise ValueError(f"Unknown mode '{mode}'; choose one of {', '.join(get_args(Mode))}.")
