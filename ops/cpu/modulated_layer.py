@@ -1,5 +1,6 @@
 """The fused layer of `ops.modulated_layer` on a CPU, and the packed weights that it keeps between calls."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from morphoscope.ops.cpu import conv3x3
 from morphoscope.ops.modulated_conv2d import demodulation, weight_energy
-from morphoscope.ops.native.params import ACTIVATION_CODES, Epilogue, address
+from morphoscope.ops.native.arguments import with_epilogue
 
 
 def modulated_layer(
@@ -27,24 +28,11 @@ def modulated_layer(
     s = s.to(x.dtype).contiguous()
     with torch.autocast("cpu", enabled=False):
         scale = demodulation(kept.energy, s)
-    if noise is not None:
-        noise = noise.to(x.dtype).contiguous()
-    if b is not None:
-        b = b.to(x.dtype).contiguous()
-    if f is not None:
-        f = f.to(x.dtype).contiguous()
-    per_sample = noise is not None and noise.ndim == 4 and noise.shape[0] > 1
-    epilogue = Epilogue(
-        scale=address(scale),
-        noise=address(noise),
-        b=address(b),
-        noise_stride=noise[0].numel() if noise is not None and per_sample else 0,
-        activation=ACTIVATION_CODES[act],
-        alpha=alpha,
-        gain=gain,
-        clamp=clamp,
-    )
-    return conv3x3.run(x, kept.packed, s, f, epilogue)
+    if noise is not None and noise.ndim == 4:
+        noise = noise.squeeze(1)
+    f = None if f is None else f.to(x.dtype).contiguous()
+    run = partial(conv3x3.run, x, kept.packed, s, f)
+    return with_epilogue(run, x, scale, noise, b, act, alpha, gain, clamp)
 
 
 class _Kept(NamedTuple):
