@@ -148,20 +148,22 @@ bool are_neighbours(const GridSampleParams& p) {
 struct Pairs {
     Vector<float> left, right;
 
-    Pairs(const float* image, const int64* at) : Pairs(image, at, std::make_integer_sequence<int, LANES<double>>()) {}
+    Pairs(const float* image, const int64* at)
+        : Pairs(image, at, std::make_integer_sequence<int, LANES<double>>(),
+                std::make_integer_sequence<int, LANES<float>>()) {}
 
 private:
-    template <int... J>
-    Pairs(const float* image, const int64* at, std::integer_sequence<int, J...>) {
+    template <int... J, int... K>
+    Pairs(const float* image, const int64* at, std::integer_sequence<int, J...>, std::integer_sequence<int, K...>) {
         // Within each 128 bits of a register, so that one instruction separates left from right.
         const Vector<double> low = {two(image + at[J / 2 * 4 + J % 2])...};
         const Vector<double> high = {two(image + at[J / 2 * 4 + J % 2 + 2])...};
         const auto a = bit_cast<Vector<float>>(low), b = bit_cast<Vector<float>>(high);
-        Bits<float> even;
-        for (int j = 0; j < LANES<float>; j++) even[j] = j / 4 * 4 + j % 2 * 2 + (j % 4 < 2 ? 0 : LANES<float>);
-        left = __builtin_shuffle(a, b, even);
-        right = __builtin_shuffle(a, b, even + 1);
+        left = __builtin_shufflevector(a, b, even(K)...);
+        right = __builtin_shufflevector(a, b, (even(K) + 1)...);
     }
+
+    static constexpr int even(int k) { return k / 4 * 4 + k % 2 * 2 + (k % 4 < 2 ? 0 : LANES<float>); }
 
     static double two(const float* from) {
         double pair;
@@ -193,7 +195,7 @@ template <int COUNT, class T>
             A sums[LANES<A>];
             for (int64 i = begin; i < end; i++)
                 sums[i - begin] = row.sum(i, [&](int64 at) { return widen_one(image[k * image_plane + at]); });
-            narrow(to + k * plane + begin, load(sums), end - begin);
+            narrow(to + k * plane + begin, sums, end - begin);
         }
     }
 }
