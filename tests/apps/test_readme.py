@@ -35,7 +35,7 @@ def test_command_parses(line):
         name = words.pop(0)
         command = command.commands[name]
     context = command.make_context(name, words)  # raises on an unknown option or a missing argument
-    assert context.params
+    assert bool(context.params) == bool(command.params)
     if preset := context.params.get("preset"):
         assert preset in list_presets(family)
         load_config(TRAININGS[family], family=family, preset=preset, overrides=context.params["set_"])
