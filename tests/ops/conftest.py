@@ -1,14 +1,18 @@
-"""The CUDA kernels on a CPU: their sources compiled by g++, behind the driver functions that launch them."""
+"""Where no kernels can be built, tests of kernels are skipped; and the CUDA kernels on a CPU.
+
+For the latter their sources are compiled by g++, behind the driver functions that launch them.
+"""
 
 import ctypes
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from morphoscope.ops.dispatch import kernels
 from morphoscope.ops.native.cache import built
 from morphoscope.ops.native.cuda_compilers import FLAGS
 from morphoscope.ops.native.cuda_module import CudaModule
@@ -22,6 +26,18 @@ _EMULATION_FLAGS = shlex.split(
     "-O1 -fPIC -shared -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unknown-pragmas "
     "-fsanitize=undefined -fsanitize-undefined-trap-on-error"
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Skip a test that failed because this machine has no compiler for the kernels, and say so."""
+    try:
+        return (yield)
+    except Exception as error:
+        found = kernels("cpu", None, quiet=True)
+        if isinstance(found, Unavailable) and found.reason in str(error):
+            pytest.skip(f"no native kernels: {found.reason}")
+        raise
 
 
 class EmulatedCuda(CudaModule):
