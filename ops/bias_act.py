@@ -12,6 +12,7 @@ from morphoscope.ops.cuda.bias_act import bias_act_cuda, bias_act_derivative_cud
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define
 from morphoscope.ops.native.params import SCALAR_TYPES
+from morphoscope.ops.precision import own_precision
 
 
 class Activation(NamedTuple):
@@ -65,7 +66,8 @@ def bias_act(
     dim, alpha, gain, clamp = parse_bias_act(x, b, dim, act, alpha, gain, clamp)
     if native_runs(x.device.type, x.device.index):
         return _bias_act(x, b, dim, act, alpha, gain, clamp)
-    return bias_act_reference(x, b, dim, act, alpha, gain, clamp)
+    with own_precision(x):
+        return bias_act_reference(x, b, dim, act, alpha, gain, clamp)
 
 
 def bias_act_reference(

@@ -14,6 +14,7 @@ from morphoscope.ops.cuda.grid_sample import grid_sample_cuda, grid_sample_trans
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define, empty_images
 from morphoscope.ops.native.params import SCALAR_TYPES
+from morphoscope.ops.precision import own_precision
 
 # Codes of ATen's enums for interpolation and padding.
 _BILINEAR = 0
@@ -39,7 +40,8 @@ def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     _check(images, grid)
     if native_runs(images.device.type, images.device.index):
         return _grid_sample(images, grid)
-    return grid_sample_reference(images, grid)
+    with own_precision(images):
+        return grid_sample_reference(images, grid)
 
 
 def grid_sample_reference(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

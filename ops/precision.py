@@ -1,7 +1,7 @@
-"""Autocast on a CPU: only where it computes in bfloat16 is the lower precision the faster one."""
+"""Autocast: which operations it leaves alone; on a CPU, where the lower precision is the faster one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -12,6 +12,13 @@ def bfloat16_runs() -> bool:
     capabilities = torch.cpu.get_capabilities()
     computes = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.is_autocast_enabled("cpu") and computes
+
+
+def own_precision(x: torch.Tensor) -> AbstractContextManager[object]:
+    """Within the block autocast is off: resampling and activations compute in the dtype of x."""
+    if torch.amp.is_autocast_available(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from morphoscope.ops.filters import (
 )
 from morphoscope.ops.library import LIBRARY, define, empty_images
 from morphoscope.ops.native.params import SCALAR_TYPES
+from morphoscope.ops.precision import own_precision
 
 
 def upfirdn2d(
@@ -55,7 +56,8 @@ def upfirdn2d(
     if not learned and native_runs(x.device.type, x.device.index):
         f = torch.ones([1, 1], device=x.device) if f is None else f
         return _upfirdn2d(x, f, up, down, padding, flip_filter, float(gain))
-    return upfirdn2d_reference(x, f, up, down, padding, flip_filter, gain)
+    with own_precision(x):
+        return upfirdn2d_reference(x, f, up, down, padding, flip_filter, gain)
 
 
 def upfirdn2d_reference(

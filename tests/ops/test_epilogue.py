@@ -172,8 +172,9 @@ def test_compiles_into_one_graph() -> None:
     )
 
 
-def test_autocast_leaves_the_precision_of_x() -> None:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_autocast_leaves_the_precision_of_x(name: str) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16), backend(name):
         assert epilogue(torch.ones(1, 2, 4, 4), f=BLUR, padding=2).dtype == torch.float32
         half = torch.ones(1, 2, 4, 4, dtype=torch.bfloat16)
         assert epilogue(half, torch.ones(2), f=BLUR, padding=2).dtype == torch.bfloat16

@@ -219,9 +219,10 @@ def test_compiles_into_one_graph() -> None:
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_autocast_leaves_the_precision_of_the_images() -> None:
+@pytest.mark.parametrize("execution", ["native", "reference"])
+def test_autocast_leaves_the_precision_of_the_images(execution: str) -> None:
     images, grid = _inputs(0, 2, 3, (5, 4), (3, 6))
-    with torch.autocast("cpu", dtype=torch.bfloat16), backend("native"):
+    with torch.autocast("cpu", dtype=torch.bfloat16), backend(execution):
         assert grid_sample(images.float(), grid.float()).dtype == torch.float32
         assert grid_sample(images.bfloat16(), grid.bfloat16()).dtype == torch.bfloat16
 

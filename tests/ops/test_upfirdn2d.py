@@ -286,9 +286,10 @@ def test_compiles_into_one_graph() -> None:
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_autocast_leaves_the_precision_of_x() -> None:
+@pytest.mark.parametrize("name", ["native", "reference"])
+def test_autocast_leaves_the_precision_of_x(name: str) -> None:
     f = setup_filter([1, 3, 3, 1])
-    with torch.autocast("cpu", dtype=torch.bfloat16), backend("native"):
+    with torch.autocast("cpu", dtype=torch.bfloat16), backend(name):
         assert upsample2d(torch.ones(1, 2, 4, 4), f).dtype == torch.float32
         assert upsample2d(torch.ones(1, 2, 4, 4, dtype=torch.bfloat16), f).dtype == torch.bfloat16
 

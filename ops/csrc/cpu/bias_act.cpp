@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/activation.h"
+#include "cpu/convolution.h"
 
 namespace {
 
@@ -87,6 +88,7 @@ struct Work {
     const A* bias() const { return static_cast<const A*>(p.b); }
 
     void whole() const {
+        advise_huge_pages(p.y, p.size * sizeof(T));
         const int64 block = table.empty() ? BLOCK : std::max<int64>(1, BLOCK / run) * run;
 #pragma omp parallel for schedule(static) if (p.size > BLOCK)
         for (int64 begin = 0; begin < p.size; begin += block) {

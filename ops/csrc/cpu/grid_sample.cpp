@@ -213,7 +213,8 @@ template <class T, class A>
             const A* w = &row.weights[i];
             const A a = w[0], b = w[room], c = w[2 * room], d = w[3 * room];
             for (int64 j = 0; j < channels; j += LANES<A>, at += LANES<A>)
-                store(to + j, a * widen(at) + b * widen(at + right) + c * widen(at + below) + d * widen(at + below + right));
+                store(to + j, a * widen(at) + b * widen(at + right) + c * widen(at + below) +
+                                  d * widen(at + below + right));
         } else {
             for (int64 j = 0; j < channels; j += LANES<A>)
                 store(to + j, row.sum(i, [&](int64 at) { return widen(image + at + j, channels - j); }));
@@ -227,6 +228,7 @@ void sample(const GridSampleParams& p) {
     const int64 channels = p.image_size[1], width = p.sample_size[1], height = p.sample_size[0];
     const int64 *from = p.image_stride, *to = p.sample_stride;
     const bool neighbours = are_neighbours(p);
+    advise_huge_pages(p.y, p.image_size[0] * channels * height * width * sizeof(T));
     int64 size = 1;  // of the images in memory
     for (int axis = 0; axis < 4; axis++) size += (p.image_size[axis] - 1) * from[axis];
 #pragma omp parallel if (p.image_size[0] * channels * height * width > 1 << 14)
@@ -259,18 +261,26 @@ void spread(const GridSampleParams& p) {
     const int64 *from = p.sample_stride, *to = p.image_stride;
     const bool last = to[1] == 1 && channels > 1, vectors = are_neighbours(p) && channels >= LANES<A>;
     // A thread adds up all of some channels of an image: the order of additions must not depend on the threads.
-    const int64 share = up_to_multiple((channels + TASKS - 1) / TASKS, LANES<A>);
+    const int64 share = up_to_multiple((channels + TASKS - 1) / TASKS, 64 / sizeof(A));  // whole cache lines
     const int64 chunk = p.image_size[0] < TASKS ? std::min(channels, share) : channels;
     const int64 chunks = (channels + chunk - 1) / chunk;
+    constexpr bool in_place = std::is_same_v<T, A>;  // else in scratch memory of the wider type
+    const int64 pixel = !last ? 1 : in_place ? channels : chunk, plane = last ? 1 : pixels;
+    advise_huge_pages(p.y, p.image_size[0] * channels * pixels * sizeof(T));
 #pragma omp parallel if (p.image_size[0] * channels * p.sample_size[0] * p.sample_size[1] > 1 << 14)
     {
-        const int64 pixel = last ? chunk : 1, plane = last ? 1 : pixels;
         Row<T> row(p, p.image_size[3] * pixel, pixel);
-        A* sums = scratch<A>(chunk * pixels);
 #pragma omp for schedule(static)
         for (int64 task = 0; task < p.image_size[0] * chunks; task++) {
             const int64 n = task / chunks, first = task % chunks * chunk, count = std::min(chunk, channels - first);
-            std::fill_n(sums, chunk * pixels, A(0));
+            T* out = static_cast<T*>(p.y) + n * to[0] + first * to[1];
+            A* sums;
+            if constexpr (in_place)
+                sums = out;
+            else
+                sums = scratch<A>(chunk * pixels);
+            for (int64 i = 0; i < (last ? pixels : count); i++)
+                std::fill_n(sums + i * (last ? pixel : plane), last ? count : pixels, A(0));
             for (int64 h = 0; h < p.sample_size[0]; h++) {
                 row.locate(n, h);
                 const T* u = static_cast<const T*>(p.x) + n * from[0] + first * from[1] + h * from[2];
@@ -294,11 +304,9 @@ void spread(const GridSampleParams& p) {
                         }
                     });
             }
-            T* out = static_cast<T*>(p.y) + n * to[0] + first * to[1];
-            if (last)
-                for (int64 i = 0; i < pixels; i++) narrow(out + i * channels, sums + i * chunk, count);
-            else
-                narrow(out, sums, count * pixels);
+            if (in_place) continue;
+            for (int64 i = 0; i < (last ? pixels : count); i++)
+                narrow(out + i * (last ? channels : plane), sums + i * (last ? pixel : plane), last ? count : pixels);
         }
     }
 }

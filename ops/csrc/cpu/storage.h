@@ -1,7 +1,9 @@
 // Numbers as tensors store them and as kernels compute with them: half types widen to float.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "cpu/vector.h"
 #include "params.h"
@@ -103,15 +105,29 @@ inline void narrow(T* to, Vector<Accumulation<T>> v, int64 count) {
     std::memcpy(to, lanes, count * sizeof(T));
 }
 
-// Whole stretches.
+// Stretches of memory.
 template <class T>
 inline void widen(Accumulation<T>* to, const T* from, int64 count) {
-    for (int64 j = 0; j < count; j += LANES<Accumulation<T>>) narrow(to + j, widen(from + j, count - j), count - j);
+    if constexpr (std::is_same_v<T, Accumulation<T>>) {
+        std::copy_n(from, count, to);
+    } else {
+        constexpr int64 lanes = LANES<float>;
+        int64 j = 0;
+        for (; j + lanes <= count; j += lanes) store(to + j, widen(from + j));
+        if (j < count) narrow(to + j, widen(from + j, count - j), count - j);
+    }
 }
 
 template <class T>
 inline void narrow(T* to, const Accumulation<T>* from, int64 count) {
-    for (int64 j = 0; j < count; j += LANES<Accumulation<T>>) narrow(to + j, widen(from + j, count - j), count - j);
+    if constexpr (std::is_same_v<T, Accumulation<T>>) {
+        std::copy_n(from, count, to);
+    } else {
+        constexpr int64 lanes = LANES<float>;
+        int64 j = 0;
+        for (; j + lanes <= count; j += lanes) narrow(to + j, load(from + j));
+        if (j < count) narrow(to + j, widen(from + j, count - j), count - j);
+    }
 }
 
 // run(zero of the type) for a ScalarType; 1 if there is no such type.

@@ -20,7 +20,7 @@ constexpr int64 TASKS = 16;              // keep many threads busy, and must not
 constexpr int64 NARROW = 256;            // numbers; shorter rows are joined
 
 template <class A>
-using Finish_ = void (*)(const Epilogue&, const A* x, const A* scale, const A* shift, A* y, int64 count);
+using FinishRow = void (*)(const Epilogue&, const A* x, const A* scale, const A* shift, A* y, int64 count);
 
 template <int ACT, class A>
 void finish(const Epilogue& e, const A* x, const A* scale, const A* shift, A* y, int64 count) {
@@ -53,7 +53,7 @@ struct Plan {
     int64 rows, blocks;                   // of a block along y
     int64 image_pitch;                    // periods from one joined image to the next, room for the filter included
     int64 pitch;                          // numbers that a part of a line, and of a row, has room for
-    Finish_<A> finish_row = nullptr;
+    FinishRow<A> finish_row = nullptr;
 
     explicit Plan(const Upfirdn2dParams& p)
         : p(p),
@@ -123,13 +123,13 @@ struct Tile {
         }
     }
 
-    // Samples n, images from `channel` on, output columns of the periods from..to.
-    void place(int64 n_, int64 channel_, int64 from_, int64 to_) {
-        n = n_;
-        channel = channel_;
+    // Of sample n the images from `channel` on, and the columns of the output's periods from..to.
+    void place(int64 n, int64 channel, int64 from, int64 to) {
+        this->n = n;
+        this->channel = channel;
+        this->from = from;
+        this->to = to;
         images = std::min(plan.images, plan.channels - channel);
-        from = from_;
-        to = to_;
         column = from * x.period;
         pixels = std::min(plan.width, to * x.period) - column;
         direct = std::is_same_v<T, A> && plan.passes && plan.dense && images == 1 && from + x.low >= 0 &&
@@ -226,9 +226,10 @@ struct Tile {
         T* out = static_cast<T*>(p.y) + n * p.out_stride[0] + channel * p.out_stride[1] + row * p.out_stride[2] +
                  column * p.out_stride[3];
         const int64 count = ((images - 1) * image_pitch() + pixels) * plan.inner;
-        A* sums = result;
+        A* last = result;  // where the last step writes: to the output itself if that is one stretch of the type
         if constexpr (std::is_same_v<T, A>)
-            if (!p.has_epilogue && images == 1 && plan.taps.separable) sums = out;
+            if (images == 1 && (p.has_epilogue || plan.taps.separable)) last = out;
+        A* const sums = p.has_epilogue ? result : last;
         if (plan.taps.separable) {
             sum.clear();
             for (size_t i = 0; i < taps.size(); i++) sum.add(row_at[slots[i]], plan.taps.along_y[taps[i]]);
@@ -243,9 +244,9 @@ struct Tile {
         if (p.has_epilogue) {
             const A* noise = static_cast<const A*>(p.epilogue.noise);
             if (noise) make_shift(noise + n * p.epilogue.noise_stride + row * plan.width + column);
-            plan.finish_row(p.epilogue, result, scale, shift, result, count);
+            plan.finish_row(p.epilogue, result, scale, shift, last, count);
         }
-        if (sums != result) return;
+        if (last != result) return;
         for (int64 k = 0; k < images; k++)
             narrow(out + k * p.out_stride[1], result + k * image_pitch() * plan.inner, pixels * plan.inner);
     }
@@ -280,6 +281,7 @@ void run(const Plan<T>& plan) {
     const int64 tasks = plan.p.out_size[0] * plan.groups * plan.blocks * plan.tiles;
     const int64 size = plan.p.out_size[0] * plan.channels * plan.height * plan.width;
     const int64 periods = parts_of(plan.width, plan.x.period);
+    advise_huge_pages(plan.p.y, size * sizeof(T));
 #pragma omp parallel if (size > 1 << 14)
     {
         Tile<T> tile(plan);
