@@ -10,32 +10,33 @@ namespace {
 constexpr int64 TASKS = 4;     // the transpose splits channels where there are fewer images
 constexpr int64 TOGETHER = 4;  // channels that share the work of finding where a sample lies
 
-enum State { INSIDE = 1, PARTLY = 2 };  // bits: all four pixels are within the image; some, or a weight is NaN
-
-// The four pixels around each sample of one row of the grid.
+// The four pixels around each sample of one row of the grid. A position at or beyond the edge of the image has
+// pixels outside it: others, inside, stand in for them, whose weights bear a minus sign (-0) and do not count.
 template <class T>
 struct Row {
     typedef Accumulation<T> A;
     typedef typename BitsOf<A>::type Index;
     typedef Vector<A> V;
     const GridSampleParams& p;
-    const int64 step_y, step_x;  // what offsets count in
-    const int64 room;            // of an array
-    std::vector<A> xy, x, weights;
-    std::vector<A> columns, lines;  // of the first pixel
-    std::vector<int64> offsets;     // of the first pixel
-    std::vector<Index> states;
-    std::vector<char> all_inside;  // by vectors of samples
+    const int64 right, below;  // from a pixel to the next ones; 0 in images of one column or row
+    const int64 room;          // of an array
+    std::vector<A> xy, x;
+    std::vector<A> weights;      // of the first pixel, the one to its right, the ones below these two
+    std::vector<int64> offsets;  // of the first pixel
+    std::vector<Index> inside;   // whether all four count
+    std::vector<char> all_inside;  // alike, of a vector of samples
 
     Row(const GridSampleParams& p, int64 step_y, int64 step_x)
-        : p(p), step_y(step_y), step_x(step_x), room(up_to_multiple(p.sample_size[1], LANES<A>)) {
-        for (auto* array : {&xy, &x}) array->resize(2 * room);
-        for (auto* array : {&columns, &lines}) array->resize(room);
-        states.resize(room);
-        weights.resize(4 * room);
-        offsets.resize(room);
-        all_inside.resize(room / LANES<A>);
-    }
+        : p(p),
+          right(p.image_size[3] > 1 ? step_x : 0),
+          below(p.image_size[2] > 1 ? step_y : 0),
+          room(up_to_multiple(p.sample_size[1], LANES<A>)),
+          xy(2 * room),
+          x(2 * room),
+          weights(4 * room),
+          offsets(room),
+          inside(room),
+          all_inside(room / LANES<A>) {}
 
     void locate(int64 n, int64 row) {
         const int64 count = p.sample_size[1];
@@ -47,84 +48,71 @@ struct Row {
             deal(xy.data(), 2 * count, 1, 2, room, x.data());
         }
         for (int64 i = 0; i < count; i += LANES<A>) {
-            V column, line, right, below;  // of the first pixel, and the weights of the next ones
-            Bits<A> state = along(load(&x[i]), p.image_size[3], column, right) &
-                            along(load(&x[room + i]), p.image_size[2], line, below);
-            const V both = right * below;
-            state |= (both != both) & Index(PARTLY);
-            store(&weights[i], (1 - right) * (1 - below));
-            store(&weights[room + i], right * (1 - below));
-            store(&weights[2 * room + i], (1 - right) * below);
-            store(&weights[3 * room + i], both);
-            store(&states[i], state);
-            store(&columns[i], column);
-            store(&lines[i], line);
-            for (int64 j = i; j < i + LANES<A>; j++)
-                offsets[j] = int64(lines[j]) * step_y + int64(columns[j]) * step_x;
-            all_inside[i / LANES<A>] = all_of(state);
+            V column, line, left_weight, right_weight, above_weight, below_weight;
+            const Bits<A> all = along(load(&x[i]), p.image_size[3], column, left_weight, right_weight) &
+                                along(load(&x[room + i]), p.image_size[2], line, above_weight, below_weight);
+            store(&weights[i], product(left_weight, above_weight));
+            store(&weights[room + i], product(right_weight, above_weight));
+            store(&weights[2 * room + i], product(left_weight, below_weight));
+            store(&weights[3 * room + i], product(right_weight, below_weight));
+            for (int j = 0; j < LANES<A>; j++) offsets[i + j] = int64(line[j]) * below + int64(column[j]) * right;
+            store(&inside[i], all);
+            all_inside[i / LANES<A>] = all_of(all);
         }
     }
 
-    static bool all_of(const Bits<A>& state) {
-        uint64_t words[sizeof(state) / 8], all = ~uint64_t(0);
-        std::memcpy(words, &state, sizeof(state));
-        for (uint64_t word : words) all &= word;
-        return sizeof(A) == 8 ? all & INSIDE : all & all >> 32 & INSIDE;
-    }
-
-    // Positions -1 … 1 along `size` pixels: the pixel before each, the next one's weight, and the state.
-    static Bits<A> along(V position, int64 size, V& before, V& weight) {
+    // Positions -1 … 1 along `size` pixels: a pixel each, its weight and the next one's, and whether both count.
+    static Bits<A> along(V position, int64 size, V& pixel, V& weight, V& next_weight) {
         const V at = ((position + 1) * A(size) - 1) / 2;
-        const V least = broadcast(A(-2)), most = broadcast(A(size));
-        const V near = at > most ? most : at < least ? least : at;
-        const Bits<A> down = __builtin_convertvector(near, Bits<A>);  // towards zero
-        const V rounded = __builtin_convertvector(down, V);
-        before = rounded > near ? rounded - 1 : rounded;
-        weight = near == at ? at - before : at - at;  // 0 far outside, NaN for what is no number
-        const Bits<A> both = (before >= 0) & (before < A(size - 1)), either = (before >= -1) & (before < A(size));
-        return (both & Index(INSIDE)) | (either & Index(PARTLY));
+        const V low = broadcast(A(-2)), high = broadcast(A(size)), last = broadcast(A(std::max<int64>(size - 2, 0)));
+        const V near = at > high ? high : at < low ? low : at;
+        const V truncated = __builtin_convertvector(__builtin_convertvector(near, Bits<A>), V);
+        const V floor = truncated > near ? truncated - 1 : truncated;
+        const V rest = near == at ? at - floor : at - at;  // 0 far outside, NaN for what is no number
+        const V none = rest * A(-0.0);
+        pixel = floor > last ? last : floor < 0 ? V{} : floor;
+        const V shift = floor - pixel;
+        weight = shift == 0 ? 1 - rest : shift == -1 ? rest : none;
+        next_weight = size == 1 ? none : shift == 0 ? rest : shift == 1 ? 1 - rest : none;
+        return size == 1 ? Bits<A>{} : Bits<A>(shift == 0);
     }
 
-    // visit(weight, offset) of each pixel around sample i; the offset is negative outside the image.
-    template <class Visit>
-    void around(int64 i, Visit visit) const {
-        for (int k = 0; k < 4; k++) {
-            const A column = columns[i] + k % 2, line = lines[i] + k / 2;
-            const bool inside =
-                column >= 0 && column < A(p.image_size[3]) && line >= 0 && line < A(p.image_size[2]);  // not NaN
-            visit(weights[k * room + i], inside ? offsets[i] + k / 2 * step_y + k % 2 * step_x : -1);
-        }
+    // Negative if either is.
+    static V product(V a, V b) {
+        const Bits<A> sign = (bit_cast<Bits<A>>(a) | bit_cast<Bits<A>>(b)) & std::numeric_limits<Index>::min();
+        return bit_cast<V>(bit_cast<Bits<A>>(a * b) | sign);
+    }
+
+    static bool all_of(const Bits<A>& mask) {
+        uint64_t words[sizeof(mask) / 8], all = ~uint64_t(0);
+        std::memcpy(words, &mask, sizeof(mask));
+        for (uint64_t word : words) all &= word;
+        return all == ~uint64_t(0);
     }
 
     // get(offset) of the four pixels, weighted.
     template <class Get>
     auto sum(int64 i, Get get) const {
-        typedef decltype(get(int64())) S;
-        if (states[i] & INSIDE) {
-            const int64 at = offsets[i];
-            const A* w = &weights[i];
-            return w[0] * get(at) + w[room] * get(at + step_x) + w[2 * room] * get(at + step_y) +
-                   w[3 * room] * get(at + step_y + step_x);
+        const int64 at = offsets[i];
+        const A *w = &weights[i], a = w[0], b = w[room], c = w[2 * room], d = w[3 * room];
+        typedef decltype(get(at)) S;
+        S top_left = get(at), top_right = get(at + right), left = get(at + below), last = get(at + below + right);
+        if (!inside[i]) {  // a weight that is NaN may be negative, and still makes the sum NaN
+            if (std::signbit(a)) top_left = S{};
+            if (std::signbit(b)) top_right = S{};
+            if (std::signbit(c)) left = S{};
+            if (std::signbit(d)) last = S{};
         }
-        S total{};
-        if (states[i] & PARTLY) around(i, [&](A weight, int64 at) { total += weight * (at < 0 ? S{} : get(at)); });
-        return total;
+        return a * top_left + b * top_right + c * left + d * last;
     }
 
-    // add(weight, offset) of the four pixels, as far as they are within the image.
+    // add(weight, offset) of the pixels that count.
     template <class Add>
     void scatter(int64 i, Add add) const {
-        if (states[i] & INSIDE) {
-            const int64 at = offsets[i];
-            const A* w = &weights[i];
-            add(w[0], at);
-            add(w[room], at + step_x);
-            add(w[2 * room], at + step_y);
-            add(w[3 * room], at + step_y + step_x);
-        } else if (states[i] & PARTLY) {
-            around(i, [&](A weight, int64 at) {
-                if (at >= 0) add(weight, at);
-            });
+        const int64 at = offsets[i], by[] = {0, right, below, below + right};
+        for (int k = 0; k < 4; k++) {
+            const A weight = weights[k * room + i];
+            if (inside[i] || (weight >= 0 && !std::signbit(weight))) add(weight, at + by[k]);
         }
     }
 };
@@ -147,6 +135,8 @@ bool are_neighbours(const GridSampleParams& p) {
 // Pixels and their right neighbours, both in the order of `at`, by loads of two numbers at once.
 struct Pairs {
     Vector<float> left, right;
+
+    Pairs(Vector<float> left, Vector<float> right) : left(left), right(right) {}
 
     Pairs(const float* image, const int64* at)
         : Pairs(image, at, std::make_integer_sequence<int, LANES<double>>(),
@@ -172,6 +162,11 @@ private:
     }
 };
 
+// Zero where a weight does not count.
+inline Vector<float> counted(Vector<float> weight, Vector<float> value) {
+    return bit_cast<Bits<float>>(weight) < 0 ? Vector<float>{} : value;
+}
+
 // COUNT channels, whose images are `image_plane` apart and whose samples are `plane` apart.
 template <int COUNT, class T>
 [[gnu::noinline]] void sample_planes(const Row<T>& row, const T* image, int64 image_plane, T* to, int64 plane) {
@@ -180,12 +175,17 @@ template <int COUNT, class T>
     for (int64 begin = 0; begin < width; begin += LANES<A>) {
         const int64 end = std::min<int64>(begin + LANES<A>, width);
         if constexpr (std::is_same_v<T, float>)
-            if (row.all_inside[begin / LANES<A>] && row.step_x == 1) {
+            if (row.right == 1) {
                 const A* w = &row.weights[begin];
                 const Vector<A> a = load(w), b = load(w + room), c = load(w + 2 * room), d = load(w + 3 * room);
+                const bool all = row.all_inside[begin / LANES<A>];
                 for (int k = 0; k < COUNT; k++) {
                     const T* from = image + k * image_plane;
-                    const Pairs above(from, &row.offsets[begin]), below(from + row.step_y, &row.offsets[begin]);
+                    Pairs above(from, &row.offsets[begin]), below(from + row.below, &row.offsets[begin]);
+                    if (!all) {
+                        above = {counted(a, above.left), counted(b, above.right)};
+                        below = {counted(c, below.left), counted(d, below.right)};
+                    }
                     const auto sum = a * above.left + b * above.right + c * below.left + d * below.right;
                     narrow(to + k * plane + begin, sum, end - begin);
                 }
@@ -205,11 +205,11 @@ template <int COUNT, class T>
 template <class T, class A>
 [[gnu::noinline]] void sample_pixels(const Row<T>& row, const T* image, int64 size, A* to) {
     const int64 width = row.p.sample_size[1], channels = row.p.image_size[1], room = row.room;
-    const int64 right = row.step_x, below = row.step_y, whole = up_to_multiple(channels, LANES<A>);
+    const int64 right = row.right, below = row.below, whole = up_to_multiple(channels, LANES<A>);
     for (int64 i = 0; i < width; i++, to += channels) {
         // What goes beyond this pixel's channels is overwritten by the next.
         const T* at = image + row.offsets[i];
-        if (row.states[i] & INSIDE && row.offsets[i] + below + right + whole <= size) {
+        if (row.inside[i] && row.offsets[i] + below + right + whole <= size) {
             const A* w = &row.weights[i];
             const A a = w[0], b = w[room], c = w[2 * room], d = w[3 * room];
             for (int64 j = 0; j < channels; j += LANES<A>, at += LANES<A>)
