@@ -14,7 +14,7 @@ from pathlib import Path
 
 from morphoscope.configs import UserError
 
-GET_CXX = "install g++ 12 or newer (apt install g++-12; conda install gxx_linux-64), or name one in CXX"
+GET_CXX = "install g++ 11 or newer (apt install g++; conda install gxx_linux-64), or name one in CXX"
 
 
 class Unavailable(Exception):  # noqa: N818 (a state of the machine rather than an error in it)

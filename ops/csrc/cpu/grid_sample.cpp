@@ -149,8 +149,8 @@ private:
         const Vector<double> low = {two(image + at[J / 2 * 4 + J % 2])...};
         const Vector<double> high = {two(image + at[J / 2 * 4 + J % 2 + 2])...};
         const auto a = bit_cast<Vector<float>>(low), b = bit_cast<Vector<float>>(high);
-        left = __builtin_shufflevector(a, b, even(K)...);
-        right = __builtin_shufflevector(a, b, (even(K) + 1)...);
+        left = shuffled<even(K)...>(a, b);
+        right = shuffled<even(K) + 1 ...>(a, b);
     }
 
     static constexpr int even(int k) { return k / 4 * 4 + k % 2 * 2 + (k % 4 < 2 ? 0 : LANES<float>); }

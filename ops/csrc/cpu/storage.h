@@ -8,6 +8,11 @@
 #include "cpu/vector.h"
 #include "params.h"
 
+// g++ before 12 and clang before 15 have no _Float16 on x86, so halves are their bits.
+struct Float16 {
+    uint16_t bits;
+};
+
 struct BFloat16 {
     uint16_t bits;
 };
@@ -47,14 +52,19 @@ inline Vector<float> widen(const float* from) { return load(from); }
 
 inline Vector<double> widen(const double* from) { return load(from); }
 
-inline Vector<float> widen(const _Float16* from) {
-    typedef _Float16 Half __attribute__((vector_size(VECTOR_BYTES / 2)));
-    Half v;
-    std::memcpy(&v, from, sizeof(v));
-    return __builtin_convertvector(v, Vector<float>);
-}
-
 typedef uint16_t HalfBits __attribute__((vector_size(VECTOR_BYTES / 2)));
+
+inline Vector<float> widen(const Float16* from) {
+    HalfBits v;
+    std::memcpy(&v, from, sizeof(v));
+    const auto h = __builtin_convertvector(v, Vector<uint32_t>);
+    const Vector<uint32_t> magnitude = (h & 0x7fff) << 13;  // float's fields, the exponent still half's
+    const Vector<uint32_t> normal = magnitude + (112u << 23);
+    const Vector<float> subnormal = bit_cast<Vector<float>>(magnitude + (113u << 23)) - 0x1p-14f;
+    const Vector<uint32_t> finite = magnitude < (1u << 23) ? bit_cast<Vector<uint32_t>>(subnormal) : normal;
+    const Vector<uint32_t> all = magnitude >= (31u << 23) ? magnitude | (255u << 23) : finite;  // infinities, NaN
+    return bit_cast<Vector<float>>(all | (h & 0x8000) << 16);
+}
 
 inline Vector<float> widen(const BFloat16* from) {
     HalfBits v;
@@ -66,9 +76,16 @@ inline void narrow(float* to, Vector<float> v) { store(to, v); }
 
 inline void narrow(double* to, Vector<double> v) { store(to, v); }
 
-inline void narrow(_Float16* to, Vector<float> v) {
-    typedef _Float16 Half __attribute__((vector_size(VECTOR_BYTES / 2)));
-    const Half h = __builtin_convertvector(v, Half);
+inline void narrow(Float16* to, Vector<float> v) {
+    const auto bits = bit_cast<Vector<uint32_t>>(v);
+    const Vector<uint32_t> magnitude = bits & 0x7fffffff;
+    const Vector<uint32_t> normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+    // Subnormal halves are multiples of 2^-24, which is what the last bit of 0.5 is worth.
+    const Vector<uint32_t> subnormal = bit_cast<Vector<uint32_t>>(bit_cast<Vector<float>>(magnitude) + 0.5f) - (126u << 23);
+    const Vector<uint32_t> rounded = magnitude < (113u << 23) ? subnormal : normal;
+    const Vector<uint32_t> limited = magnitude >= (143u << 23) ? Vector<uint32_t>{} + 0x7c00 : rounded;
+    const Vector<uint32_t> kept = v == v ? limited : Vector<uint32_t>{} + 0x7e00;
+    const HalfBits h = __builtin_convertvector(kept | (bits & 0x80000000) >> 16, HalfBits);
     std::memcpy(to, &h, sizeof(h));
 }
 
@@ -84,7 +101,10 @@ inline float widen_one(float x) { return x; }
 
 inline double widen_one(double x) { return x; }
 
-inline float widen_one(_Float16 x) { return float(x); }
+inline float widen_one(Float16 x) {
+    const Float16 lanes[LANES<float>] = {x};
+    return widen(lanes)[0];
+}
 
 inline float widen_one(BFloat16 x) { return bit_cast<float>(uint32_t(x.bits) << 16); }
 
@@ -136,7 +156,7 @@ inline int with_scalar_type(int64 code, Run run) {
     switch (code) {
         case FLOAT32: return run(float());
         case FLOAT64: return run(double());
-        case FLOAT16: return run(_Float16());
+        case FLOAT16: return run(Float16());
         case BFLOAT16: return run(BFloat16());
     }
     return 1;

@@ -42,3 +42,13 @@ template <class T>
 inline Vector<T> broadcast(T value) {
     return value - Vector<T>{};
 }
+
+// Lanes I… of the vectors a and b behind each other.
+template <int... I>
+inline Vector<float> shuffled(Vector<float> a, Vector<float> b) {
+#if __has_builtin(__builtin_shufflevector)
+    return __builtin_shufflevector(a, b, I...);
+#else  // g++ before 12
+    return __builtin_shuffle(a, b, Vector<int32_t>{I...});
+#endif
+}
