@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cpu/activation.h"
-#include "cpu/convolution.h"
+#include "cpu/memory.h"
 
 namespace {
 

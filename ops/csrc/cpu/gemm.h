@@ -2,8 +2,7 @@
 #pragma once
 
 #include "cpu/vector.h"
-
-typedef long long int64;
+#include "params.h"
 
 // Rows of a block: with two vectors a row, the accumulators fill most of the 16 (AVX2) or 32 (AVX-512) registers.
 constexpr int BLOCK_ROWS = VECTOR_BYTES == 64 ? 12 : 6;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu/convolution.h"
+#include "cpu/memory.h"
 #include "cpu/fir.h"
 
 namespace {

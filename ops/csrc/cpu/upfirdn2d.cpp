@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include "cpu/activation.h"
-#include "cpu/convolution.h"
+#include "cpu/memory.h"
 #include "cpu/fir.h"
 
 namespace {

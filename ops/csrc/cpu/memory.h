@@ -1,0 +1,38 @@
+// Memory of the kernels: what a thread keeps for its next call, and large pages for large results.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include <sys/mman.h>
+
+#include "params.h"
+
+constexpr int64 up_to_multiple(int64 value, int64 of) { return (value + of - 1) / of * of; }
+
+// Asks for pages of 2 MB under a large result: written for the first time, 4 KB pages cost a tenth of a layer's time.
+inline void advise_huge_pages(void* start, int64 bytes) {
+#ifdef MADV_HUGEPAGE
+    constexpr std::uintptr_t page = 2 << 20;
+    const auto from = (reinterpret_cast<std::uintptr_t>(start) + page - 1) / page * page;
+    const auto to = (reinterpret_cast<std::uintptr_t>(start) + bytes) / page * page;
+    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);  // refused: slower, not wrong
+#endif
+}
+
+// Memory that one thread keeps for its next call: a fresh megabyte costs more in page faults than in use.
+template <class T, int SLOT = 0>
+inline T* scratch(int64 elements) {
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    thread_local std::unique_ptr<void, Free> kept;
+    thread_local int64 size = 0;
+    const int64 bytes = up_to_multiple(elements * int64(sizeof(T)), 64);
+    if (bytes > size) {
+        kept.reset(std::aligned_alloc(64, bytes));
+        size = kept ? bytes : 0;
+    }
+    return static_cast<T*>(kept.get());
+}
