@@ -104,3 +104,12 @@ def test_half_precision_neither_overflows_nor_drifts(scale: float) -> None:
     y = modulated_conv2d(x.half(), w.float(), s.float(), padding=1)
     assert y.dtype == torch.float16
     torch.testing.assert_close(y.double(), expected, rtol=0.02, atol=0.02)
+
+
+def test_half_precision_survives_a_style_and_a_filter_of_zeros() -> None:
+    x, w, s = torch.ones(2, 4, 5, 5).half(), torch.ones(3, 4, 3, 3), torch.ones(2, 4)
+    w[1], s[0] = 0, 0
+    y = modulated_conv2d(x, w, s, padding=1)
+    assert torch.isfinite(y).all()
+    assert (y[0] == 0).all()
+    assert (y[1, 1] == 0).all()
