@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from morphoscope.ops.conv3x3 import Mode, conv3x3, served
+from morphoscope.ops.conv3x3 import conv3x3
 from morphoscope.ops.filters import Padding, downsampling_padding, parse_padding, upsampling_padding
 from morphoscope.ops.upfirdn2d import upfirdn2d
 
@@ -99,10 +99,11 @@ def _convolve(
 ) -> torch.Tensor:
     if not weight_is_correlated and w.shape[2:] != (1, 1):
         w = w.flip([2, 3])
-    modes: dict[tuple[int, tuple[int, int]], Mode] = {(1, (1, 1)): "same", (2, (0, 0)): "down"}
-    mode = modes.get((stride, padding))
-    if mode is not None and _ours(x, w, mode, groups):
-        return conv3x3(x, w, mode)
+    if groups == 1 and w.shape[2:] == (3, 3):
+        if (stride, padding) == (1, (1, 1)):
+            return conv3x3(x, w, "same")
+        if (stride, padding) == (2, (0, 0)):
+            return conv3x3(x, w, "down")
     return F.conv2d(x, w, stride=stride, padding=padding, groups=groups)
 
 
@@ -112,12 +113,8 @@ def _transposed(
     """Full convolution of the zero-inserted x: [N, O, (H-1)·up + kh, (W-1)·up + kw]."""
     if weight_is_correlated:
         w = w.flip([2, 3])
-    if up == 2 and _ours(x, w, "up", groups):
+    if groups == 1 and w.shape[2:] == (3, 3) and up == 2:
         return conv3x3(x, w, "up")
     out_channels, in_channels, kh, kw = w.shape
     w = w.reshape(groups, out_channels // groups, in_channels, kh, kw).transpose(1, 2)
     return F.conv_transpose2d(x, w.reshape(groups * in_channels, -1, kh, kw), stride=up, groups=groups)
-
-
-def _ours(x: torch.Tensor, w: torch.Tensor, mode: Mode, groups: int) -> bool:
-    return groups == 1 and w.shape[2:] == (3, 3) and served(x, w, mode)

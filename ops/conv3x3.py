@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.ops.cpu import conv3x3 as cpu
+from morphoscope.ops.cpu.conv3x3 import output_size
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define
 from morphoscope.ops.precision import bfloat16_runs
@@ -59,16 +60,6 @@ def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
         and x.shape[1] % cpu.channel_multiple() == 0
         and w.shape[0] % cpu.channel_multiple() == 0
     )
-
-
-def output_size(size: torch.Size, mode: Mode, adjoint: bool = False) -> tuple[int, int]:
-    """(H', W') of the convolution of images [N, C, H, W], or of its transpose."""
-    h, w = size[2:]
-    if mode == "same":
-        return h, w
-    if (mode == "up") != adjoint:
-        return 2 * h + 1, 2 * w + 1
-    return (h - 1) // 2, (w - 1) // 2
 
 
 def _fake_conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode, adjoint: bool) -> torch.Tensor:

@@ -14,7 +14,7 @@ from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_epilogue_cpu
 from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_epilogue_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.filters import Factor, Padding, resampled_size
-from morphoscope.ops.library import define, empty_images
+from morphoscope.ops.library import define, differentiated, empty_images
 from morphoscope.ops.upfirdn2d import parse_upfirdn2d, upfirdn2d
 
 
@@ -59,9 +59,7 @@ def epilogue(
         raise ValueError(f"The scale has shape {tuple(scale.shape)}; x needs ({n}, {c}).")
     if noise is not None and tuple(noise.shape) not in ((*size,), (1, *size), (n, *size)):
         raise ValueError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
-    operands = [t for t in (x, f, scale, noise, b) if t is not None]
-    differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in operands)
-    if differentiated or not native_runs(x.device.type, x.device.index):
+    if differentiated(x, f, scale, noise, b) or not native_runs(x.device.type, x.device.index):
         return epilogue_reference(
             x, f, up, down, padding, flip_filter, filter_gain, scale, noise, b, act, alpha, gain, clamp
         )

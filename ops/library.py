@@ -34,6 +34,11 @@ def define(
     return operation
 
 
+def differentiated(*operands: torch.Tensor | None) -> bool:
+    """Whether a gradient is asked for with respect to any of the operands."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in operands)
+
+
 def empty_images(like: torch.Tensor, size: tuple[int, int, int, int]) -> torch.Tensor:
     """Room for images of `size` [N, C, H, W], in memory NCHW or channels last as the images `like` are."""
     channels = like.shape[1]

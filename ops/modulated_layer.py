@@ -10,7 +10,7 @@ from morphoscope.ops.conv3x3 import served
 from morphoscope.ops.cpu import modulated_layer as cpu
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.epilogue import epilogue
-from morphoscope.ops.library import define
+from morphoscope.ops.library import define, differentiated
 from morphoscope.ops.modulated_conv2d import demodulation, modulated_conv2d, prescaled, weight_energy
 
 
@@ -39,7 +39,8 @@ def modulated_layer(
     Returns:
         [N, O, H·up, W·up].
     """
-    if _fused(x, w, s, f, up, noise, b, act):
+    inference = not differentiated(x, w, s, noise, b)
+    if inference and _fused(x, w, f, up, act):
         # The filter convolves, and makes up for the zeros between the samples (conv2d_resample).
         result: torch.Tensor = _modulated_layer(
             x,
@@ -54,7 +55,7 @@ def modulated_layer(
             -1.0 if clamp is None else clamp,
         )
         return result
-    if native_runs(x.device.type, x.device.index) and not _differentiated(x, w, s, noise, b):
+    if inference and native_runs(x.device.type, x.device.index):
         return _in_two_passes(x, w, s, f, up, noise, b, act, gain, clamp)
     x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
     if noise is not None:
@@ -62,28 +63,10 @@ def modulated_layer(
     return bias_act(x, b, act=act, gain=gain, clamp=clamp)
 
 
-def _fused(
-    x: torch.Tensor,
-    w: torch.Tensor,
-    s: torch.Tensor,
-    f: torch.Tensor | None,
-    up: int,
-    noise: torch.Tensor | None,
-    b: torch.Tensor | None,
-    act: str,
-) -> bool:
-    """Whether one kernel computes the layer: ours serve the convolution, and nothing asks for a gradient."""
+def _fused(x: torch.Tensor, w: torch.Tensor, f: torch.Tensor | None, up: int, act: str) -> bool:
+    """Whether one kernel computes the layer: ours serve its convolution, its filter and its activation."""
     filtered = up == 1 or (up == 2 and f is not None and f.shape == (4, 4))
-    return (
-        filtered
-        and act in ("linear", "relu", "lrelu")
-        and not _differentiated(x, w, s, noise, b)
-        and served(x, w, "same" if up == 1 else "up")
-    )
-
-
-def _differentiated(*operands: torch.Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in operands)
+    return filtered and act in ("linear", "relu", "lrelu") and served(x, w, "same" if up == 1 else "up")
 
 
 def _in_two_passes(

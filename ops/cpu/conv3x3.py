@@ -33,6 +33,16 @@ def channel_multiple() -> int:
     return cpu_library().number("conv3x3_multiple")
 
 
+def output_size(size: torch.Size, mode: str, adjoint: bool = False) -> tuple[int, int]:
+    """(H', W') of the convolution of images [N, C, H, W], or of its transpose."""
+    h, w = size[2:]
+    if mode == "same":
+        return h, w
+    if (mode == "up") != adjoint:
+        return 2 * h + 1, 2 * w + 1
+    return (h - 1) // 2, (w - 1) // 2
+
+
 def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool) -> torch.Tensor:
     """Kernel of `ops.conv3x3`: one convolution or its transpose, w [O, C, 3, 3] either way."""
     weights = view_of(w, mode, adjoint)
@@ -104,12 +114,7 @@ def run(
     """Convolve x · s [N, C], filter the result of "up" with f [4, 4], and finish; all in one call."""
     x = x.contiguous(memory_format=torch.channels_last)
     n, c, h, w = x.shape
-    if packed.mode == "same":
-        size = (h, w)
-    elif packed.mode == "down":
-        size = ((h - 1) // 2, (w - 1) // 2)
-    else:
-        size = (2 * h + 1, 2 * w + 1) if f is None else (2 * h, 2 * w)
+    size = output_size(x.shape, packed.mode) if f is None else (2 * h, 2 * w)
     y = torch.empty([n, packed.channels, *size], dtype=x.dtype, memory_format=torch.channels_last)
     params = Conv3x3Params(
         x=address(x),
