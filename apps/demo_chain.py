@@ -8,7 +8,6 @@ from rich.console import Console
 
 from morphoscope.apps.bundled_models import GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.phantom_cohort import phantom_cohort
-from morphoscope.apps.report import Figure, Section, write_report
 from morphoscope.apps.studio.figures import draw_curve
 from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
@@ -21,6 +20,7 @@ from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.ops.runtime import RunFolder, write_atomically, write_text
+from morphoscope.ops.runtime.report import Figure, Section, write_report
 
 # Another seed than the bundled models' cohort: none of these phantoms was seen before.
 _PHANTOM_SEED = 1

@@ -18,6 +18,9 @@ class GeneratorTraining(Config):
     resolution: int = Field(64, description="pixels, a power of two from 8 to 1024")
     fit: Literal["crop", "letterbox"] = "crop"
     mirror: bool = Field(False, description="flip each training image with even odds")
+    sampling: Literal["natural", "balanced"] = Field(
+        "natural", description="how often a condition is shown: as often as it occurs, or as often as others"
+    )
 
     # Networks
     z_dim: int = Field(512, ge=1)
@@ -28,12 +31,20 @@ class GeneratorTraining(Config):
     g_architecture: Architecture = "skip"
     d_architecture: Architecture = "resnet"
     mbstd_group: int | None = Field(None, ge=1)
-    num_fp16_res: int = Field(4, ge=0, description="highest resolutions in float16, on a GPU only")
+    num_fp16_res: int = Field(4, ge=0, description="highest resolutions in half precision, on a GPU only")
+    half_dtype: Literal["float16", "bfloat16"] = "float16"
+    stages: dict[str, tuple[str, str]] = Field(
+        {}, description="intermediate condition -> the two whose label embeddings it is the mean of (spec 8)"
+    )
     conv_clamp: float | None = 256.0
 
     # Optimisation
     kimg: Positive = Field(25_000, description="thousands of real images shown")
-    batch: int | None = Field(None, ge=2)
+    batch: int | None = Field(None, ge=2, description="images an iteration, over all processes")
+    micro_batch: int | None = Field(
+        None, ge=1, description="images a process takes at once; gradients of several are added up"
+    )
+    tf32: bool = Field(False, description="let float32 products of a GPU round to TF32")
     lr: Positive | None = None
     gamma: float | None = Field(None, ge=0, description="weight of R1")
     pl_weight: float = Field(2.0, ge=0, description="weight of the path length penalty; 0 leaves it out")
@@ -46,8 +57,18 @@ class GeneratorTraining(Config):
     ema_kimg: Positive | None = None
     ema_rampup: Positive | None = 0.05
 
-    # Adaptive augmentation
-    augment: str | None = Field("bgc", description="augmentation preset; null trains without")
+    # Conditioning on small data
+    transition_start_kimg: float | None = Field(
+        None, ge=0, description="until here as if unconditional (arXiv 2201.06578); null trains conditionally"
+    )
+    transition_end_kimg: Positive | None = Field(None, description="from here on fully conditional")
+    lecam_weight: float = Field(0.0, ge=0, description="weight of LeCam regularisation; 0 leaves it out")
+    lecam_decay: float = Field(0.99, gt=0, lt=1, description="of the running means that LeCam pulls towards")
+
+    # Augmentation
+    augment: str | None = Field(
+        "bgc", description="bgc and other presets of ADA, skin, diffaugment; null trains without"
+    )
     ada_target: float = Field(0.6, gt=-1, lt=1)
     ada_kimg: Positive = 500
     ada_ceiling: float = Field(0.9, ge=0, le=1, description="highest augmentation probability")
@@ -56,15 +77,29 @@ class GeneratorTraining(Config):
     seed: int = Field(0, ge=0, lt=2**32)
     tick_kimg: Positive = Field(4, description="thousands of images between log lines")
     snapshot_ticks: int = Field(50, ge=1, description="ticks between snapshots and sample grids")
+    keep_snapshots: int = Field(5, ge=1, description="newest snapshots to keep, besides the best")
+    metric_network: str | None = Field(
+        "efficientnet_lite0",
+        description="features for the metrics at every snapshot: a name or a file; null does without",
+    )
+    metric_images: int = Field(100, ge=8, description="generated images of each condition to measure")
+    track: list[Literal["tensorboard", "trackio"]] = Field([], description="where else to log (extra `track`)")
 
     @model_validator(mode="after")
     def _check(self) -> "GeneratorTraining":
         if not 8 <= self.resolution <= 1024 or self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution: a power of two from 8 to 1024, not {self.resolution}")
-        if self.batch is not None and self.mbstd_group is not None and self.batch % self.mbstd_group:
+        name = "batch" if self.micro_batch is None else "micro_batch"
+        together = getattr(self, name)
+        if together is not None and self.mbstd_group is not None and together % self.mbstd_group:
             raise ValueError(
-                f"batch: {self.batch} does not divide into groups of {self.mbstd_group} (mbstd_group)"
+                f"{name}: {together} does not divide into groups of {self.mbstd_group} (mbstd_group)"
             )
+        if (self.transition_start_kimg is None) != (self.transition_end_kimg is None):
+            raise ValueError("transition_start_kimg and transition_end_kimg: give both or neither")
+        start, end = self.transition_start_kimg, self.transition_end_kimg
+        if start is not None and end is not None and start >= end:
+            raise ValueError(f"transition_start_kimg: {start:g} is not before transition_end_kimg, {end:g}")
         return self
 
     def resolved(self, devices: int = 1) -> "ResolvedTraining":
@@ -75,11 +110,17 @@ class GeneratorTraining(Config):
         """
         res = self.resolution
         batch = self.batch or max(min(devices * min(4096 // res, 32), 64), devices)
-        if batch < devices:
-            raise UserError(f"batch: {batch} images cannot be shared among {devices} devices.")
+        if batch % devices:
+            raise UserError(f"batch: {batch} images cannot be shared evenly among {devices} processes.")
+        micro_batch = self.micro_batch or batch // devices
+        if (batch // devices) % micro_batch:
+            raise UserError(
+                f"micro_batch: {micro_batch} does not divide the {batch // devices} images of each process."
+            )
         values = {
             "batch": batch,
-            "mbstd_group": self.mbstd_group or min(batch // devices, 4),
+            "micro_batch": micro_batch,
+            "mbstd_group": self.mbstd_group or min(micro_batch, 4),
             "channel_base": self.channel_base or (32768 if res >= 512 else 16384),
             "lr": self.lr or (0.002 if res >= 1024 else 0.0025),
             "gamma": 0.0002 * res**2 / batch if self.gamma is None else self.gamma,
@@ -94,6 +135,7 @@ class ResolvedTraining(GeneratorTraining):
     channel_base: int
     mbstd_group: int
     batch: int
+    micro_batch: int
     lr: Positive
     gamma: float
     ema_kimg: Positive

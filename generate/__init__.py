@@ -11,7 +11,7 @@ from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.synthetic import augment
-from morphoscope.generate.training_run import train_generator
+from morphoscope.generate.training.run import train_generator
 
 load = GeneratorModel.load
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morphoscope.generate import Discriminator, Generator
-from morphoscope.generate.losses import path_lengths
+from morphoscope.generate.training.losses import path_lengths
 
 PARITY = Path(__file__).parents[2].parent / "shared" / "parity"
 GENERATORS = ["generator_skip32_c7", "generator_resnet16_c3", "generator_orig16_c0_grey"]

@@ -1,18 +1,12 @@
-"""Adaptive discriminator augmentation (Karras et al. 2020, arXiv 2006.06676; spec 3): pipe and controller."""
-
-import logging
-from typing import Any
+"""The random transformations of adaptive discriminator augmentation (arXiv 2006.06676; spec 3)."""
 
 import pywt
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate import augmentation_geometry as geometry
-from morphoscope.generate import augmentation_image as image
-from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.generate.augmentation import geometry, image
+from morphoscope.generate.augmentation.strengths import Strengths
 from morphoscope.ops.filters import setup_filter
-
-_log = logging.getLogger(__name__)
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "blit": ("xflip", "rotate90", "xint"),
@@ -160,100 +154,3 @@ class AugmentPipe(torch.nn.Module):
                 f"augment operation imgfilter: needs images of more than {half} pixels a side, not "
                 f"{tuple(images.shape[2:])}; use a preset without it (bgc)."
             )
-
-
-class AdaController:
-    """Adapts the pipe's p so that the discriminator stays `target` sure of real images (ADA, section 3).
-
-    The overfitting heuristic is r_t = mean sign(D(real)). Every `interval` iterations p moves by the share of
-    `kimg` thousand images seen since: up when r_t exceeds `target`, else down, within 0 … `ceiling`.
-
-    Args:
-        pipe: its buffer `p` is the only place where p is kept.
-        target: wanted r_t, in (-1, 1).
-        kimg: thousands of images in which p can move by 1 (ada_kimg; 500, and 100 in transfer learning).
-        interval: iterations between two changes.
-        ceiling: highest p; without one, p runs away on small cohorts and augmentation leaks into the fakes.
-
-    Raises:
-        UserError: a setting out of its range.
-    """
-
-    def __init__(
-        self,
-        pipe: AugmentPipe,
-        target: float = 0.6,
-        kimg: float = 500,
-        interval: int = 4,
-        ceiling: float = 0.9,
-    ) -> None:
-        if not -1 < target < 1 or kimg <= 0 or interval < 1 or not 0 <= ceiling <= 1:
-            raise UserError(
-                f"ADA: target={target} must lie in -1 … 1, kimg={kimg} be positive, interval={interval} "
-                f"be at least 1 and ceiling={ceiling} lie in 0 … 1."
-            )
-        self.pipe = pipe
-        self.target, self.kimg, self.interval, self.ceiling = target, kimg, interval, ceiling
-        self._signs = torch.zeros(2, dtype=torch.float64, device=pipe.p.device)  # sum and number
-        self._iterations = 0
-        self._images = 0
-        self._at_ceiling = False
-
-    def observe(self, real_logits: torch.Tensor) -> None:
-        """Take in the discriminator's outputs on augmented real images, any shape; waits for no device."""
-        logits = real_logits.detach()
-        self._signs = self._signs.to(logits.device)
-        self._signs[0] += logits.sign().sum(dtype=torch.float64)
-        self._signs[1] += logits.numel()
-
-    def step(self, images: int) -> dict[str, float] | None:
-        """End an iteration that saw `images` real images over all processes.
-
-        Returns:
-            None, or when p was adapted: augment_p, augment_real_sign (r_t), augment_at_ceiling (0 or 1).
-        """
-        self._iterations += 1
-        self._images += images
-        if self._iterations % self.interval:
-            return None
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(self._signs)
-        total, number = self._signs.tolist()
-        assert number > 0, "AdaController.step without any observe since the last change"
-        mean = total / number
-        direction = (mean > self.target) - (mean < self.target)
-        p = float(self.pipe.p) + direction * self._images / (self.kimg * 1000)
-        reached = p >= self.ceiling
-        if reached and not self._at_ceiling:
-            _log.warning(
-                "Augmentation reached its ceiling p = %g: the discriminator is overfitting.", self.ceiling
-            )
-        self.pipe.p.fill_(min(max(p, 0.0), self.ceiling))
-        self._signs.zero_()
-        self._images = 0
-        self._at_ceiling = reached
-        return {
-            "augment_p": float(self.pipe.p),
-            "augment_real_sign": mean,
-            "augment_at_ceiling": float(reached),
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything an exact resume needs, as plain JSON-able numbers; of this process."""
-        total, number = self._signs.tolist()
-        return {
-            "p": float(self.pipe.p),
-            "sign_sum": total,
-            "sign_count": number,
-            "iterations": self._iterations,
-            "images": self._images,
-            "at_ceiling": self._at_ceiling,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken; also sets the pipe's p."""
-        self.pipe.p.fill_(state["p"])
-        self._signs.copy_(torch.tensor([state["sign_sum"], state["sign_count"]], dtype=torch.float64))
-        self._iterations = state["iterations"]
-        self._images = state["images"]
-        self._at_ceiling = state["at_ceiling"]

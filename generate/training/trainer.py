@@ -12,7 +12,7 @@ from morphoscope.configs.generator import ResolvedTraining
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers
 from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
-from morphoscope.generate.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from morphoscope.generate.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
 
 
 def generator_kwargs(config: ResolvedTraining, c_dim: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from morphoscope.apps.report import Figure, Section, write_report
+from morphoscope.ops.runtime.report import Figure, Section, write_report
 
 
 def test_report_is_one_file_with_its_pictures(tmp_path):

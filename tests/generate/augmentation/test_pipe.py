@@ -10,7 +10,7 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers
-from morphoscope.generate.augmentation_geometry import (
+from morphoscope.generate.augmentation.geometry import (
     GEOMETRY_OPERATIONS,
     draw_geometry,
     margins,
@@ -18,8 +18,8 @@ from morphoscope.generate.augmentation_geometry import (
     rotation,
     translation,
 )
-from morphoscope.generate.augmentation_image import BAND_POWER, draw_band_gains, draw_colour
-from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.generate.augmentation.image import BAND_POWER, draw_band_gains, draw_colour
+from morphoscope.generate.augmentation.strengths import Strengths
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
 
 EVERYTHING = augment_multipliers("bgcfnc")

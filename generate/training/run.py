@@ -20,7 +20,7 @@ from morphoscope.generate.marks import write_synthetic_sheet
 from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
-from morphoscope.generate.training import GeneratorTrainer, discriminator_kwargs, generator_kwargs
+from morphoscope.generate.training.trainer import GeneratorTrainer, discriminator_kwargs, generator_kwargs
 from morphoscope.ops.runtime import (
     Interruption,
     RunFolder,

@@ -8,7 +8,7 @@ import pywt
 import torch
 import torch.nn.functional as F
 
-from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.generate.augmentation.strengths import Strengths
 
 COLOUR_OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 

@@ -36,6 +36,8 @@ class Section:
 
 def write_report(path: Path, title: str, lead: str, notice: str, sections: list[Section]) -> None:
     """Write a report; `notice` stands in a box at the top (what the pictures are, and are not)."""
-    source = (resources.files("morphoscope.apps") / "templates" / "report.html").read_text(encoding="utf-8")
+    source = (resources.files("morphoscope.ops.runtime") / "templates" / "report.html").read_text(
+        encoding="utf-8"
+    )
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     write_text(path, template.render(title=title, lead=lead, notice=notice, sections=sections))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 
-from morphoscope.generate.augmentation_random import Strengths
+from morphoscope.generate.augmentation.strengths import Strengths
 from morphoscope.ops.grid_sample import grid_sample
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
 

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
-from morphoscope.generate.losses import discriminator_loss, generator_loss, r1_penalty
-from morphoscope.generate.training import GeneratorTrainer, RealImages
-from morphoscope.generate.training_run import training_part
+from morphoscope.generate.training.losses import discriminator_loss, generator_loss, r1_penalty
+from morphoscope.generate.training.run import training_part
+from morphoscope.generate.training.trainer import GeneratorTrainer, RealImages
 from morphoscope.ops.runtime import RunFolder
 
 

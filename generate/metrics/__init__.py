@@ -1,0 +1,1 @@
+"""How close generated images come to real ones, overall and by condition (spec 6)."""
