@@ -15,7 +15,7 @@ import torch
 from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
-from morphoscope.generate.training import GeneratorTrainer
+from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops.runtime import keep_freed_memory, resolve_device
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}

@@ -83,7 +83,9 @@ class GeneratorTraining(Config):
         description="features for the metrics at every snapshot: a name or a file; null does without",
     )
     metric_images: int = Field(100, ge=8, description="generated images of each condition to measure")
-    track: list[Literal["tensorboard", "trackio"]] = Field([], description="where else to log (extra `track`)")
+    track: list[Literal["tensorboard", "trackio"]] = Field(
+        [], description="where else to log; needs the extra `track`"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "GeneratorTraining":
