@@ -1,7 +1,9 @@
-"""How a long computation treats the memory that it frees."""
+"""The memory of a long computation: what it has taken, and what it does with what it frees."""
 
 import ctypes
 import sys
+
+import torch
 
 # Parameters of glibc's mallopt (malloc.h).
 _TRIM_THRESHOLD = -1
@@ -21,3 +23,19 @@ def keep_freed_memory() -> None:
     if mallopt is not None:  # other C libraries have none
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, _LARGEST)
+
+
+def memory_gb(device: torch.device) -> float:
+    """The most memory that this process has held so far, in GB (10^9 bytes).
+
+    On a GPU what its tensors took there; on a CPU the whole process's share of the main memory (0 on
+    Windows, where Python has no word about it).
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    if sys.platform == "win32":
+        return 0.0
+    import resource  # absent on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, else KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
