@@ -59,6 +59,7 @@ class GeneratorKeywords(_Network):
 
 class _Epilogue(_Strict):
     mbstd_group_size: int = Field(4, ge=1, le=2**16)
+    unconditional_output: bool = False
 
 
 class DiscriminatorKeywords(_Network):

@@ -81,7 +81,11 @@ class DiscriminatorBlock(torch.nn.Module):
 
 
 class DiscriminatorEpilogue(torch.nn.Module):
-    """Features at 4x4 -> logits [N, 1], projected on the mapped label when conditional."""
+    """Features at 4x4 -> logits [N, 1], projected on the mapped label when conditional.
+
+    With `unconditional_output` [N, 2]: a second head that does not see the label, then the projection
+    (Shahbazi et al. 2022, arXiv 2201.06578).
+    """
 
     def __init__(
         self,
@@ -91,8 +95,14 @@ class DiscriminatorEpilogue(torch.nn.Module):
         architecture: str,
         conv_clamp: float | None,
         mbstd_group_size: int = 4,
+        unconditional_output: bool = False,
     ) -> None:
         super().__init__()
+        if unconditional_output and cmap_dim == 0:
+            raise ValueError(
+                "unconditional_output: without labels the one output is unconditional already."
+            )
+        self.unconditional_output = unconditional_output
         self.cmap_dim = cmap_dim
         self.has_fromrgb = architecture == "skip"
         if self.has_fromrgb:
@@ -101,6 +111,8 @@ class DiscriminatorEpilogue(torch.nn.Module):
         self.conv = ConvLayer(in_channels + 1, in_channels, 3, activation="lrelu", conv_clamp=conv_clamp)
         self.fc = FullyConnected(in_channels * 4**2, in_channels, activation="lrelu")
         self.out = FullyConnected(in_channels, cmap_dim or 1)
+        if unconditional_output:
+            self.out_unconditional = FullyConnected(in_channels, 1)
 
     def forward(self, x: torch.Tensor, img: torch.Tensor | None, cmap: torch.Tensor | None) -> torch.Tensor:
         x = x.float()
@@ -108,20 +120,26 @@ class DiscriminatorEpilogue(torch.nn.Module):
             assert img is not None
             x = x + self.fromrgb(img.float())
         x = self.conv(self.mbstd(x))
-        x = self.out(self.fc(x.flatten(1)))
+        features = self.fc(x.flatten(1))
+        logits = self.out(features)
         if cmap is None:
-            return x
-        return (x * cmap).sum(dim=1, keepdim=True) / sqrt(self.cmap_dim)
+            return logits
+        logits = (logits * cmap).sum(dim=1, keepdim=True) / sqrt(self.cmap_dim)
+        if self.unconditional_output:
+            return torch.cat([self.out_unconditional(features), logits], dim=1)
+        return logits
 
 
 class Discriminator(torch.nn.Module):
     """Image [N, img_channels, R, R] and label c [N, c_dim] -> logits [N, 1]; higher means "real".
 
+    With epilogue_kwargs' unconditional_output [N, 2]: without regard to the label, and given it.
+
     Args:
         c_dim: width of the label; 0 is unconditional.
         cmap_dim: width of the mapped label; None is the number of channels at 4x4.
         mapping_kwargs: num_layers, lr_multiplier.
-        epilogue_kwargs: mbstd_group_size.
+        epilogue_kwargs: mbstd_group_size, unconditional_output.
     """
 
     def __init__(

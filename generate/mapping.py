@@ -47,6 +47,7 @@ class MappingNetwork(torch.nn.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
         update_w_avg: bool = False,
+        label_influence: float = 1.0,
     ) -> torch.Tensor:
         """Map.
 
@@ -55,8 +56,10 @@ class MappingNetwork(torch.nn.Module):
             truncation_psi: w_avg + psi (w - w_avg); 1 leaves w alone.
             truncation_cutoff: truncate only the first so many of the num_ws latents.
             update_w_avg: let the running mean follow this batch (training only).
+            label_influence: factor on the normalised embedding of c; at 0 w does not depend on c
+                (Shahbazi et al. 2022, arXiv 2201.06578).
         """
-        w = self._concatenate(z, c)
+        w = self._concatenate(z, c, label_influence)
         for index in range(self.num_layers):
             w = getattr(self, f"fc{index}")(w)
         if update_w_avg:
@@ -71,14 +74,27 @@ class MappingNetwork(torch.nn.Module):
             return truncated
         return torch.cat([truncated[:, :truncation_cutoff], ws[:, truncation_cutoff:]], dim=1)
 
-    def _concatenate(self, z: torch.Tensor | None, c: torch.Tensor | None) -> torch.Tensor:
-        """Normalised z, then normalised embedding of c."""
+    def _concatenate(
+        self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float
+    ) -> torch.Tensor:
+        """Normalised z, then normalised embedding of c times its influence."""
         parts = []
         if self.z_dim > 0:
             parts.append(normalize_2nd_moment(_checked("z", z, self.z_dim)))
         if self.c_dim > 0:
-            parts.append(normalize_2nd_moment(self.embed(_checked("c", c, self.c_dim))))
+            embedding = normalize_2nd_moment(self.embed(_checked("c", c, self.c_dim)))
+            parts.append(embedding * label_influence)
         return torch.cat(parts, dim=1)
+
+
+@torch.no_grad()
+def fold_label_influence(mapping: MappingNetwork, influence: float) -> None:
+    """Change `mapping`, of a conditional network, into one that computes at 1 what it did at `influence`.
+
+    The first layer's columns of the embedding are multiplied by it, so that a snapshot taken in the middle of
+    a transition is a plain network.
+    """
+    mapping.fc0.weight[:, mapping.z_dim :] *= influence
 
 
 def _checked(name: str, x: torch.Tensor | None, width: int) -> torch.Tensor:

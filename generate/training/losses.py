@@ -4,14 +4,40 @@ import torch
 import torch.nn.functional as F
 
 
-def generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
-    """Non-saturating logistic loss: -log sigmoid(D(G(z))), mean over the batch."""
-    return F.softplus(-fake_logits).mean()
+def generator_loss(logits: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Non-saturating logistic loss: -log sigmoid(D(G(z))), mean over the batch.
+
+    Args:
+        logits: [N, outputs] of fakes.
+        weights: of the outputs, as in `weighted_mean`.
+    """
+    return weighted_mean(F.softplus(-logits), weights)
 
 
-def discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-    """Logistic loss: -log sigmoid(D(x)) - log(1 - sigmoid(D(G(z)))), mean over the batch."""
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+def discriminator_loss(
+    real_logits: torch.Tensor, fake_logits: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logistic loss: -log sigmoid(D(x)) - log(1 - sigmoid(D(G(z)))), mean over the batch.
+
+    Args:
+        real_logits, fake_logits: [N, outputs].
+        weights: of the outputs, as in `weighted_mean`.
+    """
+    return weighted_mean(F.softplus(-real_logits), weights) + weighted_mean(F.softplus(fake_logits), weights)
+
+
+def output_weights(outputs: int, influence: float, device: torch.device | str = "cpu") -> torch.Tensor | None:
+    """Weights of the discriminator's outputs: 1 for the unconditional, `influence` for the conditional one.
+
+    None where there is but one. The loss is then the unconditional one plus influence times the conditional
+    one (Shahbazi et al. 2022, arXiv 2201.06578).
+    """
+    return None if outputs == 1 else torch.tensor([1.0, influence], device=device)
+
+
+def weighted_mean(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Sum over the outputs of weight [outputs] times mean loss [N, outputs]; None for the one output."""
+    return losses.mean() if weights is None else losses.mean(dim=0) @ weights
 
 
 def r1_penalty(real_logits: torch.Tensor, real_images: torch.Tensor) -> torch.Tensor:
