@@ -1,0 +1,43 @@
+"""An alarm for conditions of which a generator shows ever the same few pictures."""
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from morphoscope.generate.metrics.quality import QualityReport
+
+# A condition of k different pictures, shown equally often, has one pair in k without any difference: its
+# diversity is 1 - 1/k of the real one if the k differ as photographs do. Below a half it shows less than two.
+DIVERSITY_ALARM = 0.5
+
+_REMEDY = (
+    "Try sampling=balanced, transition_start_kimg and transition_end_kimg (start as if unconditional), "
+    "lecam_weight, another augment, or a cohort with more images of it"
+)
+
+
+class CollapseAlarm:
+    """Says which conditions vary far less than their photographs, once each until they recover."""
+
+    def __init__(self) -> None:
+        self._raised: set[str] = set()
+
+    def check(self, report: "QualityReport") -> list[str]:
+        """A message for each condition that fell below `DIVERSITY_ALARM` since the last call."""
+        messages = []
+        for name, quality in report.by_condition.items():
+            ratio = diversity_ratio(quality.diversity, quality.real_diversity)
+            if not ratio < DIVERSITY_ALARM:  # also where the real images tell nothing
+                self._raised.discard(name)
+            elif name not in self._raised:
+                self._raised.add(name)
+                messages.append(
+                    f"{name} is collapsing: its generated images have {ratio:.2f} of the diversity of its real "
+                    f"ones (features of {report.network}; the alarm's line is {DIVERSITY_ALARM:g}). {_REMEDY}."
+                )
+        return messages
+
+
+def diversity_ratio(generated: float, real: float) -> float:
+    """Diversity of generated over that of real images; NaN where the real ones do not differ at all."""
+    return generated / real if real > 0 else math.nan
