@@ -32,8 +32,9 @@ class CollapseAlarm:
             elif name not in self._raised:
                 self._raised.add(name)
                 messages.append(
-                    f"{name} is collapsing: its generated images have {ratio:.2f} of the diversity of its real "
-                    f"ones (features of {report.network}; the alarm's line is {DIVERSITY_ALARM:g}). {_REMEDY}."
+                    f"{name} is collapsing: its generated images have {ratio:.2f} of the diversity of its "
+                    f"real ones (features of {report.network}; the alarm's line is {DIVERSITY_ALARM:g}). "
+                    f"{_REMEDY}."
                 )
         return messages
 

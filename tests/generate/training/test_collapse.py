@@ -37,7 +37,7 @@ def test_real_images_without_diversity_raise_nothing(real):
 
 @pytest.mark.parametrize("pictures", [1, 2, 4, 10])
 def test_the_line_lies_at_two_pictures_shown_equally_often(pictures):
-    """Mean squared distance of all pairs among k equidistant points, against that of endless different ones."""
+    """Mean distance of all pairs among k equidistant points, against that of endless different ones."""
     shown = [index % pictures for index in range(40 * pictures)]
     pairs = [(a != b) for a in shown for b in shown]
     ratio = diversity_ratio(sum(pairs) / len(pairs), 1.0)
