@@ -1,0 +1,144 @@
+"""The training film: the sheets of generated images of a run, one after another."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from morphoscope.configs import UserError
+from morphoscope.ops.runtime import write_atomically
+
+_NAME = "film.mp4"
+_LARGEST = 1920  # pixels, either side
+_PAPER = (255, 255, 255)
+_STRIP = (31, 36, 48)
+
+
+def write_film(run: Path, fps: float = 4) -> Path | None:
+    """Write `film.mp4` (H.264, 4:2:0) from the sheets fakes<kimg>.png of a run folder, in order.
+
+    A strip above each sheet says SYNTHETIC and its kimg; the film's metadata say what it shows. The first
+    sheet decides the size, at most 1920 px wide and high; others are scaled into it.
+
+    Args:
+        fps: sheets a second.
+
+    Returns:
+        The film's path; None if the run has no sheet yet.
+
+    Raises:
+        UserError: a sheet that cannot be read, or a film that cannot be encoded or written. An earlier film
+            stays as it was.
+    """
+    sheets = sheets_by_kimg(run)
+    if not sheets:
+        return None
+    first, meaning = _read(sheets[0][1])
+    path = run / _NAME
+    with write_atomically(path) as temporary:
+        command = _command(temporary, _frame_size(first.size), fps, meaning)
+        _encode(command, (_frame(kimg, sheet, first.size) for kimg, sheet in sheets), path)
+    return path
+
+
+def sheets_by_kimg(run: Path) -> list[tuple[int, Path]]:
+    """The sheets of generated images of a run folder, with the kimg that their names tell, in order."""
+    found = ((re.fullmatch(r"fakes(\d+)\.png", path.name), path) for path in run.glob("fakes*.png"))
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def _read(path: Path) -> tuple[Image.Image, str]:
+    """A sheet, and what its metadata say of being synthetic."""
+    try:
+        with Image.open(path) as image:
+            image.load()  # text after the pixels, too
+            return image.convert("RGB"), str(image.info.get("Synthetic", "yes: made by a generator"))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG a syntax error
+        raise UserError(f"{path}: the sheet cannot be read ({error}); remove it.") from error
+
+
+def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:
+    """One frame, RGB bytes: the strip, and below it the sheet."""
+    width, height = _frame_size(first_size)
+    top = _strip_height(width)
+    canvas = Image.new("RGB", (width, height), _STRIP)
+    sheet = ImageOps.pad(_read(path)[0], (width, height - top), Image.Resampling.LANCZOS, color=_PAPER)
+    canvas.paste(sheet, (0, top))
+    font = ImageFont.load_default(size=max(10, round(0.6 * top)))
+    draw = ImageDraw.Draw(canvas)
+    draw.text((top // 3, top // 2), f"SYNTHETIC · {kimg} kimg", fill=_PAPER, font=font, anchor="lm")
+    return canvas.tobytes()
+
+
+def _frame_size(sheet: tuple[int, int]) -> tuple[int, int]:
+    """Width and height with the strip, within `_LARGEST`; even, as 4:2:0 wants them."""
+    width, height = sheet[0], sheet[1] + _strip_height(sheet[0])
+    scale = min(1.0, _LARGEST / max(width, height))
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
+
+
+def _strip_height(width: int) -> int:
+    return max(20, width // 36)
+
+
+def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> list[str]:
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path.parent / _NAME}: no ffmpeg for this machine; name one in IMAGEIO_FFMPEG_EXE ({error})."
+        ) from error
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
+    picture = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
+    marks = [
+        "-metadata",
+        "title=SYNTHETIC images: a training film",
+        "-metadata",
+        f"comment=Synthetic? {meaning}",
+    ]
+    # faststart: a browser plays it while it loads
+    return [
+        program,
+        "-y",
+        "-v",
+        "error",
+        *source,
+        "-i",
+        "-",
+        *picture,
+        *marks,
+        "-movflags",
+        "+faststart",
+        str(path),
+    ]
+
+
+def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
+    """Send frames to ffmpeg, which ends with us, whatever happens.
+
+    It has a session of its own: Ctrl-C reaches the whole process group, and a training that merely takes
+    note of it to stop in good order must not find its film cut off.
+    """
+    with (
+        tempfile.TemporaryFile() as said,  # a pipe that nobody empties could hold ffmpeg up
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, start_new_session=True) as process,
+    ):
+        assert process.stdin is not None
+        try:
+            for frame in frames:
+                process.stdin.write(frame)
+            process.stdin.close()
+            code = process.wait()
+        except BrokenPipeError:  # ffmpeg is gone, and said why
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        if code != 0:
+            said.seek(0)
+            reason = said.read().decode(errors="replace").strip() or f"exit code {code}"
+            raise UserError(f"{path}: ffmpeg could not write the film ({reason.splitlines()[-1]}).")
