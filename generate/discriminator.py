@@ -99,9 +99,7 @@ class DiscriminatorEpilogue(torch.nn.Module):
     ) -> None:
         super().__init__()
         if unconditional_output and cmap_dim == 0:
-            raise ValueError(
-                "unconditional_output: without labels the one output is unconditional already."
-            )
+            raise ValueError("unconditional_output: without labels the one output is unconditional already.")
         self.unconditional_output = unconditional_output
         self.cmap_dim = cmap_dim
         self.has_fromrgb = architecture == "skip"
@@ -133,7 +131,8 @@ class DiscriminatorEpilogue(torch.nn.Module):
 class Discriminator(torch.nn.Module):
     """Image [N, img_channels, R, R] and label c [N, c_dim] -> logits [N, 1]; higher means "real".
 
-    With epilogue_kwargs' unconditional_output [N, 2]: without regard to the label, and given it.
+    With epilogue_kwargs' unconditional_output [N, 2]: without regard to the label, and given it; `outputs` is
+    their number.
 
     Args:
         c_dim: width of the label; 0 is unconditional.
@@ -186,6 +185,11 @@ class Discriminator(torch.nn.Module):
         self.b4 = DiscriminatorEpilogue(
             in_channels, cmap_dim, img_channels, architecture, conv_clamp, **(epilogue_kwargs or {})
         )
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the logits."""
+        return 2 if self.b4.unconditional_output else 1
 
     def forward(self, img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
         expected = (self.img_channels, self.img_resolution, self.img_resolution)

@@ -11,6 +11,7 @@ class MappingNetwork(torch.nn.Module):
     The discriminator uses it with z_dim 0 and num_ws None: the label alone, without a w_avg.
     """
 
+    fc0: FullyConnected
     w_avg: torch.Tensor
 
     def __init__(
@@ -63,7 +64,7 @@ class MappingNetwork(torch.nn.Module):
         for index in range(self.num_layers):
             w = getattr(self, f"fc{index}")(w)
         if update_w_avg:
-            self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
+            self.follow(w.detach().mean(dim=0))
         if self.num_ws is None:
             return w
         ws = w[:, None].expand(-1, self.num_ws, -1)
@@ -73,6 +74,10 @@ class MappingNetwork(torch.nn.Module):
         if truncation_cutoff is None:
             return truncated
         return torch.cat([truncated[:, :truncation_cutoff], ws[:, truncation_cutoff:]], dim=1)
+
+    def follow(self, mean: torch.Tensor) -> None:
+        """Let the running mean w_avg follow a batch's mean w [w_dim]."""
+        self.w_avg.copy_(mean.lerp(self.w_avg, self.w_avg_beta))
 
     def _concatenate(
         self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float

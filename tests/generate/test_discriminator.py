@@ -20,7 +20,8 @@ def test_unconditional_output_comes_first_and_leaves_the_conditional_one_alone()
     D.load_state_dict(plain.state_dict(), strict=False)
     images, labels = torch.randn(4, 3, 8, 8), torch.eye(3)[[0, 1, 2, 0]]
     logits, others = D(images, labels), D(images, labels.flip(1))
-    assert logits.shape == (4, 2)
+    assert logits.shape == (4, D.outputs) == (4, 2)
+    assert plain.outputs == 1
     assert torch.equal(logits[:, 1:], plain(images, labels))
     assert torch.equal(logits[:, 0], others[:, 0])
     assert not torch.allclose(logits[[0, 2, 3], 1], others[[0, 2, 3], 1])
