@@ -81,7 +81,7 @@ def _sample_oversampled(
     A = translation(A.new_tensor([[(left - right) / 2, (top - bottom) / 2]])) @ A
     A = _conjugate(scaling(A.new_tensor([2.0]), A.new_tensor([2.0])), A)
     A = _conjugate(translation(A.new_tensor([[-0.5, -0.5]])), A)
-    return grid_sample(images, _grid(A, (images.shape[2], images.shape[3]), size))
+    return grid_sample(images, sampling_grid(A, (images.shape[2], images.shape[3]), size))
 
 
 def margins(A: torch.Tensor, width: int, height: int, reach: int) -> tuple[int, int, int, int]:
@@ -124,7 +124,7 @@ def _conjugate(change: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
     return change @ A @ torch.linalg.inv(change)
 
 
-def _grid(A: torch.Tensor, source: tuple[int, int], target: tuple[int, int]) -> torch.Tensor:
+def sampling_grid(A: torch.Tensor, source: tuple[int, int], target: tuple[int, int]) -> torch.Tensor:
     """A [N, 3, 3] in pixels as a grid [N, h, w, 2] in `grid_sample`'s units, for sizes (height, width)."""
     to_units = A.new_tensor([[2 / source[1]], [2 / source[0]]])
     from_units = A.new_tensor([target[1] / 2, target[0] / 2, 1])

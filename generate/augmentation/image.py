@@ -8,6 +8,7 @@ import pywt
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs import UserError
 from morphoscope.generate.augmentation.strengths import Strengths
 
 COLOUR_OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
@@ -18,27 +19,38 @@ SATURATION_STD = 1.0  # octaves
 IMGFILTER_STD = 1.0  # octaves
 NOISE_STD = 0.1
 CUTOUT_SIZE = 0.5  # of the image size
+LUMA_SHARE = 1 / 3  # every element of v v', v = (1, 1, 1) / sqrt(3) being the luma axis
 # Expected power of natural images in the four octave bands (1/f), summing to 1.
 BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
+
+
+def check_images(images: torch.Tensor) -> None:
+    """Raise UserError for images that are not [N, 1 or 3, H, W] in float32 or float64."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise UserError(
+            f"Augmentation takes RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
+        )
+    if images.dtype not in (torch.float32, torch.float64):
+        raise UserError(
+            f"The augmentation computes in float32; convert the images from {images.dtype} first."
+        )
 
 
 def draw_colour(probability: Mapping[str, float], strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
     """Draw the affine colour matrices [N, 3, 4] of the enabled operations (probability > 0)."""
     eye = torch.eye(3, dtype=images.dtype, device=images.device)
     C = torch.eye(3, 4, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
-    luma = torch.full_like(eye, 1 / 3)  # v v' of the luma axis v = (1, 1, 1) / sqrt(3)
     if probability["brightness"] > 0:
         C[:, :, 3] += strengths.normal(probability["brightness"], BRIGHTNESS_STD)
     if probability["contrast"] > 0:
         C = C * torch.exp2(strengths.normal(probability["contrast"], CONTRAST_STD))[:, :, None]
     if probability["lumaflip"] > 0:
         flip = strengths.choice(probability["lumaflip"], 2)[:, None, None]
-        C = (eye - 2 * luma * flip) @ C  # Householder reflection
+        C = (eye - 2 * LUMA_SHARE * flip) @ C  # Householder reflection
     if probability["hue"] > 0:
         C = _rotation_about_luma(strengths.uniform(probability["hue"], math.pi)) @ C
     if probability["saturation"] > 0:
-        factor = torch.exp2(strengths.normal(probability["saturation"], SATURATION_STD))[:, :, None]
-        C = (luma + (eye - luma) * factor) @ C
+        C = saturation(torch.exp2(strengths.normal(probability["saturation"], SATURATION_STD))) @ C
     return C
 
 
@@ -49,6 +61,13 @@ def apply_colour(images: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
         return images * row[..., :3].sum(dim=3, keepdim=True) + row[..., 3:]
     pixels = images.flatten(2)
     return torch.baddbmm(C[:, :, 3:], C[:, :, :3], pixels).reshape(images.shape)
+
+
+def saturation(factor: torch.Tensor) -> torch.Tensor:
+    """[N, 1] -> [N, 3, 3]: keeps the part along the luma axis and scales the rest, from 0 (grey) on."""
+    eye = torch.eye(3, dtype=factor.dtype, device=factor.device)
+    luma = torch.full_like(eye, LUMA_SHARE)
+    return luma + (eye - luma) * factor[:, :, None]
 
 
 def _rotation_about_luma(angle: torch.Tensor) -> torch.Tensor:

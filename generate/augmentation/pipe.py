@@ -5,24 +5,34 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.generate.augmentation import geometry, image
+from morphoscope.generate.augmentation.diffaugment import DiffAugment
 from morphoscope.generate.augmentation.strengths import Strengths
 from morphoscope.ops.filters import setup_filter
 
-_GROUPS: dict[str, tuple[str, ...]] = {
-    "blit": ("xflip", "rotate90", "xint"),
-    "geom": ("scale", "rotate", "aniso", "xfrac"),
-    "color": image.COLOUR_OPERATIONS,
-    "filter": ("imgfilter",),
-    "noise": ("noise",),
-    "cutout": ("cutout",),
+_GROUPS: dict[str, dict[str, float]] = {
+    "blit": dict.fromkeys(("xflip", "rotate90", "xint"), 1.0),
+    "geom": dict.fromkeys(("scale", "rotate", "aniso", "xfrac"), 1.0),
+    "color": dict.fromkeys(image.COLOUR_OPERATIONS, 1.0),
+    "filter": {"imgfilter": 1.0},
+    "noise": {"noise": 1.0},
+    "cutout": {"cutout": 1.0},
 }
-_PRESETS: dict[str, tuple[str, ...]] = {
-    **{group: (group,) for group in _GROUPS},
-    "bg": ("blit", "geom"),
-    "bgc": ("blit", "geom", "color"),
-    "bgcf": ("blit", "geom", "color", "filter"),
-    "bgcfn": ("blit", "geom", "color", "filter", "noise"),
-    "bgcfnc": ("blit", "geom", "color", "filter", "noise", "cutout"),
+_BG = _GROUPS["blit"] | _GROUPS["geom"]
+_BGC = _BG | _GROUPS["color"]
+_BGCF = _BGC | _GROUPS["filter"]
+_BGCFN = _BGCF | _GROUPS["noise"]
+_PRESETS: dict[str, dict[str, float]] = {
+    **_GROUPS,
+    "bg": _BG,
+    "bgc": _BGC,
+    "bgcf": _BGCF,
+    "bgcfn": _BGCFN,
+    "bgcfnc": _BGCFN | _GROUPS["cutout"],
+    # Colour is diagnostic on skin: a hue rotation turns erythema green and a luma flip a dark mole pale, and
+    # what leaks from the augmentation into the fakes would look like that. Brightness and contrast differ
+    # between cameras anyway. So does saturation, but a third of its draws more than double or halve it, which
+    # reddens or blanches skin: it fires half as often.
+    "skin": _BG | {"brightness": 1.0, "contrast": 1.0, "saturation": 0.5},
 }
 
 
@@ -30,15 +40,32 @@ def augment_multipliers(name: str) -> dict[str, float]:
     """The operations of a preset, as keywords for `AugmentPipe`.
 
     Args:
-        name: blit, geom, color, filter, noise, cutout, bg, bgc (the default in training), bgcf, bgcfn or
-            bgcfnc.
+        name: blit, geom, color, filter, noise, cutout, bg, bgc (the default in training), bgcf, bgcfn,
+            bgcfnc, or skin (which changes no hue).
 
     Raises:
         UserError: an unknown name.
     """
     if name not in _PRESETS:
         raise UserError(f"augment preset '{name}': unknown; use one of {', '.join(_PRESETS)}.")
-    return {operation: 1.0 for group in _PRESETS[name] for operation in _GROUPS[group]}
+    return dict(_PRESETS[name])
+
+
+def build_augmentation(name: str | None) -> torch.nn.Module | None:
+    """The augmentation that a training names: a preset of ADA, diffaugment, or None for none.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name is None:
+        return None
+    if name == "diffaugment":
+        return DiffAugment()
+    if name not in _PRESETS:
+        raise UserError(
+            f"augment: '{name}' is unknown; use one of {', '.join(_PRESETS)}, diffaugment, or null for none."
+        )
+    return AugmentPipe(**augment_multipliers(name))
 
 
 class AugmentPipe(torch.nn.Module):
@@ -140,14 +167,7 @@ class AugmentPipe(torch.nn.Module):
         return {name: min(p * multiplier, 1.0) for name, multiplier in self.multipliers.items()}
 
     def _check(self, images: torch.Tensor) -> None:
-        if images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise UserError(
-                f"Augmentation takes RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
-            )
-        if images.dtype not in (torch.float32, torch.float64):
-            raise UserError(
-                f"The augmentation computes in float32; convert the images from {images.dtype} first."
-            )
+        image.check_images(images)
         half = self.Hz_fbank.shape[1] // 2
         if self.multipliers["imgfilter"] > 0 and min(images.shape[2:]) <= half:
             raise UserError(

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers
+from morphoscope.generate.augmentation import (
+    AdaController,
+    AugmentPipe,
+    DiffAugment,
+    augment_multipliers,
+    build_augmentation,
+)
 from morphoscope.generate.augmentation.geometry import (
     GEOMETRY_OPERATIONS,
     draw_geometry,
@@ -145,6 +151,27 @@ def test_colour_matrices() -> None:
     torch.testing.assert_close(bright, torch.full((50, 3), 0.2 * float(torch.tensor(0.5).erfinv())))
 
 
+def _chroma(images: torch.Tensor) -> torch.Tensor:
+    """[N, 3], of length 1: where the mean colour lies off the grey axis."""
+    colour = images.mean(dim=[2, 3])
+    return torch.nn.functional.normalize(colour - colour.mean(dim=1, keepdim=True))
+
+
+def test_skin_keeps_the_hue_and_what_is_darker() -> None:
+    torch.manual_seed(0)
+    red = torch.tensor([0.6, -0.2, -0.4])[None, :, None, None].expand(40, 3, 16, 16)
+    kept = (_chroma(AugmentPipe(**augment_multipliers("skin"))(red)) * _chroma(red)).sum(dim=1)
+    torch.testing.assert_close(kept, torch.ones(40))
+    turned = (_chroma(AugmentPipe(**augment_multipliers("bgc"))(red)) * _chroma(red)).sum(dim=1)
+    assert turned.min() < -0.5
+    colours = [name for name in augment_multipliers("color") if name in augment_multipliers("skin")]
+    assert colours == ["brightness", "contrast", "saturation"]
+    mole = torch.full((40, 3, 16, 16), 0.5)
+    mole[..., 4:12, 4:12] = -0.5
+    result = _pipe(**dict.fromkeys(colours, 1.0))(mole).mean(dim=1)
+    assert (result[:, 8, 8] < result[:, 0, 0]).all()
+
+
 def test_hue_and_saturation_leave_grey_images_alone() -> None:
     images = _images(c=1)
     torch.testing.assert_close(_pipe(hue=1, saturation=1)(images), images, atol=1e-5, rtol=0)
@@ -207,11 +234,21 @@ def test_first_and_second_derivatives() -> None:
 # -- what a user can get wrong -------------------------------------------------------------------------------
 
 
+def test_a_training_names_its_augmentation() -> None:
+    pipe = build_augmentation("skin")
+    assert isinstance(pipe, AugmentPipe)
+    assert pipe.multipliers["saturation"] == 0.5
+    assert isinstance(build_augmentation("diffaugment"), DiffAugment)
+    assert build_augmentation(None) is None
+
+
 def test_presets_and_errors() -> None:
     assert set(augment_multipliers("bgc")) == set(GEOMETRY_OPERATIONS) | set(augment_multipliers("color"))
     assert len(EVERYTHING) == 15
     with pytest.raises(UserError, match=r"'bcg'.*bgcfnc"):
         augment_multipliers("bcg")
+    with pytest.raises(UserError, match=r"augment: 'bcg'.*skin, diffaugment"):
+        build_augmentation("bcg")
     with pytest.raises(UserError, match="hue=-1"):
         AugmentPipe(hue=-1)
     with pytest.raises(UserError, match="RGB or grey"):
