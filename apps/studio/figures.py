@@ -5,9 +5,7 @@ Names of conditions and files come from other people's files: everything put int
 
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,20 +15,12 @@ from morphoscope.apps.studio.marks import data_uri, fitted, marked
 from morphoscope.apps.studio.words import explanation, percent, spread
 from morphoscope.apps.studio.workbench import Curve, Morph
 from morphoscope.classify import Attribution, Prediction, legend, overlay
+from morphoscope.ops.runtime.plots import colour, plain, svg
 
 PICTURE_SIDE = 512  # pixels; generated frames are enlarged to it
 _SIZE = (6.2, 2.75)  # inches of 72 points, the unit of the SVG's own coordinates
 _GREY = "#5b6b73"
 _MARKER = "#0f3d44"
-# Okabe and Ito's palette, told apart also with colour-blind eyes; its yellow is too pale for lines on white.
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#404040")
-
-
-def colour(index: int) -> str:
-    """The colour of condition `index`, the same in all figures."""
-    if index < len(_PALETTE):
-        return _PALETTE[index]
-    return matplotlib.colors.to_hex(matplotlib.colormaps["tab20"](index % 20))
 
 
 @dataclass(frozen=True)
@@ -78,17 +68,15 @@ def draw_curve(curve: Curve, morph: Morph) -> CurveDrawing:
         lines.append(line)
     _shade_unsure(axes, curve)
     _dress(axes, morph)
-    names = [_plain(name) for name in prediction.conditions]
+    names = [plain(name) for name in prediction.conditions]
     figure.legend(
         lines, names, loc="outside lower center", ncols=min(len(names), 7), frameon=False, fontsize=9
     )
-    text = StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    picture = svg(figure)  # lays the axes out
     box = axes.get_position()
     width, height = 72 * _SIZE[0], 72 * _SIZE[1]
-    svg = text.getvalue()
     return CurveDrawing(
-        svg[svg.index("<svg") :],
+        picture,
         left=box.x0 * width,
         right=box.x1 * width,
         top=(1 - box.y1) * height,
@@ -191,14 +179,9 @@ def _dress(axes: Axes, morph: Morph) -> None:
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.set_xlabel(f"share of {_plain(morph.b)} (the rest is {_plain(morph.a)})", color=_GREY, fontsize=9.5)
+    axes.set_xlabel(f"share of {plain(morph.b)} (the rest is {plain(morph.a)})", color=_GREY, fontsize=9.5)
     axes.set_ylabel("probability", color=_GREY, fontsize=9.5)
     axes.tick_params(colors=_GREY, labelsize=9, length=3)
     axes.grid(color="#e3e8ea", lw=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#c3ccd0")
-
-
-def _plain(name: str) -> str:
-    """Matplotlib reads $ as mathematics, and leaves out legend names that start with an underscore."""
-    return name.replace("$", r"\$").lstrip("_")
