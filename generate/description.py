@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from morphoscope.configs import UserError
+from morphoscope.generate.mapping import check_stages
 
 Width = Annotated[int, Field(ge=1, le=2**16)]
 Resolution = Annotated[int, Field(ge=8, le=1024)]
+HalfDtype = Literal["float16", "bfloat16"]
+Stage = Annotated[list[int], Field(min_length=3, max_length=3)]
 Architecture = Literal["orig", "skip", "resnet"]
 Clamp = Annotated[float, Field(gt=0)] | None
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
@@ -25,6 +28,7 @@ class _Mapping(_Strict):
     num_layers: int = Field(8, ge=1, le=32)
     lr_multiplier: float = Field(0.01, gt=0)
     w_avg_beta: float = Field(0.995, ge=0, le=1)
+    stages: list[Stage] = Field([], max_length=1000)
 
 
 class _Synthesis(_Strict):
@@ -33,12 +37,14 @@ class _Synthesis(_Strict):
     architecture: Architecture = "skip"
     num_fp16_res: int = Field(0, ge=0, le=16)
     conv_clamp: Clamp = None
+    half_dtype: HalfDtype = "float16"
 
 
 class _Network(_Strict):
-    c_dim: int = Field(ge=1, le=1000)
+    c_dim: int = Field(ge=0, le=1000)
     img_resolution: Resolution
     img_channels: Literal[3]
+    mapping_kwargs: _Mapping | None = None
 
     @field_validator("img_resolution")
     @classmethod
@@ -53,7 +59,6 @@ class GeneratorKeywords(_Network):
 
     z_dim: Width
     w_dim: Width
-    mapping_kwargs: _Mapping | None = None
     synthesis_kwargs: _Synthesis | None = None
 
 
@@ -70,8 +75,8 @@ class DiscriminatorKeywords(_Network):
     channel_max: Width = 512
     num_fp16_res: int = Field(0, ge=0, le=16)
     conv_clamp: Clamp = None
+    half_dtype: HalfDtype = "float16"
     cmap_dim: Width | None = None
-    mapping_kwargs: _Mapping | None = None
     epilogue_kwargs: _Epilogue | None = None
 
 
@@ -126,8 +131,15 @@ class Description(BaseModel):
             "discriminator": self.discriminator,
         }
         for name, network in networks.items():
-            if network is not None and network.c_dim != len(self.conditions):
+            if network is None:
+                continue
+            if network.c_dim not in (0, len(self.conditions)):  # 0: trained without labels
                 raise ValueError(f"{name}.c_dim: {network.c_dim} for {len(self.conditions)} conditions")
+            if network.mapping_kwargs is not None:
+                try:
+                    check_stages(network.mapping_kwargs.stages, range(network.c_dim))
+                except ValueError as error:
+                    raise ValueError(f"{name}.mapping_kwargs.stages: {error}") from error
         return self
 
 

@@ -10,7 +10,8 @@ from morphoscope.generate.layers import (
     ConvLayer,
     FullyConnected,
     block_channels,
-    half_precision,
+    block_dtype,
+    half_dtype_named,
 )
 from morphoscope.generate.mapping import MappingNetwork
 from morphoscope.generate.synthesis import ARCHITECTURES
@@ -137,8 +138,9 @@ class Discriminator(torch.nn.Module):
     Args:
         c_dim: width of the label; 0 is unconditional.
         cmap_dim: width of the mapped label; None is the number of channels at 4x4.
-        mapping_kwargs: num_layers, lr_multiplier.
+        mapping_kwargs: num_layers, lr_multiplier, stages.
         epilogue_kwargs: mbstd_group_size, unconditional_output.
+        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class Discriminator(torch.nn.Module):
         cmap_dim: int | None = None,
         mapping_kwargs: dict[str, Any] | None = None,
         epilogue_kwargs: dict[str, Any] | None = None,
+        half_dtype: str = "float16",
     ) -> None:
         super().__init__()
         if img_resolution < 8 or img_resolution & (img_resolution - 1):
@@ -166,6 +169,7 @@ class Discriminator(torch.nn.Module):
         self.img_resolution = img_resolution
         self.img_channels = img_channels
         self.num_fp16_res = num_fp16_res
+        self.half_dtype = half_dtype_named(half_dtype)
         self.block_resolutions = [2**power for power in range(int(log2(img_resolution)), 2, -1)]
         in_channels = 0
         for resolution in self.block_resolutions:
@@ -200,8 +204,10 @@ class Discriminator(torch.nn.Module):
         x: torch.Tensor | None = None
         image: torch.Tensor | None = img.contiguous(memory_format=torch.channels_last)
         for resolution in self.block_resolutions:
-            half = half_precision(resolution, self.img_resolution, self.num_fp16_res, img.device)
-            x, image = getattr(self, f"b{resolution}")(x, image, torch.float16 if half else torch.float32)
+            dtype = block_dtype(
+                resolution, self.img_resolution, self.num_fp16_res, self.half_dtype, img.device
+            )
+            x, image = getattr(self, f"b{resolution}")(x, image, dtype)
         cmap = self.mapping(None, c) if self.c_dim > 0 else None
         return self.b4(x, image, cmap)
 

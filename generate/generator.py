@@ -15,8 +15,8 @@ class Generator(torch.nn.Module):
         z_dim, c_dim, w_dim: widths of the latent, the label (0: unconditional) and the intermediate latent.
         img_resolution: R, a power of two.
         img_channels: 3 (RGB) or 1 (grey).
-        mapping_kwargs: num_layers, lr_multiplier, w_avg_beta.
-        synthesis_kwargs: channel_base, channel_max, architecture, num_fp16_res, conv_clamp.
+        mapping_kwargs: num_layers, lr_multiplier, w_avg_beta, stages.
+        synthesis_kwargs: channel_base, channel_max, architecture, num_fp16_res, conv_clamp, half_dtype.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from morphoscope.ops import bias_act, conv2d_resample, setup_filter
 from morphoscope.ops.bias_act import ACTIVATIONS
 
 RESAMPLE_TAPS = (1, 3, 3, 1)
+HALF_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def normalize_2nd_moment(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
@@ -97,7 +98,17 @@ def block_channels(resolution: int, channel_base: int, channel_max: int) -> int:
     return min(channel_base // resolution, channel_max)
 
 
-def half_precision(resolution: int, img_resolution: int, num_fp16_res: int, device: torch.device) -> bool:
-    """Whether a block runs in float16: the highest resolutions, never below 8, and only on a GPU."""
+def half_dtype_named(name: str) -> torch.dtype:
+    """float16 or bfloat16; ValueError for others."""
+    if name not in HALF_DTYPES:
+        raise ValueError(f"Unknown half_dtype '{name}'; choose one of {', '.join(HALF_DTYPES)}.")
+    return HALF_DTYPES[name]
+
+
+def block_dtype(
+    resolution: int, img_resolution: int, num_fp16_res: int, half_dtype: torch.dtype, device: torch.device
+) -> torch.dtype:
+    """half_dtype for the num_fp16_res highest resolutions, never below 8, and only on a GPU; else float32."""
     lowest = max(2 * img_resolution >> num_fp16_res, 8)
-    return num_fp16_res > 0 and resolution >= lowest and device.type == "cuda"
+    half = num_fp16_res > 0 and resolution >= lowest and device.type == "cuda"
+    return half_dtype if half else torch.float32

@@ -1,18 +1,28 @@
 """From latent z and label c to the intermediate latents w (StyleGAN2; spec 2)."""
 
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
 import torch
 
 from morphoscope.generate.layers import FullyConnected, normalize_2nd_moment
+
+Class = TypeVar("Class", int, str)
 
 
 class MappingNetwork(torch.nn.Module):
     """z [N, z_dim] and c [N, c_dim] -> w [N, num_ws, w_dim], or [N, w_dim] when num_ws is None.
 
     The discriminator uses it with z_dim 0 and num_ws None: the label alone, without a w_avg.
+
+    Args:
+        stages: [class, end, end] each, indices: the embedding of such an intermediate class is the mean of
+            those of its two ends by construction (spec 8); see `check_stages`.
     """
 
     fc0: FullyConnected
     w_avg: torch.Tensor
+    label_matrix: torch.Tensor | None
 
     def __init__(
         self,
@@ -23,9 +33,11 @@ class MappingNetwork(torch.nn.Module):
         num_layers: int = 8,
         lr_multiplier: float = 0.01,
         w_avg_beta: float = 0.995,
+        stages: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
         assert z_dim > 0 or c_dim > 0
+        check_stages(stages, range(c_dim))
         self.z_dim = z_dim
         self.c_dim = c_dim
         self.w_dim = w_dim
@@ -40,6 +52,9 @@ class MappingNetwork(torch.nn.Module):
             setattr(self, f"fc{index}", layer)
         if num_ws is not None:
             self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer(
+            "label_matrix", _label_matrix(stages, c_dim) if stages else None, persistent=False
+        )
 
     def forward(
         self,
@@ -79,6 +94,13 @@ class MappingNetwork(torch.nn.Module):
         """Let the running mean w_avg follow a batch's mean w [w_dim]."""
         self.w_avg.copy_(mean.lerp(self.w_avg, self.w_avg_beta))
 
+    def spread_stages(self, c: torch.Tensor) -> torch.Tensor:
+        """c [N, c_dim] with the share of each intermediate class given to its two ends, half each.
+
+        Halves are exact, so that the intermediate class and the even mixture of its ends become one label.
+        """
+        return c if self.label_matrix is None else c @ self.label_matrix
+
     def _concatenate(
         self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float
     ) -> torch.Tensor:
@@ -87,7 +109,7 @@ class MappingNetwork(torch.nn.Module):
         if self.z_dim > 0:
             parts.append(normalize_2nd_moment(_checked("z", z, self.z_dim)))
         if self.c_dim > 0:
-            embedding = normalize_2nd_moment(self.embed(_checked("c", c, self.c_dim)))
+            embedding = normalize_2nd_moment(self.embed(self.spread_stages(_checked("c", c, self.c_dim))))
             parts.append(embedding * label_influence)
         return torch.cat(parts, dim=1)
 
@@ -100,6 +122,35 @@ def fold_label_influence(mapping: MappingNetwork, influence: float) -> None:
     a transition is a plain network.
     """
     mapping.fc0.weight[:, mapping.z_dim :] *= influence
+
+
+def check_stages(stages: Sequence[Sequence[Class]], classes: Collection[Class]) -> None:
+    """Raise ValueError unless each stage is [class, end, end], known, the ends two that are no stages."""
+    intermediates = [stage[0] for stage in stages if stage]
+    for stage in stages:
+        if len(stage) != 3:
+            raise ValueError(f"{list(stage)} is not a class and its two ends")
+        for each in stage:
+            if each not in classes:
+                raise ValueError(f"{each!r} is not one of {', '.join(map(str, classes))}")
+        name, *ends = stage
+        if intermediates.count(name) > 1:
+            raise ValueError(f"{name!r} is listed twice")
+        if ends[0] == ends[1]:
+            raise ValueError(f"{name!r} lies between {ends[0]!r} and itself; name two ends")
+        for end in ends:
+            if end in intermediates:
+                raise ValueError(f"{end!r}, an end of {name!r}, is an intermediate stage itself")
+
+
+def _label_matrix(stages: Sequence[Sequence[int]], c_dim: int) -> torch.Tensor:
+    """[c_dim, c_dim]: the identity, but a half at each end in the row of an intermediate class."""
+    # On the CPU even where networks are built on "meta": no file holds it.
+    matrix = torch.eye(c_dim, device="cpu")
+    for index, *ends in stages:
+        matrix[index] = 0
+        matrix[index, ends] = 0.5
+    return matrix
 
 
 def _checked(name: str, x: torch.Tensor | None, width: int) -> torch.Tensor:

@@ -9,7 +9,8 @@ from morphoscope.generate.layers import (
     ConvLayer,
     FullyConnected,
     block_channels,
-    half_precision,
+    block_dtype,
+    half_dtype_named,
 )
 from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
 from morphoscope.ops.bias_act import ACTIVATIONS
@@ -155,7 +156,11 @@ class SynthesisBlock(torch.nn.Module):
 
 
 class SynthesisNetwork(torch.nn.Module):
-    """ws [N, num_ws, w_dim] -> image [N, img_channels, R, R], about [-1, 1]."""
+    """ws [N, num_ws, w_dim] -> image [N, img_channels, R, R], about [-1, 1].
+
+    Args:
+        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
+    """
 
     def __init__(
         self,
@@ -167,6 +172,7 @@ class SynthesisNetwork(torch.nn.Module):
         architecture: str = "skip",
         num_fp16_res: int = 0,
         conv_clamp: float | None = None,
+        half_dtype: str = "float16",
     ) -> None:
         super().__init__()
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
@@ -178,6 +184,7 @@ class SynthesisNetwork(torch.nn.Module):
         self.w_dim = w_dim
         self.img_resolution = img_resolution
         self.num_fp16_res = num_fp16_res
+        self.half_dtype = half_dtype_named(half_dtype)
         self.block_resolutions = [2**power for power in range(2, int(log2(img_resolution)) + 1)]
         self.num_ws = 2 * len(self.block_resolutions)
         in_channels = 0
@@ -207,10 +214,12 @@ class SynthesisNetwork(torch.nn.Module):
         used = 0
         for resolution in self.block_resolutions:
             block = getattr(self, f"b{resolution}")
-            half = half_precision(resolution, self.img_resolution, self.num_fp16_res, ws.device)
+            dtype = block_dtype(
+                resolution, self.img_resolution, self.num_fp16_res, self.half_dtype, ws.device
+            )
             # torgb shares its latent with the next block's conv0, so it does not advance the count.
             block_ws = ws[:, used : used + block.num_conv + 1]
-            x, img = block(x, img, block_ws, torch.float16 if half else torch.float32, noise_mode)
+            x, img = block(x, img, block_ws, dtype, noise_mode)
             used += block.num_conv
         assert img is not None
         return img

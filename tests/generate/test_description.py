@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate import load
-from morphoscope.generate.snapshots import read_discriminator
+from morphoscope.generate import Discriminator, Generator, load
+from morphoscope.generate.snapshots import read_discriminator, write_snapshot
 from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
 
 ABSENT = object()
@@ -50,11 +50,17 @@ def rewritten(snapshot, path, changes, tensors=None):
         ("generator.z_dim", 10**12),
         ("generator.w_dim", -1),
         ("generator.mapping_kwargs.num_layers", 10**9),
+        ("generator.mapping_kwargs.stages", [[0, 1]]),
+        ("generator.mapping_kwargs.stages", [[0, 1, 2]]),
+        ("generator.mapping_kwargs.stages", [[0, 1, 1]]),
+        ("generator.synthesis_kwargs.half_dtype", "float32"),
         ("generator.synthesis_kwargs.channel_max", 10**9),
         ("generator.synthesis_kwargs.architecture", "other"),
         ("generator.unknown", 1),
         ("discriminator.c_dim", True),
         ("discriminator.epilogue_kwargs.mbstd_group_size", 0),
+        ("discriminator.epilogue_kwargs.unconditional_output", 1),
+        ("discriminator.half_dtype", "half"),
         ("trained_on_folds", ABSENT),
         ("trained_on_folds", "01"),
         ("trained_on_folds", [0, 1]),
@@ -99,6 +105,66 @@ def test_snapshot_without_a_discriminator(tiny_snapshot, tmp_path):
 def test_older_snapshots_without_ancestors(tiny_snapshot, tmp_path, value):
     path = rewritten(tiny_snapshot, tmp_path / "old.safetensors", {"started_from": value})
     assert load(path).metadata["started_from"] == []
+
+
+def described(tmp_path, G, D, generator, discriminator):
+    """A snapshot of three conditions, written and read again."""
+    metadata = {
+        "conditions": ["early", "middle", "late"],
+        "cohort_digest": "ab12",
+        "trained_on_folds": ["0"],
+        "phantom": True,
+        "generator": generator,
+        "discriminator": discriminator,
+    }
+    path = tmp_path / "snapshot.safetensors"
+    write_snapshot(path, G, D, metadata)
+    return load(path), read_discriminator(path)
+
+
+SMALL = {"channel_base": 64, "channel_max": 8, "half_dtype": "bfloat16"}
+
+
+def test_stages_and_a_second_output_go_through_a_snapshot(tmp_path):
+    stages = {"stages": [[1, 0, 2]]}
+    generator = {
+        "z_dim": 8,
+        "c_dim": 3,
+        "w_dim": 8,
+        "img_resolution": 8,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": 2, **stages},
+        "synthesis_kwargs": SMALL,
+    }
+    discriminator = {
+        "c_dim": 3,
+        "img_resolution": 8,
+        "img_channels": 3,
+        **SMALL,
+        "mapping_kwargs": stages,
+        "epilogue_kwargs": {"unconditional_output": True},
+    }
+    G, D = Generator(**generator).eval(), Discriminator(**discriminator)
+    model, loaded = described(tmp_path, G, D, generator, discriminator)
+    z, c, images = torch.randn(3, 8), torch.eye(3), torch.randn(3, 3, 8, 8)
+    assert torch.equal(model.G(z, c, noise_mode="const"), G(z, c, noise_mode="const"))
+    assert torch.equal(loaded(images, c), D(images, c))
+    assert model.G.synthesis.half_dtype == torch.bfloat16
+
+
+def test_a_generator_without_labels_describes_itself(tmp_path):
+    generator = {
+        "z_dim": 8,
+        "c_dim": 0,
+        "w_dim": 8,
+        "img_resolution": 8,
+        "img_channels": 3,
+        "synthesis_kwargs": SMALL,
+    }
+    discriminator = {"c_dim": 0, "img_resolution": 8, "img_channels": 3, **SMALL}
+    G, D = Generator(**generator).eval(), Discriminator(**discriminator)
+    model, _ = described(tmp_path, G, D, generator, discriminator)
+    assert (model.sample("early", [0]) == model.sample("late", [0])).all()
 
 
 def test_older_snapshots_name_one_ancestor(tiny_snapshot, tmp_path):
