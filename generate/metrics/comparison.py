@@ -1,0 +1,73 @@
+"""Which real images a generator is compared with."""
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from morphoscope.cohort import TEST_FOLD, Cohort, Fit
+from morphoscope.configs import UserError
+from morphoscope.configs.commands import Compared
+
+log = logging.getLogger(__name__)
+
+
+def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohort:
+    """The real rows that a generator is to be compared with.
+
+    Args:
+        rows: "test": the test fold, which the generator must not have seen; "training": the folds that it was
+            trained on; "all": every real image, seen or not.
+        metadata: of the generator's snapshot.
+
+    Raises:
+        UserError: no such row; the generator or an ancestor was trained on the test fold; "training" of a
+            cohort that the generator was not trained on.
+    """
+    real = (cohort.rows["source"] == "real").to_numpy()
+    folds = cohort.rows["fold"]
+    seen = {
+        fold
+        for training in [metadata, *metadata["started_from"]]
+        if training["cohort_digest"] == cohort.digest
+        for fold in training["trained_on_folds"]
+    }
+    if rows == "test":
+        chosen = real & (folds == TEST_FOLD).to_numpy()
+        _require_unseen(cohort, seen, metadata)
+    elif rows == "training":
+        if metadata["cohort_digest"] != cohort.digest:
+            raise UserError(
+                f"{cohort.root}: the generator was trained on another cohort or split (digest "
+                f"{metadata['cohort_digest']}, not {cohort.digest}), so its training images are not known; "
+                "choose --rows all."
+            )
+        chosen = real & folds.isin(metadata["trained_on_folds"]).to_numpy()
+    else:
+        chosen = real
+    if not chosen.any():
+        raise UserError(f"{cohort.root}: no real image among --rows {rows}; try --rows all.")
+    return cohort.select(np.flatnonzero(chosen))
+
+
+def _require_unseen(cohort: Cohort, seen: set[str], metadata: dict[str, Any]) -> None:
+    """Held out means held out; where that cannot be known, it is said."""
+    if TEST_FOLD in seen:
+        raise UserError(
+            f"{cohort.root}: the generator was trained on the test fold, so nothing is held out; choose "
+            "--rows training or all."
+        )
+    if metadata["cohort_digest"] != cohort.digest:
+        log.warning(
+            "The generator was trained on another cohort or split (digest %s, not %s): whether it has seen "
+            "these images is not known.",
+            metadata["cohort_digest"],
+            cohort.digest,
+        )
+
+
+def training_fit(metadata: dict[str, Any]) -> Fit:
+    """How a generator's training images were made square, by its snapshot's metadata; "crop" if unsaid."""
+    config = metadata.get("config")
+    fit = config.get("fit") if isinstance(config, dict) else None
+    return "letterbox" if fit == "letterbox" else "crop"

@@ -1,0 +1,200 @@
+"""How close generated images come to real ones: distances and diversity, overall and by condition."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from morphoscope.cohort import Cohort, Fit
+from morphoscope.configs import UserError
+from morphoscope.generate.metrics.caching import cached_features
+from morphoscope.generate.metrics.diversity import diversity
+from morphoscope.generate.metrics.features import INCEPTION, FeatureNetwork
+from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
+from morphoscope.generate.metrics.kernel import kernel_distance
+
+_FEWEST = 4  # images of a set; fewer leave the kernel distance no choice of subsets
+_AT_ONCE = 64  # generated images held in memory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One set of generated images against one of real ones.
+
+    Attributes:
+        generated, real: numbers of images.
+        frechet: Fréchet distance; biased upwards, the more the fewer the images.
+        kernel, kernel_deviation: kernel distance (unbiased; leads on small sets), mean and standard deviation
+            over subsets.
+        diversity, real_diversity: mean distance between two images of the set.
+    """
+
+    generated: int
+    real: int
+    frechet: float
+    kernel: float
+    kernel_deviation: float
+    diversity: float
+    real_diversity: float
+
+    @property
+    def relative_diversity(self) -> float:
+        """Generated to real: 1 is as it should be, near 0 a collapse; NaN where real images do not differ."""
+        return self.diversity / self.real_diversity if self.real_diversity else math.nan
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """Figures of one generator by one feature network; those of different networks cannot be compared.
+
+    Attributes:
+        network: name of the feature network.
+        overall: of all conditions, in the shares of the real images.
+        by_condition: without conditions that have fewer than 4 real images.
+    """
+
+    network: str
+    overall: Quality
+    by_condition: dict[str, Quality]
+
+    def figures(self) -> dict[str, float]:
+        """A flat table of named figures (spec 6).
+
+        "kid_<network>", "kid_<network>_deviation", "fd_<network>", "diversity_<network>" (generated to real),
+        and each with "/<condition>" after it. By the published Inception weights they are called "kid",
+        "kid_deviation" and "fid", without the "50k_full" that figures of 50,000 images bear elsewhere.
+        """
+        kid, fd = f"kid_{self.network}", f"fd_{self.network}"
+        if self.network == INCEPTION:
+            kid, fd = "kid", "fid"
+        figures: dict[str, float] = {}
+        for suffix, quality in [
+            ("", self.overall),
+            *((f"/{name}", quality) for name, quality in self.by_condition.items()),
+        ]:
+            figures |= {
+                f"{kid}{suffix}": quality.kernel,
+                f"{kid}_deviation{suffix}": quality.kernel_deviation,
+                f"{fd}{suffix}": quality.frechet,
+                f"diversity_{self.network}{suffix}": quality.relative_diversity,
+            }
+        return figures
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "QualityReport":
+        """The report that `as_json` described; UserError if the values are of something else."""
+        try:
+            by_condition = {name: Quality(**quality) for name, quality in values["by_condition"].items()}
+            return cls(values["network"], Quality(**values["overall"]), by_condition)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"Not a report of a generator's quality ({error}).") from error
+
+
+class QualityMeter:
+    """Measures generators against one set of real images, whose features are computed once and kept."""
+
+    def __init__(self, network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit = "crop") -> None:
+        """
+        Args:
+            reals: the rows to compare with, e.g. the part trained on, or a test fold.
+            resolution: R, pixels; real images are resized to that of the generator first, so that the
+                distance is not one of sharpness.
+
+        Raises:
+            UserError: fewer than 4 real images, or some cannot be read.
+        """
+        if len(reals) < _FEWEST:
+            raise UserError(f"{reals.root}: {len(reals)} real images to compare with; {_FEWEST} are needed.")
+        self.network = network
+        self.resolution = resolution
+        features = cached_features(network, reals.images(resolution, fit), reals.store.cache_folder)
+        labels = reals.labels
+        self._conditions = reals.conditions
+        self._overall = _Reals(features)
+        self._counts = {name: int((labels == k).sum()) for k, name in enumerate(reals.conditions)}
+        self._counts = {name: count for name, count in self._counts.items() if count}
+        self._by_condition = {
+            name: _Reals(features[labels == reals.conditions.index(name)])
+            for name, count in self._counts.items()
+            if count >= _FEWEST
+        }
+        scarce = [name for name in self._counts if name not in self._by_condition]
+        if scarce:
+            log.warning(
+                "No figures of their own for %s: fewer than %d real images.", ", ".join(scarce), _FEWEST
+            )
+
+    def measure(
+        self, sample: Callable[[str, Sequence[int]], np.ndarray], images: int, seed: int = 0
+    ) -> QualityReport:
+        """Generate `images` of each condition that occurs among the real ones, and compare.
+
+        The overall set has the conditions' shares of the real images: all `images` of the most frequent
+        condition, and of each other the first ones in proportion (at least one).
+
+        Image k of a condition has seed `seed` + k times the number of the cohort's conditions + its index, as
+        in a synthetic cohort. No global random numbers are drawn here: a training may go on with them.
+
+        Args:
+            sample: (condition, seeds) -> uint8 [N, R, R, 3]; called for at most 64 seeds at once.
+
+        Raises:
+            UserError: fewer than 4 images.
+        """
+        if images < _FEWEST:
+            raise UserError(f"images: {images} of each condition; at least {_FEWEST} are needed.")
+        most = max(self._counts.values())
+        together, by_condition = [], {}
+        for name, count in self._counts.items():
+            features = self._generated(sample, name, images, seed)
+            together.append(features[: max(1, round(images * count / most))])
+            if name in self._by_condition:
+                by_condition[name] = self._by_condition[name].compare(features, seed)
+        overall = self._overall.compare(np.concatenate(together), seed)
+        return QualityReport(self.network.name, overall, by_condition)
+
+    def _generated(
+        self, sample: Callable[[str, Sequence[int]], np.ndarray], condition: str, images: int, seed: int
+    ) -> np.ndarray:
+        """Features float32 [images, D] of generated images."""
+        first, step = seed + self._conditions.index(condition), len(self._conditions)
+        seeds = [first + k * step for k in range(images)]
+        features = []
+        for start in range(0, images, _AT_ONCE):
+            part = seeds[start : start + _AT_ONCE]
+            batch = sample(condition, part)
+            expected = (len(part), self.resolution, self.resolution, 3)
+            assert batch.shape == expected and batch.dtype == np.uint8, "one image of the meter's size a seed"
+            features.append(self.network.features(batch))
+        return np.concatenate(features)
+
+
+class _Reals:
+    """One set of real images' features, with what is computed from them once."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        self.features = features
+        self.statistics = FeatureStatistics.of(features)
+        self.diversity = diversity(features)
+
+    def compare(self, generated: np.ndarray, seed: int) -> Quality:
+        """The quality of generated images, by their features [N, D]."""
+        kernel, deviation = kernel_distance(generated, self.features, seed)
+        return Quality(
+            generated=len(generated),
+            real=len(self.features),
+            frechet=frechet_distance(FeatureStatistics.of(generated), self.statistics),
+            kernel=kernel,
+            kernel_deviation=deviation,
+            diversity=diversity(generated),
+            real_diversity=self.diversity,
+        )
