@@ -8,6 +8,7 @@ from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rows = Literal["test", "out_of_fold", "all"]
+Compared = Literal["test", "training", "all"]
 Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
 
 
@@ -48,6 +49,20 @@ class Augmenting(Config):
     """`generate augment`."""
 
     per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images of each condition")
+    seed: Seed = 0
+    psi: Truncation = 1.0
+
+
+class Measuring(Config):
+    """`generate metrics`."""
+
+    rows: Compared = Field(
+        "test", description="real images to compare with: the test fold; those trained on; or every one"
+    )
+    images: int = Field(100, ge=4, le=100_000, description="generated, of each condition")
+    network: str = Field(
+        "efficientnet_lite0", description="whose features are compared; or a file of Inception weights"
+    )
     seed: Seed = 0
     psi: Truncation = 1.0
 
