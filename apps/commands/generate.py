@@ -1,10 +1,15 @@
 """`morphoscope generate …`: train a generator and use it."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
 from morphoscope.apps.commands.options import (
     CohortPath,
@@ -17,8 +22,11 @@ from morphoscope.apps.commands.options import (
     open_run,
 )
 from morphoscope.configs import load_config
-from morphoscope.configs.commands import Augmenting, Morphing, Sampling
+from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
+
+if TYPE_CHECKING:
+    from morphoscope.generate.metrics import QualityReport
 
 app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
 
@@ -137,3 +145,78 @@ def augment(
     cohort = write_cohort(model, destination, **settings.model_dump())
     RunFolder(destination).write_config(settings, generator=model.digest)
     Console().print(f"Wrote {len(cohort)} synthetic images to {destination}", highlight=False)
+
+
+@app.command()
+def metrics(
+    generator: GeneratorPath,
+    path: CohortPath,
+    rows: Annotated[
+        Compared | None, typer.Option(help="Real images to compare with: unseen, trained on, or every one.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Generated images of each condition.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="efficientnet_lite0, or a file of the FID's Inception weights.")
+    ] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Compare generated images with real ones: kernel and Fréchet distance, diversity, by condition."""
+    from morphoscope.cohort import Cohort
+    from morphoscope.generate import load
+    from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows, training_fit
+    from morphoscope.ops.runtime import write_text
+
+    settings = load_config(
+        Measuring, file=config, overrides=set_, rows=rows, images=images, network=network, seed=seed
+    )
+    model = load(generator, device)
+    cohort = Cohort.load(path)
+    reals = real_rows(cohort, settings.rows, model.metadata)
+    occurring = sorted(set(reals.rows["condition"]))
+    for condition in occurring:
+        model.label(condition)  # a condition that the generator lacks is said before the work, not in it
+    features = load_feature_network(settings.network, device)
+    meter = QualityMeter(features, reals, model.resolution, training_fit(model.metadata))
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("generated images", total=settings.images * len(occurring))
+
+        def sample(condition: str, seeds: Sequence[int]) -> np.ndarray:
+            progress.advance(task, len(seeds))
+            return model.sample(condition, seeds, settings.psi)
+
+        report = meter.measure(sample, settings.images, settings.seed)
+    folder = open_run(run, "metrics", settings, generator=model.digest, cohort=cohort.digest)
+    found = {
+        "generator": model.digest,
+        "cohort": cohort.digest,
+        "rows": settings.rows,
+        "figures": report.figures(),
+        "report": report.as_json(),
+    }
+    write_text(folder.path / "metrics.json", json.dumps(found, indent=2) + "\n")
+    _print(report)
+    Console().print(f"Wrote {folder.path / 'metrics.json'}", highlight=False)
+
+
+def _print(report: "QualityReport") -> None:
+    table = Table("", "generated", "real", "kernel distance", "Fréchet", "diversity")
+    for name, quality in [("all", report.overall), *report.by_condition.items()]:
+        table.add_row(
+            name,
+            str(quality.generated),
+            str(quality.real),
+            f"{quality.kernel:.4f} ± {quality.kernel_deviation:.4f}",
+            f"{quality.frechet:.2f}",
+            f"{quality.relative_diversity:.2f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Features of {report.network}; figures of different networks, resolutions or numbers of images are "
+        "not comparable.",
+        highlight=False,
+    )
