@@ -70,7 +70,7 @@ class FeatureNetwork:
         nothing is rounded to 8 bits or clamped on the way (Parmar et al. 2022, "On Aliased Resizing").
 
         Args:
-            batch: images at once, by default 64 on a GPU and 4 on a CPU, whose caches hold no more; it changes
+            batch: images at once, by default 64 on a GPU and 4 on a CPU, for its caches. It changes
                 the result by rounding only.
         """
         batch = batch or (64 if self._device.type == "cuda" else 4)
