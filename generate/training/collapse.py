@@ -1,10 +1,6 @@
 """An alarm for conditions of which a generator shows ever the same few pictures."""
 
-import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from morphoscope.generate.metrics.quality import QualityReport
+from morphoscope.generate.metrics import QualityReport
 
 # A condition of k different pictures, shown equally often, has one pair in k without any difference: its
 # diversity is 1 - 1/k of the real one if the k differ as photographs do. Below a half it shows less than two.
@@ -22,11 +18,11 @@ class CollapseAlarm:
     def __init__(self) -> None:
         self._raised: set[str] = set()
 
-    def check(self, report: "QualityReport") -> list[str]:
+    def check(self, report: QualityReport) -> list[str]:
         """A message for each condition that fell below `DIVERSITY_ALARM` since the last call."""
         messages = []
         for name, quality in report.by_condition.items():
-            ratio = diversity_ratio(quality.diversity, quality.real_diversity)
+            ratio = quality.relative_diversity
             if not ratio < DIVERSITY_ALARM:  # also where the real images tell nothing
                 self._raised.discard(name)
             elif name not in self._raised:
@@ -37,8 +33,3 @@ class CollapseAlarm:
                     f"{_REMEDY}."
                 )
         return messages
-
-
-def diversity_ratio(generated: float, real: float) -> float:
-    """Diversity of generated over that of real images; NaN where the real ones do not differ at all."""
-    return generated / real if real > 0 else math.nan

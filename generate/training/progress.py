@@ -61,14 +61,17 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.update(self._task, completed=seen, description=self._line())
 
-    def figures(self, seconds_per_kimg: float, p: float, sign: float, memory_gb: float) -> None:
+    def figures(self, seconds_per_kimg: float, p: float | None, sign: float | None, memory_gb: float) -> None:
         """After each tick, whose `update` came before.
 
         Args:
-            p: augmentation probability.
+            p: augmentation probability; None where it is not adapted.
             sign: r_t, the mean sign of D's logits of real images (ADA, equation 1); 1 is overfitting.
         """
-        self._figures = f"{seconds_per_kimg:.1f} s/kimg · p {p:.3f} · r_t {sign:+.2f} · {memory_gb:.1f} GB"
+        parts = [f"{seconds_per_kimg:.1f} s/kimg"]
+        parts += [] if p is None else [f"p {p:.3f}"]
+        parts += [] if sign is None else [f"r_t {sign:+.2f}"]
+        self._figures = " · ".join([*parts, f"{memory_gb:.1f} GB"])
         if self._bar is not None:
             self._bar.update(self._task, description=self._line())
         elif self._enabled:
@@ -87,11 +90,11 @@ class TrainingProgress:
     def _line(self) -> str:
         left = self.seconds_left()
         parts = [f"{self._seen / 1000:.1f} of {self._total / 1000:g} kimg", self._figures]
-        parts.append("" if left is None else f"{_duration(left)} left")
+        parts.append("" if left is None else f"{duration(left)} left")
         return " · ".join(part for part in parts if part)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Days and hours, hours and minutes, minutes, or seconds: whichever says enough."""
     if seconds < 59.5:
         return f"{seconds:.0f} s"

@@ -3,7 +3,7 @@
 import io
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,7 +43,7 @@ def open_trackers(names: Sequence[str], run: Path, start_kimg: float = 0.0) -> T
     Raises:
         UserError: a package that is not installed, or trackio at work in another run of this process.
     """
-    openers = {"tensorboard": _TensorBoard, "trackio": _Trackio}
+    openers: dict[str, Callable[[Path, float], Tracker]] = {"tensorboard": _TensorBoard, "trackio": _Trackio}
     unknown = [name for name in names if name not in openers]
     if unknown:
         raise UserError(f"track: no tracker {', '.join(unknown)}; there are {', '.join(openers)}.")

@@ -1,18 +1,21 @@
 """The collapse alarm names the condition, once until it recovers."""
 
 import math
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from morphoscope.generate.training.collapse import DIVERSITY_ALARM, CollapseAlarm, diversity_ratio
+from morphoscope.generate.metrics import Quality, QualityReport, diversity
+from morphoscope.generate.training.collapse import DIVERSITY_ALARM, CollapseAlarm
+
+
+def quality(diversity, real_diversity):
+    return Quality(100, 100, 1.0, 0.01, 0.001, diversity, real_diversity)
 
 
 def report(**ratios):
-    qualities = {
-        name: SimpleNamespace(diversity=3.0 * ratio, real_diversity=3.0) for name, ratio in ratios.items()
-    }
-    return SimpleNamespace(network="some-features", by_condition=qualities)
+    by_condition = {name: quality(3.0 * ratio, 3.0) for name, ratio in ratios.items()}
+    return QualityReport("some-features", quality(3.0, 3.0), by_condition)
 
 
 def test_only_what_is_below_the_line_is_named_with_its_figure():
@@ -31,15 +34,13 @@ def test_is_raised_once_until_the_condition_recovers():
 
 @pytest.mark.parametrize("real", [0.0, math.nan])
 def test_real_images_without_diversity_raise_nothing(real):
-    quality = SimpleNamespace(diversity=0.0, real_diversity=real)
-    assert CollapseAlarm().check(SimpleNamespace(network="n", by_condition={"a": quality})) == []
+    unknown = QualityReport("some-features", quality(3.0, 3.0), {"a": quality(0.0, real)})
+    assert CollapseAlarm().check(unknown) == []
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 4, 10])
 def test_the_line_lies_at_two_pictures_shown_equally_often(pictures):
-    """Mean distance of all pairs among k equidistant points, against that of endless different ones."""
-    shown = [index % pictures for index in range(40 * pictures)]
-    pairs = [(a != b) for a in shown for b in shown]
-    ratio = diversity_ratio(sum(pairs) / len(pairs), 1.0)
-    assert ratio == pytest.approx(1 - 1 / pictures)
-    assert (ratio < DIVERSITY_ALARM) == (pictures == 1)
+    """Repeated corners of a simplex, all equally far apart, against as many different ones."""
+    ratio = diversity(np.eye(400)[np.arange(400) % pictures]) / diversity(np.eye(400))
+    assert ratio == pytest.approx(1 - 1 / pictures, abs=0.003)
+    assert (ratio < DIVERSITY_ALARM - 0.003) == (pictures == 1)

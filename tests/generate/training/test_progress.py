@@ -51,6 +51,12 @@ def test_a_terminal_gets_a_bar_with_the_figures(clock):
         assert part in last
 
 
+def test_figures_that_there_are_not_are_left_out():
+    out = console(terminal=False)
+    TrainingProgress(out, 200_000, 1000).figures(30.0, None, None, 1.23)
+    assert out.file.getvalue() == "generator 1.0 of 200 kimg · 30.0 s/kimg · 1.2 GB\n"
+
+
 def test_other_processes_are_silent(clock):
     for terminal in (False, True):
         out = console(terminal)
@@ -79,4 +85,4 @@ def test_time_left_follows_this_process_alone(clock):
     [(42.0, "42 s"), (59.7, "1 min"), (3599, "1 h 00 min"), (7260, "2 h 01 min"), (90_000, "1 d 1 h")],
 )
 def test_durations(seconds, text):
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text

@@ -1,0 +1,95 @@
+"""The curves of a training over thousands of images shown (kimg), as SVG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from morphoscope.ops.runtime.plots import colour, plain, svg
+
+_SIZE = (6.4, 3.1)  # inches
+_MOST_POINTS = 400  # of one curve; more are averaged, which nobody sees and keeps the file small
+_GREY = "#5b6473"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a drawing.
+
+    Attributes:
+        x, y: kimg and values, float64 [N].
+        colour: its place in the palette; None draws it strong and black, e.g. what is overall.
+        deviation: half the height of a band around it, [N].
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: int | None
+    deviation: np.ndarray | None = None
+
+
+def curve(lines: Sequence[dict[str, Any]], key: str, name: str, colour: int) -> Curve:
+    """The finite values of `key` in lines of stats.jsonl; not every line has every key."""
+    found = [
+        (line["kimg"], line[key])
+        for line in lines
+        if isinstance(line.get(key), int | float) and np.isfinite(line[key])
+    ]
+    x, y = _thinned(np.array(found, np.float64).reshape(-1, 2))
+    return Curve(name, x, y, colour)
+
+
+def draw(
+    curves: Sequence[Curve], label: str, line: tuple[float, str] | None = None, bottom: float | None = None
+) -> str:
+    """Curves over kimg in one drawing, as the text of an <svg> element.
+
+    Args:
+        label: what the y axis shows.
+        line: a value and its name, drawn as a dashed horizontal line.
+        bottom: where the y axis begins, if not below the lowest value.
+    """
+    shown = [curve for curve in curves if len(curve.x)]
+    rows = -(-(len(shown) + (line is not None)) // 5)
+    figure = Figure(figsize=(_SIZE[0], _SIZE[1] + 0.2 * rows), layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    for one in shown:
+        shade = "#111111" if one.colour is None else colour(one.colour)
+        marker = "o" if len(one.x) < 30 else None  # single snapshots are seen
+        axes.plot(
+            one.x,
+            one.y,
+            color=shade,
+            lw=2.4 if one.colour is None else 1.5,
+            marker=marker,
+            ms=3.5,
+            label=plain(one.name),
+            zorder=3 if one.colour is None else 2,
+        )
+        if one.deviation is not None:
+            axes.fill_between(
+                one.x, one.y - one.deviation, one.y + one.deviation, color=shade, alpha=0.12, lw=0
+            )
+    if line is not None:
+        axes.axhline(line[0], color="#b3261e", lw=1.2, ls="--", label=plain(line[1]))
+    if bottom is not None:
+        axes.set_ylim(bottom=bottom)
+    axes.set_xlabel("kimg", color=_GREY, fontsize=9.5)
+    axes.set_ylabel(plain(label), color=_GREY, fontsize=9.5)
+    axes.tick_params(colors=_GREY, labelsize=9, length=3)
+    axes.grid(color="#e3e8ea", lw=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c3ccd0")
+    if shown or line is not None:
+        figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=8.5)
+    return svg(figure)
+
+
+def _thinned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of neighbours among points [N, 2], so that at most `_MOST_POINTS` are left."""
+    if len(points) > _MOST_POINTS:
+        points = np.stack([part.mean(axis=0) for part in np.array_split(points, _MOST_POINTS)])
+    return points[:, 0], points[:, 1]

@@ -1,0 +1,192 @@
+"""The report of a training: what it shows of a run folder, whole, young or damaged."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from morphoscope.configs import UserError
+from morphoscope.generate.training.curves import Curve, curve, draw
+from morphoscope.generate.training.records import Records
+from morphoscope.generate.training.report import write_training_report
+
+NETWORK = "some-features"
+
+
+def quality(kernel, ratio=0.9):
+    return {
+        "generated": 100,
+        "real": 80,
+        "frechet": 12.5,
+        "kernel": kernel,
+        "kernel_deviation": 0.01,
+        "diversity": 4.0 * ratio,
+        "real_diversity": 4.0,
+    }
+
+
+def append(path, *lines):
+    with path.open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def sheet(path, grey, size=(90, 60)):
+    marks = PngInfo()
+    marks.add_text("Synthetic", "yes: made by a generator")
+    Image.new("RGB", size, (grey, grey, grey)).save(path, pnginfo=marks)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of 20 of 40 kimg with three snapshots; the middle one is the best."""
+    folder = tmp_path / "00007-nf1"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("# cohort: abc\nresolution: 64\nkimg: 40.0\nada_target: 0.6\n")
+    for kimg in range(1, 21):
+        line = {"kimg": float(kimg), "seconds_per_kimg": 30.0, "loss_G": 1 / kimg, "loss_D": 1.0}
+        line |= {"augment_p": kimg / 100} if kimg % 2 else {}
+        append(folder / "stats.jsonl", line)
+    for kimg, kernel in [(5, 0.3), (10, 0.1), (20, 0.2)]:
+        append(
+            folder / f"metric-{NETWORK}.jsonl",
+            {
+                "kimg": float(kimg),
+                "snapshot": f"snapshot-{kimg:06d}.safetensors",
+                "network": NETWORK,
+                "overall": quality(kernel),
+                "by_condition": {"<b>NF1</b>": quality(kernel, 0.31), "tsc": quality(kernel)},
+            },
+        )
+        sheet(folder / f"fakes{kimg:06d}.png", 5 * kimg)
+    sheet(folder / "reals.png", 200)
+    return folder
+
+
+def html(run):
+    return write_training_report(run).read_text(encoding="utf-8")
+
+
+def cells(page):
+    """Rows of all tables, by their first cell."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page)
+    split = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]
+    return {row[0]: row[1:] for row in split}
+
+
+def pictures(page, kind):
+    return [base64.b64decode(data) for data in re.findall(rf"data:image/{kind};base64,([^\"]+)", page)]
+
+
+def test_headline_facts(run):
+    page = html(run)
+    rows = cells(page)
+    assert "20 of 40 kimg (50 %)" in page
+    assert rows["speed"] == ["30.0 s/kimg, 33.3 images/s; 10 min to go, snapshots not counted"]
+    assert rows["best snapshot"] == [
+        "snapshot-000010.safetensors at 10 kimg: KID (some-features) 0.100 ± 0.010"
+    ]
+    assert rows["augmentation probability p"] == ["0.190"]  # of the newest line that has it
+    assert "SYNTHETIC" in page
+    assert "not the FID" in page
+
+
+def test_newest_figures_by_condition_with_names_escaped(run):
+    page = html(run)
+    rows = cells(page)
+    assert rows["all"] == ["100", "80", "0.200 ± 0.010", "12.50", "0.90"]
+    assert rows["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31 (alarm)"
+    assert "<b>NF1" not in page
+    assert rows["condition"][2:4] == [f"KID ({NETWORK})", f"Fréchet ({NETWORK})"]
+
+
+def test_newest_sheet_stands_beside_the_reals_and_stays_marked(run):
+    fakes, reals = (Image.open(io.BytesIO(data)) for data in pictures(html(run), "jpeg"))
+    assert np.asarray(fakes).mean() == pytest.approx(100, abs=2)  # that of 20 kimg
+    assert np.asarray(reals).mean() == pytest.approx(200, abs=2)
+    assert b"made by a generator" in fakes.info["comment"]
+
+
+def test_large_sheets_are_scaled_down(run):
+    sheet(run / "fakes000030.png", 9, size=(3000, 4000))
+    assert Image.open(io.BytesIO(pictures(html(run), "jpeg")[0])).size == (1200, 1600)
+
+
+def test_nothing_is_loaded_from_elsewhere(run):
+    page = html(run)
+    assert len(pictures(page, r"svg\+xml")) == 3 + 2  # quality; losses, p
+    without_pictures = re.sub(r"data:image/[^\"]+", "", page)
+    assert re.findall(r"(?:src|href)=\"([^\"]*)\"", without_pictures) == [""] * 7
+    assert "http" not in without_pictures
+
+
+def test_alarms_stand_above_newest_first_and_not_endless(run):
+    append(run / "alarms.jsonl", *({"kimg": float(k), "message": f"<i>alarm {k}</i>"} for k in range(12)))
+    said = re.findall(r'<p class="alarm">(.*?)</p>', html(run))
+    assert len(said) == 10
+    assert said[0] == "At 11 kimg: &lt;i&gt;alarm 11&lt;/i&gt;"
+
+
+def test_damaged_lines_and_sheets_are_left_out_with_a_note(run):
+    with (run / "stats.jsonl").open("a") as file:
+        file.write('[1]\n{"kimg": "soon"}\n{"kimg": 21.0, "loss')
+    append(run / f"metric-{NETWORK}.jsonl", {"kimg": 25.0, "network": NETWORK, "overall": 3})
+    (run / "fakes000030.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    page = html(run)
+    for note in (
+        "stats.jsonl: 3 damaged lines",
+        f"metric-{NETWORK}.jsonl: 1 damaged line left out",
+        "fakes000030.png: cannot be read",
+    ):
+        assert note in page
+    assert "20 of 40 kimg" in page
+
+
+def test_young_run_has_a_report(tmp_path):
+    (tmp_path / "config.yaml").write_text("kimg: 40.0\n")
+    page = html(tmp_path)
+    assert "No tick is finished yet." in page
+    assert "There is no sheet yet." in page
+
+
+@pytest.mark.parametrize("text", [None, "[1, 2]", "a: b: c", b"\xff\xfe\x00"])
+def test_other_folders_are_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=r"config\.yaml.*run folder"):
+        write_training_report(tmp_path)
+
+
+def test_report_of_a_true_training(tiny_run, tiny_config):
+    """What the training itself writes is understood."""
+    records = Records.read(tiny_run.path)
+    assert records.notes == []
+    assert records.config["kimg"] == tiny_config.kimg
+    assert records.metadata["conditions"] == ["dark", "pale"]
+    assert records.newest("kimg") == pytest.approx(tiny_config.kimg)
+
+
+def test_curve_takes_the_lines_that_have_the_key_and_a_finite_value():
+    lines = [{"kimg": 1.0, "a": 2.0}, {"kimg": 2.0}, {"kimg": 3.0, "a": float("nan")}, {"kimg": 4.0, "a": 6}]
+    found = curve(lines, "a", "A", 0)
+    assert found.x.tolist() == [1.0, 4.0]
+    assert found.y.tolist() == [2.0, 6.0]
+
+
+def test_long_curves_are_averaged():
+    lines = [{"kimg": float(k), "a": float(k % 2)} for k in range(4000)]
+    found = curve(lines, "a", "A", 0)
+    assert len(found.x) == 400
+    assert found.y == pytest.approx(0.5)
+    assert np.diff(found.x) == pytest.approx(10)
+
+
+def test_drawing_is_the_same_each_time_and_takes_any_name():
+    one = Curve("$\\_{name}$", np.arange(3.0), np.arange(3.0), None, np.ones(3))
+    first, second = (draw([one], "a $ b", line=(0.5, "alarm"), bottom=0) for _ in range(2))
+    assert first == second
+    assert first.startswith("<svg")
