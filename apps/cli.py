@@ -29,11 +29,16 @@ app.command("demo")(demo.demo)
 app.command("app")(studio.studio)
 
 
+# Of several processes that compute together (torchrun), the first speaks for all.
+_SPEAKS = os.environ.get("RANK", "0") == "0"
+
+
 class _Messages(logging.Handler):
     """The program's own messages, on what sys.stderr is just then: a progress bar keeps them above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"morphoscope: {record.getMessage()}", file=sys.stderr)
+        if _SPEAKS:
+            print(f"morphoscope: {record.getMessage()}", file=sys.stderr)
 
 
 def main() -> None:
@@ -44,5 +49,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"morphoscope: {error}")
+        if _SPEAKS:
+            Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"morphoscope: {error}")
         sys.exit(2)

@@ -19,7 +19,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
-from morphoscope.ops.runtime import RunFolder, write_atomically, write_text
+from morphoscope.ops.runtime import Processes, RunFolder, resolve_device, write_atomically, write_text
 from morphoscope.ops.runtime.report import Figure, Section, write_report
 
 # Another seed than the bundled models' cohort: none of these phantoms was seen before.
@@ -83,7 +83,7 @@ class _Chain:
             RunFolder(self.folder / "generator"),
             exclude_folds=[_HELD_OUT_FOLD],
             start_from=GENERATOR,
-            device=self.device,
+            processes=Processes(resolve_device(self.device)),
             console=self.console,
         )
         return load(snapshot, self.device)

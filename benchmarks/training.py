@@ -16,7 +16,7 @@ from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import keep_freed_memory, resolve_device
+from morphoscope.ops.runtime import Processes, keep_freed_memory, resolve_device
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
 
@@ -54,20 +54,19 @@ def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:
     """A trainer on random images of six conditions, augmenting half of what it may."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (256, config.resolution, config.resolution, 3), dtype=np.uint8)
-    torch.manual_seed(0)
-    trainer = GeneratorTrainer(config, images, rng.integers(0, 6, 256), 6, device)
+    trainer = GeneratorTrainer(config, images, rng.integers(0, 6, 256), list("abcdef"), Processes(device))
     trainer.augment.p.fill_(0.5)
     return trainer
 
 
 def iteration_parts(trainer: GeneratorTrainer) -> dict[str, Callable[[], object]]:
     """The steps of `GeneratorTrainer.iterate`, by name."""
-    real = trainer.data.batch(0, trainer.config.batch)
+    reals = {0: trainer.data.stretch(0, trainer.config.batch)}
     return {
         "G": trainer._train_generator,
         "path length": trainer._regularise_path_length,
-        "D": lambda: trainer._train_discriminator(*real),
-        "R1": lambda: trainer._regularise_r1(*real),
+        "D": lambda: trainer._train_discriminator(reals),
+        "R1": lambda: trainer._regularise_r1(reals),
     }
 
 

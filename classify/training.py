@@ -213,7 +213,7 @@ class _Display:
         self._progress.update(self._task, completed=done, total=total, description=description)
 
     def epoch(self, fold: str, epoch: int, **values: float) -> None:
-        self._run.append_stats(fold=fold, epoch=epoch + 1, **values)
+        self._run.append("stats.jsonl", fold=fold, epoch=epoch + 1, **values)
         self._progress.console.print(
             f"fold {fold}, epoch {epoch + 1}: loss {values['loss']:.3f}, "
             f"balanced accuracy in validation {values['balanced_accuracy']:.3f}"

@@ -150,6 +150,13 @@ class Cohort:
         selected._index = self._index[index]
         return selected
 
+    def as_one_condition(self, name: str) -> "Cohort":
+        """The same rows, all of the one condition `name`."""
+        rows = self.rows.assign(condition=name)
+        merged = Cohort(self.store, rows, [name], whole=self._whole or self)
+        merged._index = self._index
+        return merged
+
     def image(self, i: int) -> np.ndarray:
         """Row i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
         name = self.rows["file"].iloc[i]

@@ -58,6 +58,7 @@ class GeneratorTraining(Config):
     ema_rampup: Positive | None = 0.05
 
     # Conditioning on small data
+    conditional: bool = Field(True, description="false leaves the labels out; to start others from")
     transition_start_kimg: float | None = Field(
         None, ge=0, description="until here as if unconditional (arXiv 2201.06578); null trains conditionally"
     )

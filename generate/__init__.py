@@ -11,7 +11,7 @@ from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.synthetic import augment
-from morphoscope.generate.training.run import train_generator
+from morphoscope.generate.training import plan_training, train_generator
 
 load = GeneratorModel.load
 
@@ -24,5 +24,6 @@ __all__ = [
     "augment",
     "augment_multipliers",
     "load",
+    "plan_training",
     "train_generator",
 ]

@@ -1,5 +1,6 @@
 """Snapshots: a generator (and its discriminator) in one self-describing safetensors file."""
 
+import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
+from morphoscope.generate.mapping import fold_label_influence
 from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
 
 KIND = "generator"
@@ -71,6 +73,15 @@ def read_discriminator(path: Path) -> Discriminator:
     if keywords is None:
         raise UserError(f"{path}: holds no discriminator, so no training can start from it.")
     return _load(path, Discriminator, keywords.model_dump(exclude_unset=True), tensors, "D.")
+
+
+def plain_generator(G: Generator, label_influence: float) -> Generator:
+    """G itself, or in the middle of a transition a copy that needs not be told the label's influence."""
+    if label_influence == 1 or G.c_dim == 0:
+        return G
+    plain = copy.deepcopy(G)
+    fold_label_influence(plain.mapping, label_influence)
+    return plain
 
 
 @torch.no_grad()

@@ -41,15 +41,21 @@ def train(
         str, typer.Option(help="Comma-separated folds to leave out, besides the test fold.")
     ] = "",
     start_from: Annotated[Path | None, typer.Option(help="Snapshot to start from.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a few iterations, show the plan, write nothing.")
+    ] = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
     seed: Seed = None,
 ) -> None:
-    """Train a conditional generator; the same command again goes on where an interrupted run stopped."""
+    """Train a conditional generator; the same command again goes on where an interrupted run stopped.
+
+    Under torchrun the processes share each batch.
+    """
     from morphoscope.cohort import Cohort
-    from morphoscope.generate import train_generator
-    from morphoscope.ops.runtime import resolve_device
+    from morphoscope.generate import plan_training, train_generator
+    from morphoscope.ops.runtime import RunFolder, joined
 
     settings = load_config(
         GeneratorTraining,
@@ -60,17 +66,34 @@ def train(
         kimg=kimg,
         seed=seed,
     )
-    where = resolve_device(device)
-    cohort = Cohort.load(path)
-    snapshot = train_generator(
-        settings,
-        cohort,
-        open_run(run, f"{path.stem}-{preset}"),
-        exclude_folds=[fold for fold in exclude_folds.split(",") if fold],
-        start_from=start_from,
-        device=where,
-    )
-    Console().print(f"Trained on {where}; newest snapshot: {snapshot}", highlight=False)
+    name = f"{path.stem}-{preset}"
+    folds = [fold for fold in exclude_folds.split(",") if fold]
+    with joined(device) as processes:
+        cohort = Cohort.load(path)
+        if dry_run:
+            plan = plan_training(
+                settings,
+                cohort,
+                run or Path("runs") / name,
+                exclude_folds=folds,
+                start_from=start_from,
+                processes=processes,
+            )
+            if processes.is_main:
+                plan.print(Console())
+            return
+        folder = processes.on_main(lambda: open_run(run, name).path)
+        snapshot = train_generator(
+            settings,
+            cohort,
+            RunFolder(folder),
+            exclude_folds=folds,
+            start_from=start_from,
+            processes=processes,
+        )
+        if processes.is_main:
+            where = processes.device if processes.world == 1 else f"{processes.world} processes"
+            Console().print(f"Trained on {where}; newest snapshot: {snapshot}", highlight=False)
 
 
 @app.command()
@@ -220,3 +243,13 @@ def _print(report: "QualityReport") -> None:
         "not comparable.",
         highlight=False,
     )
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a training, also one at work.")],
+) -> None:
+    """Write report.html of a training anew, from the files in its run folder."""
+    from morphoscope.generate.training.report import write_training_report
+
+    Console().print(f"Wrote {write_training_report(run)}", highlight=False)

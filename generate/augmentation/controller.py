@@ -65,9 +65,7 @@ class AdaController:
         self._images += images
         if self._iterations % self.interval:
             return None
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(self._signs)
-        total, number = self._signs.tolist()
+        total, number = self._signs_of_all()
         assert number > 0, "AdaController.step without any observe since the last change"
         mean = total / number
         direction = (mean > self.target) - (mean < self.target)
@@ -87,9 +85,17 @@ class AdaController:
             "augment_at_ceiling": float(reached),
         }
 
+    def _signs_of_all(self) -> tuple[float, float]:
+        """Sum and number of the signs that all processes have observed."""
+        signs = self._signs.clone()
+        if _several_processes():
+            torch.distributed.all_reduce(signs)
+        total, number = signs.tolist()
+        return total, number
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact resume needs, as plain JSON-able numbers; of this process."""
-        total, number = self._signs.tolist()
+        """Everything an exact resume needs, as plain numbers; all processes must ask for it together."""
+        total, number = self._signs_of_all()
         return {
             "p": float(self.pipe.p),
             "sign_sum": total,
@@ -102,7 +108,13 @@ class AdaController:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; also sets the pipe's p."""
         self.pipe.p.fill_(state["p"])
-        self._signs.copy_(torch.tensor([state["sign_sum"], state["sign_count"]], dtype=torch.float64))
+        signs = torch.tensor([state["sign_sum"], state["sign_count"]], dtype=torch.float64)
+        first = not _several_processes() or torch.distributed.get_rank() == 0
+        self._signs.copy_(signs * first)  # one process keeps what all had observed
         self._iterations = state["iterations"]
         self._images = state["images"]
         self._at_ceiling = state["at_ceiling"]
+
+
+def _several_processes() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -43,14 +43,17 @@ def curve(lines: Sequence[dict[str, Any]], key: str, name: str, colour: int) -> 
 
 
 def draw(
-    curves: Sequence[Curve], label: str, line: tuple[float, str] | None = None, bottom: float | None = None
+    curves: Sequence[Curve],
+    label: str,
+    line: tuple[float, str] | None = None,
+    span: tuple[float, float] | None = None,
 ) -> str:
     """Curves over kimg in one drawing, as the text of an <svg> element.
 
     Args:
         label: what the y axis shows.
         line: a value and its name, drawn as a dashed horizontal line.
-        bottom: where the y axis begins, if not below the lowest value.
+        span: lowest and highest value that the y axis holds at least.
     """
     shown = [curve for curve in curves if len(curve.x)]
     rows = -(-(len(shown) + (line is not None)) // 5)
@@ -75,8 +78,9 @@ def draw(
             )
     if line is not None:
         axes.axhline(line[0], color="#b3261e", lw=1.2, ls="--", label=plain(line[1]))
-    if bottom is not None:
-        axes.set_ylim(bottom=bottom)
+    if span is not None:
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, span[0]), max(high, span[1]))
     axes.set_xlabel("kimg", color=_GREY, fontsize=9.5)
     axes.set_ylabel(plain(label), color=_GREY, fontsize=9.5)
     axes.tick_params(colors=_GREY, labelsize=9, length=3)

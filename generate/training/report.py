@@ -194,7 +194,7 @@ def _quality(records: Records, network: str) -> Section:
                     _courses(measured, "relative_diversity"),
                     "diversity, generated / real",
                     line=(DIVERSITY_ALARM, "alarm"),
-                    bottom=0,
+                    span=(0, 1.05),
                 ),
                 "Diversity; a condition below the line shows ever the same few pictures.",
             ),

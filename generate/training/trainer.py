@@ -1,62 +1,50 @@
 """One training iteration of StyleGAN2-ADA, and everything it changes (spec 4)."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
 import torch
 
 from morphoscope.configs.generator import ResolvedTraining
-from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers
+from morphoscope.generate.augmentation import AdaController, AugmentPipe, build_augmentation
 from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
-from morphoscope.generate.training.losses import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
+from morphoscope.generate.training.data import RealImages
+from morphoscope.generate.training.lecam import LeCam
+from morphoscope.generate.training.losses import (
+    discriminator_loss,
+    generator_loss,
+    output_weights,
+    path_lengths,
+    r1_penalty,
+)
+from morphoscope.generate.training.transition import label_influence
+from morphoscope.ops.runtime import Processes
 
-
-def generator_kwargs(config: ResolvedTraining, c_dim: int) -> dict[str, Any]:
-    """Keywords of `Generator` for a resolved config; stored with every snapshot."""
-    return {
-        "z_dim": config.z_dim,
-        "c_dim": c_dim,
-        "w_dim": config.w_dim,
-        "img_resolution": config.resolution,
-        "img_channels": 3,
-        "mapping_kwargs": {"num_layers": config.mapping_layers},
-        "synthesis_kwargs": {
-            "channel_base": config.channel_base,
-            "channel_max": config.channel_max,
-            "architecture": config.g_architecture,
-            "num_fp16_res": config.num_fp16_res,
-            "conv_clamp": config.conv_clamp,
-        },
-    }
-
-
-def discriminator_kwargs(config: ResolvedTraining, c_dim: int) -> dict[str, Any]:
-    """Keywords of `Discriminator` for a resolved config; stored with every snapshot."""
-    return {
-        "c_dim": c_dim,
-        "img_resolution": config.resolution,
-        "img_channels": 3,
-        "architecture": config.d_architecture,
-        "channel_base": config.channel_base,
-        "channel_max": config.channel_max,
-        "num_fp16_res": config.num_fp16_res,
-        "conv_clamp": config.conv_clamp,
-        "epilogue_kwargs": {"mbstd_group_size": config.mbstd_group},
-    }
+Figures = dict[str, torch.Tensor]
+Loss = Callable[[int], tuple[torch.Tensor, Figures]]
+# What random numbers are drawn for; the order is part of the seeds.
+_PURPOSES = ("reals", "G", "path_length", "D", "r1")
 
 
 class GeneratorTrainer:
     """G, D, the averaged G_ema, their optimisers, the augmentation; `iterate` trains on one batch.
 
+    A batch is made of micro-batches, shared among the processes; their gradients are added up. Random numbers
+    depend on the seed, the iteration, their purpose and the micro-batch, and on nothing else: not on which
+    process draws them, nor on what was drawn before. So a state needs no random number generators, and two
+    processes compute what one computes with the same micro-batches.
+
     Args:
-        config: resolved (no None fields of the `auto` rule).
+        config: resolved for the number of processes.
         images: uint8 [M, R, R, 3], may be memory-mapped.
-        labels: int64 [M], class indices below c_dim.
-        c_dim: number of conditions.
+        labels: int64 [M], indices into `conditions`.
+        conditions: names of the conditions.
+        processes: those that train together; their device is where this one computes.
     """
 
     def __init__(
@@ -64,28 +52,38 @@ class GeneratorTrainer:
         config: ResolvedTraining,
         images: np.ndarray,
         labels: np.ndarray,
-        c_dim: int,
-        device: torch.device,
+        conditions: Sequence[str],
+        processes: Processes,
     ) -> None:
         self.config = config
-        self.device = device
-        self.data = RealImages(images, labels, c_dim, config.seed, config.mirror, device)
-        self.G = Generator(**generator_kwargs(config, c_dim)).to(device).requires_grad_(False)
-        self.D = Discriminator(**discriminator_kwargs(config, c_dim)).to(device).requires_grad_(False)
+        self.processes = processes
+        self.device = device = processes.device
+        self.data = RealImages(images, labels, len(conditions), config.seed, config.sampling, device)
+        torch.manual_seed(config.seed)
+        self.G = Generator(**generator_kwargs(config, conditions)).to(device).requires_grad_(False)
+        self.D = Discriminator(**discriminator_kwargs(config, conditions)).to(device).requires_grad_(False)
         self.G_ema = copy.deepcopy(self.G).eval()
-        self.augment = AugmentPipe(**augment_multipliers(config.augment)) if config.augment else None
+        self.augment = build_augmentation(config.augment)
         self.ada: AdaController | None = None
         if self.augment is not None:
-            self.augment.to(device).p.zero_()
+            self.augment.to(device)
+        if isinstance(self.augment, AugmentPipe):
+            self.augment.p.zero_()
             self.ada = AdaController(
                 self.augment, target=config.ada_target, kimg=config.ada_kimg, ceiling=config.ada_ceiling
             )
         self.G_opt = self._optimizer(self.G, config.g_interval if config.pl_weight > 0 else None)
         self.D_opt = self._optimizer(self.D, config.d_interval if config.gamma else None)
         self.frozen = self.D.layers_from_input()[: config.freeze_d]
+        self.lecam = LeCam(config.lecam_decay) if config.lecam_weight else None
         self.pl_mean = torch.zeros([], device=device)
         self.images_seen = 0
         self.iteration = 0
+        self._influence = 1.0
+        self._weights: torch.Tensor | None = None
+        self._chunks = config.batch // config.micro_batch
+        own = self._chunks // processes.world
+        self._own_chunks = range(processes.rank * own, (processes.rank + 1) * own)
 
     def _optimizer(self, network: torch.nn.Module, interval: int | None) -> torch.optim.Adam:
         """Adam whose rate and betas make up for the steps of lazy regularisation (StyleGAN2, app. B)."""
@@ -93,105 +91,169 @@ class GeneratorTrainer:
         betas = (0.0**ratio, 0.99**ratio)
         return torch.optim.Adam(network.parameters(), lr=self.config.lr * ratio, betas=betas, eps=1e-8)
 
-    def iterate(self) -> dict[str, float]:
+    def iterate(self) -> Figures:
         """Train on one batch: G, sometimes its path lengths, D, sometimes R1; then EMA and ADA.
 
         Returns:
-            Losses and statistics of this iteration, by name.
+            Losses and statistics by name, scalars on the device, of this process's part of the batch.
         """
         config = self.config
-        real_images, real_labels = self.data.batch(self.images_seen, config.batch)
-        stats: dict[str, float] = {}
-        stats |= self._train_generator()
+        self._influence = label_influence(config, self.images_seen)
+        self._weights = output_weights(self.D.outputs, self._influence, self.device)
+        reals = {chunk: self._reals(chunk) for chunk in self._own_chunks}
+        figures = self._train_generator()
         if config.pl_weight > 0 and self.iteration % config.g_interval == 0:
-            stats |= self._regularise_path_length()
-        stats |= self._train_discriminator(real_images, real_labels)
+            figures |= self._regularise_path_length()
+        figures |= self._train_discriminator(reals)
         if config.gamma and self.iteration % config.d_interval == 0:
-            stats |= self._regularise_r1(real_images, real_labels)
+            figures |= self._regularise_r1(reals)
         self.images_seen += config.batch
         self.iteration += 1
         self._update_average()
-        if self.ada is not None:
-            stats |= self.ada.step(config.batch) or {}
-        return stats
+        adapted = (self.ada.step(config.batch) or {}) if self.ada is not None else {}
+        if config.transition_end_kimg is not None:
+            adapted["label_influence"] = self._influence
+        return figures | {name: torch.tensor(value) for name, value in adapted.items()}
 
-    def _train_generator(self) -> dict[str, float]:
-        with self._optimizing(self.G, self.G_opt):
-            z, c = self._latents(self.config.batch)
-            fakes, _ = self._synthesise(z, c, update_w_avg=True)
-            loss = generator_loss(self._judge(fakes, c))
-            loss.backward()
-        return {"loss_G": loss.item()}
+    def _reals(self, chunk: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The real images and labels of one micro-batch."""
+        number = self.config.micro_batch
+        images, labels = self.data.stretch(self.images_seen + chunk * number, number)
+        if self.config.mirror:
+            self._seed("reals", chunk)
+            flipped = torch.rand([number, 1, 1, 1], device=self.device) < 0.5
+            images = torch.where(flipped, images.flip(3), images)
+        return images, labels
 
-    def _regularise_path_length(self) -> dict[str, float]:
+    def _train_generator(self) -> Figures:
+        means: list[torch.Tensor] = []
+
+        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
+            z, c = self._latents(self.config.micro_batch)
+            fakes, _, w = self._synthesise(z, c)
+            means.append(w.detach().mean(dim=0) / self._chunks)
+            value = generator_loss(self._judge(fakes, c), self._weights)
+            return value, {"loss_G": value}
+
+        figures = self._optimise("G", self.G, self.G_opt, loss)
+        mean = torch.stack(means).sum(dim=0)
+        self.processes.sum([mean])
+        self.G.mapping.follow(mean)
+        return figures
+
+    def _regularise_path_length(self) -> Figures:
         """Path length regularisation (StyleGAN2, section 3.2)."""
         config = self.config
-        with self._optimizing(self.G, self.G_opt):
-            z, c = self._latents(max(config.batch // config.pl_batch_shrink, 1))
-            fakes, ws = self._synthesise(z, c)
-            noise = torch.randn_like(fakes) / (fakes.shape[2] * fakes.shape[3]) ** 0.5
+        means: list[torch.Tensor] = []
+
+        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
+            z, c = self._latents(max(config.micro_batch // config.pl_batch_shrink, 1))
+            fakes, ws, _ = self._synthesise(z, c)
+            noise = torch.randn_like(fakes) / sqrt(fakes.shape[2] * fakes.shape[3])
             lengths = path_lengths(fakes, ws, noise)
-            self.pl_mean.lerp_(lengths.detach().mean(), config.pl_decay)
-            penalty = (lengths - self.pl_mean).square().mean()
-            (penalty * config.pl_weight * config.g_interval).backward()
-        return {"path_length": lengths.mean().item(), "path_penalty": penalty.item()}
+            mean = lengths.detach().mean()
+            means.append(mean / self._chunks)
+            penalty = (lengths - self.pl_mean.lerp(mean, config.pl_decay)).square().mean()
+            return penalty * config.pl_weight * config.g_interval, {
+                "path_length": mean,
+                "path_penalty": penalty,
+            }
 
-    def _train_discriminator(self, real_images: torch.Tensor, real_labels: torch.Tensor) -> dict[str, float]:
-        with self._optimizing(self.D, self.D_opt):
-            z, c = self._latents(self.config.batch)
+        figures = self._optimise("path_length", self.G, self.G_opt, loss)
+        mean = torch.stack(means).sum()
+        self.processes.sum([mean])
+        self.pl_mean.lerp_(mean, config.pl_decay)
+        return figures
+
+    def _train_discriminator(self, reals: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> Figures:
+        means: list[torch.Tensor] = []
+
+        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
+            real_images, real_labels = reals[chunk]
+            z, c = self._latents(self.config.micro_batch)
             with torch.no_grad():
-                fakes, _ = self._synthesise(z, c)
-            fake_logits = self._judge(fakes, c)
-            real_logits = self._judge(real_images, real_labels)
-            loss = discriminator_loss(real_logits, fake_logits)
-            loss.backward()
-        if self.ada is not None:
-            self.ada.observe(real_logits)
-        return {
-            "loss_D": loss.item(),
-            "logits_real": real_logits.mean().item(),
-            "logits_fake": fake_logits.mean().item(),
-        }
+                fakes, _, _ = self._synthesise(z, c)
+            fake, real = self._judge(fakes, c), self._judge(real_images, real_labels)
+            value = discriminator_loss(real, fake, self._weights)
+            figures = {
+                "loss_D": value,
+                "logits_real": self._verdict(real).mean(),
+                "logits_fake": self._verdict(fake).mean(),
+            }
+            if self.ada is not None:
+                self.ada.observe(self._verdict(real))
+            if self.lecam is not None:
+                means.append(torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)]))
+                figures["lecam"] = self.lecam.penalty(real, fake)
+                value = value + self.config.lecam_weight * figures["lecam"]
+            return value, figures
 
-    def _regularise_r1(self, real_images: torch.Tensor, real_labels: torch.Tensor) -> dict[str, float]:
-        with self._optimizing(self.D, self.D_opt):
-            images = real_images.detach().requires_grad_()
-            penalty = r1_penalty(self._judge(images, real_labels), images).mean()
-            (penalty * (self.config.gamma / 2) * self.config.d_interval).backward()
-        return {"r1": penalty.item()}
+        figures = self._optimise("D", self.D, self.D_opt, loss)
+        if self.lecam is not None:
+            mean = torch.stack(means).sum(dim=0) / self._chunks
+            self.processes.sum([mean])
+            self.lecam.observe(*mean)
+        return figures
+
+    def _regularise_r1(self, reals: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> Figures:
+        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
+            images, labels = reals[chunk]
+            images = images.detach().requires_grad_()
+            penalty = r1_penalty(self._verdict(self._judge(images, labels)), images).mean()
+            return penalty * (self.config.gamma / 2) * self.config.d_interval, {"r1": penalty}
+
+        return self._optimise("r1", self.D, self.D_opt, loss)
+
+    def _optimise(
+        self, purpose: str, network: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Loss
+    ) -> Figures:
+        """One step on the mean over all micro-batches; returns the figures' means over this process's own."""
+        network.requires_grad_(True)
+        for layer in self.frozen:
+            layer.requires_grad_(False)
+        sums: Figures = {}
+        for chunk in self._own_chunks:
+            self._seed(purpose, chunk)
+            value, figures = loss(chunk)
+            (value / self._chunks).backward()
+            for name, figure in figures.items():
+                sums[name] = sums.get(name, 0) + figure.detach() / len(self._own_chunks)
+        network.requires_grad_(False)
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        self.processes.sum(gradients)
+        for gradient in gradients:
+            torch.nan_to_num(gradient, nan=0, posinf=1e5, neginf=-1e5, out=gradient)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return sums
+
+    def _seed(self, purpose: str, chunk: int) -> None:
+        key = [self.config.seed, self.iteration, _PURPOSES.index(purpose), chunk]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
     def _latents(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random z and labels drawn from the training set's distribution."""
+        """Random z, and labels as often as the real images have them."""
         z = torch.randn([number, self.config.z_dim], device=self.device)
         return z, self.data.random_labels(number)
 
     def _synthesise(
-        self, z: torch.Tensor, c: torch.Tensor, update_w_avg: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fakes and their ws, with style mixing (StyleGAN, section 3.1)."""
-        ws = self.G.mapping(z, c, update_w_avg=update_w_avg)
+        self, z: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Fakes, their ws with style mixing (StyleGAN, section 3.1), and the w before it [N, w_dim]."""
+        ws = self.G.mapping(z, c, label_influence=self._influence)
+        w = ws[:, 0]
         if torch.rand([]).item() < self.config.style_mixing:
             crossover = int(torch.randint(1, self.G.num_ws, []))
-            other = self.G.mapping(torch.randn_like(z), c)
+            other = self.G.mapping(torch.randn_like(z), c, label_influence=self._influence)
             ws = torch.cat([ws[:, :crossover], other[:, crossover:]], dim=1)
-        return self.G.synthesis(ws), ws
+        return self.G.synthesis(ws), ws, w
 
     def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         return self.D(images if self.augment is None else self.augment(images), c)
 
-    @contextmanager
-    def _optimizing(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Gradients for this network alone, then one step with non-finite gradients made harmless."""
-        network.requires_grad_(True)
-        for layer in self.frozen:
-            layer.requires_grad_(False)
-        yield
-        network.requires_grad_(False)
-        for parameter in network.parameters():
-            if parameter.grad is not None:
-                torch.nan_to_num(parameter.grad, nan=0, posinf=1e5, neginf=-1e5, out=parameter.grad)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    def _verdict(self, logits: torch.Tensor) -> torch.Tensor:
+        """[N, outputs] -> [N, 1]: the outputs' sum, weighted as in the loss."""
+        return logits if self._weights is None else (logits * self._weights).sum(dim=1, keepdim=True)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -207,88 +269,27 @@ class GeneratorTrainer:
             kept.copy_(buffer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that an exact resume needs, random number generators included."""
-        state: dict[str, Any] = {
+        """Everything that an exact resume needs; all processes must ask for it together."""
+        return {
             "G": self.G.state_dict(),
             "D": self.D.state_dict(),
             "G_ema": self.G_ema.state_dict(),
             "G_opt": self.G_opt.state_dict(),
             "D_opt": self.D_opt.state_dict(),
             "ada": self.ada.state_dict() if self.ada is not None else None,
+            "lecam": self.lecam.state_dict() if self.lecam is not None else None,
             "pl_mean": self.pl_mean,
             "images_seen": self.images_seen,
             "iteration": self.iteration,
-            "rng_cpu": torch.get_rng_state(),
         }
-        if self.device.type == "cuda":
-            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
-        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken."""
+        """Continue exactly where `state_dict` was taken, in as many processes as there are now."""
         for name in ("G", "D", "G_ema", "G_opt", "D_opt"):
             getattr(self, name).load_state_dict(state[name])
-        if self.ada is not None:
-            self.ada.load_state_dict(state["ada"])
+        for part, name in ((self.ada, "ada"), (self.lecam, "lecam")):
+            if part is not None:
+                part.load_state_dict(state[name])
         self.pl_mean.copy_(state["pl_mean"])
         self.images_seen = state["images_seen"]
         self.iteration = state["iteration"]
-        torch.set_rng_state(state["rng_cpu"].cpu())
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["rng_cuda"].cpu(), self.device)
-
-
-class RealImages:
-    """Batches of real images in an order that only the seed and the number already seen decide."""
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        c_dim: int,
-        seed: int,
-        mirror: bool,
-        device: torch.device,
-    ) -> None:
-        self.images = images
-        self.labels = torch.tensor(labels)
-        self.c_dim = c_dim
-        self.seed = seed
-        self.mirror = mirror
-        self.device = device
-
-    def batch(self, seen: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images `seen` … `seen + number` of the endless shuffled stream.
-
-        Returns:
-            float32 [number, 3, R, R] in [-1, 1] and one-hot labels [number, c_dim].
-        """
-        indices = self._indices(seen, number)
-        # NHWC uint8 => NCHW float32, whose memory stays channels_last
-        images = torch.from_numpy(self.images[indices]).to(self.device).permute(0, 3, 1, 2)
-        images = images.to(torch.float32) / 127.5 - 1
-        if self.mirror:
-            flipped = torch.rand([number, 1, 1, 1], device=self.device) < 0.5
-            images = torch.where(flipped, images.flip(3), images)
-        return images, self._one_hot(self.labels[torch.from_numpy(indices)])
-
-    def random_labels(self, number: int) -> torch.Tensor:
-        """One-hot labels [number, c_dim] drawn from the training set's distribution."""
-        return self._one_hot(self.labels[torch.randint(len(self.labels), [number])])
-
-    def _one_hot(self, labels: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.one_hot(labels, self.c_dim).to(self.device, torch.float32)
-
-    def _indices(self, seen: int, number: int) -> np.ndarray:
-        size = len(self.images)
-        indices = []
-        for position in range(seen, seen + number):
-            epoch, offset = divmod(position, size)
-            indices.append(self._order(epoch)[offset])
-        return np.array(indices)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_order_epoch", None) != epoch:
-            self._order_epoch = epoch
-            self._permutation = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
-        return self._permutation

@@ -11,11 +11,14 @@ from morphoscope.ops.runtime.device import resolve_device
 from morphoscope.ops.runtime.files import write_atomically, write_text
 from morphoscope.ops.runtime.interruption import Interruption
 from morphoscope.ops.runtime.memory import keep_freed_memory, memory_gb
+from morphoscope.ops.runtime.processes import Processes, joined
 from morphoscope.ops.runtime.runs import RunFolder
 
 __all__ = [
     "Interruption",
+    "Processes",
     "RunFolder",
+    "joined",
     "keep_freed_memory",
     "memory_gb",
     "read_checkpoint",

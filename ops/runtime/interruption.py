@@ -1,19 +1,24 @@
 """Stopping long work politely."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 from typing import Any
+
+# A launcher (torchrun, srun) passes on a signal that the terminal or the scheduler has sent already.
+_SAME_REQUEST_SECONDS = 2.0
 
 
 class Interruption:
     """Context manager that turns the first Ctrl-C or SIGTERM into `requested = True`.
 
-    The loop inside looks at `requested` where its state is whole, saves and leaves. A second Ctrl-C
-    stops at once. Outside the main thread, where Python allows no handlers, it never fires.
+    The loop inside looks at `requested` where its state is whole, saves and leaves. A second Ctrl-C, some
+    seconds later, stops at once. Outside the main thread, where Python allows no handlers, it never fires.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -31,6 +36,8 @@ class Interruption:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        now = time.monotonic()
+        if self.requested and number == signal.SIGINT and now - self._since > _SAME_REQUEST_SECONDS:
             raise KeyboardInterrupt
-        self.requested = True
+        if not self.requested:
+            self.requested, self._since = True, now

@@ -36,15 +36,33 @@ class RunFolder:
         head = "".join(f"# {key}: {' '.join(str(value).split())}\n" for key, value in extra.items())
         write_text(self.path / name, head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
-    def append_stats(self, **values: Any) -> None:
-        """Append one line to stats.jsonl.
+    def append(self, name: str, **values: Any) -> None:
+        """Append one line to a file of JSON lines, e.g. stats.jsonl.
 
         Raises:
             UserError: the file cannot be written or the disk is full.
         """
-        path = self.path / "stats.jsonl"
+        path = self.path / name
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(values) + "\n")
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
+
+    def forget_after(self, kimg: float) -> None:
+        """Drop what the files of JSON lines say of later `kimg`, and half-written lines.
+
+        A killed run may have logged more than its newest state knows; going on from there, it logs it again.
+        """
+        for path in self.path.glob("*.jsonl"):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if _said_until(line, kimg)]
+            if kept != lines:
+                write_text(path, "".join(kept))
+
+
+def _said_until(line: str, kimg: float) -> bool:
+    try:
+        return line.endswith("\n") and float(json.loads(line)["kimg"]) <= kimg
+    except (ValueError, LookupError, TypeError):
+        return False

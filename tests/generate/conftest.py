@@ -25,6 +25,7 @@ TINY = {
     "kimg": 0.04,
     "tick_kimg": 0.012,
     "snapshot_ticks": 2,
+    "metric_network": None,
 }
 
 

@@ -187,6 +187,6 @@ def test_long_curves_are_averaged():
 
 def test_drawing_is_the_same_each_time_and_takes_any_name():
     one = Curve("$\\_{name}$", np.arange(3.0), np.arange(3.0), None, np.ones(3))
-    first, second = (draw([one], "a $ b", line=(0.5, "alarm"), bottom=0) for _ in range(2))
+    first, second = (draw([one], "a $ b", line=(0.5, "alarm"), span=(0, 1)) for _ in range(2))
     assert first == second
     assert first.startswith("<svg")

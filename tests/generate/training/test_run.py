@@ -1,6 +1,5 @@
 """Training: its mathematics, exact resume, and what it refuses."""
 
-import io
 import json
 import shutil
 import signal
@@ -8,21 +7,26 @@ import signal
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.training.losses import discriminator_loss, generator_loss, r1_penalty
-from morphoscope.generate.training.run import training_part
-from morphoscope.generate.training.trainer import GeneratorTrainer, RealImages
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.generate.training.preparation import training_part
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import Processes, RunFolder
+
+
+def make_trainer(config, cohort, **settings):
+    config = config.model_copy(update=settings).resolved()
+    images, labels = cohort.images(config.resolution), cohort.labels
+    return GeneratorTrainer(config, images, labels, cohort.conditions, Processes(torch.device("cpu")))
 
 
 @pytest.fixture
 def trainer(tiny_config, tiny_cohort):
-    torch.manual_seed(0)
-    config = tiny_config.resolved()
-    return GeneratorTrainer(config, tiny_cohort.images(16), tiny_cohort.labels, 2, torch.device("cpu"))
+    return make_trainer(tiny_config, tiny_cohort)
 
 
 def flat(module):
@@ -66,27 +70,16 @@ def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
     assert not torch.equal(before[0], flat(trainer.G))
     assert not torch.equal(before[1], flat(trainer.D))
     assert {"loss_G", "loss_D", "path_length", "r1"} <= stats.keys()
-    assert all(np.isfinite(value) for value in stats.values())
+    assert all(value.isfinite() for value in stats.values())
 
 
 def test_freeze_d_keeps_the_first_layers(tiny_config, tiny_cohort):
-    torch.manual_seed(0)
-    config = tiny_config.model_copy(update={"freeze_d": 2}).resolved()
-    trainer = GeneratorTrainer(config, tiny_cohort.images(16), tiny_cohort.labels, 2, torch.device("cpu"))
+    trainer = make_trainer(tiny_config, tiny_cohort, freeze_d=2)
     before = {name: tensor.clone() for name, tensor in trainer.D.named_parameters()}
     trainer.iterate()
     kept = {name for name, tensor in trainer.D.named_parameters() if torch.equal(before[name], tensor)}
     assert {"b16.fromrgb.weight", "b16.fromrgb.bias", "b16.conv0.weight", "b16.conv0.bias"} <= kept
     assert "b16.conv1.weight" not in kept
-
-
-def test_every_image_is_shown_once_an_epoch():
-    images = np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
-    data = RealImages(images, np.zeros(10, np.int64), 1, seed=3, mirror=False, device=torch.device("cpu"))
-    shown = torch.cat([data.batch(seen, 5)[0][:, 0, 0, 0] for seen in (0, 5, 10, 15)])
-    values = ((shown + 1) * 127.5).round().int().tolist()
-    assert sorted(values[:10]) == sorted(values[10:]) == list(range(10))
-    assert values[:10] != values[10:]
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(
@@ -117,23 +110,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert torch.equal(cut["pl_mean"], whole["pl_mean"])
 
 
-def assert_same_state(a, b):
-    """Two values of a training state, equal bit for bit."""
-    assert type(a) is type(b)
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_same_state(a[key], b[key])
-    elif isinstance(a, list):
-        for left, right in zip(a, b, strict=True):
-            assert_same_state(left, right)
-    else:
-        assert a == b
-
-
-def test_resuming_from_a_scheduled_snapshot_equals_going_on(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+def test_resuming_from_a_scheduled_snapshot_equals_going_on(
+    tiny_config, tiny_cohort, tmp_path, monkeypatch, assert_same_state
+):
     """What is done for a snapshot must not move the random numbers of the run that goes on."""
     run, copy = RunFolder(tmp_path / "run"), tmp_path / "copy"
     original = GeneratorTrainer.iterate
@@ -163,7 +142,7 @@ def test_finished_training_is_left_as_it_is(tiny_config, tiny_cohort, tiny_run):
     assert before == after
 
 
-@pytest.mark.parametrize("missing", ["metadata", "G", "G_opt", "ada", "rng_cpu", "images_seen"])
+@pytest.mark.parametrize("missing", ["metadata", "G", "G_opt", "ada", "iteration", "images_seen"])
 def test_state_that_lacks_something_is_named(tiny_config, tiny_cohort, tiny_run, tmp_path, missing):
     state = torch.load(tiny_run.path / "training-state.pt", weights_only=True)
     del state[missing]
@@ -192,79 +171,6 @@ def test_damaged_state_is_named(tiny_config, tiny_cohort, tmp_path):
         train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
 
 
-def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    one_batch = tiny_config.model_copy(update={"kimg": 0.004, "lr": 1e-9})
-    path = train_generator(one_batch, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
-    before, after = load(tiny_snapshot), load(path)
-    difference = np.abs(before.sample("dark", [0]).astype(int) - after.sample("dark", [0]).astype(int))
-    assert difference.max() <= 1
-    assert [link["trained_on_folds"] for link in after.metadata["started_from"]] == [["0", "1"]]
-    assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
-
-
-def test_ancestors_are_kept_over_generations_and_over_a_resume(
-    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
-):
-    """Folds 0 and 1, then fold 2, then fold 0 again: all three count as trained on to the end."""
-    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
-    child = train_generator(
-        one_batch, tiny_cohort, RunFolder(tmp_path / "b"), exclude_folds=["0", "1"], start_from=tiny_snapshot
-    )
-    grandchild = RunFolder(tmp_path / "c")
-    first = train_generator(one_batch, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=child)
-    longer = tiny_config.model_copy(update={"kimg": 0.008})
-    resumed = train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"])  # no start_from
-    link = {"cohort_digest": tiny_cohort.digest, "phantom": False}
-    for path in (first, resumed):
-        metadata = load(path).metadata
-        assert metadata["started_from"] == [
-            {**link, "trained_on_folds": ["0", "1", "2"]},
-            {**link, "trained_on_folds": ["0", "1"]},
-        ]
-        assert metadata["trained_on_folds"] == ["0", "1", "2"]
-    assert load(resumed).metadata["kimg"] == 0.008
-    with pytest.raises(UserError, match="not started from this snapshot"):
-        train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=tiny_snapshot)
-
-
-def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
-    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
-):
-    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
-    other = tiny_cohort.select(np.arange(len(tiny_cohort)) != 0)
-    path = train_generator(
-        one_batch, other, RunFolder(tmp_path), exclude_folds=["0", "1"], start_from=tiny_snapshot
-    )
-    metadata = load(path).metadata
-    assert metadata["trained_on_folds"] == ["2"]
-    assert metadata["started_from"][0]["cohort_digest"] == tiny_cohort.digest != metadata["cohort_digest"]
-
-
-def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    """Progressive growing: the lower blocks come from the snapshot, the new ones start anew."""
-    larger = tiny_config.model_copy(update={"resolution": 32, "kimg": 0.004, "lr": 1e-9})
-    console = Console(file=io.StringIO(), width=1000)
-    path = train_generator(
-        larger, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot, console=console
-    )
-    small, large = load(tiny_snapshot).G.synthesis, load(path).G.synthesis
-    torch.testing.assert_close(large.b16.conv1.weight, small.b16.conv1.weight, rtol=0, atol=1e-6)
-    listed = console.file.getvalue()
-    assert "synthesis.b32.conv0" in listed
-    assert "synthesis.b16.conv1" not in listed
-
-
-def test_start_from_another_architecture_is_refused(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
-    with pytest.raises(UserError, match="tensors of the generator fit"):
-        train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
-
-
-def test_unknown_device_is_refused(tiny_config, tiny_cohort, tmp_path):
-    with pytest.raises(UserError, match="unknown device"):
-        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path), device="abacus")
-
-
 def test_test_fold_and_excluded_folds_are_left_out(tiny_cohort):
     part = training_part(tiny_cohort, ["1"])
     assert set(part.rows["fold"]) == {"0", "2"}
@@ -287,8 +193,110 @@ def test_condition_without_training_images_is_named(tiny_cohort):
         training_part(tiny_cohort, ["0", "1", "2"])
 
 
-def test_divergence_is_reported_with_the_last_good_snapshot(tiny_config, tiny_cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr(GeneratorTrainer, "_train_generator", lambda self: {"loss_G": float("nan")})
-    with pytest.raises(UserError, match="diverged"):
-        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
-    assert not list(tmp_path.glob("snapshot*"))
+@pytest.mark.parametrize(
+    ("phase", "name", "value", "words"),
+    [
+        ("_train_generator", "loss_G", float("nan"), "phase G: loss_G = nan"),
+        ("_regularise_r1", "r1", float("inf"), "phase R1: r1 = inf"),
+        ("_train_generator", "loss_G", 5e3, "phase G: loss_G = 5000"),
+    ],
+)
+def test_divergence_names_step_phase_and_last_good_snapshot(
+    tiny_config, tiny_cohort, tmp_path, monkeypatch, phase, name, value, words
+):
+    original = getattr(GeneratorTrainer, phase)
+
+    def diverging(self, *arguments):
+        figures = original(self, *arguments)
+        return figures if self.iteration < 7 else {**figures, name: torch.tensor(value)}
+
+    run = RunFolder(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, phase, diverging)
+        with pytest.raises(UserError, match=rf"iteration [79] .*{words}.*snapshot-000000\.safetensors"):
+            train_generator(tiny_config, tiny_cohort, run)
+    state = torch.load(tmp_path / "training-state.pt", weights_only=True)
+    assert state["images_seen"] == 24  # what was saved is from before
+    assert all(torch.isfinite(tensor).all() for tensor in state["G"].values())
+    train_generator(tiny_config, tiny_cohort, run)  # and goes on
+
+
+def test_a_full_disk_ends_with_a_clear_error_and_an_intact_snapshot(
+    tiny_config, tiny_cohort, tmp_path, monkeypatch
+):
+    """The second snapshot finds no room; the first, and its state, stay as they are."""
+    run = RunFolder(tmp_path)
+    written = []
+
+    def full(tensors, path, metadata):
+        written.append(path)
+        if len(written) == 2:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        return save_file(tensors, path, metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("morphoscope.ops.runtime.checkpoints.save_file", full)
+        with pytest.raises(UserError, match=r"snapshot-000000\.safetensors: cannot be written; is the disk"):
+            train_generator(tiny_config, tiny_cohort, run)
+    assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 24
+    assert load(tmp_path / "snapshot-000000.safetensors").metadata["kimg"] == 0.024
+    assert not list(tmp_path.glob(".*"))  # nothing half-written
+
+
+def test_a_killed_run_logs_nothing_twice(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+    """Killed after its last state: the figures in between are forgotten and told again."""
+    run = RunFolder(tmp_path)
+    original = GeneratorTrainer.iterate
+
+    def killed(self):
+        if self.iteration == 9:
+            raise MemoryError
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", killed)
+        with pytest.raises(MemoryError):
+            train_generator(tiny_config, tiny_cohort, run)
+    assert [line["kimg"] for line in stats(tmp_path)] == [0.012, 0.024, 0.036]
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 0.0')
+    train_generator(tiny_config, tiny_cohort, run)
+    assert [line["kimg"] for line in stats(tmp_path)] == [0.012, 0.024, 0.036, 0.04]
+
+
+def stats(folder):
+    return [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+
+
+def test_only_the_newest_snapshots_stay(tiny_config, tiny_cohort, tmp_path):
+    settings = {"kimg": 3, "tick_kimg": 1, "snapshot_ticks": 1, "keep_snapshots": 2}
+    smaller = {"resolution": 8, "batch": 200, "pl_weight": 0.0}
+    config = tiny_config.model_copy(update=settings | smaller)
+    train_generator(config, tiny_cohort, RunFolder(tmp_path))
+    left = [path.stem for path in sorted(tmp_path.glob("snapshot-*"))]
+    assert left == ["snapshot-000002", "snapshot-000003"]
+    assert len(list(tmp_path.glob("fakes*.png"))) == 3
+
+
+def test_gradients_of_micro_batches_add_up(tiny_config, tiny_cohort):
+    """Adam hides the size of a gradient, so the gradients themselves are compared."""
+    config = {"micro_batch": 2, "style_mixing": 0.0, "augment": None}
+    trainer = make_trainer(tiny_config, tiny_cohort, **config)
+    gradients = {}
+
+    def keep(self, *_):
+        gradients.update({name: p.grad.clone() for name, p in trainer.G.named_parameters()})
+
+    trainer.G_opt.register_step_pre_hook(keep)
+    trainer._train_generator()
+    fresh = make_trainer(tiny_config, tiny_cohort, **config)
+    fresh.G.requires_grad_(True)
+    total = 0
+    for chunk in range(2):
+        fresh._seed("G", chunk)
+        z, c = fresh._latents(2)
+        torch.rand([])  # the coin of style mixing
+        total = total + generator_loss(fresh.D(fresh.G.synthesis(fresh.G.mapping(z, c)), c)) / 2
+    total.backward()
+    for name, parameter in fresh.G.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7)

@@ -1,7 +1,8 @@
-"""The first signal asks, the second stops, and the old handlers come back."""
+"""The first signal asks, a later Ctrl-C stops, and the old handlers come back."""
 
 import signal
 import threading
+import time
 
 import pytest
 
@@ -19,11 +20,29 @@ def test_the_first_signal_is_a_request(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("first", SIGNALS)
-@pytest.mark.parametrize("second", SIGNALS)
-def test_the_second_signal_stops_at_once(first: signal.Signals, second: signal.Signals) -> None:
+def test_a_later_ctrl_c_stops_at_once(first: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 103.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with pytest.raises(KeyboardInterrupt), Interruption():
         signal.raise_signal(first)
-        signal.raise_signal(second)
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) -> None:
+    with Interruption() as interruption:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        assert interruption.requested
+
+
+def test_a_later_sigterm_does_not_cut_off_the_saving(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 120.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.requested
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError])

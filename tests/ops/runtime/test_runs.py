@@ -55,8 +55,8 @@ def test_paths_in_a_config_are_written_as_text(tmp_path: Path) -> None:
 
 
 def test_statistics_are_appended_line_by_line(tmp_path: Path) -> None:
-    RunFolder(tmp_path).append_stats(kimg=1, loss=0.5)
-    RunFolder(tmp_path).append_stats(kimg=2, loss=0.25, note="zwei\nZeilen")
+    RunFolder(tmp_path).append("stats.jsonl", kimg=1, loss=0.5)
+    RunFolder(tmp_path).append("stats.jsonl", kimg=2, loss=0.25, note="zwei\nZeilen")
     lines = (tmp_path / "stats.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
         {"kimg": 1, "loss": 0.5},
@@ -70,6 +70,6 @@ def test_a_full_disk_names_the_statistics_file(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
     try:
         with pytest.raises(UserError, match=r"stats\.jsonl: cannot be written"):
-            run.append_stats(note="x" * 5000)
+            run.append("stats.jsonl", note="x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

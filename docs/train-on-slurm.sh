@@ -1,0 +1,46 @@
+#!/bin/bash
+# Train a generator on a Slurm cluster, as long as it takes: before its time is over the job saves its state,
+# puts itself back into the queue, and goes on where it stopped.
+#
+#   sbatch docs/train-on-slurm.sh COHORT RUN [options of `morphoscope generate train`]
+#
+# Adapt the lines below to your cluster. One task a node: torchrun starts a process for each of its GPUs.
+#SBATCH --job-name=morphoscope
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=4
+#SBATCH --cpus-per-task=16
+#SBATCH --time=04:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=morphoscope-%j.log
+#SBATCH --signal=B:USR1@300
+# The last line asks for a signal to this script, 300 seconds before the end: enough to finish an iteration and
+# to save. `--shutdown-timeout` below gives torchrun's processes the same time.
+set -u
+cohort=$1
+run=$2
+shift 2
+
+stopped_early=
+stop() {
+  stopped_early=yes
+  kill -TERM "$step"
+}
+trap stop USR1 TERM
+
+head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+srun torchrun \
+  --nnodes "$SLURM_JOB_NUM_NODES" --nproc-per-node "${SLURM_GPUS_ON_NODE:-1}" \
+  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$head_node:29500" \
+  --shutdown-timeout 280 \
+  -m morphoscope.apps generate train "$cohort" --run "$run" --device cuda "$@" &
+step=$!
+wait "$step"
+code=$?
+if [ -n "$stopped_early" ]; then
+  wait "$step" # the first wait ended with the signal, not with the training
+  echo "Back into the queue; the state is in $run."
+  exec scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

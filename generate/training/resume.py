@@ -1,0 +1,99 @@
+"""The state of an unfinished training in its run folder: written, found again, checked (spec 4)."""
+
+from pathlib import Path
+from typing import Any
+
+from morphoscope.configs import UserError
+from morphoscope.configs.generator import ResolvedTraining
+from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import read_state
+
+STATE = "training-state.pt"
+# A run may be made longer, watched differently, and shared among other numbers of processes.
+_FREE = {
+    "kimg",
+    "tick_kimg",
+    "snapshot_ticks",
+    "keep_snapshots",
+    "metric_network",
+    "metric_images",
+    "track",
+    "micro_batch",
+}
+
+
+def read_unfinished(run: Path) -> dict[str, Any] | None:
+    """The state of an interrupted training in a run folder, on the CPU; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = run / STATE
+    if not path.exists():
+        return None
+    state = read_state(path)
+    metadata = state.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("config"), dict):
+        raise UserError(f"{path}: the training state is damaged (no metadata); delete it to start again.")
+    return {**state, "metadata": checked_metadata(path, metadata)[1]}
+
+
+def resumed_ancestry(run: Path, state: dict[str, Any], named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What an interrupted run started from, as its state says; `named` follow from a snapshot given again."""
+    saved: list[dict[str, Any]] = state["metadata"]["started_from"]
+    if not named:
+        return saved
+    if named[: max(len(saved), 1)] != saved:  # states of earlier versions know the first link only
+        raise UserError(
+            f"{run}: this run was not started from this snapshot; leave --start-from out to go on, "
+            "or give another run folder."
+        )
+    return named
+
+
+def same_micro_batch(config: ResolvedTraining, state: dict[str, Any], processes: int) -> ResolvedTraining:
+    """The config with the micro-batch of the interrupted run, where these processes can share it."""
+    before = state["metadata"]["config"].get("micro_batch")
+    if isinstance(before, int) and before > 0 and (config.batch // processes) % before == 0:
+        return config.model_copy(update={"micro_batch": before})
+    return config
+
+
+def resume(trainer: GeneratorTrainer, run: Path, state: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Go on from the state of an interrupted run.
+
+    Raises:
+        UserError: it was trained on something else or with other settings, or the state is damaged.
+    """
+    before = state["metadata"]
+    for field in ("conditions", "cohort_digest", "trained_on_folds", "images"):
+        if before.get(field) != metadata[field]:
+            raise UserError(
+                f"{run}: this run was started with another {field}; give the same settings to go on, "
+                "or another run folder."
+            )
+    changed = _changed_settings(before["config"], trainer.config)
+    if changed:
+        raise UserError(
+            f"{run}: this run was started with another config ({', '.join(changed)}); give the same settings "
+            "to go on, or another run folder."
+        )
+    try:
+        trainer.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError(
+            f"{run / STATE}: the training state is damaged ({reason}); delete it to start again."
+        ) from error
+
+
+def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:
+    """Names of the settings that differ; one that an earlier version did not know had its default then."""
+    settings = now.model_dump(mode="json")
+    defaults = {name: field.default for name, field in type(now).model_fields.items()}
+    return sorted(
+        name
+        for name in (settings.keys() | before.keys()) - _FREE
+        if before.get(name, defaults.get(name)) != settings.get(name)
+    )

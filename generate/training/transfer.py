@@ -1,0 +1,94 @@
+"""Beginning with the weights of a snapshot: what matches is copied, what does not is listed (spec 4)."""
+
+from collections.abc import Sequence
+from math import sqrt
+from pathlib import Path
+
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate.snapshots import read_discriminator, read_generator
+from morphoscope.generate.training.trainer import GeneratorTrainer
+
+Tensors = dict[str, torch.Tensor]
+_EMBEDDING = "mapping.embed.weight"
+_FIRST_LAYER = "mapping.fc0.weight"
+_HEAD, _UNCONDITIONAL_HEAD = "b4.out", "b4.out_unconditional"
+
+
+def start_from(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str]) -> list[str]:
+    """Give the networks of `trainer` the weights of a snapshot, as far as they match by name and shape.
+
+    So a snapshot of half the resolution serves too (progressive growing, Karras et al. 2018). Label
+    embeddings go by the conditions' names; those of new conditions start anew. From an unconditional snapshot
+    the label starts without influence on the generator.
+
+    Args:
+        conditions: names of the trainer's conditions.
+
+    Returns:
+        What starts anew, one entry a module or embedded condition.
+
+    Raises:
+        UserError: not a snapshot with a discriminator, or fewer than half of a network's tensors match.
+    """
+    network, _, metadata = read_generator(path)
+    before: list[str] = metadata["conditions"] if network.c_dim else []
+    weights = network.state_dict()
+    judge = read_discriminator(path).state_dict()
+    anew = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
+    _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
+    anew += _copy(_with_heads(_relabelled(judge, trainer.D, before, conditions), trainer.D), trainer.D, path)
+    embedded = [f"embedding of {name}" for name in conditions if before and name not in before]
+    return anew + (embedded if trainer.config.conditional else [])
+
+
+def _relabelled(
+    source: Tensors, network: torch.nn.Module, before: Sequence[str], now: Sequence[str]
+) -> Tensors:
+    """Weights of a network for the conditions `before`, made to fit one for the conditions `now`."""
+    target = network.state_dict()
+    if _EMBEDDING not in target:
+        return source
+    weights = dict(source)
+    if before:
+        columns = target[_EMBEDDING].clone()
+        if columns.shape[0] == source[_EMBEDDING].shape[0]:
+            for index, name in enumerate(now):
+                if name in before:
+                    columns[:, index] = source[_EMBEDDING][:, before.index(name)]
+            weights[_EMBEDDING] = columns
+    elif _FIRST_LAYER in source and source[_FIRST_LAYER].shape[0] == target[_FIRST_LAYER].shape[0]:
+        widened = torch.zeros_like(target[_FIRST_LAYER])
+        width = source[_FIRST_LAYER].shape[1]
+        # A wider layer has a smaller run-time gain, 1 / sqrt(in): this undoes it.
+        widened[:, :width] = source[_FIRST_LAYER] * sqrt(widened.shape[1] / width)
+        weights[_FIRST_LAYER] = widened
+    return weights
+
+
+def _with_heads(source: Tensors, D: torch.nn.Module) -> Tensors:
+    """The single output of an unconditional discriminator serves as the unconditional one of two."""
+    weights = dict(source)
+    for kind in ("weight", "bias"):
+        own, wanted = source.get(f"{_HEAD}.{kind}"), D.state_dict().get(f"{_UNCONDITIONAL_HEAD}.{kind}")
+        if own is not None and wanted is not None and own.shape == wanted.shape:
+            weights.setdefault(f"{_UNCONDITIONAL_HEAD}.{kind}", own)
+    return weights
+
+
+def _copy(source: Tensors, network: torch.nn.Module, path: Path) -> list[str]:
+    """Copy the tensors that match by name and shape; return the modules that have others."""
+    target = network.state_dict()
+    matching = {
+        name: tensor
+        for name, tensor in source.items()
+        if name in target and target[name].shape == tensor.shape
+    }
+    if 2 * len(matching) < len(target):
+        raise UserError(
+            f"{path}: only {len(matching)} of {len(target)} tensors of the {type(network).__name__.lower()} "
+            "fit; it was made for networks of another kind."
+        )
+    network.load_state_dict({**target, **matching})
+    return sorted({name.rpartition(".")[0] for name in target.keys() - matching.keys()})

@@ -1,0 +1,111 @@
+"""What can be watched of a training: progress, figures, sheets, metrics, alarms, film, report (spec 7)."""
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from morphoscope.cohort import Cohort
+from morphoscope.configs.generator import ResolvedTraining
+from morphoscope.generate.marks import write_synthetic_sheet
+from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
+from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.sheets import write_sheet
+from morphoscope.generate.training.collapse import CollapseAlarm
+from morphoscope.generate.training.film import write_film
+from morphoscope.generate.training.progress import TrainingProgress
+from morphoscope.generate.training.report import write_training_report
+from morphoscope.generate.training.tracking import Tracker
+from morphoscope.ops.runtime import RunFolder, memory_gb
+
+_SHEET_COLUMNS = 10
+
+
+class Watch:
+    """Files and figures of a run, for its main process.
+
+    Nothing here draws from torch's or numpy's global random numbers.
+
+    Args:
+        part: what is trained on; the metrics compare with it.
+        network: of the metrics' features; None does without them.
+        trackers: where else the figures go.
+        device: of the training, whose memory is told.
+        start_kimg: thousands of images seen when this process began.
+    """
+
+    def __init__(
+        self,
+        config: ResolvedTraining,
+        run: RunFolder,
+        part: Cohort,
+        network: FeatureNetwork | None,
+        trackers: Tracker,
+        device: torch.device,
+        console: Console,
+        start_kimg: float,
+    ) -> None:
+        self.config = config
+        self.run = run
+        self.trackers = trackers
+        self.device = device
+        self.console = console
+        self.meter = (
+            QualityMeter(network, part, config.resolution, config.fit) if network is not None else None
+        )
+        self.alarm = CollapseAlarm()
+        self.progress = TrainingProgress(console, round(config.kimg * 1000), round(start_kimg * 1000))
+
+    def __enter__(self) -> "Watch":
+        self.progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.__exit__(kind, error, trace)
+        self.trackers.close()
+
+    def update(self, seen: int) -> None:
+        """After a few iterations: move the bar."""
+        self.progress.update(seen)
+
+    def tick(self, kimg: float, seconds_per_kimg: float, means: dict[str, float]) -> None:
+        """After a tick: a line in stats.jsonl, on the console and for the trackers."""
+        memory = memory_gb(self.device)
+        values = {"kimg": kimg, "seconds_per_kimg": seconds_per_kimg, "memory_gb": memory, **means}
+        self.run.append("stats.jsonl", **values)
+        self.trackers.log(kimg, values)
+        self.progress.figures(
+            seconds_per_kimg, means.get("augment_p"), means.get("augment_real_sign"), memory
+        )
+
+    def snapshot(self, path: Path, model: GeneratorModel) -> None:
+        """After a snapshot: sheet, metrics, alarms, film and report."""
+        kimg: float = model.metadata["kimg"]
+        sheet = self.run.path / f"fakes{int(kimg):06d}.png"
+        rows = [model.sample(name, range(_SHEET_COLUMNS), psi=1.0) for name in model.conditions]
+        write_synthetic_sheet(sheet, model, model.conditions, rows)
+        self.trackers.image(kimg, "fakes", sheet)
+        if self.meter is not None:
+            self._measure(self.meter, path, model, kimg)
+        write_film(self.run.path)
+        write_training_report(self.run.path)
+
+    def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
+        report = meter.measure(
+            lambda name, seeds: model.sample(name, seeds, psi=1.0), self.config.metric_images
+        )
+        self.run.append(f"metric-{report.network}.jsonl", kimg=kimg, snapshot=path.name, **report.as_json())
+        self.trackers.log(kimg, report.figures())
+        for message in self.alarm.check(report):
+            self.run.append("alarms.jsonl", kimg=kimg, message=message)
+            self.console.print(f"[bold red]Alarm at {kimg:.1f} kimg:[/] {message}", highlight=False)
+
+
+def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:
+    """A sheet of the first real images of each condition."""
+    rows = [images[part.labels == k][:_SHEET_COLUMNS] for k in range(len(part.conditions))]
+    write_sheet(path, part.conditions, rows)

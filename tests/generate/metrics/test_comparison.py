@@ -1,0 +1,56 @@
+"""Which real images a generator is compared with: held out means held out."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from morphoscope.configs import UserError
+from morphoscope.generate.metrics import real_rows, training_fit
+
+
+def metadata(digest, folds, ancestors=()):
+    return {"cohort_digest": digest, "trained_on_folds": folds, "started_from": list(ancestors)}
+
+
+def folds_of(cohort):
+    return sorted(set(cohort.rows["fold"]))
+
+
+def test_rows_by_what_the_generator_has_seen(tiny_cohort, caplog):
+    seen = metadata(tiny_cohort.digest, ["0", "1"])
+    assert folds_of(real_rows(tiny_cohort, "test", seen)) == ["test"]
+    assert folds_of(real_rows(tiny_cohort, "training", seen)) == ["0", "1"]
+    assert folds_of(real_rows(tiny_cohort, "all", seen)) == ["0", "1", "2", "test"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("by", ["itself", "an ancestor"])
+def test_a_test_fold_that_was_trained_on_is_refused(tiny_cohort, by):
+    seen = metadata(tiny_cohort.digest, ["0", "test"])
+    if by == "an ancestor":
+        seen = metadata("abc", ["0"], [seen])
+    with pytest.raises(UserError, match="trained on the test fold"):
+        real_rows(tiny_cohort, "test", seen)
+
+
+def test_another_cohort_is_said_to_be_of_unknown_past(tiny_cohort, caplog):
+    other = metadata("abc", ["0"])
+    with caplog.at_level(logging.WARNING):
+        assert folds_of(real_rows(tiny_cohort, "test", other)) == ["test"]
+    assert "is not known" in caplog.text
+    with pytest.raises(UserError, match="another cohort"):
+        real_rows(tiny_cohort, "training", other)
+
+
+def test_no_row_at_all(tiny_cohort):
+    part = tiny_cohort.select(np.flatnonzero(tiny_cohort.rows["fold"] == "0"))
+    with pytest.raises(UserError, match="no real image among --rows test"):
+        real_rows(part, "test", metadata("abc", []))
+
+
+@pytest.mark.parametrize(
+    ("config", "fit"), [({"fit": "letterbox"}, "letterbox"), ({"fit": "stretch"}, "crop"), (None, "crop")]
+)
+def test_images_are_made_square_as_in_training(config, fit):
+    assert training_fit({"config": config}) == fit

@@ -1,0 +1,59 @@
+"""The stream of training images: its order, its balance, and that any stretch of it stands alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from morphoscope.generate.training.data import RealImages
+
+CPU = torch.device("cpu")
+
+
+def stream(counts, sampling, seed=3):
+    """Images whose pixels are their index, `counts` of each condition."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None].repeat(3, 3)
+    return RealImages(images, labels, len(counts), seed, sampling, CPU)
+
+
+def shown(data, start, number):
+    images, _ = data.stretch(start, number)
+    return ((images[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+
+
+def test_natural_sampling_shows_every_image_once_an_epoch():
+    data = stream([7, 3], "natural")
+    first, second = shown(data, 0, 10), shown(data, 10, 10)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_balanced_sampling_shows_every_condition_once_a_round():
+    data = stream([7, 3, 1], "balanced")
+    _, labels = data.stretch(0, 3 * 21)
+    assert (labels.reshape(21, 3, 3).sum(dim=1) == 1).all()
+    indices = shown(data, 0, 3 * 21)
+    counts = np.bincount(indices, minlength=11)
+    assert counts.tolist() == [3] * 7 + [7] * 3 + [21]
+
+
+@pytest.mark.parametrize("sampling", ["natural", "balanced"])
+def test_a_stretch_does_not_depend_on_what_was_asked_for_before(sampling):
+    whole = shown(stream([7, 3], sampling), 0, 40)
+    pieces = stream([7, 3], sampling)
+    assert shown(pieces, 26, 14) == whole[26:]
+    assert shown(pieces, 0, 13) + shown(pieces, 13, 13) == whole[:26]
+
+
+def test_labels_belong_to_their_images():
+    data = stream([7, 3], "natural")
+    _, labels = data.stretch(0, 10)
+    assert labels.argmax(dim=1).tolist() == [int(index >= 7) for index in shown(data, 0, 10)]
+
+
+@pytest.mark.parametrize(("sampling", "share"), [("natural", 0.9), ("balanced", 0.5)])
+def test_labels_of_fakes_are_drawn_as_often_as_the_stream_shows_them(sampling, share):
+    torch.manual_seed(0)
+    labels = stream([90, 10], sampling).random_labels(4000)
+    assert labels.sum(dim=1).unique().tolist() == [1.0]
+    assert labels[:, 0].mean().item() == pytest.approx(share, abs=0.03)

@@ -1,0 +1,153 @@
+"""Starting from a snapshot: what is copied, renamed, begun anew, adopted and remembered."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+from morphoscope.generate import load, train_generator
+from morphoscope.generate.snapshots import read_discriminator
+from morphoscope.ops.runtime import RunFolder
+
+
+def train_on(config, cohort, folder, snapshot):
+    """Train one batch with hardly any learning; returns the model and what was said."""
+    console = Console(file=io.StringIO(), width=1000)
+    still = config.model_copy(update={"kimg": 0.004, "lr": 1e-9})
+    path = train_generator(still, cohort, RunFolder(folder), start_from=snapshot, console=console)
+    return path, console.file.getvalue()
+
+
+def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004, "lr": 1e-9})
+    path = train_generator(one_batch, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
+    before, after = load(tiny_snapshot), load(path)
+    difference = np.abs(before.sample("dark", [0]).astype(int) - after.sample("dark", [0]).astype(int))
+    assert difference.max() <= 1
+    assert [link["trained_on_folds"] for link in after.metadata["started_from"]] == [["0", "1"]]
+    assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
+
+
+def test_ancestors_are_kept_over_generations_and_over_a_resume(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
+    """Folds 0 and 1, then fold 2, then fold 0 again: all three count as trained on to the end."""
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
+    child = train_generator(
+        one_batch, tiny_cohort, RunFolder(tmp_path / "b"), exclude_folds=["0", "1"], start_from=tiny_snapshot
+    )
+    grandchild = RunFolder(tmp_path / "c")
+    first = train_generator(one_batch, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=child)
+    longer = tiny_config.model_copy(update={"kimg": 0.008})
+    resumed = train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"])  # no start_from
+    link = {"cohort_digest": tiny_cohort.digest, "phantom": False}
+    for path in (first, resumed):
+        metadata = load(path).metadata
+        assert metadata["started_from"] == [
+            {**link, "trained_on_folds": ["0", "1", "2"]},
+            {**link, "trained_on_folds": ["0", "1"]},
+        ]
+        assert metadata["trained_on_folds"] == ["0", "1", "2"]
+    assert load(resumed).metadata["kimg"] == 0.008
+    with pytest.raises(UserError, match="not started from this snapshot"):
+        train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=tiny_snapshot)
+
+
+def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
+    one_batch = tiny_config.model_copy(update={"kimg": 0.004})
+    other = tiny_cohort.select(np.arange(len(tiny_cohort)) != 0)
+    path = train_generator(
+        one_batch, other, RunFolder(tmp_path), exclude_folds=["0", "1"], start_from=tiny_snapshot
+    )
+    metadata = load(path).metadata
+    assert metadata["trained_on_folds"] == ["2"]
+    assert metadata["started_from"][0]["cohort_digest"] == tiny_cohort.digest != metadata["cohort_digest"]
+
+
+def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """Progressive growing: the lower blocks come from the snapshot, the new ones start anew."""
+    larger = tiny_config.model_copy(update={"resolution": 32, "kimg": 0.004, "lr": 1e-9})
+    console = Console(file=io.StringIO(), width=1000)
+    path = train_generator(
+        larger, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot, console=console
+    )
+    small, large = load(tiny_snapshot).G.synthesis, load(path).G.synthesis
+    torch.testing.assert_close(large.b16.conv1.weight, small.b16.conv1.weight, rtol=0, atol=1e-6)
+    listed = console.file.getvalue()
+    assert "synthesis.b32.conv0" in listed
+    assert "synthesis.b16.conv1" not in listed
+
+
+def renamed(cohort, names):
+    """The cohort with its conditions renamed; a name given as None drops the condition."""
+    rows = cohort.rows[[names[name] is not None for name in cohort.rows["condition"]]]
+    return Cohort.from_rows(cohort.root, rows.assign(condition=rows["condition"].map(names)))
+
+
+def test_label_embeddings_go_by_name(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """dark, pale -> new, pale: pale moves with its name, whatever its place."""
+    other = renamed(tiny_cohort, {"dark": "zebra", "pale": "pale"})
+    assert other.conditions == ["pale", "zebra"]
+    path, said = train_on(tiny_config, other, tmp_path, tiny_snapshot)
+    for read in (lambda p: load(p).G, read_discriminator):
+        before, after = read(tiny_snapshot).mapping.embed, read(path).mapping.embed
+        torch.testing.assert_close(after.weight[:, 0], before.weight[:, 1], rtol=0, atol=1e-6)
+        assert (after.weight[:, 1] - before.weight[:, 0]).abs().max() > 0.1
+    assert "embedding of zebra" in said
+    assert "embedding of pale" not in said
+
+
+def test_a_longer_class_list_keeps_what_it_knows(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    rows = tiny_cohort.rows.copy()
+    rows.loc[rows.index[:6], "condition"] = "medium"
+    longer = Cohort.from_rows(tiny_cohort.root, rows)
+    path, said = train_on(tiny_config, longer, tmp_path, tiny_snapshot)
+    before, after = load(tiny_snapshot), load(path)
+    assert after.conditions == ["dark", "medium", "pale"]
+    difference = np.abs(before.sample("pale", [0]).astype(int) - after.sample("pale", [0]).astype(int))
+    assert difference.max() <= 1
+    assert "embedding of medium" in said
+
+
+def test_from_unconditional_to_conditional(tiny_config, tiny_cohort, tmp_path):
+    """At first every condition gives the unconditional image; the label has no influence yet."""
+    unconditional = tiny_config.model_copy(update={"conditional": False})
+    first = train_generator(unconditional, tiny_cohort, RunFolder(tmp_path / "first"))
+    model = load(first)
+    assert model.conditions == ["all"]
+    assert model.G.c_dim == 0
+    path, said = train_on(tiny_config, tiny_cohort, tmp_path / "second", first)
+    image = model.sample("all", [5], psi=1.0).astype(int)
+    for name in tiny_cohort.conditions:
+        assert np.abs(load(path).sample(name, [5], psi=1.0).astype(int) - image).max() <= 1
+    assert "mapping.embed" in said
+    assert "synthesis" not in said
+
+
+def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """What the config asks for gives way and is named, also when the run goes on without the snapshot."""
+    wider = tiny_config.model_copy(update={"channel_max": 16, "w_dim": 16, "mapping_layers": 4})
+    path, said = train_on(wider, tiny_cohort, tmp_path, tiny_snapshot)
+    assert load(path).G.w_dim == 8
+    assert "w_dim: 16 → 8" in said
+    assert "channel_max: 16 → 8" in said
+    longer = wider.model_copy(update={"kimg": 0.008, "lr": 1e-9})
+    assert load(train_generator(longer, tiny_cohort, RunFolder(tmp_path))).metadata["kimg"] == 0.008
+
+
+def test_a_snapshot_of_other_networks_is_refused(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path, monkeypatch
+):
+    """Were the architecture not adopted, too little would fit: nothing is guessed."""
+    monkeypatch.setattr(
+        "morphoscope.generate.training.preparation.adopt_architecture", lambda config, *_: (config, [])
+    )
+    wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
+    with pytest.raises(UserError, match="tensors of the generator fit"):
+        train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
