@@ -51,12 +51,12 @@ def test_a_hundred_images_have_a_deviation():
 def test_the_seed_decides_the_subsets_and_numpys_own_state_does_not():
     random = np.random.default_rng(4)
     a, b = random.normal(size=(20, 8)), random.normal(size=(9, 8))
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     first = kernel_distance(a, b, seed=5)
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     assert kernel_distance(a, b, seed=5) == first
     assert kernel_distance(a, b, seed=6) != first
-    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before, np.random.get_state()[1])
 
 
 def test_two_images_are_enough():
