@@ -7,8 +7,8 @@ import scipy.linalg
 class FeatureStatistics:
     """Number, mean and covariance of features that arrive in batches, in float64.
 
-    The covariance is kept as a factor R [min(N, D), D] with RᵀR = (N - 1)·covariance. Nothing is squared, so
-    a few images in many dimensions lose no digits, and their distance costs a decomposition of N × N only.
+    The covariance is kept as a factor R of at most D rows with RᵀR = (N - 1)·covariance. Nothing is squared,
+    so few images in many dimensions lose no digits, and their R has about N rows only.
     """
 
     def __init__(self) -> None:
