@@ -34,7 +34,6 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
     }
     if rows == "test":
         chosen = real & (folds == TEST_FOLD).to_numpy()
-        _require_unseen(cohort, seen, metadata)
     elif rows == "training":
         if metadata["cohort_digest"] != cohort.digest:
             raise UserError(
@@ -47,6 +46,8 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
         chosen = real
     if not chosen.any():
         raise UserError(f"{cohort.root}: no real image among --rows {rows}; try --rows all.")
+    if rows == "test":
+        _require_unseen(cohort, seen, metadata)
     return cohort.select(np.flatnonzero(chosen))
 
 
