@@ -56,7 +56,7 @@ class Records:
             records = cls(run, path.read_text(encoding="utf-8"))
             config = yaml.safe_load(records.config_text)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise UserError(f"{path}: not the config of a training's run folder ({reason}).") from error
         if not isinstance(config, dict):
             raise UserError(f"{path}: not the config of a training's run folder.")
