@@ -26,12 +26,6 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
     """
     real = (cohort.rows["source"] == "real").to_numpy()
     folds = cohort.rows["fold"]
-    seen = {
-        fold
-        for training in [metadata, *metadata["started_from"]]
-        if training["cohort_digest"] == cohort.digest
-        for fold in training["trained_on_folds"]
-    }
     if rows == "test":
         chosen = real & (folds == TEST_FOLD).to_numpy()
     elif rows == "training":
@@ -47,12 +41,18 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
     if not chosen.any():
         raise UserError(f"{cohort.root}: no real image among --rows {rows}; try --rows all.")
     if rows == "test":
-        _require_unseen(cohort, seen, metadata)
+        _require_unseen(cohort, metadata)
     return cohort.select(np.flatnonzero(chosen))
 
 
-def _require_unseen(cohort: Cohort, seen: set[str], metadata: dict[str, Any]) -> None:
+def _require_unseen(cohort: Cohort, metadata: dict[str, Any]) -> None:
     """Held out means held out; where that cannot be known, it is said."""
+    seen = {
+        fold
+        for training in [metadata, *metadata["started_from"]]
+        if training["cohort_digest"] == cohort.digest
+        for fold in training["trained_on_folds"]
+    }
     if TEST_FOLD in seen:
         raise UserError(
             f"{cohort.root}: the generator was trained on the test fold, so nothing is held out; choose "
