@@ -62,7 +62,6 @@ class MappingNetwork(torch.nn.Module):
         c: torch.Tensor | None,
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
-        update_w_avg: bool = False,
         label_influence: float = 1.0,
     ) -> torch.Tensor:
         """Map.
@@ -71,15 +70,12 @@ class MappingNetwork(torch.nn.Module):
             c: any point of the label simplex, not only one-hot rows; None where c_dim is 0.
             truncation_psi: w_avg + psi (w - w_avg); 1 leaves w alone.
             truncation_cutoff: truncate only the first so many of the num_ws latents.
-            update_w_avg: let the running mean follow this batch (training only).
             label_influence: factor on the normalised embedding of c; at 0 w does not depend on c
                 (Shahbazi et al. 2022, arXiv 2201.06578).
         """
         w = self._concatenate(z, c, label_influence)
         for index in range(self.num_layers):
             w = getattr(self, f"fc{index}")(w)
-        if update_w_avg:
-            self.follow(w.detach().mean(dim=0))
         if self.num_ws is None:
             return w
         ws = w[:, None].expand(-1, self.num_ws, -1)
@@ -91,7 +87,7 @@ class MappingNetwork(torch.nn.Module):
         return torch.cat([truncated[:, :truncation_cutoff], ws[:, truncation_cutoff:]], dim=1)
 
     def follow(self, mean: torch.Tensor) -> None:
-        """Let the running mean w_avg follow a batch's mean w [w_dim]."""
+        """Let the running mean w_avg follow a batch's mean w [w_dim], without gradients (training only)."""
         self.w_avg.copy_(mean.lerp(self.w_avg, self.w_avg_beta))
 
     def spread_stages(self, c: torch.Tensor) -> torch.Tensor:
