@@ -4,6 +4,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -94,27 +95,10 @@ def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> lis
         ) from error
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
     picture = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
-    marks = [
-        "-metadata",
-        "title=SYNTHETIC images: a training film",
-        "-metadata",
-        f"comment=Synthetic? {meaning}",
-    ]
+    title, comment = "title=SYNTHETIC images: a training film", f"comment=Synthetic? {meaning}"
     # faststart: a browser plays it while it loads
-    return [
-        program,
-        "-y",
-        "-v",
-        "error",
-        *source,
-        "-i",
-        "-",
-        *picture,
-        *marks,
-        "-movflags",
-        "+faststart",
-        str(path),
-    ]
+    target = ["-metadata", title, "-metadata", comment, "-movflags", "+faststart", str(path)]
+    return [program, "-y", "-v", "error", *source, "-i", "-", *picture, *target]
 
 
 def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
@@ -127,13 +111,8 @@ def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
         tempfile.TemporaryFile() as said,  # a pipe that nobody empties could hold ffmpeg up
         subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, start_new_session=True) as process,
     ):
-        assert process.stdin is not None
         try:
-            for frame in frames:
-                process.stdin.write(frame)
-            process.stdin.close()
-            code = process.wait()
-        except BrokenPipeError:  # ffmpeg is gone, and said why
+            _feed(process, frames)
             code = process.wait()
         except BaseException:
             process.kill()
@@ -142,3 +121,14 @@ def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
             said.seek(0)
             reason = said.read().decode(errors="replace").strip() or f"exit code {code}"
             raise UserError(f"{path}: ffmpeg could not write the film ({reason.splitlines()[-1]}).")
+
+
+def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:
+    """Write all frames and close the pipe; if ffmpeg is gone, its exit code tells."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        try:
+            for frame in frames:
+                process.stdin.write(frame)
+        finally:
+            process.stdin.close()
