@@ -100,6 +100,8 @@ class GeneratorTraining(Config):
             )
         if (self.transition_start_kimg is None) != (self.transition_end_kimg is None):
             raise ValueError("transition_start_kimg and transition_end_kimg: give both or neither")
+        if not self.conditional and (self.transition_end_kimg is not None or self.stages):
+            raise ValueError("conditional: without labels there are neither stages nor a transition")
         start, end = self.transition_start_kimg, self.transition_end_kimg
         if start is not None and end is not None and start >= end:
             raise ValueError(f"transition_start_kimg: {start:g} is not before transition_end_kimg, {end:g}")

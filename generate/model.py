@@ -132,7 +132,7 @@ class GeneratorModel:
             part = slice(start, start + _BATCH)
             c = torch.from_numpy(labels[part]).to(device, torch.float32)
             ws = self.G.mapping(z[part].to(device), c)
-            centre = (c @ self.class_means)[:, None]
+            centre = (self.G.mapping.spread_stages(c) @ self.class_means)[:, None]
             batch = self.G.synthesis(centre.lerp(ws, psi), noise_mode)
             images.append(to_uint8(batch))
         return np.concatenate(images)

@@ -85,7 +85,7 @@ class TrainingProgress:
         elapsed = time.monotonic() - since
         if self._seen == images or elapsed < _MEASURED_AFTER:
             return None
-        return (self._total - self._seen) * elapsed / (self._seen - images)
+        return max(self._total - self._seen, 0) * elapsed / (self._seen - images)
 
     def _line(self) -> str:
         left = self.seconds_left()

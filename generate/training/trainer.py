@@ -184,7 +184,7 @@ class GeneratorTrainer:
                 self.ada.observe(self._verdict(real))
             if self.lecam is not None:
                 means.append(torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)]))
-                figures["lecam"] = self.lecam.penalty(real, fake)
+                figures["lecam"] = self.lecam.penalty(real, fake, self._weights)
                 value = value + self.config.lecam_weight * figures["lecam"]
             return value, figures
 
