@@ -12,7 +12,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,offline]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,offline,track]"
 	touch $@
 
 # The main job on what the repository ships; ends with demo/report.html.

@@ -92,7 +92,7 @@ class GeneratorTraining(Config):
     def _check(self) -> "GeneratorTraining":
         if not 8 <= self.resolution <= 1024 or self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution: a power of two from 8 to 1024, not {self.resolution}")
-        name = "batch" if self.micro_batch is None else "micro_batch"
+        name = "batch" if self.micro_batch in (None, self.batch) else "micro_batch"
         together = getattr(self, name)
         if together is not None and self.mbstd_group is not None and together % self.mbstd_group:
             raise ValueError(

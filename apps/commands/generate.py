@@ -249,7 +249,10 @@ def _print(report: "QualityReport") -> None:
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a training, also one at work.")],
 ) -> None:
-    """Write report.html of a training anew, from the files in its run folder."""
+    """Write report.html and film.mp4 of a training anew, from the files in its run folder."""
+    from morphoscope.generate.training.film import write_film
     from morphoscope.generate.training.report import write_training_report
 
-    Console().print(f"Wrote {write_training_report(run)}", highlight=False)
+    for written in (write_training_report(run), write_film(run)):
+        if written is not None:  # no sheet, no film
+            Console().print(f"Wrote {written}", highlight=False)

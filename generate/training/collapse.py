@@ -12,15 +12,25 @@ _REMEDY = (
 )
 
 
+# At first nothing that a generator makes varies; an alarm then would teach to ignore alarms.
+_QUIET_SHARE = 0.1
+
+
 class CollapseAlarm:
     """Says which conditions vary far less than their photographs, once each until they recover."""
 
     def __init__(self) -> None:
         self._raised: set[str] = set()
 
-    def check(self, report: QualityReport) -> list[str]:
-        """A message for each condition that fell below `DIVERSITY_ALARM` since the last call."""
-        messages = []
+    def check(self, report: QualityReport, share_done: float) -> list[str]:
+        """A message for each condition that fell below `DIVERSITY_ALARM` since the last call.
+
+        Args:
+            share_done: of the training, 0 … 1; in its first tenth nothing is raised.
+        """
+        messages: list[str] = []
+        if share_done < _QUIET_SHARE:
+            return messages
         for name, quality in report.by_condition.items():
             ratio = quality.relative_diversity
             if not ratio < DIVERSITY_ALARM:  # also where the real images tell nothing

@@ -1,9 +1,8 @@
 """Which snapshots of a run stay: the newest few, and the best by the metric."""
 
-import json
-import math
 from pathlib import Path
-from typing import Any
+
+from morphoscope.generate.training.records import Records, is_number
 
 
 def snapshots(run: Path) -> list[Path]:
@@ -11,34 +10,27 @@ def snapshots(run: Path) -> list[Path]:
     return sorted(run.glob("snapshot-*.safetensors"))
 
 
-def measured(run: Path) -> list[dict[str, Any]]:
-    """The lines of the run's `metric-*.jsonl`, damaged ones (of a killed process) left out."""
-    lines = []
-    for path in sorted(run.glob("metric-*.jsonl")):
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(line, dict):
-                lines.append(line)
-    return lines
-
-
 def best_snapshot(run: Path) -> Path | None:
-    """The snapshot with the lowest kernel distance (KID) to the training images; None if none is measured."""
+    """Of those that are left, the one with the lowest kernel distance to the training images.
+
+    None if none of them is measured. Where a run was measured with several feature networks, the one that
+    measured most snapshots decides.
+    """
     there = {path.name: path for path in snapshots(run)}
-    distances = [
-        (line["overall"]["kernel"], line["snapshot"])
-        for line in measured(run)
-        if line.get("snapshot") in there and math.isfinite(line["overall"]["kernel"])
+    candidates = [
+        [(one.report.overall.kernel, one.snapshot) for one in lines if one.snapshot in there]
+        for lines in Records.read(run).metrics.values()
     ]
-    return there[min(distances)[1]] if distances else None
+    most = [line for line in max(candidates, key=len, default=[]) if is_number(line[0])]
+    return there[min(most)[1]] if most else None
 
 
 def discard_old(run: Path, keep: int) -> None:
     """Delete all but the newest `keep` snapshots and the best one."""
+    old = snapshots(run)[:-keep]
+    if not old:
+        return
     best = best_snapshot(run)
-    for path in snapshots(run)[:-keep]:
+    for path in old:
         if path != best:
             path.unlink(missing_ok=True)

@@ -53,6 +53,8 @@ class TrainingLoop:
                 self._tick(total, interruption)
         if self._saved_at != self.trainer.images_seen:
             self._save(measure=not self.interrupted)
+        if self.watch is not None and not self.interrupted:
+            self.watch.end()
         return snapshots(self.run.path)[-1]
 
     def _tick(self, total: int, interruption: Interruption) -> None:

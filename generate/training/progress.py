@@ -19,21 +19,17 @@ class TrainingProgress:
         total_images: real images that the whole training shows.
         start_images: images that earlier processes of this run have shown; they count as done, but not for
             the rate.
-        enabled: False shows nothing, for processes besides the main one.
     """
 
-    def __init__(
-        self, console: Console, total_images: int, start_images: int = 0, *, enabled: bool = True
-    ) -> None:
+    def __init__(self, console: Console, total_images: int, start_images: int = 0) -> None:
         self._console = console
         self._total = total_images
         self._seen = start_images
-        self._enabled = enabled
         self._figures = ""
         self._first: tuple[float, int] | None = None  # when the first iteration was done, and images seen
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        if enabled and console.is_terminal:
+        if console.is_terminal:
             self._bar = Progress(
                 BarColumn(bar_width=None),
                 TextColumn("{task.description}", markup=False),
@@ -74,7 +70,7 @@ class TrainingProgress:
         self._figures = " · ".join([*parts, f"{memory_gb:.1f} GB"])
         if self._bar is not None:
             self._bar.update(self._task, description=self._line())
-        elif self._enabled:
+        else:
             self._console.print(f"generator {self._line()}", highlight=False, markup=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:

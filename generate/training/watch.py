@@ -1,5 +1,7 @@
 """What can be watched of a training: progress, figures, sheets, metrics, alarms, film, report (spec 7)."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -8,6 +10,7 @@ import torch
 from rich.console import Console
 
 from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
 from morphoscope.configs.generator import ResolvedTraining
 from morphoscope.generate.marks import write_synthetic_sheet
 from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
@@ -21,6 +24,8 @@ from morphoscope.generate.training.tracking import Tracker
 from morphoscope.ops.runtime import RunFolder, memory_gb
 
 _SHEET_COLUMNS = 10
+
+log = logging.getLogger(__name__)
 
 
 class Watch:
@@ -51,7 +56,6 @@ class Watch:
         self.run = run
         self.trackers = trackers
         self.device = device
-        self.console = console
         self.meter = (
             QualityMeter(network, part, config.resolution, config.fit) if network is not None else None
         )
@@ -83,7 +87,7 @@ class Watch:
         )
 
     def snapshot(self, path: Path, model: GeneratorModel) -> None:
-        """After a snapshot: sheet, metrics, alarms, film and report."""
+        """After a snapshot: sheet, metrics, alarms and report."""
         kimg: float = model.metadata["kimg"]
         sheet = self.run.path / f"fakes{int(kimg):06d}.png"
         rows = [model.sample(name, range(_SHEET_COLUMNS), psi=1.0) for name in model.conditions]
@@ -91,8 +95,19 @@ class Watch:
         self.trackers.image(kimg, "fakes", sheet)
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)
-        write_film(self.run.path)
-        write_training_report(self.run.path)
+        self._retell(write_training_report)
+
+    def end(self) -> None:
+        """After the last snapshot: the film, and a report of the end."""
+        self._retell(write_film)
+        self._retell(write_training_report)
+
+    def _retell(self, write: Callable[[Path], object]) -> None:
+        """A film or a report that fails is no reason to lose a training."""
+        try:
+            write(self.run.path)
+        except UserError as error:
+            log.warning("The training goes on without this: %s", error)
 
     def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
         report = meter.measure(
@@ -100,9 +115,9 @@ class Watch:
         )
         self.run.append(f"metric-{report.network}.jsonl", kimg=kimg, snapshot=path.name, **report.as_json())
         self.trackers.log(kimg, report.figures())
-        for message in self.alarm.check(report):
+        for message in self.alarm.check(report, kimg / self.config.kimg):
             self.run.append("alarms.jsonl", kimg=kimg, message=message)
-            self.console.print(f"[bold red]Alarm at {kimg:.1f} kimg:[/] {message}", highlight=False)
+            log.warning("Alarm at %.1f kimg: %s", kimg, message)
 
 
 def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:

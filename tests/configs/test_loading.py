@@ -82,13 +82,36 @@ def test_auto_rule(resolution: int, devices: int, batch: int, group: int, factor
 def test_resolved_keeps_what_was_given() -> None:
     c = resolved("auto", overrides=["gamma=0", "lr=0.001", "batch=8", "mbstd_group=2"])
     assert (c.gamma, c.lr, c.batch, c.mbstd_group) == (0, 0.001, 8, 2)
-    assert c.resolved(4) == c
+    assert c.resolved() == c
+
+
+def test_processes_share_a_batch_in_micro_batches() -> None:
+    c = resolved("auto", 4, overrides=["batch=32", "micro_batch=4"])
+    assert (c.batch, c.micro_batch, c.mbstd_group) == (32, 4, 4)
+    assert resolved("auto", 4, overrides=["batch=32"]).micro_batch == 8
+    with pytest.raises(UserError, match="micro_batch: 3 does not divide the 8 images of each process"):
+        resolved("auto", 4, overrides=["batch=32", "micro_batch=3"])
+    with pytest.raises(UserError, match="micro_batch: 6 does not divide into groups of 4"):
+        resolved("auto", overrides=["batch=12", "micro_batch=6", "mbstd_group=4"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"transition_start_kimg": 3}, "give both or neither"),
+        ({"transition_start_kimg": 3, "transition_end_kimg": 3}, "3 is not before transition_end_kimg, 3"),
+        ({"conditional": False, "stages": {"b": ["a", "c"]}}, "neither stages nor a transition"),
+    ],
+)
+def test_conditioning_that_does_not_fit(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        load_config(GeneratorTraining, **settings)
 
 
 def test_fields_that_clash_once_resolved() -> None:
     with pytest.raises(UserError, match="batch: 6 does not divide into groups of 4"):
         resolved("auto", overrides=["batch=6"])
-    with pytest.raises(UserError, match="batch: 4 images cannot be shared among 8 devices"):
+    with pytest.raises(UserError, match="batch: 4 images cannot be shared evenly among 8 processes"):
         resolved("auto", 8, overrides=["batch=4"])
 
 
@@ -174,7 +197,7 @@ def test_batch_and_group_must_fit() -> None:
         load_config(GeneratorTraining, batch=10, mbstd_group=4)
     with pytest.raises(UserError, match=r"^batch: 6 does not divide into groups of 4"):
         resolved("auto", batch=6)  # only the auto rule brings the group
-    with pytest.raises(UserError, match=r"^batch: 4 images cannot be shared among 8 devices"):
+    with pytest.raises(UserError, match=r"^batch: 4 images cannot be shared evenly among 8 processes"):
         resolved("auto", devices=8, batch=4)
     with pytest.raises(UserError, match=r"^freeze_stages keeps stages as they start"):
         load_config(

@@ -19,7 +19,7 @@ def report(**ratios):
 
 
 def test_only_what_is_below_the_line_is_named_with_its_figure():
-    (message,) = CollapseAlarm().check(report(nf1=0.31, tsc=DIVERSITY_ALARM, ml=1.2))
+    (message,) = CollapseAlarm().check(report(nf1=0.31, tsc=DIVERSITY_ALARM, ml=1.2), 0.5)
     assert message.startswith("nf1 is collapsing")
     assert "0.31" in message
     assert "some-features" in message
@@ -28,14 +28,22 @@ def test_only_what_is_below_the_line_is_named_with_its_figure():
 
 def test_is_raised_once_until_the_condition_recovers():
     alarm = CollapseAlarm()
-    counts = [len(alarm.check(report(a=a, b=b))) for a, b in [(0.3, 0.9), (0.2, 0.4), (0.7, 0.1), (0.4, 0.1)]]
+    counts = [
+        len(alarm.check(report(a=a, b=b), 0.5)) for a, b in [(0.3, 0.9), (0.2, 0.4), (0.7, 0.1), (0.4, 0.1)]
+    ]
     assert counts == [1, 1, 0, 1]  # a; b; none; a again
+
+
+def test_the_first_tenth_of_a_training_is_quiet():
+    alarm = CollapseAlarm()
+    assert alarm.check(report(a=0.1), 0.09) == []
+    assert len(alarm.check(report(a=0.1), 0.1)) == 1
 
 
 @pytest.mark.parametrize("real", [0.0, math.nan])
 def test_real_images_without_diversity_raise_nothing(real):
     unknown = QualityReport("some-features", quality(3.0, 3.0), {"a": quality(0.0, real)})
-    assert CollapseAlarm().check(unknown) == []
+    assert CollapseAlarm().check(unknown, 0.5) == []
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 4, 10])

@@ -2,6 +2,7 @@
 
 import json
 
+from morphoscope.generate.metrics import Quality, QualityReport
 from morphoscope.generate.training.keeping import best_snapshot, discard_old
 
 
@@ -12,7 +13,10 @@ def make_run(folder, distances):
         name = f"snapshot-{kimg:06d}.safetensors"
         (folder / name).write_bytes(b"")
         if distance is not None:
-            lines.append(json.dumps({"kimg": kimg, "snapshot": name, "overall": {"kernel": distance}}))
+            quality = Quality(8, 8, 1.0, distance, 0.1, 1.0, 1.0)
+            report = QualityReport("network", quality, {})
+            lines.append(json.dumps({"kimg": kimg, "snapshot": name, **report.as_json()}))
+    (folder / "config.yaml").write_text("kimg: 10\n")
     (folder / "metric-network.jsonl").write_text("\n".join([*lines, '{"kimg": 9, "sn']))
     return folder
 

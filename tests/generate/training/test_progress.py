@@ -57,15 +57,6 @@ def test_figures_that_there_are_not_are_left_out():
     assert out.file.getvalue() == "generator 1.0 of 200 kimg · 30.0 s/kimg · 1.2 GB\n"
 
 
-def test_other_processes_are_silent(clock):
-    for terminal in (False, True):
-        out = console(terminal)
-        with TrainingProgress(out, 1000, 0, enabled=False) as shown:
-            train(shown, clock, 3.0, 10, start=0)
-            shown.figures(30.0, 0.1, 0.1, 1.0)
-        assert out.file.getvalue() == ""
-
-
 def test_time_left_follows_this_process_alone(clock):
     """Neither images of earlier processes nor the first iteration, which builds kernels, count."""
     shown = TrainingProgress(console(False), 50_000, 40_000)
