@@ -63,6 +63,9 @@ class GeneratorTraining(Config):
         None, ge=0, description="until here as if unconditional (arXiv 2201.06578); null trains conditionally"
     )
     transition_end_kimg: Positive | None = Field(None, description="from here on fully conditional")
+    unconditional_output: bool | None = Field(
+        None, description="a second output of D that sees no label; by default if there is a transition"
+    )
     lecam_weight: float = Field(0.0, ge=0, description="weight of LeCam regularisation; 0 leaves it out")
     lecam_decay: float = Field(0.99, gt=0, lt=1, description="of the running means that LeCam pulls towards")
 
@@ -100,8 +103,12 @@ class GeneratorTraining(Config):
             )
         if (self.transition_start_kimg is None) != (self.transition_end_kimg is None):
             raise ValueError("transition_start_kimg and transition_end_kimg: give both or neither")
-        if not self.conditional and (self.transition_end_kimg is not None or self.stages):
-            raise ValueError("conditional: without labels there are neither stages nor a transition")
+        if not self.conditional and (
+            self.transition_end_kimg is not None or self.stages or self.unconditional_output
+        ):
+            raise ValueError(
+                "conditional: without labels there are no stages, no transition and no second output of D"
+            )
         start, end = self.transition_start_kimg, self.transition_end_kimg
         if start is not None and end is not None and start >= end:
             raise ValueError(f"transition_start_kimg: {start:g} is not before transition_end_kimg, {end:g}")
@@ -130,6 +137,11 @@ class GeneratorTraining(Config):
             "lr": self.lr or (0.002 if res >= 1024 else 0.0025),
             "gamma": 0.0002 * res**2 / batch if self.gamma is None else self.gamma,
             "ema_kimg": self.ema_kimg or batch * 10 / 32,
+            "unconditional_output": (
+                self.transition_end_kimg is not None
+                if self.unconditional_output is None
+                else self.unconditional_output
+            ),
         }
         return validated(ResolvedTraining, {**self.model_dump(), **values})
 
@@ -141,6 +153,7 @@ class ResolvedTraining(GeneratorTraining):
     mbstd_group: int
     batch: int
     micro_batch: int
+    unconditional_output: bool
     lr: Positive
     gamma: float
     ema_kimg: Positive

@@ -42,7 +42,7 @@ def discriminator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) ->
         "mapping_kwargs": _stages(config, conditions),
         "epilogue_kwargs": {
             "mbstd_group_size": config.mbstd_group,
-            "unconditional_output": config.transition_end_kimg is not None,
+            "unconditional_output": config.unconditional_output,
         },
     }
 
@@ -52,10 +52,13 @@ def adopt_architecture(
 ) -> tuple[ResolvedTraining, list[str]]:
     """The config with the networks' shape as a snapshot's keywords describe it; resolution may differ.
 
+    A conditional snapshot has its transition behind it, so none begins again.
+
     Returns:
         The config, and what was changed, each as "field: asked → adopted".
     """
     synthesis, mapping = generator.get("synthesis_kwargs") or {}, generator.get("mapping_kwargs") or {}
+    judge = discriminator or {}
     found = {
         "z_dim": generator["z_dim"],
         "w_dim": generator["w_dim"],
@@ -63,9 +66,16 @@ def adopt_architecture(
         "channel_base": synthesis.get("channel_base", 32768),
         "channel_max": synthesis.get("channel_max", 512),
         "g_architecture": synthesis.get("architecture", "skip"),
-        "d_architecture": (discriminator or {}).get("architecture", config.d_architecture),
+        "d_architecture": judge.get("architecture", config.d_architecture),
         "conv_clamp": synthesis.get("conv_clamp"),
     }
+    if generator["c_dim"]:
+        two_outputs = (judge.get("epilogue_kwargs") or {}).get("unconditional_output", False)
+        found |= {
+            "transition_start_kimg": None,
+            "transition_end_kimg": None,
+            "unconditional_output": two_outputs and config.conditional,
+        }
     changes = [
         f"{name}: {getattr(config, name)} → {value}"
         for name, value in found.items()

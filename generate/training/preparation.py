@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort
@@ -59,8 +60,7 @@ def prepare(
         UserError: as `train_generator`.
     """
     where = processes.device
-    if where.type == "cpu":
-        keep_freed_memory()
+    _set_precision(where, config.tf32)
     processes.on_main(lambda: native_runs(where.type, where.index))  # one builds kernels for all
     part = training_part(cohort, exclude_folds, config.conditional)
     state = read_unfinished(folder)
@@ -88,6 +88,16 @@ def prepare(
             listed = ", ".join(anew)
             console.print(f"Starting anew, since {start_from} has no match: {listed}", highlight=False)
     return Preparation(trainer, part, images, metadata, resumed=state is not None)
+
+
+def _set_precision(device: torch.device, tf32: bool) -> None:
+    """What holds for the whole process: the products' precision, the search for the fastest convolution."""
+    if device.type == "cpu":
+        keep_freed_memory()
+        return
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
 
 
 def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.ndarray:

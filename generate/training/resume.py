@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from morphoscope.configs import UserError
-from morphoscope.configs.generator import ResolvedTraining
+from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.configs.loading import validated
 from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops.runtime import read_state
@@ -90,10 +91,8 @@ def resume(trainer: GeneratorTrainer, run: Path, state: dict[str, Any], metadata
 
 def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:
     """Names of the settings that differ; one that an earlier version did not know had its default then."""
+    known = {name: value for name, value in before.items() if name in GeneratorTraining.model_fields}
+    earlier = validated(GeneratorTraining, known).resolved().model_dump(mode="json")
     settings = now.model_dump(mode="json")
-    defaults = {name: field.default for name, field in type(now).model_fields.items()}
-    return sorted(
-        name
-        for name in (settings.keys() | before.keys()) - _FREE
-        if before.get(name, defaults.get(name)) != settings.get(name)
-    )
+    dropped = before.keys() - known.keys()
+    return sorted({name for name in settings if earlier[name] != settings[name]} - _FREE | dropped)

@@ -1,5 +1,6 @@
 """A whole training: from a cohort and a config to snapshots in a run folder (spec 4)."""
 
+import logging
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -7,14 +8,17 @@ import torch
 from rich.console import Console
 
 from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining
-from morphoscope.generate.metrics import load_feature_network
+from morphoscope.generate.metrics import DEFAULT_NETWORK, FeatureNetwork, load_feature_network
 from morphoscope.generate.training.keeping import snapshots
 from morphoscope.generate.training.loop import TrainingLoop
 from morphoscope.generate.training.preparation import Preparation, prepare
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, write_reals
 from morphoscope.ops.runtime import Processes, RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def train_generator(
@@ -66,12 +70,23 @@ def train_generator(
     return newest
 
 
+def _feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:
+    """The network of the metrics; none, and a word about it, where the default's weights are not installed."""
+    if source is None:
+        return None
+    try:
+        return load_feature_network(source, device)
+    except UserError as error:
+        if source != DEFAULT_NETWORK:
+            raise
+        log.warning("This training is not measured, nor is collapse noticed: %s", error)
+        return None
+
+
 def _watch(prepared: Preparation, run: RunFolder, console: Console) -> Watch:
     """Open what a training is watched by, and leave its config in a new run folder."""
     trainer, config = prepared.trainer, prepared.trainer.config
-    network = None
-    if config.metric_network is not None:
-        network = load_feature_network(config.metric_network, trainer.device)
+    network = _feature_network(config.metric_network, trainer.device)
     kimg = trainer.images_seen / 1000
     if prepared.resumed:
         run.forget_after(kimg)

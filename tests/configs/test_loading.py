@@ -100,7 +100,10 @@ def test_processes_share_a_batch_in_micro_batches() -> None:
     [
         ({"transition_start_kimg": 3}, "give both or neither"),
         ({"transition_start_kimg": 3, "transition_end_kimg": 3}, "3 is not before transition_end_kimg, 3"),
-        ({"conditional": False, "stages": {"b": ["a", "c"]}}, "neither stages nor a transition"),
+        (
+            {"conditional": False, "stages": {"b": ["a", "c"]}},
+            "no stages, no transition and no second output",
+        ),
     ],
 )
 def test_conditioning_that_does_not_fit(settings: dict[str, object], says: str) -> None:
