@@ -71,7 +71,7 @@ def train_generator(
 
 
 def _feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:
-    """The network of the metrics; none, and a word about it, where the default's weights are not installed."""
+    """The network of the metrics; none, and a word about it, where the default is not installed."""
     if source is None:
         return None
     try:
