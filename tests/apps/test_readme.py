@@ -1,4 +1,4 @@
-"""The README's commands exist and parse; `make` targets it names are there."""
+"""The commands of README and guides exist and parse; `make` targets they name are there."""
 
 import re
 import shlex
@@ -14,7 +14,8 @@ from morphoscope.configs.generator import GeneratorTraining
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README + GUIDE, re.DOTALL)
 TRAININGS = {"generate": GeneratorTraining, "classify": EnsembleTraining}
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("morphoscope ")]
 
@@ -46,7 +47,16 @@ def test_make_target_exists(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/lab-notes.md", "docs/model-card.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/lab-notes.md", "docs/model-card.md", "docs/training.md"]
+)
 def test_links_between_pages_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+\.md)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / page).parent / link).is_file()] == []
+
+
+def test_settings_that_the_guide_names_exist():
+    """Words in code style that look like a setting: `name` or `name: value` or `name=value`."""
+    named = set(re.findall(r"`([a-z]+_[a-z0-9_]+)(?:[:=] ?[^`]+)?`", GUIDE))
+    assert {"transition_start_kimg", "lecam_weight", "micro_batch", "half_dtype"} <= named
+    assert named <= set(GeneratorTraining.model_fields)
