@@ -34,7 +34,7 @@ srun torchrun \
   --nnodes "$SLURM_JOB_NUM_NODES" --nproc-per-node "${SLURM_GPUS_ON_NODE:-1}" \
   --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$head_node:29500" \
   --shutdown-timeout 280 \
-  -m morphoscope.apps generate train "$cohort" --run "$run" --device cuda "$@" &
+  -m -- morphoscope.apps generate train "$cohort" --run "$run" --device cuda "$@" &
 step=$!
 wait "$step"
 code=$?
