@@ -1,0 +1,40 @@
+"""Power of the paired design: a published value, simulation, and the number of surveys."""
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+from morphoscope.classify.survey.power import paired_power, surveys_needed
+from morphoscope.configs import UserError
+
+
+def test_known_values() -> None:
+    assert paired_power(0.5, 1, 34) == pytest.approx(0.8078, abs=5e-5)  # G*Power 3.1: d = 0.5, 34 pairs
+    assert paired_power(0, 1, 20) == pytest.approx(0.05)
+    assert paired_power(-0.5, 1, 34) == paired_power(0.5, 1, 34)
+    assert paired_power(1, 1e-3, 1000) == pytest.approx(1)
+
+
+def test_agrees_with_simulation() -> None:
+    random = np.random.default_rng(0)
+    found = ttest_1samp(random.normal(0.1, 0.15, (20_000, 12)), 0, axis=1).pvalue < 0.05
+    assert paired_power(0.1, 0.15, 12) == pytest.approx(found.mean(), abs=0.012)
+
+
+def test_surveys_needed_is_the_smallest_number() -> None:
+    assert surveys_needed(0.5, 1) == 34  # Cohen 1988
+    for difference, deviation, power in [(0.1, 0.15, 0.9), (0.3, 0.1, 0.8), (-0.02, 0.2, 0.8)]:
+        enough = surveys_needed(difference, deviation, power)
+        assert paired_power(difference, deviation, enough) >= power
+        assert enough == 2 or paired_power(difference, deviation, enough - 1) < power
+
+
+def test_what_has_no_answer_is_refused() -> None:
+    with pytest.raises(UserError, match="a difference"):
+        surveys_needed(0, 1)
+    with pytest.raises(UserError, match="more than 1000000 surveys"):
+        surveys_needed(1e-6, 1)
+    with pytest.raises(UserError, match="two surveys at least"):
+        paired_power(0.1, 0.1, 1)
+    with pytest.raises(UserError, match="deviation above 0"):
+        paired_power(0.1, 0.0, 10)
