@@ -1,10 +1,9 @@
 """Classifiers: training of the fold ensemble, prediction, attribution and evaluation."""
 
-from morphoscope.classify.attribution import Attribution
+from morphoscope.classify.attribution import Attribution, legend, overlay
 from morphoscope.classify.ensemble import Ensemble, Prediction, combine
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.folds import FoldPlan, plan_folds
-from morphoscope.classify.overlay import legend, overlay
 from morphoscope.classify.statistics import Estimate
 from morphoscope.classify.training import train_ensemble
 

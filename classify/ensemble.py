@@ -11,18 +11,13 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor
 
-from morphoscope.classify.attribution import (
-    Attribution,
-    Baseline,
-    Method,
-    check_request,
-    integrated_gradients,
-    onto_image,
-)
+from morphoscope.classify.attribution.maps import Attribution, onto_image
+from morphoscope.classify.attribution.methods import check_request, explain
 from morphoscope.classify.model import ConditionClassifier
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import UserError
+from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_checkpoint
 
@@ -125,32 +120,28 @@ class Ensemble:
         image: np.ndarray,
         target: str | int,
         method: Method = "integrated_gradients",
-        *,
-        baseline: Baseline = "mean",
-        steps: int = 32,
+        **options: Any,
     ) -> Attribution:
-        """Say which pixels of `image` (uint8 [H, W, 3]) speak for `target` (a condition's name or index).
+        """Say which pixels of `image` (uint8 [H, W, 3]) the probability of a condition rests on.
 
         What is explained is the mean probability over all folds.
 
         Args:
-            baseline: the image that stands for "nothing there": "mean" is the image's own mean colour,
-                "black" and "white" are plain. Pixels of the baseline's colour get no attribution, so a
-                black one is blind to dark lesions.
-            steps: points of the integral; more make `convergence_delta` smaller and take longer.
+            target: the condition's name or index.
+            options: fields of `configs.attribution.AttributionSettings`. Pixels of the baseline's colour get
+                no attribution from integrated gradients, so a black one is blind to dark lesions.
 
         Raises:
-            UserError: an unknown condition or method, or not an uint8 RGB image.
+            UserError: an unknown condition, method or option, or not an uint8 RGB image.
         """
-        check_request(method, baseline, steps)
+        settings = check_request(method, options)
         index = self._condition_index(target)
         pixels = to_tensor(self._squares([image]), self.device)
-        square_map, difference, delta = integrated_gradients(
-            self.models, pixels, index, baseline, steps, max(2, images_at_a_time(self.resolution) // 4)
-        )
-        height, width = image.shape[:2]
-        whole_map = onto_image(square_map, (height, width), self.config.fit)
-        return Attribution(whole_map, difference, delta, self.conditions[index], method, baseline)
+        batch = max(1, images_at_a_time(self.resolution) // 4)  # gradients keep all activations
+        found = explain(self.models, pixels, index, method, settings, batch)
+        whole_map = onto_image(found.per_fold.mean(axis=0), image.shape[:2], self.config.fit)
+        baseline = settings.baseline if method in ("integrated_gradients", "occlusion") else None
+        return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 
     def fold(self, name: str) -> "Ensemble":
         """The same with one fold's model only."""

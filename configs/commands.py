@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -75,11 +76,7 @@ class Evaluating(Config):
     )
 
 
-class Explaining(Config):
+class Explaining(AttributionSettings):
     """`classify explain`."""
 
-    method: Literal["integrated_gradients"] = "integrated_gradients"
-    baseline: Literal["mean", "black", "white"] = Field(
-        "mean", description="colour of the picture that the path starts from; mean is the image's own"
-    )
-    steps: int = Field(32, ge=2, le=1000, description="points of the path integral")
+    method: Method = "integrated_gradients"

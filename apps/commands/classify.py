@@ -20,6 +20,7 @@ from morphoscope.apps.commands.options import (
     open_run,
 )
 from morphoscope.configs import load_config
+from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
 
@@ -114,36 +115,47 @@ def explain(
     condition: Annotated[
         str | None, typer.Option(help="Whose evidence to map; the most probable if not given.")
     ] = None,
+    method: Annotated[Method | None, typer.Option(help="How; integrated_gradients if not given.")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
+    seed: Seed = None,
 ) -> None:
-    """Map which pixels speak for a condition (integrated gradients), as overlay.png and map.npy."""
+    """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's)."""
     from morphoscope.classify import Ensemble, legend, overlay
     from morphoscope.cohort import read_image
     from morphoscope.ops.runtime import write_atomically
 
-    settings = load_config(Explaining, file=config, overrides=set_)
+    settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
     pixels = read_image(image)
     model = Ensemble.load(ensemble, device)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
-    found = model.attribute(
-        pixels, condition, settings.method, baseline=settings.baseline, steps=settings.steps
-    )
+    found = model.attribute(pixels, condition, **settings.model_dump())
     folder = open_run(run, "explain", settings, ensemble=ensemble, image=image, condition=condition)
-    picture = overlay(pixels, found.map)
+    picture = overlay(pixels, found.map, found.signed)
     with write_atomically(folder.path / "overlay.png") as temporary:
-        Image.fromarray(np.vstack([picture, legend(picture.shape[1])])).save(temporary)
+        Image.fromarray(np.vstack([picture, legend(picture.shape[1], signed=found.signed)])).save(temporary)
     with write_atomically(folder.path / "map.npy") as temporary:
         np.save(temporary, found.map)
-    Console().print(
-        f"Evidence for {condition}: the map sums to {found.difference:+.3f} of probability against a "
-        f"{settings.baseline}-coloured picture; convergence delta {found.convergence_delta:+.4f}. "
-        f"Wrote {folder.path}",
-        highlight=False,
-    )
+    with write_atomically(folder.path / "folds.npy") as temporary:
+        np.save(temporary, found.per_fold)
+    console = Console()
+    console.print(f"Evidence for {condition} by {settings.method}.", highlight=False)
+    if found.agreement is not None:
+        console.print(
+            f"Mean rank correlation between the folds' maps {found.agreement:.2f}.", highlight=False
+        )
+    if found.difference is not None:
+        console.print(
+            f"The map sums to {found.difference:+.3f} of probability (baseline {settings.baseline}); "
+            f"convergence delta {found.convergence_delta:+.4f}.",
+            highlight=False,
+        )
+    if found.warning:
+        console.print(f"Warning: {found.warning} (--set steps={2 * settings.steps})", highlight=False)
+    console.print(f"Wrote {folder.path}", highlight=False)
 
 
 def _print(evaluation: "Evaluation") -> None:

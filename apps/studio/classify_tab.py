@@ -15,7 +15,7 @@ from morphoscope.apps.studio.morph_tab import (
     read_morph,
     wanted_target,
 )
-from morphoscope.apps.studio.words import verdict
+from morphoscope.apps.studio.words import METHODS, verdict
 from morphoscope.apps.studio.workbench import Workbench
 from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
@@ -59,14 +59,18 @@ def classify_tab(workbench: Workbench, morph: MorphTab, tabs: gr.Tabs) -> None:
             photo = gr.HTML(figures.message(_ACCEPTED, "empty"), elem_id="classify-photo")
         with gr.Column(scale=6, min_width=320):
             judged = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-judged")
-    target, ask, map_ = attribution_controls(workbench, "classify")
+    target, method, ask, map_ = attribution_controls(workbench, "classify")
 
     handlers = _Handlers(workbench)
     shown = [remembered, photo, judged, map_]
     upload.upload(handlers.uploaded, upload, [upload, *shown], api_visibility="private")
     morph.send.click(handlers.sent, morph.inputs, [tabs, *shown], api_visibility="private")
     ask.click(
-        handlers.attribution, [remembered, target], map_, api_visibility="private", concurrency_id="map"
+        handlers.attribution,
+        [remembered, target, method],
+        map_,
+        api_visibility="private",
+        concurrency_id="map",
     )
 
 
@@ -94,11 +98,11 @@ class _Handlers:
             self.workbench, image, f"Synthetic picture: {morph.mixture(ratio)}", origin
         )
 
-    def attribution(self, picture: Picture | None, choice: str) -> str:
+    def attribution(self, picture: Picture | None, choice: str, method: str) -> str:
         """The map over the picture that is shown."""
         if picture is None:
             return figures.message("There is no picture to look at: upload a photograph first.", "warning")
-        found = self.workbench.attribute(picture.pixels, wanted_target(choice))
+        found = self.workbench.attribute(picture.pixels, wanted_target(choice), METHODS[method])
         return figures.attribution(
             picture.pixels, found, len(self.workbench.ensemble.folds), picture.provenance
         )

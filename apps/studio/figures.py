@@ -145,14 +145,15 @@ def photograph(image: np.ndarray, name: str, synthetic: str | None) -> str:
 
 def attribution(image: np.ndarray, found: Attribution, folds: int, synthetic: str | None) -> str:
     """A map laid over its picture, with legend and explanation."""
-    laid = fitted(overlay(image, found.map), PICTURE_SIDE)
+    laid = fitted(overlay(image, found.map, found.signed), PICTURE_SIDE)
     shown = laid if synthetic is None else marked(laid, synthetic)
     lines = "".join(f"<p>{escape(line)}</p>" for line in explanation(found, folds))
     target = escape(found.target)
+    key = "Blue speaks against, red speaks for" if found.signed else "Violet matters little, yellow much"
     return (
         '<div class="ms-attribution"><figure class="ms-picture">'
         f'<img src="{data_uri(shown, synthetic)}" alt="Attribution map for {target} over the grey picture">'
-        f'<img class="ms-legend" src="{data_uri(legend())}" alt="Blue speaks against, red speaks for">'
+        f'<img class="ms-legend" src="{data_uri(legend(signed=found.signed))}" alt="{key}">'
         f"</figure><div><h3>Evidence for {target}</h3>{lines}</div></div>"
     )
 

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from morphoscope.apps.studio import figures
-from morphoscope.apps.studio.words import change_of_mind, verdict
+from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
 from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.configs import UserError
 
@@ -61,7 +61,7 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
         with gr.Column(scale=8, min_width=320):
             curve = gr.HTML(elem_id="morph-curve", min_height=240)
             judged = gr.HTML(elem_id="morph-judged", min_height=180)
-    target, ask, map_ = attribution_controls(workbench, "morph")
+    target, method, ask, map_ = attribution_controls(workbench, "morph")
 
     inputs: list[gr.components.Component] = [a, b, seed, share, psi]
     changes = [page.load, a.change, b.change, seed.change, share.change, psi.change]
@@ -71,11 +71,15 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
     gr.on(changes, show.curve, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
     b.change(lambda name: gr.Slider(label=_share_label(name)), b, share, api_visibility="private")
     another.click(_another_seed, None, seed, api_visibility="private")
-    ask.click(show.attribution, [*inputs, target], map_, api_visibility="private", concurrency_id="map")
+    ask.click(
+        show.attribution, [*inputs, target, method], map_, api_visibility="private", concurrency_id="map"
+    )
     return MorphTab(inputs, send)
 
 
-def attribution_controls(workbench: Workbench, name: str) -> tuple[gr.Dropdown, gr.Button, gr.HTML]:
+def attribution_controls(
+    workbench: Workbench, name: str
+) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.HTML]:
     """The row that asks for an attribution map, and the place for the map; ids start with `name`."""
     with gr.Row(elem_classes="ms-controls"):
         target = gr.Dropdown(
@@ -85,11 +89,18 @@ def attribution_controls(workbench: Workbench, name: str) -> tuple[gr.Dropdown, 
             elem_id=f"{name}-target",
             min_width=180,
         )
+        method = gr.Dropdown(
+            list(METHODS),
+            value="Integrated gradients",
+            label="Method",
+            elem_id=f"{name}-method",
+            min_width=180,
+        )
         ask = gr.Button(
             "Where does the classifier look?", variant="primary", elem_id=f"{name}-ask", min_width=240
         )
     map_ = gr.HTML(figures.message(ASK_FOR_MAP, "empty"), elem_id=f"{name}-map")
-    return target, ask, map_
+    return target, method, ask, map_
 
 
 def _choices(names: list[str]) -> tuple[gr.Dropdown, gr.Dropdown, gr.Number, gr.Button]:
@@ -161,12 +172,19 @@ class _Views:
         return self.drawing(morph).at(ratio, description) + figures.message(sentence)
 
     def attribution(
-        self, a: str, b: str, seed: float | None, share: float | None, psi: float | None, choice: str
+        self,
+        a: str,
+        b: str,
+        seed: float | None,
+        share: float | None,
+        psi: float | None,
+        choice: str,
+        method: str,
     ) -> str:
         """The map over the current frame."""
         morph, ratio = _read(a, b, seed, share, psi)
         image = self.workbench.frame(morph, ratio)
-        found = self.workbench.attribute(image, wanted_target(choice))
+        found = self.workbench.attribute(image, wanted_target(choice), METHODS[method])
         origin = figures.provenance(morph, ratio, self.workbench.generator.digest)
         return figures.attribution(image, found, len(self.workbench.ensemble.folds), origin)
 

@@ -2,13 +2,27 @@
 
 from morphoscope.apps.studio.workbench import Curve, Morph, Workbench
 from morphoscope.classify import Attribution, Prediction
+from morphoscope.configs.attribution import Method
 
 _SURE = 0.5
-_COARSE = 0.05  # convergence delta, in probability, from which a map deserves a warning
 _BASELINES = {
     "mean": "a plain picture of this one's mean colour",
     "black": "a black picture",
     "white": "a white picture",
+    "blurred": "this picture, blurred",
+    "average": "four pictures that show nothing (mean colour, black, white, blurred) in turn",
+}
+METHODS: dict[str, Method] = {
+    "Integrated gradients": "integrated_gradients",
+    "SmoothGrad": "smoothgrad",
+    "Grad-CAM": "gradcam",
+    "Occlusion": "occlusion",
+}
+_HOW = {
+    "integrated_gradients": "Integrated gradients from {baseline}",
+    "smoothgrad": "SmoothGrad: how strongly a small change of a pixel moves the probability",
+    "gradcam": "Grad-CAM: where the last feature map holds what speaks for the condition, coarsely",
+    "occlusion": "Occlusion: by how much the probability falls where a square is covered with {baseline}",
 }
 
 PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
@@ -77,16 +91,22 @@ def change_of_mind(curve: Curve, morph: Morph) -> str:
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:
     """How an attribution map came about and how far it can be trusted."""
-    method = attribution.method.replace("_", " ").capitalize()
-    lines = [
-        f"Red pixels speak for {attribution.target}, blue ones against it, strong colours the most.",
-        f"{method} from {_BASELINES[attribution.baseline]}, mean over {_models(folds)}. Compared with that, "
-        f"this picture moves the probability of {attribution.target} by "
-        f"{100 * attribution.difference:+.1f} percentage points.",
-        f"Convergence delta {attribution.convergence_delta:+.4f}: by so much (in probability) the map's sum "
-        f"misses that difference.",
-    ]
-    if abs(attribution.convergence_delta) > _COARSE:
+    name = attribution.target
+    if attribution.signed:
+        lines = [f"Red pixels speak for {name}, blue ones against it, strong colours the most."]
+    else:
+        lines = [f"Yellow pixels matter most for {name}, violet ones little; it is not said for or against."]
+    baseline = _BASELINES[attribution.baseline] if attribution.baseline else ""
+    lines.append(f"{_HOW[attribution.method].format(baseline=baseline)}; mean over {_models(folds)}.")
+    if attribution.agreement is not None:
+        lines.append(f"The models' maps agree with a rank correlation of {attribution.agreement:.2f}.")
+    if attribution.difference is not None and attribution.convergence_delta is not None:
+        lines.append(
+            f"Compared with that, this picture moves the probability of {name} by "
+            f"{100 * attribution.difference:+.1f} percentage points. Convergence delta "
+            f"{attribution.convergence_delta:+.4f}: by so much (in probability) the map's sum misses it."
+        )
+    if attribution.warning:
         lines.append("That is a lot: take this map as a rough hint only.")
     lines.append("The map shows what this classifier uses, not where the disease is.")
     return lines

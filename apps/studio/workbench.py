@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from morphoscope.classify import Attribution, Ensemble, Prediction
+from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
 
 CURVE_FRAMES = 17
@@ -98,14 +99,16 @@ class Workbench:
         """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
         return self.ensemble.predict([image])
 
-    def attribute(self, image: np.ndarray, target: str | None) -> Attribution:
+    def attribute(
+        self, image: np.ndarray, target: str | None, method: Method = "integrated_gradients"
+    ) -> Attribution:
         """Which pixels speak for `target`, or for the most probable condition if None.
 
         Raises:
             UserError: an unknown condition.
         """
         wanted = int(self.judge(image).predicted[0]) if target is None else target
-        return self.ensemble.attribute(image, wanted)
+        return self.ensemble.attribute(image, wanted, method)
 
     def _curve(self, morph: Morph) -> Curve:
         shares = np.linspace(0, 1, CURVE_FRAMES)

@@ -19,6 +19,7 @@ from morphoscope.apps.studio.workbench import CURVE_FRAMES, Curve, Morph, Workbe
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort import write_image
 from morphoscope.configs import UserError
+from morphoscope.configs.attribution import Method
 
 CONDITIONS = ["dark", "pale"]
 MORPH = Morph("dark", "pale", seed=3, psi=0.7)
@@ -46,10 +47,10 @@ class Brightness:
         bright = np.clip([image.mean() / 255 for image in images], 0.01, 0.99)
         return prediction([bright.tolist(), (bright**2).tolist()])
 
-    def attribute(self, image: np.ndarray, target: str | int) -> Attribution:
+    def attribute(self, image: np.ndarray, target: str | int, method: Method) -> Attribution:
         name = target if isinstance(target, str) else CONDITIONS[target]
         flat = np.full(image.shape[:2], 0.001, np.float32)
-        return Attribution(flat, 0.4, 0.001, name, "integrated_gradients", "mean")
+        return Attribution(flat, flat[None], 0.4, 0.001, name, method, "mean")
 
 
 class Grey:
@@ -178,11 +179,20 @@ class TestWords:
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)
-        good = Attribution(flat, 0.4, 0.001, "pale", "integrated_gradients", "mean")
-        poor = Attribution(flat, 0.4, -0.2, "pale", "integrated_gradients", "black")
+        good = Attribution(flat, flat[None], 0.4, 0.001, "pale", "integrated_gradients", "mean")
+        poor = Attribution(flat, flat[None], 0.4, -0.2, "pale", "integrated_gradients", "black")
         assert "+40.0 percentage points" in " ".join(words.explanation(good, 2))
         assert "rough hint" not in " ".join(words.explanation(good, 2))
         assert "rough hint" in " ".join(words.explanation(poor, 2))
+
+    def test_each_method_is_explained_in_its_own_words(self) -> None:
+        flat = np.zeros((2, 2), np.float32)
+        for method in words.METHODS.values():
+            found = Attribution(flat, flat[None], None, None, "pale", method, "blurred")
+            text = " ".join(words.explanation(found, 2))
+            assert ("Red pixels speak for pale" in text) == (method in ("integrated_gradients", "occlusion"))
+            assert ("this picture, blurred" in text) == found.signed
+            assert "percentage points" not in text
 
     def test_notices(self, workbench: Workbench) -> None:
         assert (words.phantom_notice(workbench) or "").startswith("The generator was trained on")
@@ -209,7 +219,8 @@ class TestFigures:
         judged = prediction([[0.2], [0.9]], nasty)
         morph = Morph(*nasty, seed=0, psi=1.0)
         curve = Curve(np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
-        found = Attribution(np.ones((8, 8), np.float32), 0, 0, nasty[0], "integrated_gradients", "mean")
+        flat = np.ones((8, 8), np.float32)
+        found = Attribution(flat, flat[None], 0, 0, nasty[0], "integrated_gradients", "mean")
         image = np.zeros((8, 8, 3), np.uint8)
         for html in [
             figures.bars(judged),

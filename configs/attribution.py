@@ -1,0 +1,35 @@
+"""What may be asked of attribution: the methods, their settings, and how they are compared."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from morphoscope.configs.loading import Config
+
+Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
+Baseline = Literal["mean", "black", "white", "blurred", "average"]
+
+
+class AttributionSettings(Config):
+    """Settings of all methods; each uses its own."""
+
+    baseline: Baseline = Field(
+        "mean",
+        description="integrated gradients, occlusion: what stands for 'nothing there'. Plain in the image's "
+        "mean colour, black or white; the image itself, blurred; or the average of the maps of these four",
+    )
+    steps: int = Field(32, ge=2, le=1000, description="integrated gradients: points of the path integral")
+    samples: int = Field(32, ge=1, le=1000, description="smoothgrad: noisy copies of the image")
+    noise: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="smoothgrad: the noise's deviation as a share of the image's value range",
+    )
+    window: float = Field(
+        0.125,
+        gt=0,
+        le=0.5,
+        description="occlusion: side of the covered square as a share of the image's; it moves by half of it",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="smoothgrad: of the noise")

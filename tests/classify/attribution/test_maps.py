@@ -1,0 +1,65 @@
+"""What is said of a map: agreement of the folds, the integral's error, and its place on the photograph."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morphoscope.classify import Attribution
+from morphoscope.classify.attribution.maps import onto_image, rank_correlation
+from morphoscope.configs.attribution import Method
+
+
+def attribution(
+    per_fold: np.ndarray,
+    method: Method = "integrated_gradients",
+    difference: float | None = 0.5,
+    delta: float | None = 0.0,
+) -> Attribution:
+    return Attribution(per_fold.mean(axis=0), per_fold, difference, delta, "red", method, None)
+
+
+def test_agreement_is_the_mean_rank_correlation_of_all_pairs_of_folds() -> None:
+    rising = np.arange(16, dtype=np.float32).reshape(4, 4)
+    assert attribution(np.stack([rising, rising**3])).agreement == pytest.approx(1)  # ranks only
+    assert attribution(np.stack([rising, -rising])).agreement == pytest.approx(-1)
+    # pairs: +1, -1, -1
+    assert attribution(np.stack([rising, 2 * rising, -rising])).agreement == pytest.approx(-1 / 3)
+    assert attribution(rising[None]).agreement is None
+
+
+def test_a_constant_map_correlates_with_nothing() -> None:
+    assert rank_correlation(np.zeros((3, 3)), np.arange(9).reshape(3, 3)) == 0
+
+
+def test_an_error_beyond_five_percent_of_the_difference_is_warned_of_with_the_remedy() -> None:
+    maps = np.ones((2, 4, 4), np.float32)
+    assert attribution(maps, difference=0.5, delta=0.02).warning is None
+    for difference, delta in ((0.5, 0.03), (-0.5, -0.03)):
+        assert "more steps" in (attribution(maps, difference=difference, delta=delta).warning or "")
+    assert attribution(maps, difference=0.0, delta=1e-7).warning is None  # nothing to explain, no error
+    assert attribution(maps, "gradcam", None, None).warning is None
+
+
+def test_which_methods_tell_for_from_against() -> None:
+    maps = np.ones((1, 4, 4), np.float32)
+    assert attribution(maps).signed and attribution(maps, "occlusion").signed
+    assert not attribution(maps, "gradcam").signed and not attribution(maps, "smoothgrad").signed
+
+
+@given(st.integers(8, 80), st.integers(8, 80))
+def test_a_cropped_map_keeps_its_sum_and_leaves_the_margin_empty(height: int, width: int) -> None:
+    square_map = np.ones((16, 16), np.float32)
+    spread = onto_image(square_map, (height, width), "crop")
+    assert spread.shape == (height, width)
+    assert spread.sum() == pytest.approx(256, rel=1e-3)
+    side = min(height, width)
+    assert np.count_nonzero(spread) == side * side
+
+
+def test_a_letterboxed_map_drops_the_margin() -> None:
+    square_map = np.zeros((16, 16), np.float32)
+    square_map[4:12] = 1  # the band that a 2:1 image fills
+    spread = onto_image(square_map, (16, 32), "letterbox")
+    assert spread.shape == (16, 32)
+    assert (spread[1:-1] > 0.24).all()

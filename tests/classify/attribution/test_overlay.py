@@ -1,0 +1,35 @@
+"""Overlays: what their colours say."""
+
+import numpy as np
+
+from morphoscope.classify import legend, overlay
+
+
+def test_overlay_colours_say_for_and_against() -> None:
+    image = np.full((60, 60, 3), 128, np.uint8)
+    evidence = np.zeros((60, 60), np.float32)
+    evidence[5:25, 5:25], evidence[35:55, 35:55] = 1, -1
+    picture = overlay(image, evidence)
+    assert picture.shape == image.shape and picture.dtype == np.uint8
+    assert picture[15, 15, 0] > picture[15, 15, 2] + 50  # red
+    assert picture[45, 45, 2] > picture[45, 45, 0] + 50  # blue
+    np.testing.assert_allclose(picture[15, 45], 128, atol=2)
+    np.testing.assert_allclose(overlay(image, np.zeros((60, 60), np.float32)), 128, atol=2)
+    assert legend(300, 44).shape == (44, 300, 3)
+
+
+def test_an_unsigned_overlay_shows_strength_in_other_colours() -> None:
+    image = np.full((60, 60, 3), 128, np.uint8)
+    strength = np.zeros((60, 60), np.float32)
+    strength[5:25, 5:25], strength[35:55, 35:55] = 1, 0.4
+    picture = overlay(image, strength, signed=False).astype(int)
+    assert picture[15, 15, :2].min() > picture[15, 15, 2] + 100  # yellow
+    assert picture[45, 45, 1:].min() > picture[45, 45, 0]  # blue-green on the way there
+    np.testing.assert_allclose(picture[15, 45], 128, atol=2)
+
+
+def test_each_legend_shows_its_overlays_ends() -> None:
+    for signed, ends in ((True, ((5, 48, 97), (103, 0, 31))), (False, ((68, 1, 84), (253, 231, 37)))):
+        bar = legend(300, 44, signed)
+        assert bar.shape == (44, 300, 3)
+        np.testing.assert_allclose(bar[10, [10, 289]], ends, atol=1)
