@@ -1,0 +1,136 @@
+"""Reading what participants answered: checked, first answers only, complete sheets only."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.classify.survey.building import Surveys
+from morphoscope.classify.survey.form import ANSWER_COLUMNS
+from morphoscope.classify.survey.spreadsheet import read_csv
+from morphoscope.configs import UserError
+
+COMPLETE = 0.95  # of a survey's questions; more than this share must be answered
+_MAX_FILE_BYTES = 2**20
+_MAX_FILES = 10_000
+_SHOWN_PROBLEMS = 10
+_NOT_GIVEN = "not given"
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_TEXT = re.compile(r"[^\x00-\x1f]{0,60}")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What counts of the answers.
+
+    Attributes:
+        rows: one row an answer: participant, specialty, years ("" if not given), survey, position, answer,
+            confidence ("1" … "5", or "").
+        left_out: one sentence for each sheet (a participant's answers to one survey) that is not complete.
+        files, repeated: files read; later answers to a question already answered, which do not count.
+    """
+
+    rows: pd.DataFrame
+    left_out: list[str]
+    files: int
+    repeated: int
+
+
+def read_answers(path: Path, surveys: Surveys) -> Answers:
+    """Read a folder of CSV files that the forms saved, or one such file.
+
+    Where a participant answered a question more than once, the answer saved first counts; sheets of which
+    95% or less is answered are left out.
+
+    Raises:
+        UserError: no file, one larger than 1 MiB, a missing column, an answer to another set of surveys, an
+            unknown survey, position or condition, a malformed code; up to ten such lines are named.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: no .csv file with answers in it.")
+    if len(files) > _MAX_FILES:
+        raise UserError(f"{path}: {len(files)} files; more than {_MAX_FILES} are refused.")
+    table = pd.concat([_read_file(file, surveys) for file in files], ignore_index=True)
+    table = table.sort_values("saved", kind="stable")
+    for column in ("specialty", "years"):  # of a participant: as first given
+        given = table[table[column] != ""].groupby("participant")[column].first()
+        table[column] = table["participant"].map(given).fillna("")
+    table["specialty"] = table["specialty"].replace("", _NOT_GIVEN)
+    answered = table[table["answer"] != ""]
+    first = answered.drop_duplicates(["participant", "survey", "position"])
+    complete, left_out = _complete_sheets(table, first, surveys)
+    columns = ["participant", "specialty", "years", "survey", "position", "answer", "confidence"]
+    rows = complete[columns].sort_values(["survey", "participant", "position"], ignore_index=True)
+    return Answers(rows, left_out, len(files), len(answered) - len(first))
+
+
+def _read_file(file: Path, surveys: Surveys) -> pd.DataFrame:
+    table = read_csv(file, _MAX_FILE_BYTES)
+    missing = [column for column in ANSWER_COLUMNS if column not in table.columns]
+    if missing:
+        raise UserError(f"{file}: no column {', '.join(missing)}; use the files that the forms save.")
+    positions = surveys.key.groupby("survey")["position"].max()
+    views = {(s, p): view for s, p, view in surveys.key[["survey", "position", "view"]].to_numpy()}
+    problems = [
+        f"line {line}: {problem}"
+        for line, cells in enumerate(table[ANSWER_COLUMNS].itertuples(index=False), start=2)
+        for problem in _problems(dict(zip(ANSWER_COLUMNS, cells, strict=True)), surveys, positions, views)
+    ]
+    if problems:
+        more = f" … and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
+        raise UserError(f"{file}: {' '.join(problems[:_SHOWN_PROBLEMS])}{more}")
+    table["saved"] = pd.to_datetime(table["saved"], format="ISO8601", utc=True)
+    return table[ANSWER_COLUMNS].astype({"survey": int, "position": int})
+
+
+def _problems(
+    row: dict[str, str], surveys: Surveys, positions: pd.Series, views: dict[tuple[int, int], str]
+) -> Iterator[str]:
+    """What is wrong with one line."""
+    if row["set"] != surveys.name:
+        yield f"set {row['set']!r} is not that of these surveys ({surveys.name})."
+        return
+    survey, position = _whole_number(row["survey"]), _whole_number(row["position"])
+    if survey not in positions.index:
+        yield f"no survey {row['survey']!r}; there are {len(positions)}."
+    elif not 1 <= position <= positions[survey]:
+        yield f"no position {row['position']!r}; survey {survey} has {positions[survey]} questions."
+    elif row["view"] != views[survey, position]:
+        yield f"view {row['view']!r} where survey {survey} shows a {views[survey, position]} image."
+    if row["answer"] not in ("", *surveys.conditions):
+        yield f"answer {row['answer']!r} is none of {', '.join(surveys.conditions)}."
+    if row["confidence"] not in ("", "1", "2", "3", "4", "5"):
+        yield f"confidence {row['confidence']!r}: 1 to 5, or nothing."
+    if not _CODE.fullmatch(row["participant"]):
+        yield f"participant {row['participant'][:50]!r}: 1 to 40 letters, digits, - and _."
+    if not _TEXT.fullmatch(row["specialty"]):
+        yield "specialty: at most 60 characters on one line."
+    if row["years"] and not 0 <= _whole_number(row["years"]) <= 80:
+        yield f"years {row['years'][:20]!r}: 0 to 80, or nothing."
+    if pd.isna(pd.to_datetime(row["saved"], format="ISO8601", utc=True, errors="coerce")):
+        yield f"saved {row['saved'][:40]!r}: a time like 2026-05-01T12:00:00Z."
+
+
+def _whole_number(text: str) -> int:
+    """Its value, or -1 for anything else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else -1
+
+
+def _complete_sheets(
+    table: pd.DataFrame, first: pd.DataFrame, surveys: Surveys
+) -> tuple[pd.DataFrame, list[str]]:
+    """The answers of complete sheets, and a sentence for each of the others."""
+    questions = surveys.key["survey"].value_counts().to_dict()
+    answered = first.groupby(["participant", "survey"]).size().to_dict()
+    left_out = {
+        (participant, survey): f"{participant}, survey {survey}: {answered.get((participant, survey), 0)} of "
+        f"{questions[survey]} questions answered; more than {COMPLETE:.0%} are needed."
+        for participant, survey in sorted(set(zip(table["participant"], table["survey"], strict=True)))
+        if answered.get((participant, survey), 0) <= COMPLETE * questions[survey]
+    }
+    kept = [sheet not in left_out for sheet in zip(first["participant"], first["survey"], strict=True)]
+    return first[kept], list(left_out.values())

@@ -1,0 +1,44 @@
+"""CSV files that people open in a spreadsheet: no cell is taken for a formula."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.manifest import read_table
+from morphoscope.cohort.reading import read_bytes
+from morphoscope.configs import UserError
+from morphoscope.ops.runtime import write_atomically
+
+# What a spreadsheet takes for the start of a formula, and the mark that says it is text.
+_MARK, _MARKED = "'", ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table; texts that a spreadsheet would run get a ' in front. Numbers stay as they are."""
+    marked = table.rename(columns=_marked).map(_marked)
+    with write_atomically(path) as temporary:
+        marked.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_csv(path: Path, max_bytes: int) -> pd.DataFrame:
+    """Read a table that `write_csv`, or a form, wrote: every cell a string, without its mark.
+
+    Raises:
+        UserError: missing, larger than `max_bytes`, or not a UTF-8 CSV with a header line.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    if size > max_bytes:
+        raise UserError(f"{path}: {size} bytes; more than {max_bytes} are refused.")
+    table = read_table(read_bytes(path, str(path)), str(path))
+    return table.rename(columns=_unmarked).map(_unmarked)
+
+
+def _marked(cell: object) -> object:
+    return _MARK + cell if isinstance(cell, str) and cell.startswith(_MARKED) else cell
+
+
+def _unmarked(cell: str) -> str:
+    return cell[1:] if cell.startswith(_MARK) and cell[1:].startswith(_MARKED) else cell

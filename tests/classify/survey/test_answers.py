@@ -1,0 +1,100 @@
+"""Reading answers: what is refused, what counts, who is left out."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from morphoscope.classify.survey.answers import read_answers
+from morphoscope.classify.survey.building import Surveys
+from morphoscope.classify.survey.spreadsheet import read_csv, write_csv
+from morphoscope.configs import UserError
+
+
+def test_answers_are_read(fill, saved, surveys: Surveys) -> None:
+    found = read_answers(saved(fill("a"), fill("b", 2, specialty="other", years="")), surveys)
+    assert (found.files, found.repeated, found.left_out) == (2, 0, [])
+    assert len(found.rows) == 2 * 12
+    assert set(found.rows.query("participant == 'b'")["specialty"]) == {"other"}
+    truth = found.rows.merge(surveys.key, on=["survey", "position"])
+    assert (truth["answer"] == truth["condition"]).all()
+
+
+def test_first_answer_counts(fill, saved, surveys: Surveys) -> None:
+    late = fill("a", wrong=1, saved="2026-05-02T00:00:00Z", specialty="late")
+    early = fill("a", wrong=0, skipped=(3,), saved="2026-05-01T23:59:59Z")
+    found = read_answers(saved(late, early), surveys)  # the later file comes first in the folder
+    rows = found.rows.merge(surveys.key, on=["survey", "position"])
+    assert found.repeated == 11
+    assert rows["position"][rows["answer"] != rows["condition"]].tolist() == [3]  # what the first left open
+    assert set(rows["specialty"]) == {"pediatrics"}
+
+
+def test_incomplete_sheets_are_left_out_and_named(fill, saved, surveys: Surveys) -> None:
+    found = read_answers(saved(fill("a", 1, skipped=(4,)), fill("a", 2), fill("b", 1)), surveys)
+    assert found.left_out == ["a, survey 1: 11 of 12 questions answered; more than 95% are needed."]
+    assert set(zip(found.rows["participant"], found.rows["survey"], strict=True)) == {("a", 2), ("b", 1)}
+
+
+def test_exactly_95_percent_is_not_over_it(fill, saved, surveys: Surveys) -> None:
+    pages = [
+        surveys.key.assign(survey=1)[:10].assign(position=range(1 + 10 * i, 11 + 10 * i)) for i in range(2)
+    ]
+    twenty = Surveys(
+        surveys.name, pd.concat(pages), surveys.conditions, surveys.specialties, surveys.cohort_digest, True
+    )
+    answers = pd.concat([fill("a")[:10].assign(position=range(1 + 10 * i, 11 + 10 * i)) for i in range(2)])
+    answers["view"] = twenty.key["view"].to_numpy()
+    answers.iloc[0, answers.columns.get_loc("answer")] = ""
+    found = read_answers(saved(answers), twenty)
+    assert len(found.left_out) == 1 and found.rows.empty
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"set": "s0"}, "set 's0' is not that of these surveys"),
+        ({"survey": "9"}, "no survey '9'; there are 4"),
+        ({"survey": "1.5"}, r"no survey '1\.5'"),
+        ({"position": "13"}, "no position '13'; survey 1 has 12 questions"),
+        ({"view": "face"}, "view 'face' where survey 1 shows a focused image"),
+        ({"answer": "moles"}, "answer 'moles' is none of"),
+        ({"confidence": "6"}, "confidence '6'"),
+        ({"participant": "=cmd()"}, r"participant '=cmd\(\)'"),
+        ({"participant": ""}, "participant ''"),
+        ({"years": "-1"}, "years '-1'"),
+        ({"saved": "yesterday"}, "saved 'yesterday'"),
+        ({"specialty": "x" * 61}, "specialty: at most 60"),
+    ],
+)
+def test_bad_lines_are_named(fill, saved, surveys: Surveys, columns: dict, message: str) -> None:
+    with pytest.raises(UserError, match=rf"000\.csv: line 2: {message}") as error:
+        read_answers(saved(fill("a").assign(**columns)), surveys)
+    assert len(str(error.value)) < 2500
+
+
+def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no \.csv file"):
+        read_answers(saved(), surveys)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_answers(tmp_path / "absent.csv", surveys)
+    folder = saved(fill("a").drop(columns=["answer", "saved"]))
+    with pytest.raises(UserError, match="no column saved, answer"):
+        read_answers(folder, surveys)
+    (folder / "000.csv").write_text("set\n" + "x" * 2**20)
+    with pytest.raises(UserError, match="more than 1048576 are refused"):
+        read_answers(folder, surveys)
+
+
+def test_semicolons_of_a_spreadsheet_are_read(fill, surveys: Surveys, tmp_path: Path) -> None:
+    fill("a").to_csv(tmp_path / "a.csv", sep=";", index=False, encoding="utf-8-sig")
+    assert len(read_answers(tmp_path / "a.csv", surveys).rows) == 12
+
+
+def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-1", "@x", "'quoted", "plain", "a=b"]
+    write_csv(tmp_path / "t.csv", pd.DataFrame({"=name": texts, "number": [-0.5] * 7}))
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "'=name,number" and lines[1] == "'=1+1,-0.5"
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in lines)
+    assert read_csv(tmp_path / "t.csv", 1000)["=name"].tolist() == texts
