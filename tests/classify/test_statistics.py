@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphoscope.classify.statistics import balanced_accuracy, confusion_counts, proportion
+from morphoscope.classify.statistics import auroc, balanced_accuracy, confusion_counts, proportion
 
 
 def test_wilson_interval_has_its_published_value() -> None:
@@ -54,3 +54,26 @@ def test_bootstrap_is_repeatable_and_draws_whole_groups() -> None:
     assert grouped == balanced_accuracy(truth, predicted, patients)
     assert grouped.value == alone.value == 0.5
     assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # the square root of 4, about
+
+
+def test_auroc_is_the_share_of_pairs_in_order() -> None:
+    low, high = np.array([1.0, 2, 3, 4]), np.array([2.5, 3, 5])
+    assert auroc(low, high).value == pytest.approx((2 + 2.5 + 4) / 12)
+    assert auroc(high, low).value == pytest.approx(1 - 8.5 / 12)
+
+
+def test_auroc_interval_follows_the_scores() -> None:
+    random = np.random.default_rng(0)
+    low, high = random.normal(0, 1, 80), random.normal(1.5, 1, 60)
+    found = auroc(low, high)
+    draws = [
+        auroc(random.choice(low, 80), random.choice(high, 60)).value for _ in range(400)
+    ]  # the bootstrap agrees
+    assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist(), abs=0.02)
+
+
+def test_a_perfect_auroc_of_few_images_is_not_certain() -> None:
+    found = auroc(np.arange(10.0), np.arange(10.0) + 100)
+    assert found.value == found.high == 1 and 0.75 < found.low < 0.9
+    assert auroc(np.arange(10.0) + 100, np.arange(10.0)).high == pytest.approx(1 - found.low)
+    assert auroc(np.zeros(1), np.ones(1)).low < 0.3

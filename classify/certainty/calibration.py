@@ -1,0 +1,165 @@
+"""What an ensemble knows of its own certainty: fitted on out-of-fold images, kept in the ensemble's file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morphoscope.classify.certainty.conformal import Conformal
+from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
+from morphoscope.classify.certainty.temperature import BOUNDS, fit_temperature
+from morphoscope.configs import UserError
+
+COVERAGE, ACCEPTED = 0.9, 0.95
+PREFIX = "certainty/"
+"""Of the names of its tensors in the ensemble's file."""
+
+_MAX_IMAGES = 1_000_000
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """N images, each judged by the one model that has not trained on it.
+
+    Attributes:
+        probabilities: float32 [N, K], at temperature 1.
+        truth: true class, int64 [N].
+        fold: position of that model in the ensemble, int64 [N].
+        distances: float32 [N], to that model's subspace.
+    """
+
+    probabilities: np.ndarray
+    truth: np.ndarray
+    fold: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature, prediction sets and novelty of one ensemble."""
+
+    temperature: float
+    conformal: Conformal
+    novelty: Novelty
+
+    @classmethod
+    def fit(cls, judged: OutOfFold, subspaces: Sequence[Subspace]) -> "Calibration":
+        """From out-of-fold images; the subspaces are those of the folds' training images."""
+        return cls(
+            fit_temperature(judged.probabilities, judged.truth),
+            Conformal.fit(judged.probabilities, judged.truth, judged.fold, COVERAGE),
+            Novelty(subspaces, judged.distances, judged.fold, ACCEPTED),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-able part: for metadata["calibration"]."""
+        return {
+            "temperature": self.temperature,
+            "coverage": self.conformal.coverage,
+            "accepted": self.novelty.accepted,
+            "images": len(self.conformal.truth),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The rest, by name in the ensemble's file."""
+        spaces = {
+            f"subspace-{position}/{part}": getattr(subspace, part)
+            for position, subspace in enumerate(self.novelty.subspaces)
+            for part in ("mean", "basis")
+        }
+        arrays = {
+            "scores": self.conformal.scores,
+            "truth": self.conformal.truth,
+            "fold": self.conformal.fold,
+            "distances": self.novelty.distances,
+            **spaces,
+        }
+        return {
+            PREFIX + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()
+        }
+
+    @classmethod
+    def read(
+        cls, facts: Any, tensors: dict[str, Tensor], *, classes: int, folds: int, features: int, path: Path
+    ) -> "Calibration":
+        """From what `facts` and `tensors` gave, which is as untrusted as the file.
+
+        Args:
+            classes, folds, features: K, F and D of the ensemble.
+            path: of the file, for messages.
+
+        Raises:
+            UserError: something is missing, of another shape, not finite, or out of range.
+        """
+        reader = _Reader(facts, tensors, path)
+        images = reader.count("images", _MAX_IMAGES)
+        truth, fold = reader.numbers("truth", images, classes), reader.numbers("fold", images, folds)
+        scores = reader.reals("scores", (images,))
+        spaces = [
+            Subspace(
+                reader.reals(f"subspace-{position}/mean", (features,)),
+                reader.reals(f"subspace-{position}/basis", (None, features)),
+            )
+            for position in range(folds)
+        ]
+        return cls(
+            reader.number("temperature", *BOUNDS),
+            Conformal(scores, truth, fold, reader.number("coverage", 0.5, 0.999)),
+            Novelty(
+                spaces, reader.reals("distances", (images,)), fold, reader.number("accepted", 0.5, 0.999)
+            ),
+        )
+
+
+class _Reader:
+    """Checked access to a file's calibration."""
+
+    def __init__(self, facts: Any, tensors: dict[str, Tensor], path: Path) -> None:
+        self.facts, self.tensors, self.path = facts, tensors, path
+        if not isinstance(facts, dict):
+            raise self.damage("not a table")
+
+    def damage(self, what: str) -> UserError:
+        return UserError(f"{self.path}: damaged calibration: {what}.")
+
+    def number(self, name: str, low: float, high: float) -> float:
+        value = self.facts.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise self.damage(f"{name} {value!r} is not a number from {low} to {high}")
+        return float(value)
+
+    def count(self, name: str, most: int) -> int:
+        value = self.number(name, 1, most)
+        if value != int(value):
+            raise self.damage(f"{name} {value!r} is not a count")
+        return int(value)
+
+    def reals(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        """float32 array; None in `shape` is 1 to 32."""
+        tensor = self.tensors.get(PREFIX + name)
+        fits = (
+            tensor is not None
+            and tensor.dtype == torch.float32
+            and tensor.ndim == len(shape)
+            and all(
+                found == wanted if wanted is not None else 1 <= found <= DIMENSIONS
+                for found, wanted in zip(tensor.shape, shape, strict=True)
+            )
+            and bool(torch.isfinite(tensor).all())
+        )
+        if tensor is None or not fits:
+            raise self.damage(f"'{name}' is missing, or not finite numbers of shape {list(shape)}")
+        return tensor.numpy()
+
+    def numbers(self, name: str, length: int, below: int) -> np.ndarray:
+        """int64 [length], each from 0 to below - 1."""
+        tensor = self.tensors.get(PREFIX + name)
+        if tensor is None or tensor.dtype != torch.int64 or tensor.shape != (length,):
+            raise self.damage(f"'{name}' is missing, or not {length} whole numbers")
+        if bool(((tensor < 0) | (tensor >= below)).any()):
+            raise self.damage(f"'{name}' has numbers beyond 0 to {below - 1}")
+        return tensor.numpy()

@@ -1,0 +1,136 @@
+"""How good the answers are for parts of the patients: by skin tone, age, sex and view."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from morphoscope.classify.certainty.skin_tone import CATEGORIES, category, typology_angle
+from morphoscope.classify.statistics import Estimate, balanced_accuracy, proportion
+
+FEW = 20
+"""Images below which a stratum's figures come with a warning."""
+
+UNKNOWN = "unknown"
+_AGES = {"0-1": 2, "2-11": 12, "12-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 150}
+_ORDER = [*_AGES, *CATEGORIES]
+
+
+class Stratum(NamedTuple):
+    """Images that share the `value` of an `attribute`; balanced over the conditions that occur among them."""
+
+    attribute: str
+    value: str
+    images: int
+    groups: int
+    conditions: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few images to conclude anything."""
+        return self.images < FEW
+
+
+def attributes(rows: pd.DataFrame, images: Sequence[np.ndarray] | np.ndarray) -> pd.DataFrame:
+    """What is known of each image: columns `skin tone`, `age`, `sex`, `view`, one row an image.
+
+    The manifest's columns `skin_tone` (ITA in degrees, or names that are taken as they are), `age` (years),
+    `sex` and `view` count. Without a `skin_tone` it is measured, in focused photographs only: the border of
+    others need not be skin. What is not known is "unknown"; an attribute of which nothing is known is left
+    out.
+
+    Args:
+        rows: of the manifest.
+        images: uint8 [S, S, 3] of each row.
+    """
+    columns = {"skin tone": _skin_tones(rows, images), "view": list(rows["view"])}
+    if "age" in rows.columns:
+        columns["age"] = [_age(cell) for cell in rows["age"]]
+    if "sex" in rows.columns:
+        columns["sex"] = [str(cell).strip().lower() or UNKNOWN for cell in rows["sex"]]
+    return pd.DataFrame({name: cells for name, cells in columns.items() if set(cells) - {UNKNOWN}})
+
+
+def stratify(
+    attributes: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray
+) -> list[Stratum]:
+    """Accuracy of each value of each attribute; attributes of one value only are left out.
+
+    Args:
+        attributes: a column each, N rows.
+        truth, predicted: class numbers [N].
+        groups: patient of each image [N].
+    """
+    found = []
+    for attribute in attributes.columns:
+        values = attributes[attribute].to_numpy(dtype=str)
+        if len(set(values)) < 2:
+            continue
+        for value in sorted(set(values), key=_position):
+            here = values == value
+            right = int((truth[here] == predicted[here]).sum())
+            found.append(
+                Stratum(
+                    str(attribute),
+                    value,
+                    int(here.sum()),
+                    len(set(groups[here])),
+                    len(set(truth[here])),
+                    proportion(right, int(here.sum())),
+                    balanced_accuracy(truth[here], predicted[here], groups[here]),
+                )
+            )
+    return found
+
+
+def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[int, Estimate]:
+    """Share of images whose true condition is among the k most probable, with Wilson's interval.
+
+    Args:
+        probabilities: [N, K].
+        truth: true class [N].
+        most: k goes from 1 to this, but stays below K.
+    """
+    ranked = np.argsort(-probabilities, axis=1, kind="stable") == truth[:, None]
+    return {
+        k: proportion(int(ranked[:, :k].sum()), len(truth))
+        for k in range(1, min(most, probabilities.shape[1] - 1) + 1)
+    }
+
+
+def _skin_tones(rows: pd.DataFrame, images: Sequence[np.ndarray] | np.ndarray) -> list[str]:
+    if "skin_tone" in rows.columns:
+        return [_named_tone(str(cell).strip()) for cell in rows["skin_tone"]]
+    return [
+        (category(typology_angle(image)) if view == "focused" else None) or UNKNOWN
+        for view, image in zip(rows["view"], images, strict=True)
+    ]
+
+
+def _named_tone(cell: str) -> str:
+    number = _number(cell)
+    return cell.lower() or UNKNOWN if number is None else category(number) or UNKNOWN
+
+
+def _age(cell: object) -> str:
+    years = _number(str(cell))
+    if years is None or years < 0:
+        return UNKNOWN
+    return next((name for name, end in _AGES.items() if years < end), UNKNOWN)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _position(value: str) -> tuple[int, str]:
+    """Natural order of ages and skin tones, other names by alphabet, "unknown" last."""
+    if value == UNKNOWN:
+        return len(_ORDER) + 1, value
+    return (_ORDER.index(value) if value in _ORDER else len(_ORDER)), value
