@@ -99,7 +99,8 @@ document.addEventListener("click", event => {
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || !pages[shown].classList.contains("question")) return;
   const options = pages[shown].querySelectorAll(".answer:enabled input");
-  if (/^[1-9]$/.test(event.key) && options[event.key - 1]) {
+  const sure = event.target.closest(".confidence");  // there digits would be taken for levels
+  if (/^[1-9]$/.test(event.key) && options[event.key - 1] && !sure) {
     options[event.key - 1].click();
     options[event.key - 1].focus();
   } else if (event.key === "Enter" && event.target.tagName !== "BUTTON") {

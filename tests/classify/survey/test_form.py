@@ -1,0 +1,130 @@
+"""A form as a participant meets it, in headless Chromium; skipped without one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from morphoscope.classify.survey.answers import read_answers
+from morphoscope.classify.survey.building import Surveys
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, built: Path) -> Iterator:
+    """Survey 2, opened from its file; it must ask for nothing and break nothing."""
+    page = browser.new_page()
+    page.set_default_timeout(10_000)
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text))
+    page.goto((built / "forms" / "survey-02.html").as_uri())
+    yield page
+    page.close()
+    assert errors == []
+    assert [url for url in asked[1:] if not url.startswith(("data:", "blob:"))] == []
+
+
+def begin(page) -> None:
+    page.fill("#code", "p-07")
+    page.select_option("#specialty", "medical genetics")
+    page.fill("#years", "12")
+    page.check("#consent")
+    page.get_by_role("button", name="Begin").click()
+
+
+def save(page, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_round_trip(page, surveys: Surveys, tmp_path: Path) -> None:
+    key = surveys.key[surveys.key["survey"] == 2].reset_index()
+    begin(page)
+    for _, question in key.iterrows():
+        shown = page.locator(".question:visible")
+        assert shown.get_attribute("data-view") == question["view"]
+        if question["position"] == 1:  # by mouse; the others by keyboard
+            shown.get_by_role("radio", name=question["condition"], exact=True).check()
+            shown.get_by_role("radio", name="4", exact=True).check()
+            shown.get_by_role("button", name="Next").click()
+        else:
+            page.keyboard.press(str(1 + surveys.conditions.index(question["condition"])))
+            page.keyboard.press("Enter")
+    assert page.locator("#done").inner_text() == "12 of 12 answered"
+    assert page.locator("#complete").is_visible() and not page.locator("#incomplete").is_visible()
+    file = save(page, tmp_path)
+    assert file.name == f"answers-{surveys.name}-survey-02-p-07.csv"
+    rows = read_answers(file, surveys).rows
+    assert rows["answer"].tolist() == key["condition"].tolist()
+    assert rows["confidence"].tolist() == ["4", *[""] * 11]
+    assert set(rows["specialty"]) == {"medical genetics"} and set(rows["years"]) == {"12"}
+    assert set(rows["participant"]) == {"p-07"} and set(rows["survey"]) == {2}
+
+
+def test_what_is_missing_is_said_before_saving(page, surveys: Surveys, tmp_path: Path) -> None:
+    begin(page)
+    for position in range(1, 13):
+        if position not in (2, 9):
+            page.keyboard.press("1")
+        page.keyboard.press("Enter")
+    assert page.locator("#incomplete").is_visible()
+    assert page.locator("#missing button").all_inner_texts() == ["Picture 2", "Picture 9"]
+    left_out = read_answers(save(page, tmp_path), surveys).left_out
+    assert left_out == ["p-07, survey 2: 10 of 12 questions answered; more than 95% are needed."]
+    page.get_by_role("button", name="Picture 2").click()
+    assert page.locator(".question:visible").get_attribute("data-position") == "2"
+    page.keyboard.press("3")  # an unanswered close-up stays open …
+    page.locator(".question:visible [data-step='1']").click()
+    assert page.locator(
+        ".question:visible .answer input"
+    ).first.is_disabled()  # … an answered one is fixed by then
+
+
+def test_nobody_begins_without_code_specialty_and_consent(page) -> None:
+    page.get_by_role("button", name="Begin").click()
+    assert page.locator("#start").is_visible()
+    page.fill("#code", "Dr Jane Doe")
+    page.select_option("#specialty", "other")
+    page.check("#consent")
+    page.get_by_role("button", name="Begin").click()
+    assert page.locator("#start").is_visible()  # a name is no code
+    page.fill("#code", "j1")
+    page.get_by_role("button", name="Begin").click()
+    assert page.locator(".question:visible").count() == 1
+
+
+def test_page_may_not_ask_the_network(browser, built: Path) -> None:
+    page = browser.new_page()
+    page.goto((built / "forms" / "survey-01.html").as_uri())
+    tried = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', error => String(error))")
+    blocked = page.evaluate(
+        "new Promise(done => { document.addEventListener('securitypolicyviolation', "
+        "event => done(event.effectiveDirective)); fetch('http://127.0.0.1:9/').catch(() => {}); })"
+    )
+    assert tried != "sent" and blocked == "connect-src"
+    page.close()
+
+
+def test_narrow_page_does_not_scroll_sideways(page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    begin(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
