@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
-from morphoscope.classify.fitting import FoldState, FoldTrainer, ImagePool
-from morphoscope.classify.folds import FoldPlan, plan_folds
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.fold import FoldState, FoldTrainer, ImagePool
+from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble, evaluate, train_ensemble
-from morphoscope.classify.fitting import FoldTrainer, ImagePool, class_weights, learning_rate
+from morphoscope.classify.training.fold import FoldTrainer, ImagePool, class_weights, learning_rate
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from morphoscope.classify.ensemble import images_at_a_time, to_tensor
 from morphoscope.classify.model import ConditionClassifier
-from morphoscope.classify.transforms import TrainingTransforms
+from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.ops.runtime import Interruption, read_state, write_state

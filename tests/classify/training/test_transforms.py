@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from morphoscope.classify.transforms import TrainingTransforms
+from morphoscope.classify.training.transforms import TrainingTransforms
 
 
 @pytest.fixture

@@ -1,0 +1,6 @@
+"""Training of the ensemble: which images a fold may see, one fold's training, and the run around them."""
+
+from morphoscope.classify.training.plans import FoldPlan, plan_folds
+from morphoscope.classify.training.run import train_ensemble
+
+__all__ = ["FoldPlan", "plan_folds", "train_ensemble"]
