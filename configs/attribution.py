@@ -1,6 +1,6 @@
 """What may be asked of attribution: the methods, their settings, and how they are compared."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -33,3 +33,33 @@ class AttributionSettings(Config):
         description="occlusion: side of the covered square as a share of the image's; it moves by half of it",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="smoothgrad: of the noise")
+
+
+_NAMED = "^(integrated_gradients|occlusion)(:(mean|black|white|blurred|average))?$|^(smoothgrad|gradcam)$"
+
+
+class MapComparison(AttributionSettings):
+    """`classify attribution`: methods against masks, against the classifier, and against random weights."""
+
+    methods: list[Annotated[str, Field(pattern=_NAMED)]] = Field(
+        [
+            "integrated_gradients:mean",
+            "integrated_gradients:black",
+            "integrated_gradients:blurred",
+            "smoothgrad",
+            "gradcam",
+            "occlusion",
+        ],
+        min_length=1,
+        description="METHOD or METHOD:BASELINE; without one, that of `baseline`",
+    )
+    rows: Literal["test", "all"] = Field(
+        "test", description="which images to draw from: the test fold; or any"
+    )
+    images: int = Field(
+        21, ge=2, le=10_000, description="drawn evenly over the conditions, one a patient; fewer if there are"
+    )
+    replacement: Literal["blurred", "mean", "black", "white"] = Field(
+        "blurred", description="what takes a deleted pixel's place, and an inserted one's before"
+    )
+    points: int = Field(32, ge=2, le=1000, description="of the deletion and insertion curves")

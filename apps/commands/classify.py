@@ -20,7 +20,7 @@ from morphoscope.apps.commands.options import (
     open_run,
 )
 from morphoscope.configs import load_config
-from morphoscope.configs.attribution import Method
+from morphoscope.configs.attribution import MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
 
@@ -156,6 +156,42 @@ def explain(
     if found.warning:
         console.print(f"Warning: {found.warning} (--set steps={2 * settings.steps})", highlight=False)
     console.print(f"Wrote {folder.path}", highlight=False)
+
+
+@app.command()
+def attribution(
+    ensemble: EnsemblePath,
+    path: CohortPath,
+    rows: Annotated[str | None, typer.Option(help="test or all.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated: METHOD or METHOD:BASELINE; see config.yaml.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="How many, evenly over the conditions.")] = None,
+    run: Run = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Seed = None,
+) -> None:
+    """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
+    from morphoscope.classify import Ensemble
+    from morphoscope.classify.attribution.comparison import MEASURES, compare_maps, shown
+    from morphoscope.cohort import Cohort
+
+    listed = None if methods is None else methods.split(",")
+    settings = load_config(
+        MapComparison, file=config, overrides=set_, rows=rows, methods=listed, images=images, seed=seed
+    )
+    model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
+    folder = open_run(run, "attribution", settings, ensemble=ensemble, cohort=path)
+    found = compare_maps(model, cohort, settings)
+    found.write(folder.path)
+    console = Console()
+    for measure, title in MEASURES.items():
+        console.print(f"[bold]{title}[/bold]", highlight=False)
+        for name, row in found.summary().items():
+            console.print(f"  {name:28} {shown(row[measure])}", highlight=False)
+    console.print(f"Wrote {folder.path}; table.md says what these mean.", highlight=False)
 
 
 def _print(evaluation: "Evaluation") -> None:
