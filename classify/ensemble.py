@@ -1,7 +1,6 @@
 """One classifier a fold, judged together; kept as one file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,13 @@ from torch import Tensor
 
 from morphoscope.classify.attribution.maps import Attribution, onto_image
 from morphoscope.classify.attribution.methods import check_request, explain
+from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
+from morphoscope.classify.certainty.temperature import scaled
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.weights import pretrained_facts
+from morphoscope.cohort import Cohort
+from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
@@ -24,35 +28,6 @@ from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_check
 KIND = "ensemble"
 _MAX_FOLDS, _MAX_CONDITIONS, _MAX_IMAGES = 100, 10_000, 1_000_000
 _SHARED = "shared"
-_SURE = 0.5  # a fold has a say in the combination if its highest probability exceeds this
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Probabilities that F folds give N images for K conditions, float32 in [0, 1]."""
-
-    conditions: list[str]
-    per_fold: np.ndarray  # [F, N, K]
-    combined: np.ndarray  # [N, K]
-    unsure: np.ndarray  # bool [N]: no fold's highest probability exceeded 0.5
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Index of the most probable condition, int64 [N]."""
-        return self.combined.argmax(axis=1)
-
-
-def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Combine the folds' probabilities [F, N, K] -> (combined [N, K], unsure [N]).
-
-    For each image the mean over the folds whose highest probability exceeds 0.5; where there is none, the
-    mean over all folds, flagged as unsure.
-    """
-    sure = per_fold.max(axis=2) > _SURE  # [F, N]
-    unsure = ~sure.any(axis=0)
-    weights = np.where(unsure, 1.0, sure).astype(np.float64)
-    combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
-    return combined.astype(np.float32), unsure
 
 
 class Ensemble:
@@ -64,6 +39,7 @@ class Ensemble:
         folds: name of the fold that each model did not train on.
         metadata: JSON-able facts: cohort, cohort_digest, phantom, seen_images (first 12 hex digits of the
             SHA-256 of every training and validation file), normalisation, per-fold scores …
+        calibration: temperature, prediction sets and novelty; None if it is not calibrated.
     """
 
     def __init__(
@@ -73,9 +49,11 @@ class Ensemble:
         models: dict[str, ConditionClassifier],
         metadata: dict[str, Any],
         device: str | torch.device = "cpu",
+        calibration: Calibration | None = None,
     ) -> None:
         self.config, self.conditions, self.folds = config, list(conditions), list(models)
         self.device = resolve_device(device)
+        self.calibration = calibration
         self.models = [
             model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
             for model in models.values()
@@ -106,14 +84,81 @@ class Ensemble:
             UserError: not uint8 RGB.
         """
         batch = batch or images_at_a_time(self.resolution)
-        probabilities = [
-            self._probabilities(self._squares(images[start : start + batch]))
+        judged = [
+            self._judge(self._squares(images[start : start + batch]))
             for start in range(0, len(images), batch)
         ]
         empty = np.zeros((len(self.folds), 0, len(self.conditions)), np.float32)
-        per_fold = np.concatenate([empty, *probabilities], axis=1)
-        combined, unsure = combine(per_fold)
-        return Prediction(self.conditions, per_fold, combined, unsure)
+        raw = np.concatenate([empty, *(probabilities for probabilities, _ in judged)], axis=1)
+        calibration = self.calibration
+        if calibration is None:
+            return Prediction(self.conditions, raw, *combine(raw))
+        per_fold = scaled(raw, calibration.temperature)
+        distances = np.concatenate([empty[:, :, 0], *(distances for _, distances in judged)], axis=1)
+        novelty, novel = calibration.novelty.judge(distances)
+        return Prediction(
+            self.conditions,
+            per_fold,
+            *combine(per_fold),
+            uncalibrated=combine(raw)[0],
+            prediction_sets=calibration.conformal.sets(raw),
+            novelty=novelty,
+            novel=novel,
+        )
+
+    def judge_by(self, fold: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What one fold's model makes of images, uint8 [N, H, W, 3] or a sequence of [H, W, 3].
+
+        Returns:
+            Probabilities float32 [N, K] at temperature 1, and the features float32 [N, D] that its linear
+            head reads.
+        """
+        model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
+        judged = [
+            _run(model, to_tensor(self._squares(images[start : start + batch]), self.device))
+            for start in range(0, len(images), batch)
+        ]
+        return (
+            np.concatenate([probabilities for probabilities, _ in judged]),
+            np.concatenate([features for _, features in judged]),
+        )
+
+    def calibrate(self, cohort: Cohort) -> None:
+        """Fit temperature, prediction sets and novelty to out-of-fold images; training ends with it.
+
+        Each image of the ensemble's folds is judged by the one model that has not trained on it; each fold's
+        novelty is measured from its own real training images.
+
+        Args:
+            cohort: the very cohort, with the very folds, of the training.
+
+        Raises:
+            UserError: another cohort or split.
+        """
+        self.require_training_cohort(cohort)
+        fold_of = cohort.rows["fold"].to_numpy(dtype=str)
+        truth = np.array([self.conditions.index(name) for name in cohort.rows["condition"]], np.int64)
+        images = cohort.images(self.resolution, self.config.fit)
+        used = np.flatnonzero(fold_of != TEST_FOLD)
+        subspaces, parts = [], []
+        for position, fold in enumerate(self.folds):
+            probabilities, features = self.judge_by(fold, images[used])
+            own = fold_of[used] == fold
+            subspaces.append(Subspace.fit(features[~own]))
+            distances = subspaces[-1].distance(features[own])
+            parts.append((probabilities[own], truth[used][own], np.full(own.sum(), position), distances))
+        judged = OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        self.calibration = Calibration.fit(judged, subspaces)
+
+    def require_training_cohort(self, cohort: Cohort) -> None:
+        """UserError unless `cohort` is what the ensemble was trained on, split in the same way."""
+        trained_on = self.metadata.get("cohort_digest")
+        if cohort.digest != trained_on:
+            raise UserError(
+                f"{cohort.root} is not the cohort, or not the split, that the ensemble was trained on "
+                f"(digest {cohort.digest} instead of {trained_on}), so its folds say nothing about what the models "
+                "have seen. For a cohort of other patients use rows 'all'."
+            )
 
     def attribute(
         self,
@@ -144,7 +189,7 @@ class Ensemble:
         return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 
     def fold(self, name: str) -> "Ensemble":
-        """The same with one fold's model only."""
+        """The same with one fold's model only, not calibrated."""
         model = self.models[self.folds.index(name)]
         return Ensemble(self.config, self.conditions, {name: model}, self.metadata, self.device)
 
@@ -166,7 +211,11 @@ class Ensemble:
                 tensors |= {
                     f"{fold}/{key}": state[key] for fold, state in zip(self.folds, states, strict=True)
                 }
-        write_checkpoint(path, KIND, tensors, self.metadata)
+        metadata = self.metadata
+        if self.calibration is not None:
+            tensors |= self.calibration.tensors()
+            metadata = {**metadata, "calibration": self.calibration.facts()}
+        write_checkpoint(path, KIND, tensors, metadata)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> "Ensemble":
@@ -191,7 +240,18 @@ class Ensemble:
                 reason = " ".join(str(error).split())[:200]
                 raise UserError(f"{path}: fold {fold} does not fit its description ({reason}).") from error
             models[fold] = model
-        return cls(config, conditions, models, metadata, device)
+        facts = metadata.pop("calibration", None)
+        if facts is None:  # of an earlier version
+            return cls(config, conditions, models, metadata, device)
+        calibration = Calibration.read(
+            facts,
+            tensors,
+            classes=len(conditions),
+            folds=len(folds),
+            features=models[folds[0]].features,
+            path=Path(path),
+        )
+        return cls(config, conditions, models, metadata, device, calibration)
 
     def _squares(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         for image in images:
@@ -203,10 +263,15 @@ class Ensemble:
             [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
         )
 
-    def _probabilities(self, squares: np.ndarray) -> np.ndarray:
+    def _judge(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(probabilities [F, n, K] at temperature 1, distances [F, n]: 0 if there is no calibration)."""
         pixels = to_tensor(squares, self.device)
-        with torch.inference_mode():
-            return np.stack([model(pixels).float().softmax(dim=1).cpu().numpy() for model in self.models])
+        judged = [_run(model, pixels) for model in self.models]
+        distances = np.zeros((len(judged), len(squares)), np.float32)
+        if self.calibration is not None:
+            for position, subspace in enumerate(self.calibration.novelty.subspaces):
+                distances[position] = subspace.distance(judged[position][1])
+        return np.stack([probabilities for probabilities, _ in judged]), distances
 
     def _condition_index(self, target: str | int) -> int:
         if isinstance(target, str) and target in self.conditions:
@@ -225,6 +290,13 @@ def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 [N, S, S, 3] -> float32 [N, 3, S, S] in [0, 1], channels last in memory."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
     return tensor.permute(0, 3, 1, 2).float().div_(255)
+
+
+@torch.inference_mode()
+def _run(model: ConditionClassifier, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [n, K] and features [n, D] of one model."""
+    logits, features = model.judge(pixels)
+    return logits.float().softmax(dim=1).cpu().numpy(), features.float().cpu().numpy()
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from morphoscope.classify.ensemble import Ensemble, Prediction, combine
+from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion
+from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD

@@ -47,6 +47,17 @@ class ConditionClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.backbone((images - self.mean) / self.std)
 
+    @property
+    def features(self) -> int:
+        """D: how many features the linear head reads."""
+        return int(cast(int, self.backbone.head_hidden_size))
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images -> (logits [N, K], features [N, D] that the linear head reads)."""
+        backbone = cast(Any, self.backbone)  # every timm model has these two
+        maps = backbone.forward_features((images - self.mean) / self.std)
+        return backbone.forward_head(maps), backbone.forward_head(maps, pre_logits=True)
+
     def train(self, mode: bool = True) -> "ConditionClassifier":
         """As usual, but frozen stages stay in evaluation mode: their batch statistics must not drift."""
         super().train(mode)

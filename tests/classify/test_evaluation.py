@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from morphoscope.classify import Ensemble, Evaluation, Prediction, evaluate
-from morphoscope.classify.ensemble import combine
+from morphoscope.classify.prediction import combine
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 

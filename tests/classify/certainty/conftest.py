@@ -1,0 +1,13 @@
+"""An ensemble that is calibrated with the toy cohort."""
+
+import pytest
+
+from morphoscope.classify import Ensemble
+from morphoscope.cohort import Cohort
+
+
+@pytest.fixture
+def calibrated(ensemble: Ensemble, cohort: Cohort) -> Ensemble:
+    ensemble.metadata["cohort_digest"] = cohort.digest
+    ensemble.calibrate(cohort)
+    return ensemble
