@@ -1,0 +1,82 @@
+"""`classify explain` and `classify attribution` as a user runs them, on the bundled ensemble."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from morphoscope.apps import cli
+from morphoscope.apps.bundled_models import ENSEMBLE
+from morphoscope.cohort import phantom
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    return phantom(tmp_path_factory.mktemp("attribution") / "phantoms", per_condition=1, size=64, seed=5)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run one command line in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["morphoscope", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return stop.value.code or 0, out.out, out.err
+
+    return call
+
+
+def test_explain_by_another_method(run, phantoms, tmp_path):
+    image = phantoms.root / phantoms.rows["file"][0]
+    code, out, _ = run("classify", "explain", ENSEMBLE, image, "--method", "gradcam", "--run", "cam")
+    assert code == 0
+    assert "by gradcam" in out and "rank correlation" in out and "convergence" not in out
+    assert np.load(tmp_path / "cam" / "map.npy").shape == (64, 64)
+    assert np.load(tmp_path / "cam" / "folds.npy").shape == (5, 128, 128)
+    assert Image.open(tmp_path / "cam" / "overlay.png").size == (64, 64 + 44)
+    assert yaml.safe_load((tmp_path / "cam" / "config.yaml").read_text())["method"] == "gradcam"
+
+
+def test_explain_warns_of_a_coarse_integral(run, phantoms):
+    image = phantoms.root / phantoms.rows["file"][1]
+    code, out, _ = run(
+        "classify", "explain", ENSEMBLE, image, "--set", "steps=2", "--set", "baseline=black", "--run", "ig"
+    )
+    assert code == 0
+    assert "Warning: The map misses the difference" in " ".join(out.split())
+    assert "--set steps=4" in " ".join(out.split())
+
+
+def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):
+    code, out, _ = run(
+        *("classify", "attribution", ENSEMBLE, phantoms.root, "--rows", "all", "--methods", "gradcam"),
+        *("--images", 3, "--set", "points=2", "--run", "table"),
+    )
+    assert code == 0
+    assert "share in lesion" in out and "gradcam" in out and "random" in out
+    table = pd.read_csv(tmp_path / "table" / "table.csv")
+    assert list(table["method"]) == ["gradcam", "random"]
+    content = json.loads((tmp_path / "table" / "table.json").read_text())
+    assert content["images"] == 3 and content["phantom"] is True
+    assert {path.name for path in (tmp_path / "table").iterdir()} == {
+        *("config.yaml", "examples.png", "scores.csv", "table.csv", "table.json", "table.md")
+    }
+
+
+def test_what_cannot_be_done_is_said_in_a_line(run, phantoms):
+    for words, said in (
+        (("--methods", "lime"), "methods.0"),
+        (("--rows", "test"), "no image to look at"),
+        (("--images", 1), "images"),
+    ):
+        code, _, err = run("classify", "attribution", ENSEMBLE, phantoms.root, *words)
+        assert code == 2
+        assert said in err

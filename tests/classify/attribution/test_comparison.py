@@ -1,0 +1,98 @@
+"""The methods in one table: what it holds, and that a map of the lesion beats the control."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from morphoscope.classify import Ensemble
+from morphoscope.classify.attribution.comparison import CONTROL, MEASURES, ComparedMaps, choose, compare_maps
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+from morphoscope.configs.attribution import MapComparison
+from morphoscope.configs.loading import validated
+
+SETTINGS = {"steps": 4, "samples": 2, "points": 4, "window": 0.5, "images": 6}
+
+
+@pytest.fixture
+def masked(cohort: Cohort, tmp_path: Path) -> Cohort:
+    """The toy cohort, with masks that cover the left half of every image."""
+    whole = cohort.save_as(tmp_path / "masked")
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:, :20] = 255
+    Image.fromarray(mask).save(whole.root / "mask.png")
+    return Cohort.from_rows(whole.root, whole.rows.assign(mask="mask.png"))
+
+
+def test_images_are_drawn_evenly_one_a_patient_from_the_test_fold(cohort: Cohort) -> None:
+    rows = cohort.rows.iloc[choose(cohort, "test", 7, seed=0)]
+    assert set(rows["fold"]) == {"test"}
+    assert rows["group"].is_unique
+    assert sorted(rows["condition"].value_counts()) == [2, 2, 3]
+    assert choose(cohort, "test", 7, seed=0) == list(rows.index) != choose(cohort, "test", 7, seed=1)
+    assert len(choose(cohort, "all", 1000, seed=0)) == cohort.rows["group"].nunique()
+
+
+def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensemble, masked: Cohort) -> None:
+    config = MapComparison(methods=["gradcam", "integrated_gradients:black", "occlusion"], **SETTINGS)
+    found = compare_maps(ensemble, masked, config)
+    assert len(found.scores) == 6 * 4
+    summary = found.summary()
+    assert list(summary) == [*config.methods, CONTROL]
+    assert found.chance == pytest.approx(0.5, abs=0.02)
+    control = summary[CONTROL]
+    assert control["inside"] is not None and control["inside"].value == pytest.approx(0.5, abs=0.03)
+    assert control["rank_random"] is not None and abs(control["rank_random"].value) < 0.05
+    assert control["agreement"] is None and control["error"] is None
+    for row in summary.values():
+        for measure in ("pointing", "inside", "deletion", "insertion"):
+            estimate = row[measure]
+            assert estimate is not None and 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    assert summary["integrated_gradients:black"]["error"] is not None
+    assert summary["gradcam"]["error"] is None
+
+
+def test_without_masks_localisation_is_left_out(ensemble: Ensemble, cohort: Cohort, tmp_path: Path) -> None:
+    found = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
+    summary = found.summary()
+    assert found.chance is None
+    assert summary["gradcam"]["pointing"] is None and summary["gradcam"]["deletion"] is not None
+    found.write(tmp_path)
+    assert "no image has a mask" in (tmp_path / "table.md").read_text()
+    assert Image.open(tmp_path / "examples.png").width > 300
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert content["methods"]["gradcam"]["pointing"] is None and content["lesion_area"] is None
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert list(table["method"]) == ["gradcam", CONTROL]
+    assert table["deletion"][0] == pytest.approx(content["methods"]["gradcam"]["deletion"]["value"], abs=1e-5)
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 12
+
+
+def test_means_and_their_intervals() -> None:
+    scores = pd.DataFrame(dict.fromkeys([*MEASURES, "area"], np.nan), index=range(20)).assign(
+        method="gradcam", pointing=[1.0] * 15 + [0.0] * 5, deletion=np.linspace(0.2, 0.6, 20)
+    )
+    row = ComparedMaps(scores, [], {}).summary()["gradcam"]
+    pointing, deletion = row["pointing"], row["deletion"]
+    assert pointing is not None and deletion is not None
+    assert tuple(round(end, 3) for end in pointing) == (0.75, 0.531, 0.888)  # Wilson, 15 of 20
+    assert deletion.value == pytest.approx(0.4)
+    half = 1.96 * np.linspace(0.2, 0.6, 20).std() / np.sqrt(20)
+    assert deletion.high - deletion.value == pytest.approx(half, rel=0.15)
+
+
+def test_what_cannot_be_compared_is_refused(ensemble: Ensemble, cohort: Cohort) -> None:
+    with pytest.raises(UserError, match="methods"):
+        validated(MapComparison, {"methods": ["lime"]})
+    with pytest.raises(UserError, match="methods"):
+        validated(MapComparison, {"methods": ["gradcam:black"]})  # it has no baseline
+    training = cohort.select(cohort.rows["fold"] != "test")
+    with pytest.raises(UserError, match="no image to look at"):
+        choose(training, "test", 3, 0)
+    stranger = Cohort.from_rows(cohort.root, cohort.rows.assign(condition="violet"))
+    with pytest.raises(UserError, match="does not know violet"):
+        compare_maps(ensemble, stranger, MapComparison())
