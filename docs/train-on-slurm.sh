@@ -25,7 +25,7 @@ shift 2
 stopped_early=
 stop() {
   stopped_early=yes
-  kill -TERM "$step"
+  scancel --signal=TERM "$SLURM_JOB_ID.0" # the first step's tasks; srun itself would kill them at once
 }
 trap stop USR1 TERM
 

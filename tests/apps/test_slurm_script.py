@@ -9,14 +9,23 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "train-on-slurm.sh"
-# Stands for srun: a training that saves when it is told to stop, or ends with the exit code 7.
+# Stands for srun, which kills its tasks when it is told to stop; told through scancel, the training saves and
+# ends. Or it ends with the exit code 7.
 SRUN = """#!/bin/bash
 echo "$@" > called
 [ -e fails ] && exit 7
-trap 'echo saved > state; kill $sleeper; exit 1' TERM
+trap 'echo killed > state; kill -KILL $task; exit 1' TERM
+bash training & task=$!
+echo $task > task
+wait $task
+"""
+TRAINING = """trap 'echo saved > state; kill $sleeper; exit 1' TERM
 sleep 60 & sleeper=$!
 touch ready
-wait $sleeper
+wait
+"""
+SCANCEL = """#!/bin/bash
+[ "$1 $2" = "--signal=TERM 17.0" ] && kill -TERM "$(cat task)"
 """
 SCONTROL = """#!/bin/bash
 if [ "$1" = show ]; then echo node-1; echo node-2; else echo "$@" > requeued; fi
@@ -25,7 +34,7 @@ if [ "$1" = show ]; then echo node-1; echo node-2; else echo "$@" > requeued; fi
 
 @pytest.fixture
 def job(tmp_path):
-    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL), ("scancel", SCANCEL), ("training", TRAINING)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     environment = {
