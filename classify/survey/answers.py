@@ -57,8 +57,8 @@ def read_answers(path: Path, surveys: Surveys) -> Answers:
     table = pd.concat([_read_file(file, surveys) for file in files], ignore_index=True)
     table = table.sort_values("saved", kind="stable")
     for column in ("specialty", "years"):  # of a participant: as first given
-        given = table[table[column] != ""].groupby("participant")[column].first()
-        table[column] = table["participant"].map(given).fillna("")
+        given = table[table[column] != ""].groupby("participant")[column].first().to_dict()
+        table[column] = [given.get(participant, "") for participant in table["participant"]]
     table["specialty"] = table["specialty"].replace("", _NOT_GIVEN)
     answered = table[table["answer"] != ""]
     first = answered.drop_duplicates(["participant", "survey", "position"])
