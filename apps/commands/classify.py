@@ -9,6 +9,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from morphoscope.apps.commands import survey
 from morphoscope.apps.commands.options import (
     CohortPath,
     ConfigFile,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from morphoscope.classify import Evaluation
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
+app.add_typer(survey.app, name="survey")
 
 ImagePath = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")]
 
