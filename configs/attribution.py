@@ -63,3 +63,9 @@ class MapComparison(AttributionSettings):
         "blurred", description="what takes a deleted pixel's place, and an inserted one's before"
     )
     points: int = Field(32, ge=2, le=1000, description="of the deletion and insertion curves")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="of the choice of images, SmoothGrad's noise, ties and the random weights",
+    )

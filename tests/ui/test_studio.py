@@ -77,6 +77,13 @@ class TestMorph:
         set_share(page, 0.1)
         expect(page.locator("#morph-map img")).to_have_count(0)
 
+    def test_attribution_by_the_chosen_method(self, page: Page) -> None:
+        page.locator("#morph-method input").click()
+        page.get_by_role("option", name="Grad-CAM").click()
+        page.locator("#morph-ask").click()
+        expect(page.locator("#morph-map")).to_contain_text("Grad-CAM: where the last feature map")
+        expect(page.locator("#morph-map .ms-legend")).to_have_attribute("alt", re.compile("Violet"))
+
     def test_says_what_it_is(self, page: Page) -> None:
         expect(page.locator("#head")).to_contain_text("research and teaching only")
         expect(page.locator("#head")).to_contain_text("phantoms")
