@@ -156,8 +156,8 @@ class Ensemble:
         if cohort.digest != trained_on:
             raise UserError(
                 f"{cohort.root} is not the cohort, or not the split, that the ensemble was trained on "
-                f"(digest {cohort.digest} instead of {trained_on}), so its folds say nothing about what the models "
-                "have seen. For a cohort of other patients use rows 'all'."
+                f"(digest {cohort.digest} instead of {trained_on}), so its folds say nothing about what the "
+                "models have seen. For a cohort of other patients use rows 'all'."
             )
 
     def attribute(

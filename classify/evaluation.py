@@ -1,7 +1,7 @@
 """How good an ensemble is: figures with intervals, a confusion matrix, and every image's probabilities."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -9,8 +9,10 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
+from morphoscope.classify.certainty import conformal, novelty, temperature
+from morphoscope.classify.certainty.strata import Stratum, attributes, stratify, top_k
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.figures import draw_confusion
+from morphoscope.classify.figures import draw_confusion, draw_reliability
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
 from morphoscope.cohort import Cohort
@@ -31,6 +33,8 @@ class Evaluation:
         files, truth, groups: name, true class (int64) and patient of each image, [N].
         prediction: what the ensemble said.
         facts: which rows of which cohort were judged by what; goes into metrics.json.
+        attributes: what is known of each image beside its condition, a column each, N rows.
+        unlike: what the ensemble said of pictures that it should call novel; None if there were none.
     """
 
     conditions: list[str]
@@ -39,6 +43,8 @@ class Evaluation:
     groups: np.ndarray
     prediction: Prediction
     facts: dict[str, Any]
+    attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    unlike: Prediction | None = None
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -65,6 +71,44 @@ class Evaluation:
             if totals[k]
         }
 
+    @cached_property
+    def top_k(self) -> dict[int, Estimate]:
+        """Share of images whose condition is among the k most probable, k from 1 to 3 at most."""
+        return top_k(self.prediction.combined, self.truth)
+
+    @cached_property
+    def strata(self) -> list[Stratum]:
+        """Accuracy by skin tone, age, sex and view, as far as they are known."""
+        return stratify(self.attributes, self.truth, self.prediction.predicted, self.groups)
+
+    @cached_property
+    def calibration_error(self) -> Estimate:
+        """Expected calibration error of the probabilities as given."""
+        return temperature.calibration_error(self.prediction.combined, self.truth, self.groups)
+
+    @cached_property
+    def error_without_temperature(self) -> Estimate | None:
+        """The same as if the temperature were 1; None if the ensemble is not calibrated."""
+        raw = self.prediction.uncalibrated
+        return None if raw is None else temperature.calibration_error(raw, self.truth, self.groups)
+
+    @cached_property
+    def coverage(self) -> dict[str, Any] | None:
+        """How often prediction sets hold the true condition, and their size (see `conformal.coverage`)."""
+        sets = self.prediction.prediction_sets
+        return None if sets is None else conformal.coverage(sets, self.truth, self.conditions)
+
+    @cached_property
+    def novelty(self) -> dict[str, Any] | None:
+        """Share of images called novel (wrongly), and how well `unlike` ones are told from them."""
+        inside, novel = self.prediction.novelty, self.prediction.novel
+        if inside is None or novel is None:
+            return None
+        found: dict[str, Any] = {"false_alarms": proportion(int(novel.sum()), len(novel))._asdict()}
+        if self.unlike is not None and self.unlike.novelty is not None and self.unlike.novel is not None:
+            found["unlike"] = novelty.detection(inside, self.unlike.novelty, self.unlike.novel)
+        return found
+
     def metrics(self) -> dict[str, Any]:
         """Everything as JSON-able numbers; estimates are {"value", "low", "high"}, a recall also "images"."""
         totals = self.confusion.sum(axis=1)
@@ -80,12 +124,48 @@ class Evaluation:
             "balanced_accuracy": self.balanced_accuracy._asdict(),
             "recall": recall,
             "unsure": float(self.prediction.unsure.mean()),
+            **self._certainty(),
             "conditions": self.conditions,
             "confusion": self.confusion.tolist(),
         }
 
+    def _certainty(self) -> dict[str, Any]:
+        """The part of `metrics` about how sure the answers are; None where it takes a calibration."""
+        said, before = self.prediction, self.error_without_temperature
+        likelihood = temperature.negative_log_likelihood
+        return {
+            "top_k": {str(k): estimate._asdict() for k, estimate in self.top_k.items()},
+            "calibration_error": self.calibration_error._asdict(),
+            "negative_log_likelihood": likelihood(said.combined, self.truth),
+            "without_temperature": None
+            if before is None or said.uncalibrated is None
+            else {
+                "calibration_error": before._asdict(),
+                "negative_log_likelihood": likelihood(said.uncalibrated, self.truth),
+            },
+            "prediction_sets": self.coverage,
+            "novelty": self.novelty,
+            "disagreement": {
+                "folds": len(said.per_fold),
+                "mutual_information": float(said.mutual_information.mean()),
+                "agreement": float(said.agreement.mean()),
+            },
+            "strata": [
+                {
+                    **stratum._asdict(),
+                    "accuracy": stratum.accuracy._asdict(),
+                    "balanced_accuracy": stratum.balanced_accuracy._asdict(),
+                    "few": stratum.few,
+                }
+                for stratum in self.strata
+            ],
+        }
+
     def table(self) -> pd.DataFrame:
-        """One row an image: file, condition, predicted, unsure, and `p_<condition>` for each condition."""
+        """One row an image: file, condition, predicted, unsure, and `p_<condition>` for each condition.
+
+        Of a calibrated ensemble also prediction_set (names with "; " between), novelty and novel.
+        """
         frame = pd.DataFrame(
             {
                 "file": self.files,
@@ -96,10 +176,16 @@ class Evaluation:
         )
         for k, name in enumerate(self.conditions):
             frame[f"p_{name}"] = self.prediction.combined[:, k]
+        if self.prediction.prediction_sets is not None:
+            sets = (self.prediction.possible(image) or [] for image in range(len(frame)))
+            frame["prediction_set"] = ["; ".join(names) for names in sets]
+            frame["novelty"], frame["novel"] = self.prediction.novelty, self.prediction.novel
         return frame
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json, probabilities.csv and confusion.png into `folder`, each whole or not at all."""
+        """Write metrics.json, probabilities.csv, confusion.png, reliability.png and, if there are any strata,
+        strata.csv into `folder`, each whole or not at all.
+        """
         folder = Path(folder)
         write_text(folder / "metrics.json", json.dumps(self.metrics(), indent=2) + "\n")
         with write_atomically(folder / "probabilities.csv") as temporary:
@@ -110,22 +196,53 @@ class Evaluation:
             f"{len(self.truth)} images"
         )
         draw_confusion(folder / "confusion.png", self.confusion, self.conditions, title)
+        raw, error = self.prediction.uncalibrated, self.calibration_error
+        draw_reliability(
+            folder / "reliability.png",
+            temperature.reliability(self.prediction.combined, self.truth),
+            None if raw is None else temperature.reliability(raw, self.truth),
+            f"calibration error {error.value:.3f} (95% interval {error.low:.3f} to {error.high:.3f}), "
+            f"{len(self.truth)} images",
+        )
+        if self.strata:
+            with write_atomically(folder / "strata.csv") as temporary:
+                self._strata_table().to_csv(temporary, index=False, float_format="%.6f")
+
+    def _strata_table(self) -> pd.DataFrame:
+        columns = ("attribute", "value", "images", "groups", "conditions")
+        return pd.DataFrame(
+            {
+                **{column: getattr(stratum, column) for column in columns},
+                "few": stratum.few,
+                **{
+                    f"{name}{end}": value
+                    for name in ("accuracy", "balanced_accuracy")
+                    for end, value in zip(("", "_low", "_high"), getattr(stratum, name), strict=True)
+                },
+            }
+            for stratum in self.strata
+        )
 
 
-def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluation:
+def evaluate(
+    ensemble: Ensemble, cohort: Cohort, rows: Rows = "test", unlike: Cohort | None = None
+) -> Evaluation:
     """Judge the labelled images of a cohort.
 
     Args:
         cohort: for "test" and "out_of_fold" the very cohort, with the very folds, of the training.
         rows: "test": images of the fold "test", by the whole ensemble. "out_of_fold": images of the
             ensemble's folds, each by the one model that did not train on it; these figures are somewhat too
-            good, since that model's best epoch was chosen on these very images. "all": every image, by the
-            whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for byte)
-            of the training.
+            too good, since that model's best epoch was chosen on these very images. Temperature, prediction
+            sets and alarms of each fold are then those of the other folds' images. "all": every image, by
+            the whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for
+            byte) of the training.
+        unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds.
 
     Raises:
-        UserError: a condition that the ensemble does not know, no image in the rows asked for, or a cohort
-            that does not fit them (a different split would count training images as test images).
+        UserError: `unlike` with an ensemble that is not calibrated, a condition that the ensemble does not
+            know, no image in the rows asked for, or a cohort that does not fit them (a different split would
+            count training images as test images).
     """
     if rows not in get_args(Rows):
         raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
@@ -133,6 +250,11 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
     if unknown:
         raise UserError(
             f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
+        )
+    if unlike is not None and ensemble.calibration is None:
+        raise UserError(
+            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
+            "morphoscope classify calibrate."
         )
     _require_fitting_cohort(ensemble, cohort, rows)
     fold_of = cohort.rows["fold"].to_numpy(dtype=str)
@@ -143,12 +265,13 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
     }[rows]
     if not mask.any():
         raise UserError(f"{cohort.root}: no image to judge (rows '{rows}').")
-    images = cohort.images(ensemble.resolution, ensemble.config.fit)
-    if rows == "out_of_fold":
-        prediction = _out_of_fold(ensemble, images, fold_of, np.flatnonzero(mask))
-    else:
-        prediction = ensemble.predict(images[mask])
+    images = cohort.images(ensemble.resolution, ensemble.config.fit)[mask]
     chosen = cohort.rows[mask]
+    truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
+    if rows == "out_of_fold":
+        prediction = _out_of_fold(ensemble, images, fold_of[mask], truth)
+    else:
+        prediction = ensemble.predict(images)
     facts = {
         "rows": rows,
         "cohort": cohort.root.name,
@@ -156,8 +279,12 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
         "folds": ensemble.folds,
         "phantom": ensemble.metadata.get("phantom", False),
         "epoch_chosen_on_these_images": rows == "out_of_fold",
+        "calibration": None if ensemble.calibration is None else ensemble.calibration.facts(),
+        "unlike": None if unlike is None else unlike.root.name,
     }
-    truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
+    strange = (
+        None if unlike is None else ensemble.predict(unlike.images(ensemble.resolution, ensemble.config.fit))
+    )
     return Evaluation(
         ensemble.conditions,
         chosen["file"].to_numpy(),
@@ -165,6 +292,8 @@ def evaluate(ensemble: Ensemble, cohort: Cohort, rows: Rows = "test") -> Evaluat
         chosen["group"].to_numpy(dtype=str),
         prediction,
         facts,
+        attributes(chosen, images),
+        strange,
     )
 
 
@@ -177,12 +306,8 @@ def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> N
         )
     if rows == "all":
         _refuse_seen_images(ensemble, cohort)
-    if rows != "all" and not same:
-        raise UserError(
-            f"{cohort.root} is not the cohort, or not the split, that the ensemble was trained on (digest "
-            f"{cohort.digest} instead of {ensemble.metadata.get('cohort_digest')}), so its folds say nothing "
-            "about what the models have seen. For a cohort of other patients use rows 'all'."
-        )
+    else:
+        ensemble.require_training_cohort(cohort)
 
 
 def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
@@ -199,14 +324,27 @@ def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
 
 
 def _out_of_fold(
-    ensemble: Ensemble, images: np.ndarray, fold_of: np.ndarray, chosen: np.ndarray
+    ensemble: Ensemble, images: np.ndarray, fold_of: np.ndarray, truth: np.ndarray
 ) -> Prediction:
-    """Each image's probabilities by its own fold's model: `per_fold` is [1, N, K]."""
-    probabilities = np.zeros((1, len(fold_of), len(ensemble.conditions)), np.float32)
-    for fold in ensemble.folds:
+    """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1."""
+    calibration = ensemble.calibration
+    raw = np.zeros((len(images), len(ensemble.conditions)), np.float32)
+    distances = np.zeros(len(images), np.float32)
+    for position, fold in enumerate(ensemble.folds):
         here = np.flatnonzero(fold_of == fold)
         if len(here):
-            probabilities[:, here] = ensemble.fold(fold).predict(images[here]).per_fold
-    per_fold = probabilities[:, chosen]
-    combined, unsure = combine(per_fold)
-    return Prediction(ensemble.conditions, per_fold, combined, unsure)
+            raw[here], features = ensemble.judge_by(fold, images[here])
+            if calibration is not None:
+                distances[here] = calibration.novelty.subspaces[position].distance(features)
+    if calibration is None or len(set(fold_of)) < 2:
+        return Prediction(ensemble.conditions, raw[None], *combine(raw[None]))
+    per_fold = temperature.cross_fitted(raw, truth, fold_of)[None]
+    return Prediction(
+        ensemble.conditions,
+        per_fold,
+        *combine(per_fold),
+        uncalibrated=raw,
+        prediction_sets=conformal.cross_fitted(raw, truth, fold_of, calibration.conformal.coverage),
+        novelty=distances,
+        novel=novelty.cross_fitted(distances, fold_of, calibration.novelty.accepted),
+    )

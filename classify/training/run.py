@@ -83,6 +83,7 @@ def train_ensemble(
         **_seen_images(plans, (cohort, *synthetic)),
     }
     ensemble = Ensemble(config, cohort.conditions, models, metadata, resolved)
+    ensemble.calibrate(cohort)
     ensemble.save(run.path / "ensemble.safetensors")
     evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     return ensemble

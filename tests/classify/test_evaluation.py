@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from PIL import Image
 
 from morphoscope.classify import Ensemble, Evaluation, Prediction, evaluate
+from morphoscope.classify.certainty import conformal
 from morphoscope.classify.prediction import combine
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
 
 
@@ -52,7 +54,34 @@ def test_everything_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
         "confusion.png",
         "metrics.json",
         "probabilities.csv",
+        "reliability.png",
     ]
+
+
+def test_certainty_has_its_known_values(evaluation: Evaluation) -> None:
+    found = evaluation.metrics()
+    assert {k: estimate["value"] for k, estimate in found["top_k"].items()} == pytest.approx(
+        {"1": 0.6, "2": 0.8}
+    )
+    # One bin of five images: 3 are right, the mean confidence is 0.7.
+    assert found["calibration_error"]["value"] == pytest.approx(0.1)
+    likelihoods = [0.8, 0.1, 0.4, 0.9, 0.2]
+    assert found["negative_log_likelihood"] == pytest.approx(-np.log(likelihoods).mean())
+    assert found["without_temperature"] is found["prediction_sets"] is found["novelty"] is None
+    assert found["disagreement"] == {"folds": 1, "mutual_information": 0, "agreement": 1}
+    assert found["strata"] == []
+
+
+def test_strata_are_written(evaluation: Evaluation, tmp_path: Path) -> None:
+    known = pd.DataFrame({"sex": ["female", "female", "male", "male", "male"]})
+    replace(evaluation, attributes=known).write(tmp_path)
+    table = pd.read_csv(tmp_path / "strata.csv")
+    assert table["value"].tolist() == ["female", "male"] and table["few"].all()
+    assert table["accuracy"].tolist() == pytest.approx([0.5, 2 / 3], abs=1e-5)
+    assert (table["accuracy_low"] < table["accuracy"]).all()
+    strata = json.loads((tmp_path / "metrics.json").read_text())["strata"]
+    assert strata[1]["value"] == "male" and strata[1]["images"] == 3
+    assert strata[1]["balanced_accuracy"]["value"] == pytest.approx((1 + 0.5) / 2)
 
 
 @pytest.fixture
@@ -119,6 +148,47 @@ def test_images_of_the_training_are_found_in_any_other_cohort(
 def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
+
+
+def test_a_calibrated_ensemble_is_judged_as_such(fitting: Ensemble, cohort: Cohort, tmp_path: Path) -> None:
+    fitting.calibrate(cohort)
+    noise = [f"noise-{index}.png" for index in range(12)]
+    for index, name in enumerate(noise):
+        pixels = np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        write_image(tmp_path / name, pixels)
+    unlike = Cohort.from_rows(tmp_path, pd.DataFrame({"file": noise, "condition": "noise"}))
+    found = evaluate(fitting, cohort, unlike=unlike)
+    metrics = found.metrics()
+    assert metrics["calibration"]["images"] == 54 and metrics["unlike"] == tmp_path.name
+    assert metrics["novelty"]["unlike"]["images"] == 12
+    assert metrics["novelty"]["unlike"]["auroc"]["value"] > 0.9
+    sets = found.prediction.prediction_sets
+    assert sets is not None
+    hits = sets[np.arange(len(found.truth)), found.truth]
+    assert metrics["prediction_sets"]["coverage"]["value"] == pytest.approx(hits.mean())
+    assert metrics["without_temperature"]["calibration_error"]["value"] >= 0
+    assert metrics["disagreement"]["folds"] == 3
+    table = found.table()
+    assert table["prediction_set"].str.split("; ").map(len).tolist() == sets.sum(axis=1).tolist()
+
+
+def test_out_of_fold_certainty_does_not_know_its_own_fold(fitting: Ensemble, cohort: Cohort) -> None:
+    fitting.calibrate(cohort)
+    before = evaluate(fitting, cohort, rows="out_of_fold")
+    fold_of = cohort.rows["fold"][cohort.rows["fold"] != "test"].to_numpy(dtype=str)
+    for fold in fitting.folds:
+        here = fold_of == fold
+        others = conformal.Conformal.fit(
+            before.prediction.uncalibrated[~here], before.truth[~here], np.zeros((~here).sum(), int), 0.9
+        )
+        sets = others.sets(before.prediction.uncalibrated[None, here])
+        np.testing.assert_array_equal(before.prediction.prediction_sets[here], sets)
+    assert before.prediction.novel is not None and before.prediction.novel.mean() < 0.2
+
+
+def test_only_a_calibrated_ensemble_can_call_pictures_novel(fitting: Ensemble, cohort: Cohort) -> None:
+    with pytest.raises(UserError, match=r"not calibrated.*classify calibrate"):
+        evaluate(fitting, cohort, unlike=cohort)
 
 
 def test_a_cohort_without_test_images_says_so(ensemble: Ensemble, cohort: Cohort) -> None:
