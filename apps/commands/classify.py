@@ -191,7 +191,7 @@ def attribution(
     console = Console()
     for measure, title in MEASURES.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)
-        for name, row in found.summary().items():
+        for name, row in found.summary.items():
             console.print(f"  {name:28} {shown(row[measure])}", highlight=False)
     console.print(f"Wrote {folder.path}; table.md says what these mean.", highlight=False)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,7 @@ class ComparedMaps:
     examples: list[Example]
     facts: dict[str, Any]
 
+    @cached_property
     def summary(self) -> dict[str, dict[str, Estimate | None]]:
         """Method -> measure -> its mean over the images with a 95% interval; None where it means nothing."""
         return {
@@ -74,7 +76,7 @@ class ComparedMaps:
             "|---" * (len(MEASURES) + 1) + "|",
             *(
                 f"| {name} | " + " | ".join(shown(estimate) for estimate in row.values()) + " |"
-                for name, row in self.summary().items()
+                for name, row in self.summary.items()
             ),
         ]
         chance = "no image has a mask" if self.chance is None else f"by chance {self.chance:.3f}"
@@ -90,13 +92,13 @@ class ComparedMaps:
 
     def write(self, folder: Path) -> None:
         """Write table.md, table.csv, table.json, scores.csv (every image) and examples.png into `folder`."""
-        folder, summary = Path(folder), self.summary()
+        folder, summary = Path(folder), self.summary
         write_text(folder / "table.md", self.markdown())
         wide = pd.DataFrame(
             {
-                f"{measure}{suffix}": {name: end(row[measure]) for name, row in summary.items()}
+                measure + suffix: {name: getattr(row[measure], part, None) for name, row in summary.items()}
                 for measure in MEASURES
-                for suffix, end in _ENDS.items()
+                for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
             }
         )
         for name, frame in (
@@ -112,13 +114,6 @@ class ComparedMaps:
         content = {**self.facts, "lesion_area": self.chance, "methods": methods}
         write_text(folder / "table.json", json.dumps(content, indent=2) + "\n")
         draw_examples(folder / "examples.png", self.examples)
-
-
-_ENDS = {
-    "": lambda estimate: estimate and estimate.value,
-    "_low": lambda estimate: estimate and estimate.low,
-    "_high": lambda estimate: estimate and estimate.high,
-}
 
 
 def shown(estimate: Estimate | None) -> str:

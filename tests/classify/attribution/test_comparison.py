@@ -41,7 +41,7 @@ def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensembl
     config = MapComparison(methods=["gradcam", "integrated_gradients:black", "occlusion"], **SETTINGS)
     found = compare_maps(ensemble, masked, config)
     assert len(found.scores) == 6 * 4
-    summary = found.summary()
+    summary = found.summary
     assert list(summary) == [*config.methods, CONTROL]
     assert found.chance == pytest.approx(0.5, abs=0.02)
     control = summary[CONTROL]
@@ -58,7 +58,7 @@ def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensembl
 
 def test_without_masks_localisation_is_left_out(ensemble: Ensemble, cohort: Cohort, tmp_path: Path) -> None:
     found = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
-    summary = found.summary()
+    summary = found.summary
     assert found.chance is None
     assert summary["gradcam"]["pointing"] is None and summary["gradcam"]["deletion"] is not None
     found.write(tmp_path)
@@ -76,7 +76,7 @@ def test_means_and_their_intervals() -> None:
     scores = pd.DataFrame(dict.fromkeys([*MEASURES, "area"], np.nan), index=range(20)).assign(
         method="gradcam", pointing=[1.0] * 15 + [0.0] * 5, deletion=np.linspace(0.2, 0.6, 20)
     )
-    row = ComparedMaps(scores, [], {}).summary()["gradcam"]
+    row = ComparedMaps(scores, [], {}).summary["gradcam"]
     pointing, deletion = row["pointing"], row["deletion"]
     assert pointing is not None and deletion is not None
     assert tuple(round(end, 3) for end in pointing) == (0.75, 0.531, 0.888)  # Wilson, 15 of 20
