@@ -51,6 +51,25 @@ def build(
 
 
 @app.command()
+def power(
+    difference: Annotated[float, typer.Option(help="True difference of accuracies that should be found.")],
+    deviation: Annotated[
+        float, typer.Option(help="Standard deviation of the surveys' differences, e.g. of a pilot's.")
+    ],
+    surveys: Annotated[int | None, typer.Option(help="Tell the power of this many surveys.")] = None,
+) -> None:
+    """Say how many surveys a paired t-test (two-sided, p < 0.05) needs to find a difference."""
+    from morphoscope.classify.survey.power import paired_power, surveys_needed
+
+    for wished in (0.8, 0.9):
+        enough = surveys_needed(difference, deviation, wished)
+        Console().print(f"{enough} surveys for a power of {wished:.0%}", highlight=False)
+    if surveys is not None:
+        found = paired_power(difference, deviation, surveys)
+        Console().print(f"{surveys} surveys have a power of {found:.1%}", highlight=False)
+
+
+@app.command()
 def analyse(
     folder: Folder,
     answers: Annotated[Path, typer.Argument(metavar="ANSWERS", help="Folder of the CSV files handed in.")],

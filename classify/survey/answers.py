@@ -49,7 +49,7 @@ def read_answers(path: Path, surveys: Surveys) -> Answers:
             unknown survey, position or condition, a malformed code; up to ten such lines are named.
     """
     path = Path(path)
-    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    files = sorted(path.glob("[!.]*.csv")) if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path}: no .csv file with answers in it.")
     if len(files) > _MAX_FILES:

@@ -51,6 +51,8 @@ class Surveys:
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             key = key.astype({"survey": int, "position": int})
+            if not set(key["condition"]) <= set(facts["conditions"]):
+                raise ValueError(f"{KEY} has conditions that {FACTS} lacks")
             return cls(key=key, **{name: facts[name] for name in cls.__annotations__ if name != "key"})
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UserError(

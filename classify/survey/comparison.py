@@ -209,5 +209,4 @@ def _agreement(rows: pd.DataFrame) -> tuple[Agreement | None, str]:
     table = np.array([sheets[survey].sort_index().to_numpy()[:raters] for survey in several.index])
     if np.ptp(table) == 0:
         return None, "all sheets have the same accuracy"
-    used = f"{table.size} of {len(sheets)} sheets: {len(several)} surveys with {raters} each"
-    return agreement(table), used
+    return agreement(table), f"{table.size} of {len(sheets)} sheets"

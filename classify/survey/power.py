@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.stats import nct
+from scipy.stats import ncf
 from scipy.stats import t as t_distribution
 
 from morphoscope.configs import UserError
@@ -21,17 +21,19 @@ def paired_power(difference: float, deviation: float, surveys: int, alpha: float
         deviation: standard deviation of the surveys' differences, > 0.
 
     Raises:
-        UserError: fewer than two surveys, a deviation that is not positive, an alpha outside (0, 1).
+        UserError: fewer than two surveys, or a number out of its range.
     """
-    if surveys < 2 or not deviation > 0 or not 0 < alpha < 1:
+    if surveys < 2 or not -1 <= difference <= 1 or not 0 < deviation < math.inf or not 0 < alpha < 1:
         raise UserError(
-            f"Power with {surveys} surveys, deviation {deviation}, alpha {alpha}: two surveys at least, a "
-            "deviation above 0 and an alpha between 0 and 1 are needed."
+            f"Power with {surveys} surveys, difference {difference}, deviation {deviation}, alpha {alpha}: two "
+            "surveys at least, a difference in [-1, 1], a deviation above 0 and an alpha in (0, 1) are needed."
         )
-    freedom = surveys - 1
-    shift = abs(difference) * math.sqrt(surveys) / deviation
+    if difference == 0:
+        return alpha
+    freedom, shift_squared = surveys - 1, surveys * (difference / deviation) ** 2
     critical = t_distribution.isf(alpha / 2, freedom)
-    return float(nct.sf(critical, freedom, shift) + nct.cdf(-critical, freedom, shift))
+    # Both tails of t are one tail of t², noncentral F; scipy's noncentral t is nan for large shifts.
+    return float(ncf.sf(critical**2, 1, freedom, shift_squared))
 
 
 def surveys_needed(difference: float, deviation: float, power: float = 0.8, alpha: float = 0.05) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: dict[str, Any]) -> P
         notice=_notice(analysis),
         sections=[
             _counts(analysis),
+            _accuracies(analysis),
             _differences(analysis),
             _boxes(analysis),
             Section(
@@ -118,21 +120,37 @@ def _counts(analysis: Analysis) -> Section:
     return Section("What there is", facts=[*facts, ("patients (groups)", str(patients))], alarms=alarms)
 
 
-def _differences(analysis: Analysis) -> Section:
+def _accuracies(analysis: Analysis) -> Section:
     rows = []
     for c in analysis.comparisons:
         counts = (c.participants, len(c.per_survey), c.sheets, c.images, c.answers)
-        shares = (_share(c.clinicians), _share(c.classifier), points(c.difference))
-        rows.append([f"{c.view}, {c.specialty}", *map(str, counts), *shares, *_tested(c)])
+        rows.append([_name(c), *map(str, counts), _share(c.clinicians), _share(c.classifier)])
     return Section(
-        "Accuracies and their difference",
-        "Difference: classifier - clinicians, in percentage points, with the 95% interval of the two-way "
-        "bootstrap. Paired t: mean of the surveys' differences with its own interval, and the two-sided p, "
-        "not corrected for the number of tests.",
+        "Accuracies",
+        "Shares of right answers, with the 95% interval of the two-way bootstrap.",
+        table=Table([*_COLUMNS, "clinicians", "classifier"], rows),
+    )
+
+
+def _differences(analysis: Analysis) -> Section:
+    rows = [
+        [_name(c), str(c.answers), points(c.difference), str(len(c.per_survey)), *_tested(c)]
+        for c in analysis.comparisons
+    ]
+    return Section(
+        "Their difference",
+        "Classifier - clinicians, percentage points: over all answers, with the two-way bootstrap's 95% "
+        "interval, and as the mean over surveys, with that of a paired t-test and its two-sided p (not "
+        "corrected for the number of tests). The t-test takes surveys for independent although they share "
+        "pictures; where it is surer than the bootstrap, believe the bootstrap.",
         table=Table(
-            [*_COLUMNS, "clinicians", "classifier", "difference", "paired t: mean", "t (df)", "p"], rows
+            [_COLUMNS[0], "answers", "difference", "surveys", "mean over surveys", "t (df)", "p"], rows
         ),
     )
+
+
+def _name(comparison: Comparison) -> str:
+    return f"{comparison.view}, {comparison.specialty}"
 
 
 def _tested(comparison: Comparison) -> list[str]:
@@ -173,7 +191,7 @@ def draw_differences(comparisons: list[Comparison]) -> str:
         # Beside each other in their order, since surveys often have the same difference.
         places = index + 1 + np.linspace(-0.16, 0.16, len(dots)) if len(dots) > 1 else [index + 1]
         axes.scatter(places, dots, s=16, color=colour(index), alpha=0.7, lw=0, zorder=3)
-    names = [f"{plain(c.specialty)}\n{c.sheets} sheets" for c in comparisons]
+    names = [f"{fill(plain(c.specialty), 16)}\n{c.sheets} sheets" for c in comparisons]
     axes.set_xticks(range(1, len(values) + 1), names)
     axes.axhline(0, color="#b3261e", lw=1, ls="--", zorder=1)
     axes.set_ylabel("classifier - clinicians, points")
@@ -193,17 +211,23 @@ def _confusions(analysis: Analysis, view: str, folder: Path) -> list[Figure]:
 
 
 def _agreement(analysis: Analysis) -> Section:
-    rows = []
+    rows, without = [], []
     for c in analysis.comparisons:
         a = c.agreement
-        icc = [_signed(e) for e in (a.one_way, a.absolute, a.consistency)] if a else ["–", "–", "–"]
-        rows.append([f"{c.view}, {c.specialty}", *icc, c.agreement_note])
+        if a is None:
+            without.append((_name(c), f"not computed: {c.agreement_note}"))
+        else:
+            icc = [_signed(estimate) for estimate in (a.one_way, a.absolute, a.consistency)]
+            rows.append([_name(c), *icc, f"{a.subjects} x {a.raters}", c.agreement_note])
     return Section(
         "Agreement between participants",
-        "Intraclass correlations of the sheets' accuracies: subjects are surveys, raters the sheets of each. "
-        "Where every survey has participants of its own, ICC(1,1) is the one to read. Near or below 0: "
-        "sheets of one survey are no more alike than those of different surveys.",
-        table=Table(["view, specialty", "ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "from"], rows),
+        "Intraclass correlations of the sheets' accuracies: subjects are surveys (n), raters the sheets of "
+        "each (k). Where every survey has participants of its own, ICC(1,1) is the one to read. Near or "
+        "below 0: sheets of one survey are no more alike than those of different surveys.",
+        facts=without,
+        table=Table([_COLUMNS[0], "ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "n x k", "used"], rows)
+        if rows
+        else None,
     )
 
 
@@ -242,13 +266,14 @@ def _published() -> Section:
     rows = []
     for row in PUBLISHED:
         sign = "+" if "difference" in row.quantity else ""
-        ends = "" if row.low is None else f"({row.low:+.3f} to {row.high:+.3f})"
-        rows.append([f"{row.quantity}, {row.view}", f"{row.value:{sign}.3f}", ends, row.note])
+        ends = "" if row.low is None else f"{row.low:+.3f} to {row.high:+.3f}"
+        rows.append([f"{row.quantity}, {row.view}", f"{row.value:{sign}.3f}", ends])
     return Section(
         "Published figures, for comparison",
         f"{SOURCE}. Other pictures, other participants and another classifier; accuracies and differences as "
         "shares.",
-        table=Table(["quantity", "value", "95% interval", "note"], rows),
+        facts=[(f"{row.quantity} {row.value:.3f}", row.note) for row in PUBLISHED if row.note],
+        table=Table(["quantity, view", "value", "95% interval"], rows),
     )
 
 

@@ -91,3 +91,12 @@ def test_training_on_the_pictures_is_one_line(cohort, ensemble, tmp_path, monkey
     assert call(monkeypatch, "analyse", folder, tmp_path / "a.csv", *words, "--device", "cpu") == 2
     assert "that the ensemble was trained on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_power_is_told_before_surveys_are_built(monkeypatch, capsys):
+    words = ("power", "--difference", 0.5, "--deviation", 1.0)
+    assert call(monkeypatch, *words, "--surveys", 34) == 0
+    out = capsys.readouterr().out
+    assert "34 surveys for a power of 80%" in out and "34 surveys have a power of 80.8%" in out
+    assert call(monkeypatch, "power", "--difference", 0, "--deviation", 1) == 2
+    assert "a difference, and a power" in capsys.readouterr().err

@@ -81,6 +81,7 @@ def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) ->
     folder = saved(fill("a").drop(columns=["answer", "saved"]))
     with pytest.raises(UserError, match="no column saved, answer"):
         read_answers(folder, surveys)
+    (folder / "._000.csv").write_bytes(b"\x00what a Mac leaves beside a file")  # is no answer
     (folder / "000.csv").write_text("set\n" + "x" * 2**20)
     with pytest.raises(UserError, match="more than 1048576 are refused"):
         read_answers(folder, surveys)

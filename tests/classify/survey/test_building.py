@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -21,6 +21,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyBuilding
 
 
+@settings(max_examples=40)
 @given(
     st.integers(1, 12),
     st.integers(1, 3),
@@ -127,6 +128,10 @@ def test_key_is_read_back(built: Path, surveys: Surveys, paired: Cohort, tmp_pat
     assert replace(again, key=surveys.key) == surveys
     other = build_surveys(paired, tmp_path / "other", SurveyBuilding(surveys=4, per_condition=2, seed=1))
     assert other.name != surveys.name
+    facts = (tmp_path / "set" / "survey.json").read_text()
+    (tmp_path / "set" / "survey.json").write_text(facts.replace(surveys.conditions[0], "moles"))
+    with pytest.raises(UserError, match=r"conditions that survey\.json lacks"):
+        Surveys.load(tmp_path / "set")
     (tmp_path / "set" / "survey.json").write_text('{"name": 3')
     with pytest.raises(UserError, match=r"damaged survey\.json"):
         Surveys.load(tmp_path / "set")

@@ -12,7 +12,10 @@ def test_known_values() -> None:
     assert paired_power(0.5, 1, 34) == pytest.approx(0.8078, abs=5e-5)  # G*Power 3.1: d = 0.5, 34 pairs
     assert paired_power(0, 1, 20) == pytest.approx(0.05)
     assert paired_power(-0.5, 1, 34) == paired_power(0.5, 1, 34)
-    assert paired_power(1, 1e-3, 1000) == pytest.approx(1)
+    for deviation in (0.1, 0.05, 0.01, 1e-3):
+        assert paired_power(0.3, deviation, 30) == pytest.approx(1)
+    for difference in (1e-9, 1e-4):
+        assert paired_power(difference, 1, 30) == pytest.approx(0.05, abs=1e-6)
 
 
 def test_agrees_with_simulation() -> None:
@@ -38,3 +41,6 @@ def test_what_has_no_answer_is_refused() -> None:
         paired_power(0.1, 0.1, 1)
     with pytest.raises(UserError, match="deviation above 0"):
         paired_power(0.1, 0.0, 10)
+    for difference, deviation in [(float("nan"), 0.1), (30, 10), (0.1, float("inf"))]:
+        with pytest.raises(UserError, match=r"difference in \[-1, 1\]"):
+            surveys_needed(difference, deviation)
