@@ -25,8 +25,9 @@ def paired_power(difference: float, deviation: float, surveys: int, alpha: float
     """
     if surveys < 2 or not -1 <= difference <= 1 or not 0 < deviation < math.inf or not 0 < alpha < 1:
         raise UserError(
-            f"Power with {surveys} surveys, difference {difference}, deviation {deviation}, alpha {alpha}: two "
-            "surveys at least, a difference in [-1, 1], a deviation above 0 and an alpha in (0, 1) are needed."
+            f"Power with {surveys} surveys, difference {difference}, deviation {deviation}, alpha {alpha}: "
+            "two surveys at least, a difference in [-1, 1], a deviation above 0 and an alpha in (0, 1) are "
+            "needed."
         )
     if difference == 0:
         return alpha
