@@ -101,6 +101,7 @@ class Ensemble:
             per_fold,
             *combine(per_fold),
             uncalibrated=combine(raw)[0],
+            coverage=calibration.conformal.coverage,
             prediction_sets=calibration.conformal.sets(raw),
             novelty=novelty,
             novel=novel,

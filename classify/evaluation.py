@@ -344,6 +344,7 @@ def _out_of_fold(
         per_fold,
         *combine(per_fold),
         uncalibrated=raw,
+        coverage=calibration.conformal.coverage,
         prediction_sets=conformal.cross_fitted(raw, truth, fold_of, calibration.conformal.coverage),
         novelty=distances,
         novel=novelty.cross_fitted(distances, fold_of, calibration.novelty.accepted),

@@ -18,11 +18,12 @@ class Prediction:
         combined: [N, K], see `combine`.
         unsure: bool [N]: no fold's highest probability exceeded 0.5.
         uncalibrated: [N, K], combined as if the temperature were 1.
-        prediction_sets: bool [N, K]: the conditions that remain possible at the stated coverage.
+        coverage: share of images like those of the training whose true condition a set should hold.
+        prediction_sets: bool [N, K]: the conditions that remain possible.
         novelty: float32 [N], mean distance from the training images' features; higher is stranger.
         novel: bool [N]: unlike anything that the ensemble was trained on.
 
-    The last four are None where the ensemble is not calibrated.
+    The last five are None where the ensemble is not calibrated.
     """
 
     conditions: list[str]
@@ -30,6 +31,7 @@ class Prediction:
     combined: np.ndarray
     unsure: np.ndarray
     uncalibrated: np.ndarray | None = None
+    coverage: float | None = None
     prediction_sets: np.ndarray | None = None
     novelty: np.ndarray | None = None
     novel: np.ndarray | None = None

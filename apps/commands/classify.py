@@ -1,13 +1,12 @@
 """`morphoscope classify …`: train the ensemble, judge it, use it, look into it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import typer
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from morphoscope.apps.commands import survey
 from morphoscope.apps.commands.options import (
@@ -24,9 +23,6 @@ from morphoscope.configs import load_config
 from morphoscope.configs.attribution import MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
-
-if TYPE_CHECKING:
-    from morphoscope.classify import Evaluation
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
@@ -74,21 +70,27 @@ def evaluate(
     ensemble: EnsemblePath,
     path: CohortPath,
     rows: Annotated[Rows | None, typer.Option(help="Which images to judge.")] = None,
+    unlike: Annotated[
+        Path | None,
+        typer.Option(help="Cohort of pictures that the ensemble should call unlike its training."),
+    ] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
 ) -> None:
-    """Judge an ensemble: figures with 95% intervals, confusion matrix, every image's probabilities."""
+    """Judge an ensemble: figures with 95% intervals, how sure it is and how rightly, every image's answer."""
+    from morphoscope.apps.commands.judgement import print_evaluation
     from morphoscope.classify import Ensemble
     from morphoscope.classify import evaluate as judge
     from morphoscope.cohort import Cohort
 
     settings = load_config(Evaluating, file=config, overrides=set_, rows=rows)
-    evaluation = judge(Ensemble.load(ensemble, device), Cohort.load(path), settings.rows)
+    strange = None if unlike is None else Cohort.load(unlike)
+    evaluation = judge(Ensemble.load(ensemble, device), Cohort.load(path), settings.rows, strange)
     folder = open_run(run, "evaluate", settings, ensemble=ensemble, cohort=path)
     evaluation.write(folder.path)
-    _print(evaluation)
+    print_evaluation(Console(), evaluation)
     if settings.rows == "out_of_fold":
         Console().print(
             "Each model's best epoch was chosen on these very images, so these figures are somewhat too good."
@@ -97,17 +99,29 @@ def evaluate(
 
 
 @app.command()
+def calibrate(ensemble: EnsemblePath, path: CohortPath, device: Device = "auto") -> None:
+    """Calibrate an ensemble of an earlier version, in its own file; training does it by itself."""
+    from morphoscope.classify import Ensemble
+    from morphoscope.cohort import Cohort
+
+    model = Ensemble.load(ensemble, device)
+    model.calibrate(Cohort.load(path))
+    model.save(ensemble)
+    Console().print(f"Calibrated {ensemble}", highlight=False)
+
+
+@app.command()
 def predict(ensemble: EnsemblePath, images: list[ImagePath], device: Device = "auto") -> None:
-    """Print each photograph's probabilities. Not a diagnosis."""
+    """Print each photograph's probabilities, and what remains possible. Not a diagnosis."""
+    from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table
     from morphoscope.classify import Ensemble
     from morphoscope.cohort import read_image
 
     pixels = [read_image(path) for path in images]
     prediction = Ensemble.load(ensemble, device).predict(pixels)
-    table = Table("image", *prediction.conditions, "")
-    for path, probabilities, unsure in zip(images, prediction.combined, prediction.unsure, strict=True):
-        table.add_row(path.name, *(f"{p:.3f}" for p in probabilities), "unsure" if unsure else "")
-    Console().print(table)
+    Console().print(prediction_table([path.name for path in images], prediction))
+    if prediction.prediction_sets is None:
+        Console().print(NOT_CALIBRATED)
 
 
 @app.command()
@@ -194,21 +208,3 @@ def attribution(
         for name, row in found.summary.items():
             console.print(f"  {name:28} {shown(row[measure])}", highlight=False)
     console.print(f"Wrote {folder.path}; table.md says what these mean.", highlight=False)
-
-
-def _print(evaluation: "Evaluation") -> None:
-    """The figures, with their intervals."""
-    console = Console()
-    for name, estimate in [
-        ("balanced accuracy", evaluation.balanced_accuracy),
-        ("accuracy", evaluation.accuracy),
-    ]:
-        console.print(
-            f"{name} {estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f}), "
-            f"{len(evaluation.truth)} images",
-            highlight=False,
-        )
-    table = Table("condition", "recall", "95% interval")
-    for condition, recall in evaluation.recall.items():
-        table.add_row(condition, f"{recall.value:.3f}", f"{recall.low:.3f} to {recall.high:.3f}")
-    console.print(table)

@@ -15,7 +15,7 @@ from morphoscope.apps.studio.morph_tab import (
     read_morph,
     wanted_target,
 )
-from morphoscope.apps.studio.words import METHODS, verdict
+from morphoscope.apps.studio.words import METHODS, certainty, verdict
 from morphoscope.apps.studio.workbench import Workbench
 from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
@@ -129,7 +129,10 @@ def judge_picture(workbench: Workbench, image: np.ndarray, name: str, provenance
     prediction = workbench.judge(image)
     kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
     kind = "warning" if prediction.unsure[0] else "note"
-    judged = figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
+    unlike, remains = certainty(prediction)
+    judged = figures.message(unlike, "warning") if unlike is not None else ""
+    judged += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
+    judged += figures.message(remains)
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.fit == "crop":
         judged += figures.message("The classifier sees the central square of this picture only.")
     return (

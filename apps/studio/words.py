@@ -2,6 +2,7 @@
 
 from morphoscope.apps.studio.workbench import Curve, Morph, Workbench
 from morphoscope.classify import Attribution, Prediction
+from morphoscope.classify.certainty import Calibration
 from morphoscope.configs.attribution import Method
 
 _SURE = 0.5
@@ -71,6 +72,32 @@ def verdict(prediction: Prediction) -> str:
             "(the others are unsure and not counted)"
         )
     return f"{answer}, {source}. Single models say {spread(low, high)}."
+
+
+def certainty(prediction: Prediction) -> tuple[str | None, str]:
+    """(a warning if the first image of `prediction` is unlike the training, what remains possible)."""
+    possible = prediction.possible(0)
+    if possible is None or prediction.coverage is None:
+        return None, (
+            "This classifier is not calibrated: it cannot say which conditions remain possible, nor whether "
+            "a picture is unlike anything it was trained on. It gives an answer to every picture."
+        )
+    if len(possible) == len(prediction.conditions):
+        remains = "No condition can be ruled out."
+    elif len(possible) == 1:
+        remains = f"Only {possible[0]} remains possible."
+    else:
+        remains = f"{', '.join(possible[:-1])} or {possible[-1]} remain possible."
+    meaning = (
+        f"For pictures like those of the training, such a list is made to hold the true condition "
+        f"{percent(prediction.coverage)} of the time."
+    )
+    warning = (
+        "Unlike anything this classifier was trained on: its models find this picture as strange as the "
+        "strangest of their own kind. What follows is no answer."
+    )
+    novel = prediction.novel is not None and bool(prediction.novel[0])
+    return (warning if novel else None), f"{remains} {meaning}"
 
 
 def change_of_mind(curve: Curve, morph: Morph) -> str:
@@ -148,7 +175,15 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
         ),
         ("Its conditions", ", ".join(ensemble.conditions)),
         ("Its training cohort", str(ensemble.metadata.get("cohort_digest", "not stated"))),
+        ("Its calibration", _calibration(ensemble.calibration)),
     ]
+
+
+def _calibration(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "none: it cannot say what remains possible, nor that a picture is unlike its training"
+    facts = calibration.facts()
+    return f"temperature {facts['temperature']:.2f}, from {facts['images']} images"
 
 
 def _models(count: int) -> str:

@@ -3,6 +3,7 @@
 import base64
 import re
 import socket
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ class Brightness:
 
     conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
     config = SimpleNamespace(fit="crop", backbone="brightness")
+    calibration = None
 
     def __init__(self) -> None:
         self.metadata = {"phantom": False, "cohort_digest": "feedc0de"}
@@ -164,6 +166,35 @@ class TestWords:
     def test_verdict_unsure(self) -> None:
         text = words.verdict(prediction([[0.5], [0.5]]))
         assert text.startswith("Unsure: not one of 2 models")
+
+    @pytest.mark.parametrize(
+        ("possible", "text"),
+        [
+            ([False, True], "Only pale remains possible. For pictures like those of the training, "),
+            ([True, True], "No condition can be ruled out. "),
+        ],
+    )
+    def test_what_remains_possible(self, possible: list[bool], text: str) -> None:
+        judged = replace(
+            prediction([[0.8]]),
+            coverage=0.9,
+            prediction_sets=np.array([possible]),
+            novel=np.array([possible[0]]),
+        )
+        warning, remains = words.certainty(judged)
+        assert remains.startswith(text) and "90 % of the time" in remains
+        assert (warning or "").startswith("Unlike anything") == possible[0]
+
+    def test_several_possible_conditions_are_listed_most_probable_first(self) -> None:
+        per_fold = np.array([[[0.1, 0.5, 0.3, 0.1]]], np.float32)
+        sets = np.array([[True, True, True, False]])
+        judged = Prediction(list("abcd"), per_fold, *combine(per_fold), coverage=0.9, prediction_sets=sets)
+        assert words.certainty(judged)[1].startswith("b, c or a remain possible.")
+
+    def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
+        warning, remains = words.certainty(prediction([[0.8]]))
+        assert warning is None and remains.startswith("This classifier is not calibrated")
+        assert dict(words.model_facts(workbench))["Its calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
         shares = np.array([0, 0.5, 1])

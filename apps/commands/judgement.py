@@ -1,0 +1,108 @@
+"""What an ensemble said, as text in the terminal: figures of an evaluation, a table of predictions."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from morphoscope.classify import Estimate, Evaluation, Prediction
+from morphoscope.classify.certainty.strata import FEW
+
+NOT_CALIBRATED = (
+    "This ensemble is not calibrated: no prediction sets, and nothing is called unlike its training. "
+    "`morphoscope classify calibrate` does it, with the cohort that it was trained on."
+)
+
+
+def print_evaluation(console: Console, evaluation: Evaluation) -> None:
+    """The figures, with their intervals."""
+    images = len(evaluation.truth)
+    _line(console, f"balanced accuracy {_shown(evaluation.balanced_accuracy)}, {images} images")
+    _line(console, f"accuracy {_shown(evaluation.accuracy)}")
+    for k, share in evaluation.top_k.items():
+        if k > 1:
+            _line(console, f"true condition among the {k} most probable {_shown(share)}")
+    columns = ["condition", "recall", "95% interval"]
+    sets = evaluation.coverage
+    if sets is not None:
+        columns += ["covered", "95% interval", "set size"]
+    table = Table(*columns)
+    for condition, recall in evaluation.recall.items():
+        cells = [condition, *_cells(recall)]
+        if sets is not None:
+            own = sets["by_condition"][condition]
+            cells += [*_cells(Estimate(**own["coverage"])), f"{own['mean_size']:.1f}"]
+        table.add_row(*cells)
+    console.print(table)
+    _print_certainty(console, evaluation)
+    _print_strata(console, evaluation)
+
+
+def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
+    """One row an image: probabilities, the conditions that remain possible, and what casts doubt on it."""
+    calibrated = prediction.prediction_sets is not None
+    possible = [f"possible ({prediction.coverage:.0%})"] if calibrated else []
+    table = Table("image", *prediction.conditions, *possible, "")
+    for index, name in enumerate(names):
+        doubts = ["unsure"] if prediction.unsure[index] else []
+        if prediction.novel is not None and prediction.novel[index]:
+            doubts.append("unlike anything it was trained on")
+        agreeing = round(prediction.agreement[index] * len(prediction.per_fold))
+        if agreeing < len(prediction.per_fold):
+            doubts.append(f"{agreeing} of {len(prediction.per_fold)} models agree")
+        cells = [f"{p:.3f}" for p in prediction.combined[index]]
+        if calibrated:
+            cells.append(", ".join(prediction.possible(index) or []))
+        table.add_row(name, *cells, "; ".join(doubts))
+    return table
+
+
+def _print_certainty(console: Console, evaluation: Evaluation) -> None:
+    before, sets, novelty = evaluation.error_without_temperature, evaluation.coverage, evaluation.novelty
+    without = "" if before is None else f"; without temperature {_shown(before)}"
+    _line(console, f"calibration error {_shown(evaluation.calibration_error)}{without}")
+    if sets is None or novelty is None:
+        _line(console, NOT_CALIBRATED)
+        return
+    covered = _shown(Estimate(**sets["coverage"]))
+    _line(
+        console,
+        f"prediction sets, meant to hold the true condition in {evaluation.prediction.coverage:.0%}, do so "
+        f"in {covered}; {sets['mean_size']:.2f} conditions on average, one only in {sets['single']:.0%}",
+    )
+    _line(console, f"called unlike the training {_shown(Estimate(**novelty['false_alarms']))}")
+    if "unlike" in novelty:
+        unlike = {name: _shown(Estimate(**novelty["unlike"][name])) for name in ("auroc", "detected")}
+        _line(
+            console,
+            f"of {novelty['unlike']['images']} pictures that are: found {unlike['detected']}; area under the "
+            f"ROC curve {unlike['auroc']}",
+        )
+
+
+def _print_strata(console: Console, evaluation: Evaluation) -> None:
+    if not evaluation.strata:
+        return
+    table = Table("", "", "images", "accuracy", "balanced accuracy", "")
+    for stratum in evaluation.strata:
+        table.add_row(
+            stratum.attribute,
+            stratum.value,
+            str(stratum.images),
+            _shown(stratum.accuracy),
+            f"{_shown(stratum.balanced_accuracy)}, {stratum.conditions} conditions",
+            f"fewer than {FEW} images: says little" if stratum.few else "",
+        )
+    console.print(table)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False)
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _cells(estimate: Estimate) -> list[str]:
+    return [f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"]
