@@ -1,11 +1,11 @@
 """Classifiers: training of the fold ensemble, prediction, attribution and evaluation."""
 
 from morphoscope.classify.attribution import Attribution, legend, overlay
-from morphoscope.classify.ensemble import Ensemble, Prediction, combine
+from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate
-from morphoscope.classify.folds import FoldPlan, plan_folds
+from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.statistics import Estimate
-from morphoscope.classify.training import train_ensemble
+from morphoscope.classify.training import FoldPlan, plan_folds, train_ensemble
 
 __all__ = [
     "Attribution",
