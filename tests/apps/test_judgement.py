@@ -1,0 +1,82 @@
+"""What the terminal says of an evaluation and of predictions, with and without a calibration."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table, print_evaluation
+from morphoscope.classify import Evaluation, Prediction, combine
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(width=200, record=True)
+
+
+@pytest.fixture
+def plain() -> Prediction:
+    """Two models, three images of three conditions; in the second image they differ."""
+    first = [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.4, 0.3, 0.3]]
+    second = [[0.9, 0.1, 0.0], [0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]
+    per_fold = np.array([first, second], np.float32)
+    return Prediction(["blue", "green", "red"], per_fold, *combine(per_fold))
+
+
+@pytest.fixture
+def calibrated(plain: Prediction) -> Prediction:
+    return replace(
+        plain,
+        uncalibrated=plain.combined,
+        coverage=0.9,
+        prediction_sets=np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1]], bool),
+        novelty=np.array([0.1, 0.2, 0.9], np.float32),
+        novel=np.array([False, False, True]),
+    )
+
+
+def evaluation(prediction: Prediction) -> Evaluation:
+    return Evaluation(
+        prediction.conditions,
+        np.array(["a.png", "b.png", "c.png"]),
+        np.array([0, 0, 1]),
+        np.array(["x", "y", "z"]),
+        prediction,
+        {},
+        pd.DataFrame({"sex": ["female", "male", "male"]}),
+        unlike=prediction,
+    )
+
+
+def test_predictions_come_with_what_is_possible_and_what_casts_doubt(
+    console: Console, calibrated: Prediction
+) -> None:
+    console.print(prediction_table(["a.png", "b.png", "c.png"], calibrated))
+    lines = [line for line in console.export_text().splitlines() if ".png" in line]
+    assert "possible (90%)" not in lines[0] and "unsure" not in lines[0] and "agree" not in lines[0]
+    assert "green, blue" in lines[1] and "1 of 2 models agree" in lines[1]  # the more probable one first
+    assert "unsure; unlike anything it was trained on" in lines[2]
+
+
+def test_predictions_without_calibration_have_no_sets(console: Console, plain: Prediction) -> None:
+    console.print(prediction_table(["a.png", "b.png", "c.png"], plain))
+    text = console.export_text()
+    assert "possible" not in text and "unlike" not in text and "unsure" in text
+
+
+def test_evaluation_prints_the_essentials(console: Console, calibrated: Prediction) -> None:
+    print_evaluation(console, evaluation(calibrated))
+    text = console.export_text()
+    assert "true condition among the 2 most probable 1.000" in text
+    assert "in 90%, do so in 1.000" in text and "2.00 conditions on average, one only in 33%" in text
+    assert "called unlike the training 0.333" in text
+    assert "of 3 pictures that are: found 0.333" in text and "ROC curve 0.500" in text
+    assert text.count("fewer than 20 images") == 2 and "0.000 (0.000 to 0.658)" in text
+    assert NOT_CALIBRATED not in text
+
+
+def test_evaluation_says_that_there_is_no_calibration(console: Console, plain: Prediction) -> None:
+    print_evaluation(console, evaluation(plain))
+    assert "not calibrated" in console.export_text()
