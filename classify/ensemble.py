@@ -16,6 +16,7 @@ from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
 from morphoscope.classify.certainty.temperature import scaled
 from morphoscope.classify.model import ConditionClassifier
 from morphoscope.classify.prediction import Prediction, combine
+from morphoscope.classify.selection import Selection
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD
@@ -107,7 +108,7 @@ class Ensemble:
             novel=novel,
         )
 
-    def judge_by(self, fold: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def judge_by(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """What one fold's model makes of images, uint8 [N, H, W, 3] or a sequence of [H, W, 3].
 
         Returns:
@@ -143,7 +144,7 @@ class Ensemble:
         used = np.flatnonzero(fold_of != TEST_FOLD)
         subspaces, parts = [], []
         for position, fold in enumerate(self.folds):
-            probabilities, features = self.judge_by(fold, images[used])
+            probabilities, features = self.judge_by(fold, Selection(images, used))
             own = fold_of[used] == fold
             subspaces.append(Subspace.fit(features[~own]))
             distances = subspaces[-1].distance(features[own])

@@ -14,6 +14,7 @@ from morphoscope.classify.certainty.strata import Stratum, attributes, stratify,
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion, draw_reliability
 from morphoscope.classify.prediction import Prediction, combine
+from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD
@@ -265,7 +266,7 @@ def evaluate(
     }[rows]
     if not mask.any():
         raise UserError(f"{cohort.root}: no image to judge (rows '{rows}').")
-    images = cohort.images(ensemble.resolution, ensemble.config.fit)[mask]
+    images = Selection(cohort.images(ensemble.resolution, ensemble.config.fit), mask)
     chosen = cohort.rows[mask]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     if rows == "out_of_fold":
@@ -323,9 +324,7 @@ def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
         )
 
 
-def _out_of_fold(
-    ensemble: Ensemble, images: np.ndarray, fold_of: np.ndarray, truth: np.ndarray
-) -> Prediction:
+def _out_of_fold(ensemble: Ensemble, images: Selection, fold_of: np.ndarray, truth: np.ndarray) -> Prediction:
     """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1."""
     calibration = ensemble.calibration
     raw = np.zeros((len(images), len(ensemble.conditions)), np.float32)
@@ -333,7 +332,7 @@ def _out_of_fold(
     for position, fold in enumerate(ensemble.folds):
         here = np.flatnonzero(fold_of == fold)
         if len(here):
-            raw[here], features = ensemble.judge_by(fold, images[here])
+            raw[here], features = ensemble.judge_by(fold, Selection(images.images, images.rows[here]))
             if calibration is not None:
                 distances[here] = calibration.novelty.subspaces[position].distance(features)
     if calibration is None or len(set(fold_of)) < 2:
