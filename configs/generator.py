@@ -23,20 +23,19 @@ class GeneratorTraining(Config):
     )
 
     # Networks
-    z_dim: int = Field(512, ge=1)
-    w_dim: int = Field(512, ge=1)
-    mapping_layers: int = Field(2, ge=1)
+    z_dim: int = Field(512, ge=1, description="width of the latent z")
+    w_dim: int = Field(512, ge=1, description="width of the intermediate latent w")
+    mapping_layers: int = Field(2, ge=1, description="from z and label to w")
     channel_base: int | None = Field(None, ge=64, description="channels(res) = channel_base / res …")
     channel_max: int = Field(512, ge=1, description="… but at most this")
     g_architecture: Architecture = "skip"
     d_architecture: Architecture = "resnet"
-    mbstd_group: int | None = Field(None, ge=1)
+    mbstd_group: int | None = Field(
+        None, ge=1, description="images whose deviation D sees together; at most a micro-batch"
+    )
     num_fp16_res: int = Field(4, ge=0, description="highest resolutions in half precision, on a GPU only")
     half_dtype: Literal["float16", "bfloat16"] = "float16"
-    stages: dict[str, tuple[str, str]] = Field(
-        {}, description="intermediate condition -> the two whose label embeddings it is the mean of (spec 8)"
-    )
-    conv_clamp: float | None = 256.0
+    conv_clamp: float | None = Field(256.0, description="bound of activations; half precision needs one")
 
     # Optimisation
     kimg: Positive = Field(25_000, description="thousands of real images shown")
@@ -45,19 +44,26 @@ class GeneratorTraining(Config):
         None, ge=1, description="images a process takes at once; gradients of several are added up"
     )
     tf32: bool = Field(False, description="let float32 products of a GPU round to TF32")
-    lr: Positive | None = None
+    lr: Positive | None = Field(None, description="learning rate of Adam, both networks")
     gamma: float | None = Field(None, ge=0, description="weight of R1")
     pl_weight: float = Field(2.0, ge=0, description="weight of the path length penalty; 0 leaves it out")
-    pl_decay: float = Field(0.01, gt=0, le=1)
-    pl_batch_shrink: int = Field(2, ge=1)
+    pl_decay: float = Field(0.01, gt=0, le=1, description="of the running mean of path lengths")
+    pl_batch_shrink: int = Field(2, ge=1, description="path lengths take so many times fewer images")
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability")
     g_interval: int = Field(4, ge=1, description="iterations between path length penalties")
     d_interval: int = Field(16, ge=1, description="iterations between R1 penalties")
     freeze_d: int = Field(0, ge=0, description="D layers, from the input on, kept as they start (Freeze-D)")
-    ema_kimg: Positive | None = None
-    ema_rampup: Positive | None = 0.05
+    ema_kimg: Positive | None = Field(None, description="half-life of the averaged generator")
+    ema_rampup: Positive | None = Field(
+        0.05, description="bounds that half-life by this share of the images seen; null does not"
+    )
 
-    # Conditioning on small data
+    # Conditions
+    stages: dict[str, tuple[str, str]] = Field(
+        {},
+        description="{Intermediate: [Early, Late]}: a condition whose label embedding is by construction the "
+        "mean of two others' (spec 8)",
+    )
     conditional: bool = Field(True, description="false leaves the labels out; to start others from")
     transition_start_kimg: float | None = Field(
         None, ge=0, description="until here as if unconditional (arXiv 2201.06578); null trains conditionally"
@@ -73,8 +79,8 @@ class GeneratorTraining(Config):
     augment: str | None = Field(
         "bgc", description="bgc and other presets of ADA, skin, diffaugment; null trains without"
     )
-    ada_target: float = Field(0.6, gt=-1, lt=1)
-    ada_kimg: Positive = 500
+    ada_target: float = Field(0.6, gt=-1, lt=1, description="r_t, the mean sign of D's logits of real images")
+    ada_kimg: Positive = Field(500, description="thousands of images in which p can move by 1")
     ada_ceiling: float = Field(0.9, ge=0, le=1, description="highest augmentation probability")
 
     # Housekeeping
@@ -97,7 +103,11 @@ class GeneratorTraining(Config):
             raise ValueError(f"resolution: a power of two from 8 to 1024, not {self.resolution}")
         name = "batch" if self.micro_batch in (None, self.batch) else "micro_batch"
         together = getattr(self, name)
-        if together is not None and self.mbstd_group is not None and together % self.mbstd_group:
+        if (
+            together is not None
+            and self.mbstd_group is not None
+            and together % min(self.mbstd_group, together)
+        ):
             raise ValueError(
                 f"{name}: {together} does not divide into groups of {self.mbstd_group} (mbstd_group)"
             )
@@ -132,7 +142,7 @@ class GeneratorTraining(Config):
         values = {
             "batch": batch,
             "micro_batch": micro_batch,
-            "mbstd_group": self.mbstd_group or min(micro_batch, 4),
+            "mbstd_group": self.mbstd_group or max(k for k in (1, 2, 3, 4) if micro_batch % k == 0),
             "channel_base": self.channel_base or (32768 if res >= 512 else 16384),
             "lr": self.lr or (0.002 if res >= 1024 else 0.0025),
             "gamma": 0.0002 * res**2 / batch if self.gamma is None else self.gamma,

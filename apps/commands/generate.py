@@ -42,7 +42,8 @@ def train(
     ] = "",
     start_from: Annotated[Path | None, typer.Option(help="Snapshot to start from.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Measure a few iterations, show the plan, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Measure a few iterations and show the plan, without a run folder."),
     ] = False,
     config: ConfigFile = None,
     set_: Set = None,
@@ -67,7 +68,7 @@ def train(
         seed=seed,
     )
     name = f"{path.stem}-{preset}"
-    folds = [fold for fold in exclude_folds.split(",") if fold]
+    folds = [fold.strip() for fold in exclude_folds.split(",") if fold.strip()]
     with joined(device) as processes:
         cohort = Cohort.load(path)
         if dry_run:
@@ -253,6 +254,6 @@ def report(
     from morphoscope.generate.training.film import write_film
     from morphoscope.generate.training.report import write_training_report
 
-    for written in (write_training_report(run), write_film(run)):
+    for written in (write_film(run), write_training_report(run)):
         if written is not None:  # no sheet, no film
             Console().print(f"Wrote {written}", highlight=False)

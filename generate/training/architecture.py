@@ -3,8 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-from morphoscope.configs.generator import ResolvedTraining
+from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.configs.loading import validated
 from morphoscope.generate.training.stages import stage_indices
+
+# What a snapshot decides for the trainings that start from it.
+DECIDED_BY_SNAPSHOT = {
+    "z_dim",
+    "w_dim",
+    "mapping_layers",
+    "channel_base",
+    "channel_max",
+    "g_architecture",
+    "d_architecture",
+    "conv_clamp",
+    "transition_start_kimg",
+    "transition_end_kimg",
+    "unconditional_output",
+    "ema_rampup",
+    "ada_kimg",
+}
 
 
 def generator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) -> dict[str, Any]:
@@ -47,19 +65,21 @@ def discriminator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) ->
     }
 
 
-def adopt_architecture(
-    config: ResolvedTraining, generator: dict[str, Any], discriminator: dict[str, Any] | None
-) -> tuple[ResolvedTraining, list[str]]:
-    """The config with the networks' shape as a snapshot's keywords describe it; resolution may differ.
+def after_transfer(
+    config: GeneratorTraining, snapshot: dict[str, Any]
+) -> tuple[GeneratorTraining, list[str]]:
+    """The config of a training that starts from a snapshot with this metadata.
 
-    A conditional snapshot has its transition behind it, so none begins again.
+    The networks' shape is the snapshot's; resolution and conditions may differ. A conditional snapshot has
+    its transition behind it, so none begins again. The average starts from a trained network, and p may
+    follow faster (spec 3), unless the config says otherwise.
 
     Returns:
         The config, and what was changed, each as "field: asked → adopted".
     """
+    generator, judge = snapshot["generator"], snapshot.get("discriminator") or {}
     synthesis, mapping = generator.get("synthesis_kwargs") or {}, generator.get("mapping_kwargs") or {}
-    judge = discriminator or {}
-    found = {
+    found: dict[str, Any] = {
         "z_dim": generator["z_dim"],
         "w_dim": generator["w_dim"],
         "mapping_layers": mapping.get("num_layers", 8),
@@ -71,17 +91,17 @@ def adopt_architecture(
     }
     if generator["c_dim"]:
         two_outputs = (judge.get("epilogue_kwargs") or {}).get("unconditional_output", False)
-        found |= {
-            "transition_start_kimg": None,
-            "transition_end_kimg": None,
-            "unconditional_output": two_outputs and config.conditional,
-        }
+        found["transition_start_kimg"] = found["transition_end_kimg"] = None
+        found["unconditional_output"] = two_outputs and config.conditional
+    for name, value in (("ema_rampup", None), ("ada_kimg", min(config.ada_kimg, 100))):
+        if name not in config.model_fields_set:
+            found[name] = value
     changes = [
         f"{name}: {getattr(config, name)} → {value}"
         for name, value in found.items()
-        if getattr(config, name) != value
+        if getattr(config, name) not in (value, None)
     ]
-    return config.model_copy(update=found), changes
+    return validated(GeneratorTraining, config.model_dump() | found), changes
 
 
 def _label_width(config: ResolvedTraining, conditions: Sequence[str]) -> int:

@@ -7,8 +7,8 @@ from morphoscope.generate.metrics import QualityReport
 DIVERSITY_ALARM = 0.5
 
 _REMEDY = (
-    "Try sampling=balanced, transition_start_kimg and transition_end_kimg (start as if unconditional), "
-    "lecam_weight, another augment, or a cohort with more images of it"
+    "In another run, try sampling=balanced, transition_start_kimg and transition_end_kimg (at first as if "
+    "unconditional), lecam_weight, another augment, or a cohort with more images of it"
 )
 
 

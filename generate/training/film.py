@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from morphoscope.configs import UserError
 from morphoscope.ops.runtime import write_atomically
 
-_NAME = "film.mp4"
+FILM = "film.mp4"
 _LARGEST = 1920  # pixels, either side
 _PAPER = (255, 255, 255)
 _STRIP = (31, 36, 48)
@@ -39,7 +39,7 @@ def write_film(run: Path, fps: float = 4) -> Path | None:
     if not sheets:
         return None
     first, meaning = _read(sheets[0][1])
-    path = run / _NAME
+    path = run / FILM
     with write_atomically(path) as temporary:
         command = _command(temporary, _frame_size(first.size), fps, meaning)
         _encode(command, (_frame(kimg, sheet, first.size) for kimg, sheet in sheets), path)
@@ -91,7 +91,7 @@ def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> lis
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise UserError(
-            f"{path.parent / _NAME}: no ffmpeg for this machine; name one in IMAGEIO_FFMPEG_EXE ({error})."
+            f"{path.parent / FILM}: no ffmpeg for this machine; name one in IMAGEIO_FFMPEG_EXE ({error})."
         ) from error
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
     picture = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]

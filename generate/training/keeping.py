@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-from morphoscope.generate.training.records import Records, is_number
-
-
-def snapshots(run: Path) -> list[Path]:
-    """The snapshots in a run folder, oldest first."""
-    return sorted(run.glob("snapshot-*.safetensors"))
+from morphoscope.generate.training.records import best_of, read_measured, snapshots
 
 
 def best_snapshot(run: Path) -> Path | None:
@@ -16,21 +11,14 @@ def best_snapshot(run: Path) -> Path | None:
     None if none of them is measured. Where a run was measured with several feature networks, the one that
     measured most snapshots decides.
     """
-    there = {path.name: path for path in snapshots(run)}
-    candidates = [
-        [(one.report.overall.kernel, one.snapshot) for one in lines if one.snapshot in there]
-        for lines in Records.read(run).metrics.values()
-    ]
-    most = [line for line in max(candidates, key=len, default=[]) if is_number(line[0])]
-    return there[min(most)[1]] if most else None
+    measured = [read_measured(path)[0] for path in sorted(run.glob("metric-*.jsonl"))]
+    best = best_of(run, max(measured, key=len, default=[]))
+    return None if best is None else run / best.snapshot
 
 
 def discard_old(run: Path, keep: int) -> None:
     """Delete all but the newest `keep` snapshots and the best one."""
-    old = snapshots(run)[:-keep]
-    if not old:
-        return
     best = best_snapshot(run)
-    for path in old:
+    for path in snapshots(run)[:-keep]:
         if path != best:
             path.unlink(missing_ok=True)

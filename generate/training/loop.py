@@ -1,26 +1,26 @@
 """The loop around `GeneratorTrainer.iterate`: ticks, snapshots, interruption, divergence (spec 4, 7)."""
 
+import math
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.snapshots import plain_generator, write_snapshot
-from morphoscope.generate.training.keeping import discard_old, snapshots
+from morphoscope.generate.training.keeping import discard_old
+from morphoscope.generate.training.records import snapshots
 from morphoscope.generate.training.resume import STATE
 from morphoscope.generate.training.trainer import Figures, GeneratorTrainer
 from morphoscope.generate.training.transition import label_influence
 from morphoscope.generate.training.watch import Watch
 from morphoscope.ops.runtime import Interruption, RunFolder, write_state
 
-# A logistic loss beyond it (nats) is not a bad moment but a lost training.
-_LOST = 1e3
-_LOSSES = {"loss_G": "G", "loss_D": "D", "path_penalty": "path length", "r1": "R1"}
+# A logistic loss beyond it (nats) is not a bad moment but a lost training; penalties need only be finite.
+_LOST = {"loss_G": 1e3, "loss_D": 1e3, "path_penalty": math.inf, "r1": math.inf}
+_PHASES = {"loss_G": "G", "loss_D": "D", "path_penalty": "path length", "r1": "R1"}
 
 
 class TrainingLoop:
@@ -45,35 +45,33 @@ class TrainingLoop:
         self._patience = 1 if trainer.device.type == "cpu" else 4
         self._saved_at: int | None = None
 
-    def train(self) -> Path:
-        """Train, and return the newest snapshot."""
+    def train(self) -> None:
+        """Train; at the end there is a snapshot of it, and a state."""
         total = round(self.config.kimg * 1000)
         with Interruption() as interruption:
             while self.trainer.images_seen < total and not self.interrupted:
                 self._tick(total, interruption)
-        if self._saved_at != self.trainer.images_seen:
-            self._save(measure=not self.interrupted)
-        if self.watch is not None and not self.interrupted:
-            self.watch.end()
-        return snapshots(self.run.path)[-1]
+            if self._saved_at != self.trainer.images_seen:
+                self._save()
 
     def _tick(self, total: int, interruption: Interruption) -> None:
         """Train for one tick; log it, and save when it is time."""
         trainer, tick_images = self.trainer, self.config.tick_kimg * 1000
         started, first = time.perf_counter(), trainer.images_seen
-        tick = int(first / tick_images)
-        end = min((tick + 1) * tick_images, total)
+        end = min((int(first / tick_images) + 1) * tick_images, total)
         collected: dict[str, list[float]] = defaultdict(list)
         while trainer.images_seen < end and not self.interrupted:
             self._few_iterations(end, collected)
-            self.interrupted = self.processes.any(interruption.requested)
+            self.interrupted = self.processes.any(interruption.requested) and trainer.images_seen < total
             if self.watch is not None:
                 self.watch.update(trainer.images_seen)
         seconds = (time.perf_counter() - started) / (trainer.images_seen - first) * 1000
         means = {name: float(np.mean(values)) for name, values in collected.items()}
         self.processes.on_main(lambda: self._log(seconds, means))
-        if not self.interrupted and (tick + 1) % self.config.snapshot_ticks == 0:
-            self._save(measure=True)
+        # Counted in snapshots, not in ticks, of which a large batch may pass several.
+        between = self.config.snapshot_ticks * tick_images
+        if int(trainer.images_seen / between) > int(first / between):
+            self._save()
 
     def _few_iterations(self, end: float, collected: dict[str, list[float]]) -> None:
         """As many iterations as may pass before their figures are read; collect the figures, averaged."""
@@ -86,7 +84,7 @@ class TrainingLoop:
         self.processes.sum([values])
         first = self.trainer.iteration - len(figures)
         for (place, name), value in zip(names, (values / self.processes.world).tolist(), strict=True):
-            if name in _LOSSES and not abs(value) < _LOST:  # NaN compares false too
+            if name in _LOST and not abs(value) < _LOST[name]:  # NaN compares false too
                 self._lost(name, value, first + place)
             collected[name].append(value)
 
@@ -98,29 +96,29 @@ class TrainingLoop:
         kept, kimg = snapshots(self.run.path), iteration * self.config.batch / 1000
         raise UserError(
             f"{self.run.path}: training diverged at iteration {iteration} ({kimg:.1f} kimg) in phase "
-            f"{_LOSSES[name]}: {name} = {value:g}; "
-            f"the last good snapshot is {kept[-1] if kept else 'none'}. Try a larger gamma or a smaller lr; "
-            "the same command goes on from the last good state."
+            f"{_PHASES[name]}: {name} = {value:g}; the last good snapshot is {kept[-1] if kept else 'none'}. "
+            "Begin another run from it: --run with a new folder, --start-from with that snapshot, and a "
+            "larger gamma or a smaller lr."
         )
 
-    def _save(self, measure: bool) -> None:
-        """A snapshot to use, a state for an exact resume, and (`measure`) what is made of the snapshot.
+    def _save(self) -> None:
+        """A snapshot to use, a state for an exact resume, and what is made of the snapshot.
 
-        The state comes after its snapshot, so that a finished state has it beside it.
+        The state comes after its snapshot, so that a finished state has it beside it. Whoever asked to stop
+        does not wait for the measuring: `Watch.catch_up` does it when the run goes on.
         """
-        trainer = self.trainer
-        state = trainer.state_dict()
-        self.processes.on_main(lambda: self._write(state, measure))
-        self._saved_at = trainer.images_seen
+        state = self.trainer.state_dict()
+        self.processes.on_main(lambda: self._write(state))
+        self._saved_at = self.trainer.images_seen
 
-    def _write(self, state: dict[str, Any], measure: bool) -> None:
+    def _write(self, state: dict[str, Any]) -> None:
         trainer, kimg = self.trainer, self.trainer.images_seen / 1000
         path = self.run.path / f"snapshot-{int(kimg):06d}.safetensors"
-        metadata = {**self.metadata, "kimg": kimg}
         G_ema = plain_generator(trainer.G_ema, label_influence(self.config, trainer.images_seen))
-        means = write_snapshot(path, G_ema, trainer.D, metadata)
+        if not (self.interrupted and path.exists()):  # one of the same kimg was measured under this name
+            write_snapshot(path, G_ema, trainer.D, {**self.metadata, "kimg": kimg})
         write_state(self.run.path / STATE, {**state, "metadata": self.metadata})
-        if measure:
+        if not self.interrupted:
             assert self.watch is not None
-            self.watch.snapshot(path, GeneratorModel(G_ema, means, metadata, file_digest(path)))
+            self.watch.snapshot(path)
         discard_old(self.run.path, self.config.keep_snapshots)

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
-from morphoscope.generate.training.preparation import Preparation, prepare
+from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
+from morphoscope.generate.training.progress import duration
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops.runtime import Processes, memory_gb
 
@@ -36,9 +37,9 @@ class Plan:
     memory_gb: float
 
     @property
-    def hours_left(self) -> float:
+    def seconds_left(self) -> float:
         """Time that is left, by the measured speed."""
-        return max(self.config.kimg - self.kimg_done, 0) * self.seconds_per_kimg / 3600
+        return max(self.config.kimg - self.kimg_done, 0) * self.seconds_per_kimg
 
     def print(self, console: Console) -> None:
         """Show the settings as they would be in config.yaml, and the costs."""
@@ -46,13 +47,11 @@ class Plan:
         table = Table("what", "how much", title="Plan")
         for name, number in self.images.items():
             table.add_row(f"images of {name}", str(number))
-        table.add_row(
-            "parameters of G and D", " and ".join(f"{n / 1e6:.2f} million" for n in self.parameters)
-        )
+        table.add_row("parameters of G and D", " and ".join(f"{n:,}" for n in self.parameters))
         table.add_row("done already", f"{self.kimg_done:.1f} of {self.config.kimg:g} kimg")
         table.add_row("speed, measured", f"{self.seconds_per_kimg:.1f} s/kimg")
         table.add_row("memory, measured", f"{self.memory_gb:.1f} GB")
-        table.add_row("time left, without snapshots", _duration(self.hours_left))
+        table.add_row("time left, without snapshots", duration(self.seconds_left))
         console.print(table)
 
 
@@ -66,7 +65,7 @@ def plan_training(
     processes: Processes | None = None,
     console: Console | None = None,
 ) -> Plan:
-    """Prepare a training as `train_generator` would and measure a few iterations; nothing is written.
+    """Prepare a training as `train_generator` would and measure a few iterations; only caches are written.
 
     Args:
         folder: the run folder, which need not exist; an unfinished run in it is what would go on.
@@ -77,6 +76,7 @@ def plan_training(
     processes = processes or Processes(torch.device("cpu"))
     console = console or Console(stderr=True)
     prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console)
+    feature_network(config.metric_network, torch.device("cpu"))  # a name that is none is told now
     return _measured(prepared)
 
 
@@ -114,7 +114,3 @@ def _timed(trainer: GeneratorTrainer) -> float:
     figures = trainer.iterate()
     figures["loss_D"].item()  # waits for a GPU
     return time.perf_counter() - started
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,5 +1,6 @@
 """A training made ready: its images, its networks as new, transferred or resumed, its description."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.metrics import DEFAULT_NETWORK, FeatureNetwork, load_feature_network
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.generate.training.architecture import (
-    adopt_architecture,
+    after_transfer,
     discriminator_kwargs,
     generator_kwargs,
 )
-from morphoscope.generate.training.resume import read_unfinished, resume, resumed_ancestry, same_micro_batch
+from morphoscope.generate.training.resume import as_begun, read_unfinished, resume, resumed_ancestry
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import start_from as transfer
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.runtime import Processes, keep_freed_memory
+
+log = logging.getLogger(__name__)
 
 # What an unconditional training calls all its images.
 ALL = "all"
@@ -54,7 +58,8 @@ def prepare(
     processes: Processes,
     console: Console,
 ) -> Preparation:
-    """Build the trainer, anew, from a snapshot, or as an interrupted run left it in `folder`; write nothing.
+    """Build the trainer, anew, from a snapshot, or as an interrupted run left it in `folder`; write
+    nothing but caches.
 
     Raises:
         UserError: as `train_generator`.
@@ -68,14 +73,15 @@ def prepare(
     ancestry = [] if ancestor is None else _ancestry(ancestor)
     if state is not None:
         ancestry = resumed_ancestry(folder, state, ancestry)
+        config = as_begun(config, state, processes.world)
+    elif ancestor is not None:
+        config, adopted = after_transfer(config, ancestor)
+        if adopted and processes.is_main:
+            console.print(f"As {start_from} has it: {', '.join(adopted)}", highlight=False)
     resolved = config.resolved(processes.world)
-    if state is not None:
-        resolved = same_micro_batch(resolved, state, processes.world)
-    origin = ancestor if state is None else state["metadata"]
-    if ancestry and origin is not None:
-        resolved, adopted = _after_transfer(resolved, origin)
-        if adopted and state is None and processes.is_main:
-            console.print(f"Networks as in {start_from}: {', '.join(adopted)}", highlight=False)
+    end = resolved.transition_end_kimg
+    if end is not None and end > resolved.kimg:
+        log.warning("The training ends at %g kimg, before the transition does at %g.", resolved.kimg, end)
     metadata = _metadata(resolved, cohort, part, ancestry)
     checked_metadata(folder, metadata)
     images = _images(part, resolved, processes)
@@ -88,6 +94,23 @@ def prepare(
             listed = ", ".join(anew)
             console.print(f"Starting anew, since {start_from} has no match: {listed}", highlight=False)
     return Preparation(trainer, part, images, metadata, resumed=state is not None)
+
+
+def feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:
+    """The network of the metrics; none, and a word about it, where the default is not installed.
+
+    Raises:
+        UserError: `source` is neither the default nor a file of weights.
+    """
+    if source is None:
+        return None
+    try:
+        return load_feature_network(source, device)
+    except UserError as error:
+        if source != DEFAULT_NETWORK:
+            raise
+        log.warning("This training is not measured, nor is collapse noticed: %s", error)
+        return None
 
 
 def _set_precision(device: torch.device, tf32: bool) -> None:
@@ -134,16 +157,6 @@ def training_part(cohort: Cohort, exclude_folds: list[str], conditional: bool = 
             f"{cohort.root}: no training image of {', '.join(missing)} outside the excluded folds."
         )
     return part if conditional else part.as_one_condition(ALL)
-
-
-def _after_transfer(config: ResolvedTraining, origin: dict[str, Any]) -> tuple[ResolvedTraining, list[str]]:
-    """The config of a training that starts from a snapshot with the metadata `origin`.
-
-    The networks are the snapshot's; the average starts from a trained one, and p may follow faster (spec 3).
-    """
-    config, adopted = adopt_architecture(config, origin["generator"], origin.get("discriminator"))
-    faster = {"ema_rampup": None, "ada_kimg": min(config.ada_kimg, 100)}
-    return config.model_copy(update=faster), adopted
 
 
 def _metadata(

@@ -36,7 +36,7 @@ class TrainingProgress:
                 console=console,
                 expand=True,
             )
-            self._task = self._bar.add_task(self._line(), total=total_images, completed=start_images)
+            self._task = self._bar.add_task(self.line(), total=total_images, completed=start_images)
 
     def __enter__(self) -> "TrainingProgress":
         if self._bar is not None:
@@ -55,7 +55,7 @@ class TrainingProgress:
         if self._first is None:
             self._first = (time.monotonic(), seen)
         if self._bar is not None:
-            self._bar.update(self._task, completed=seen, description=self._line())
+            self._bar.update(self._task, completed=seen, description=self.line())
 
     def figures(self, seconds_per_kimg: float, p: float | None, sign: float | None, memory_gb: float) -> None:
         """After each tick, whose `update` came before.
@@ -69,9 +69,9 @@ class TrainingProgress:
         parts += [] if sign is None else [f"r_t {sign:+.2f}"]
         self._figures = " · ".join([*parts, f"{memory_gb:.1f} GB"])
         if self._bar is not None:
-            self._bar.update(self._task, description=self._line())
+            self._bar.update(self._task, description=self.line())
         else:
-            self._console.print(f"generator {self._line()}", highlight=False, markup=False, soft_wrap=True)
+            self._console.print(f"generator {self.line()}", highlight=False, markup=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
         """Time to the end at this process's mean rate so far, snapshots included; None while unknown."""
@@ -83,7 +83,8 @@ class TrainingProgress:
             return None
         return max(self._total - self._seen, 0) * elapsed / (self._seen - images)
 
-    def _line(self) -> str:
+    def line(self) -> str:
+        """How it stands, in one line."""
         left = self.seconds_left()
         parts = [f"{self._seen / 1000:.1f} of {self._total / 1000:g} kimg", self._figures]
         parts.append("" if left is None else f"{duration(left)} left")

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,17 +59,17 @@ class Records:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise UserError(f"{path}: not the config of a training's run folder ({reason}).") from error
-        if not isinstance(config, dict):
-            raise UserError(f"{path}: not the config of a training's run folder.")
+        if not isinstance(config, dict) or not {"resolution", "kimg"} <= config.keys():
+            raise UserError(f"{path}: not the config of a training's run folder (`generate train --run`).")
         records.config = config
         records.stats = records._lines(run / "stats.jsonl")
         records.alarms = records._lines(run / "alarms.jsonl")
         for file in sorted(run.glob("metric-*.jsonl")):
             records._add_metrics(file)
-        snapshots = sorted(run.glob("snapshot-*.safetensors"))
-        if snapshots:
+        newest = snapshots(run)[-1:]
+        if newest:
             try:
-                records.metadata = read_metadata(snapshots[-1], KIND)
+                records.metadata = read_metadata(newest[0], KIND)
             except UserError as error:
                 records.notes.append(str(error))
         return records
@@ -81,40 +82,69 @@ class Records:
         return None
 
     def best(self, network: str) -> Measured | None:
-        """The snapshot of the lowest kernel distance by this network."""
-        finite = [one for one in self.metrics[network] if is_number(one.report.overall.kernel)]
-        return min(finite, key=lambda one: one.report.overall.kernel, default=None)
+        """Of the snapshots that are left, the one of the lowest kernel distance by this network."""
+        return best_of(self.run, self.metrics[network])
 
     def _lines(self, path: Path) -> list[dict[str, Any]]:
-        if not path.exists():
-            return []
-        found, damaged = [], 0
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-                found.append({**line, "kimg": float(line["kimg"])})
-            except (ValueError, LookupError, TypeError):
-                damaged += 1
-        if damaged:
-            self._note(path, damaged)
-        return sorted(found, key=lambda line: line["kimg"])
+        found, damaged = read_lines(path)
+        self._note(path, damaged)
+        return found
 
     def _add_metrics(self, path: Path) -> None:
-        damaged = 0
-        for line in self._lines(path):
-            try:
-                report = QualityReport.from_json(line)
-            except UserError:
-                damaged += 1
-                continue
-            measured = self.metrics.setdefault(report.network, [])
-            measured.append(Measured(line["kimg"], str(line.get("snapshot", "")), report))
-        if damaged:
-            self._note(path, damaged)
+        found, damaged = read_measured(path)
+        self._note(path, damaged)
+        for one in found:
+            self.metrics.setdefault(one.report.network, []).append(one)
 
     def _note(self, path: Path, damaged: int) -> None:
+        if not damaged:
+            return
         what = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
         self.notes.append(f"{path.name}: {what} left out; a killed process may leave such lines.")
+
+
+def snapshots(run: Path) -> list[Path]:
+    """The snapshots in a run folder, oldest first."""
+    return sorted(run.glob("snapshot-*.safetensors"))
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """(the lines of a file of JSON lines, by kimg; how many are damaged); none where there is no file."""
+    if not path.exists():
+        return [], 0
+    found, damaged = [], 0
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+            found.append({**line, "kimg": float(line["kimg"])})
+        except (ValueError, LookupError, TypeError):
+            damaged += 1
+    return sorted(found, key=lambda line: line["kimg"]), damaged
+
+
+def read_measured(path: Path) -> tuple[list[Measured], int]:
+    """(the snapshots of a metric-*.jsonl, by kimg; how many of its lines are damaged)."""
+    lines, damaged = read_lines(path)
+    found = []
+    for line in lines:
+        try:
+            report = QualityReport.from_json(line)
+        except UserError:
+            damaged += 1
+            continue
+        found.append(Measured(line["kimg"], str(line.get("snapshot", "")), report))
+    return found, damaged
+
+
+def best_of(run: Path, measured: Sequence[Measured]) -> Measured | None:
+    """Of the snapshots that are left in `run`, the one of the lowest kernel distance.
+
+    A snapshot that was written anew under the same name counts as it was measured last.
+    """
+    there = {path.name for path in snapshots(run)}
+    newest = {one.snapshot: one for one in measured if one.snapshot in there}
+    finite = [one for one in newest.values() if is_number(one.report.overall.kernel)]
+    return min(finite, key=lambda one: one.report.overall.kernel, default=None)
 
 
 def is_number(value: Any) -> bool:

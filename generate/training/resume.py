@@ -7,10 +7,22 @@ from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import validated
 from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.training.architecture import DECIDED_BY_SNAPSHOT
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops.runtime import read_state
 
 STATE = "training-state.pt"
+_BY_RULE = {
+    "batch",
+    "micro_batch",
+    "mbstd_group",
+    "channel_base",
+    "lr",
+    "gamma",
+    "ema_kimg",
+    "unconditional_output",
+}
+_REMEDY = "Give another run folder, with --start-from and this one's newest snapshot."
 # A run may be made longer, watched differently, and shared among other numbers of processes.
 _FREE = {
     "kimg",
@@ -21,6 +33,7 @@ _FREE = {
     "metric_images",
     "track",
     "micro_batch",
+    "mbstd_group",
 }
 
 
@@ -36,7 +49,7 @@ def read_unfinished(run: Path) -> dict[str, Any] | None:
     state = read_state(path)
     metadata = state.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("config"), dict):
-        raise UserError(f"{path}: the training state is damaged (no metadata); delete it to start again.")
+        raise UserError(f"{path}: the training state is damaged (no metadata). {_REMEDY}")
     return {**state, "metadata": checked_metadata(path, metadata)[1]}
 
 
@@ -53,12 +66,21 @@ def resumed_ancestry(run: Path, state: dict[str, Any], named: list[dict[str, Any
     return named
 
 
-def same_micro_batch(config: ResolvedTraining, state: dict[str, Any], processes: int) -> ResolvedTraining:
-    """The config with the micro-batch of the interrupted run, where these processes can share it."""
-    before = state["metadata"]["config"].get("micro_batch")
-    if isinstance(before, int) and before > 0 and (config.batch // processes) % before == 0:
-        return config.model_copy(update={"micro_batch": before})
-    return config
+def as_begun(config: GeneratorTraining, state: dict[str, Any], processes: int) -> GeneratorTraining:
+    """The config with what the interrupted run had worked out for itself, and nobody asks to change.
+
+    Fields that the `auto` rule fills depend on the number of processes; what starting from a snapshot decides
+    (the networks' shape, that no transition begins again) stays decided.
+    """
+    before: dict[str, Any] = state["metadata"]["config"]
+    kept = {name for name in _BY_RULE if getattr(config, name) is None}
+    micro_batch = before.get("micro_batch")
+    if not isinstance(micro_batch, int) or micro_batch < 1 or before["batch"] % (micro_batch * processes):
+        kept.discard("micro_batch")  # these processes cannot share a batch like that
+        kept.discard("mbstd_group")
+    if state["metadata"]["started_from"]:
+        kept |= DECIDED_BY_SNAPSHOT
+    return validated(GeneratorTraining, config.model_dump() | {k: before[k] for k in kept & before.keys()})
 
 
 def resume(trainer: GeneratorTrainer, run: Path, state: dict[str, Any], metadata: dict[str, Any]) -> None:
@@ -84,9 +106,7 @@ def resume(trainer: GeneratorTrainer, run: Path, state: dict[str, Any], metadata
         trainer.load_state_dict(state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise UserError(
-            f"{run / STATE}: the training state is damaged ({reason}); delete it to start again."
-        ) from error
+        raise UserError(f"{run / STATE}: the training state is damaged ({reason}). {_REMEDY}") from error
 
 
 def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:

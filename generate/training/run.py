@@ -1,6 +1,5 @@
 """A whole training: from a cohort and a config to snapshots in a run folder (spec 4)."""
 
-import logging
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,15 +9,12 @@ from rich.console import Console
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining
-from morphoscope.generate.metrics import DEFAULT_NETWORK, FeatureNetwork, load_feature_network
-from morphoscope.generate.training.keeping import snapshots
 from morphoscope.generate.training.loop import TrainingLoop
-from morphoscope.generate.training.preparation import Preparation, prepare
+from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
+from morphoscope.generate.training.records import snapshots
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, write_reals
 from morphoscope.ops.runtime import Processes, RunFolder
-
-log = logging.getLogger(__name__)
 
 
 def train_generator(
@@ -48,51 +44,52 @@ def train_generator(
     """
     processes = processes or Processes(torch.device("cpu"))
     console = console or Console(stderr=True)
-    prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
-    trainer = prepared.trainer
-    earlier = snapshots(run.path)
-    if trainer.images_seen >= trainer.config.kimg * 1000 and earlier:
-        return earlier[-1]  # nothing to do; its digest is written beside images, so it stays as it is
-    watch: Watch | None = None
+    try:
+        prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
+        trainer = prepared.trainer
+        if not processes.same(trainer.iteration):
+            raise UserError(f"{run.path}: the processes see different states; they must share this folder.")
+        watch: Watch | None = None
 
-    def begin() -> None:
-        nonlocal watch
-        watch = _watch(prepared, run, console)
+        def begin() -> None:
+            nonlocal watch
+            watch = _watch(prepared, run, console)
 
-    processes.on_main(begin)
+        processes.on_main(begin)
+    except UserError:
+        if processes.is_main:
+            run.remove_if_empty()
+        raise
     loop = TrainingLoop(trainer, run, prepared.metadata, watch)
+    finished = trainer.images_seen >= trainer.config.kimg * 1000
     with watch or nullcontext():
-        newest = loop.train()
+        if watch is not None and prepared.resumed:
+            watch.catch_up(finished)
+        if not finished:
+            loop.train()
+        if watch is not None and not finished and not loop.interrupted:
+            watch.end()
     if loop.interrupted:
         if processes.is_main:
             console.print(f"Stopped at {trainer.images_seen / 1000:.1f} kimg; train again to go on.")
         raise KeyboardInterrupt
-    return newest
-
-
-def _feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:
-    """The network of the metrics; none, and a word about it, where the default is not installed."""
-    if source is None:
-        return None
-    try:
-        return load_feature_network(source, device)
-    except UserError as error:
-        if source != DEFAULT_NETWORK:
-            raise
-        log.warning("This training is not measured, nor is collapse noticed: %s", error)
-        return None
+    return Path(processes.on_main(lambda: str(snapshots(run.path)[-1])))
 
 
 def _watch(prepared: Preparation, run: RunFolder, console: Console) -> Watch:
-    """Open what a training is watched by, and leave its config in a new run folder."""
+    """Open what a training is watched by, and leave its config in the run folder."""
     trainer, config = prepared.trainer, prepared.trainer.config
-    network = _feature_network(config.metric_network, trainer.device)
+    earlier = snapshots(run.path)
+    if earlier and not prepared.resumed:
+        raise UserError(
+            f"{run.path}: holds snapshots of a training but no state to go on from. Give another run folder, "
+            f"with --start-from {earlier[-1]} to build on them."
+        )
     kimg = trainer.images_seen / 1000
-    if prepared.resumed:
-        run.forget_after(kimg)
-    else:
-        facts = {key: prepared.metadata[key] for key in ("cohort_digest", "trained_on_folds", "started_from")}
-        run.write_config(config, **facts)
-        write_reals(run.path / "reals.png", prepared.images, prepared.part)
+    network = feature_network(config.metric_network, trainer.device)
     trackers = open_trackers(config.track, run.path, kimg)
+    run.forget_after("kimg", kimg)
+    facts = {key: prepared.metadata[key] for key in ("cohort_digest", "trained_on_folds", "started_from")}
+    run.write_config(config, **facts)
+    write_reals(run.path / "reals.png", prepared.images, prepared.part)
     return Watch(config, run, prepared.part, network, trackers, trainer.device, console, kimg)

@@ -68,7 +68,9 @@ class GeneratorTrainer:
         if self.augment is not None:
             self.augment.to(device)
         if isinstance(self.augment, AugmentPipe):
-            self.augment.p.zero_()
+            self.augment.p = (
+                self.augment.p.cpu().zero_()
+            )  # read in every call, which a GPU should not wait for
             self.ada = AdaController(
                 self.augment, target=config.ada_target, kimg=config.ada_kimg, ceiling=config.ada_ceiling
             )

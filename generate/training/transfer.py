@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.generate.discriminator import Discriminator
+from morphoscope.generate.generator import Generator
 from morphoscope.generate.snapshots import read_discriminator, read_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
 
@@ -34,13 +36,22 @@ def start_from(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str])
     """
     network, _, metadata = read_generator(path)
     before: list[str] = metadata["conditions"] if network.c_dim else []
-    weights = network.state_dict()
-    judge = read_discriminator(path).state_dict()
+    weights = _with_stages_embedded(network)
+    judge = _with_stages_embedded(read_discriminator(path))
     anew = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
     anew += _copy(_with_heads(_relabelled(judge, trainer.D, before, conditions), trainer.D), trainer.D, path)
     embedded = [f"embedding of {name}" for name in conditions if before and name not in before]
     return anew + (embedded if trainer.config.conditional else [])
+
+
+def _with_stages_embedded(network: Generator | Discriminator) -> Tensors:
+    """The weights, with the embedding of an intermediate stage as it takes effect: the mean of its ends'."""
+    weights = network.state_dict()
+    if network.c_dim:
+        effective = network.mapping.spread_stages(torch.eye(network.c_dim))
+        weights[_EMBEDDING] = weights[_EMBEDDING] @ effective.T
+    return weights
 
 
 def _relabelled(

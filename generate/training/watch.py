@@ -17,8 +17,9 @@ from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.generate.training.collapse import CollapseAlarm
-from morphoscope.generate.training.film import write_film
+from morphoscope.generate.training.film import FILM, write_film
 from morphoscope.generate.training.progress import TrainingProgress
+from morphoscope.generate.training.records import read_measured, snapshots
 from morphoscope.generate.training.report import write_training_report
 from morphoscope.generate.training.tracking import Tracker
 from morphoscope.ops.runtime import RunFolder, memory_gb
@@ -60,9 +61,15 @@ class Watch:
             QualityMeter(network, part, config.resolution, config.fit) if network is not None else None
         )
         self.alarm = CollapseAlarm()
+        for path in run.path.glob("metric-*.jsonl"):  # what has been raised is not raised again
+            for one in read_measured(path)[0]:
+                self.alarm.check(one.report, one.kimg / config.kimg)
         self.progress = TrainingProgress(console, round(config.kimg * 1000), round(start_kimg * 1000))
+        self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8", delay=True)
+        self._log.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
 
     def __enter__(self) -> "Watch":
+        logging.getLogger("morphoscope").addHandler(self._log)
         self.progress.__enter__()
         return self
 
@@ -71,13 +78,15 @@ class Watch:
     ) -> None:
         self.progress.__exit__(kind, error, trace)
         self.trackers.close()
+        logging.getLogger("morphoscope").removeHandler(self._log)
+        self._log.close()
 
     def update(self, seen: int) -> None:
         """After a few iterations: move the bar."""
         self.progress.update(seen)
 
     def tick(self, kimg: float, seconds_per_kimg: float, means: dict[str, float]) -> None:
-        """After a tick: a line in stats.jsonl, on the console and for the trackers."""
+        """After a tick: a line in stats.jsonl, log.txt and on the console, and figures for the trackers."""
         memory = memory_gb(self.device)
         values = {"kimg": kimg, "seconds_per_kimg": seconds_per_kimg, "memory_gb": memory, **means}
         self.run.append("stats.jsonl", **values)
@@ -85,24 +94,38 @@ class Watch:
         self.progress.figures(
             seconds_per_kimg, means.get("augment_p"), means.get("augment_real_sign"), memory
         )
+        self._log.handle(logging.makeLogRecord({"msg": "%s", "args": (self.progress.line(),)}))
 
-    def snapshot(self, path: Path, model: GeneratorModel) -> None:
+    def snapshot(self, path: Path) -> None:
         """After a snapshot: sheet, metrics, alarms and report."""
+        model = GeneratorModel.load(path, self.device)
         kimg: float = model.metadata["kimg"]
-        sheet = self.run.path / f"fakes{int(kimg):06d}.png"
         rows = [model.sample(name, range(_SHEET_COLUMNS), psi=1.0) for name in model.conditions]
-        write_synthetic_sheet(sheet, model, model.conditions, rows)
-        self.trackers.image(kimg, "fakes", sheet)
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)
-        self._retell(write_training_report)
+        # The sheet comes last: where it is, everything is (see `catch_up`).
+        write_synthetic_sheet(_sheet(path), model, model.conditions, rows)
+        self.trackers.image(kimg, "fakes", _sheet(path))
+        self._write_or_warn(write_training_report)
+
+    def catch_up(self, finished: bool) -> None:
+        """Do for the newest snapshot what an earlier process was kept from doing.
+
+        Args:
+            finished: whether the training is over, so that its film is due too.
+        """
+        newest = snapshots(self.run.path)[-1:]
+        if newest and not _sheet(newest[0]).exists():
+            self.snapshot(newest[0])
+        if finished and not (self.run.path / FILM).exists():
+            self.end()
 
     def end(self) -> None:
         """After the last snapshot: the film, and a report of the end."""
-        self._retell(write_film)
-        self._retell(write_training_report)
+        self._write_or_warn(write_film)
+        self._write_or_warn(write_training_report)
 
-    def _retell(self, write: Callable[[Path], object]) -> None:
+    def _write_or_warn(self, write: Callable[[Path], object]) -> None:
         """A film or a report that fails is no reason to lose a training."""
         try:
             write(self.run.path)
@@ -118,6 +141,11 @@ class Watch:
         for message in self.alarm.check(report, kimg / self.config.kimg):
             self.run.append("alarms.jsonl", kimg=kimg, message=message)
             log.warning("Alarm at %.1f kimg: %s", kimg, message)
+
+
+def _sheet(snapshot: Path) -> Path:
+    """The sheet of a snapshot: fakes000010.png of snapshot-000010.safetensors."""
+    return snapshot.with_name(f"fakes{snapshot.stem.removeprefix('snapshot-')}.png")
 
 
 def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:

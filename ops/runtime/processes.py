@@ -15,6 +15,7 @@ from morphoscope.ops.runtime.device import resolve_device
 Result = TypeVar("Result")
 # The others wait while the first process measures a snapshot or builds kernels.
 _PATIENCE = datetime.timedelta(hours=2)
+_LAUNCHERS_VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Processes:
@@ -58,6 +59,15 @@ class Processes:
         torch.distributed.all_reduce(count)
         return count.item() > 0
 
+    def same(self, number: int) -> bool:
+        """Whether all processes have the same `number`."""
+        if self.world == 1:
+            return True
+        ends = torch.tensor([number, -number], dtype=torch.int64, device=self.device)
+        torch.distributed.all_reduce(ends, torch.distributed.ReduceOp.MAX)
+        highest, lowest = ends.tolist()
+        return highest == -lowest
+
     def on_main(self, work: Callable[[], Result]) -> Result:
         """Run `work` in the main process while the others wait; all get its result.
 
@@ -93,13 +103,23 @@ def joined(device: torch.device | str = "auto") -> Iterator[Processes]:
     if world == 1:
         yield Processes(resolve_device(device))
         return
+    missing = [name for name in _LAUNCHERS_VARIABLES if name not in os.environ]
+    if missing:
+        raise UserError(
+            f"WORLD_SIZE is {world}, but {', '.join(missing)} is not set: start with torchrun, or unset it."
+        )
     where = resolve_device(device)
     if where.type == "cuda":
+        if where.index is not None:
+            raise UserError(f"--device {device}: with {world} processes each takes its own GPU; use cuda.")
         where = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(where)
     backend = "nccl" if where.type == "cuda" else "gloo"
     torch.distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield Processes(where, torch.distributed.get_rank(), world)
-    finally:
+    except (UserError, KeyboardInterrupt):  # which all processes raise together
         torch.distributed.destroy_process_group()
+        raise
+    # After another error of one process alone, taking down the group would wait for the others for ever.
+    torch.distributed.destroy_process_group()

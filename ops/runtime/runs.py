@@ -30,6 +30,11 @@ class RunFolder:
         ]
         return cls(Path(parent) / f"{max(taken, default=-1) + 1:05d}-{name}")
 
+    def remove_if_empty(self) -> None:
+        """Take the folder away again, if nothing has been written into it."""
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
     def write_config(self, config: Config, *, name: str = "config.yaml", **extra: Any) -> None:
         """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
         # Facts stay on their line: a line break in one would put its rest into the config.
@@ -49,20 +54,20 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
 
-    def forget_after(self, kimg: float) -> None:
-        """Drop what the files of JSON lines say of later `kimg`, and half-written lines.
+    def forget_after(self, key: str, last: float) -> None:
+        """Drop lines of the files of JSON lines whose `key` lies beyond `last`, and half-written ones.
 
         A killed run may have logged more than its newest state knows; going on from there, it logs it again.
         """
         for path in self.path.glob("*.jsonl"):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _said_until(line, kimg)]
+            kept = [line for line in lines if _said_until(line, key, last)]
             if kept != lines:
                 write_text(path, "".join(kept))
 
 
-def _said_until(line: str, kimg: float) -> bool:
+def _said_until(line: str, key: str, last: float) -> bool:
     try:
-        return line.endswith("\n") and float(json.loads(line)["kimg"]) <= kimg
+        return line.endswith("\n") and float(json.loads(line)[key]) <= last
     except (ValueError, LookupError, TypeError):
         return False

@@ -16,7 +16,6 @@ def make_run(folder, distances):
             quality = Quality(8, 8, 1.0, distance, 0.1, 1.0, 1.0)
             report = QualityReport("network", quality, {})
             lines.append(json.dumps({"kimg": kimg, "snapshot": name, **report.as_json()}))
-    (folder / "config.yaml").write_text("kimg: 10\n")
     (folder / "metric-network.jsonl").write_text("\n".join([*lines, '{"kimg": 9, "sn']))
     return folder
 

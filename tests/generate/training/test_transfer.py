@@ -9,6 +9,7 @@ from rich.console import Console
 
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
+from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.snapshots import read_discriminator
 from morphoscope.ops.runtime import RunFolder
@@ -130,6 +131,51 @@ def test_from_unconditional_to_conditional(tiny_config, tiny_cohort, tmp_path):
     assert "synthesis" not in said
 
 
+def test_an_unconditional_snapshot_may_start_a_transition_that_goes_on(tiny_config, tiny_cohort, tmp_path):
+    unconditional = tiny_config.model_copy(update={"conditional": False, "kimg": 0.004})
+    first = train_generator(unconditional, tiny_cohort, RunFolder(tmp_path / "first"))
+    transition = {"transition_start_kimg": 0.002, "transition_end_kimg": 0.02}
+    config = tiny_config.model_copy(update={"kimg": 0.004, **transition})
+    run = RunFolder(tmp_path / "second")
+    train_generator(config, tiny_cohort, run, start_from=first)
+    longer = config.model_copy(update={"kimg": 0.02})
+    path = train_generator(longer, tiny_cohort, run)
+    settings = load(path).metadata["config"]
+    assert (settings["transition_start_kimg"], settings["transition_end_kimg"]) == (0.002, 0.02)
+    assert settings["unconditional_output"]
+    # and from there, no transition begins again, while D keeps its two outputs
+    third, said = train_on(config, tiny_cohort, tmp_path / "third", path)
+    settings = load(third).metadata["config"]
+    assert (settings["transition_end_kimg"], settings["unconditional_output"]) == (None, True)
+    assert "transition_end_kimg: 0.02 → None" in said
+    assert "out_unconditional" not in said
+
+
+def test_an_intermediate_stage_is_taken_as_the_mean_it_was(tiny_config, tiny_cohort, tmp_path):
+    rows = tiny_cohort.rows.copy()
+    rows.loc[rows.index[:6], "condition"] = "medium"
+    three = Cohort.from_rows(tiny_cohort.root, rows)
+    config = tiny_config.model_copy(update={"kimg": 0.004, "stages": {"medium": ("dark", "pale")}})
+    staged = train_generator(config, three, RunFolder(tmp_path / "staged"))
+    path, _ = train_on(tiny_config, three, tmp_path / "free", staged)
+    for read in (lambda p: load(p).G, read_discriminator):
+        weight = read(path).mapping.embed.weight
+        torch.testing.assert_close(weight[:, 1], (weight[:, 0] + weight[:, 2]) / 2, rtol=0, atol=1e-6)
+
+
+def test_speeds_of_following_give_way_only_if_nobody_set_them(tiny_config, tiny_cohort, tmp_path):
+    plain = {name: value for name, value in tiny_config.model_dump().items() if name != "ada_kimg"}
+    first = train_generator(
+        GeneratorTraining(**plain | {"kimg": 0.004}), tiny_cohort, RunFolder(tmp_path / "first")
+    )
+    path, said = train_on(GeneratorTraining(**plain), tiny_cohort, tmp_path / "second", first)
+    assert load(path).metadata["config"]["ada_kimg"] == 100
+    assert "ada_kimg: 500 → 100" in said
+    asked = GeneratorTraining(**plain | {"ada_kimg": 300})
+    path, _ = train_on(asked, tiny_cohort, tmp_path / "third", first)
+    assert load(path).metadata["config"]["ada_kimg"] == 300
+
+
 def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
     """What the config asks for gives way and is named, also when the run goes on without the snapshot."""
     wider = tiny_config.model_copy(update={"channel_max": 16, "w_dim": 16, "mapping_layers": 4})
@@ -146,7 +192,7 @@ def test_a_snapshot_of_other_networks_is_refused(
 ):
     """Were the architecture not adopted, too little would fit: nothing is guessed."""
     monkeypatch.setattr(
-        "morphoscope.generate.training.preparation.adopt_architecture", lambda config, *_: (config, [])
+        "morphoscope.generate.training.preparation.after_transfer", lambda config, *_: (config, [])
     )
     wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
     with pytest.raises(UserError, match="tensors of the generator fit"):

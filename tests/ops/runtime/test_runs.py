@@ -73,3 +73,25 @@ def test_a_full_disk_names_the_statistics_file(tmp_path: Path) -> None:
             run.append("stats.jsonl", note="x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_lies_beyond_is_forgotten_in_every_file_of_lines(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for kimg in (1.0, 2.0, 3.0):
+        run.append("stats.jsonl", kimg=kimg)
+        run.append("metric-x.jsonl", kimg=kimg)
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 1.')  # a killed process
+    run.forget_after("kimg", 2.0)
+    for name in ("stats.jsonl", "metric-x.jsonl"):
+        lines = [json.loads(line)["kimg"] for line in (tmp_path / name).read_text().splitlines()]
+        assert lines == [1.0, 2.0]
+
+
+def test_an_empty_folder_is_taken_away_again(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "empty").remove_if_empty()
+    assert not (tmp_path / "empty").exists()
+    used = RunFolder(tmp_path / "used")
+    used.append("stats.jsonl", kimg=1)
+    used.remove_if_empty()
+    assert used.path.exists()
