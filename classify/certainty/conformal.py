@@ -71,7 +71,8 @@ class Conformal:
         """Which conditions remain possible: probabilities [F, N, K] at temperature 1 -> bool [N, K].
 
         A condition with fewer than 9 calibration images (at 90%) is always possible: nothing can exclude it.
-        An empty set becomes that of the condition with the highest mean, which only adds to the coverage.
+        The condition with the highest mean always is: a set that is empty, or excludes the answer beside it,
+        would confuse, and more conditions only add to the coverage.
         """
         folds, _, classes = per_fold.shape
         possible = np.stack(
@@ -86,7 +87,7 @@ class Conformal:
             axis=1,
         )
         best = np.arange(classes) == per_fold.mean(axis=0).argmax(axis=1)[:, None]
-        return possible | (best & ~possible.any(axis=1, keepdims=True))
+        return possible | best
 
 
 def cross_fitted(

@@ -41,10 +41,15 @@ def test_eight_images_cannot_exclude_a_condition_and_nine_can() -> None:
         assert conformal.sets(np.array([[[0.01, 0.99]]], np.float32))[0].tolist() == [possible, True]
 
 
-def test_no_set_is_empty() -> None:
+def test_the_most_probable_condition_is_in_every_set() -> None:
     truth = np.repeat([0, 1, 2], 50)
     conformal = Conformal(np.zeros(150, np.float32), truth, np.zeros(150, np.int64), 0.9)
     assert conformal.sets(np.array([[[0.4, 0.35, 0.25]]], np.float32)).tolist() == [[True, False, False]]
+    lenient = np.where(truth == 1, 0.9, 0.0).astype(np.float32)  # of condition 1 only
+    sets = Conformal(lenient, truth, np.zeros(150, np.int64), 0.9).sets(
+        np.array([[[0.5, 0.3, 0.2]]], np.float32)
+    )
+    assert sets.tolist() == [[True, True, False]]
 
 
 @pytest.mark.parametrize("folds", [1, 5])
