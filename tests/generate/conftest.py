@@ -1,13 +1,16 @@
-"""A tiny cohort, config and trained snapshot, made once a session."""
+"""A tiny cohort, config, trained snapshot and feature network."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
+from morphoscope.generate.metrics import FeatureNetwork
 from morphoscope.ops.runtime import RunFolder
 
 TINY = {
@@ -71,3 +74,27 @@ def tiny_run(tiny_config, tiny_cohort, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_snapshot(tiny_run):
     return max(tiny_run.path.glob("snapshot-*.safetensors"))
+
+
+class Averages(nn.Module):
+    """Mean colours of a grid of 4 × 4; counts the images that it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+
+    def forward(self, x):
+        self.seen += len(x)
+        return nn.functional.adaptive_avg_pool2d(x, 4).flatten(1)
+
+
+@pytest.fixture
+def make_network():
+    """make_network(name, digest) -> a network of 48 features; its module counts the images it sees."""
+
+    def make(name="averages", digest="0" * 16):
+        return FeatureNetwork(
+            name, digest, Averages(), dimensions=48, size=16, middle=127.5, device=torch.device("cpu")
+        )
+
+    return make

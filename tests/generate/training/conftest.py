@@ -1,7 +1,10 @@
-"""Comparison of training states."""
+"""Trainers, and the comparison of training states."""
 
 import pytest
 import torch
+
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import Processes
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,16 @@ def _assert_same(a, b):
             _assert_same(left, right)
     else:
         assert a == b
+
+
+@pytest.fixture(scope="session")
+def make_trainer(tiny_config, tiny_cohort):
+    """make_trainer(**settings) -> a trainer of the tiny config with other settings."""
+
+    def make(**settings):
+        config = tiny_config.model_copy(update=settings).resolved()
+        images = tiny_cohort.images(config.resolution)
+        alone = Processes(torch.device("cpu"))
+        return GeneratorTrainer(config, images, tiny_cohort.labels, tiny_cohort.conditions, alone)
+
+    return make

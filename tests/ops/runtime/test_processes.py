@@ -60,7 +60,7 @@ def test_a_world_without_a_launcher_is_named(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with (
-        pytest.raises(UserError, match="WORLD_SIZE is 2, but RANK, .* is not set"),
+        pytest.raises(UserError, match=r"WORLD_SIZE is 2, but RANK, .* is not set"),
         joined("cpu"),
     ):
         pass

@@ -1,0 +1,52 @@
+"""The plan of a training: what it counts, what it measures, and that it leaves nothing behind."""
+
+import io
+import shutil
+
+import pytest
+from rich.console import Console
+
+from morphoscope.generate import plan_training
+from morphoscope.generate.training import plan as planning
+
+
+@pytest.fixture
+def steady(monkeypatch):
+    """Iterations that take 1 s, with R1 1.5 s more, and with path lengths 0.5 s more."""
+
+    def timed(trainer):
+        config = trainer.config
+        seconds = 1.0
+        seconds += 0.5 * (trainer.iteration % config.g_interval == 0)
+        seconds += 1.5 * (trainer.iteration % config.d_interval == 0)
+        trainer.iteration += 1
+        return seconds
+
+    monkeypatch.setattr(planning, "_timed", timed)
+
+
+def test_penalties_count_by_how_often_they_come(steady, tiny_config, tiny_cohort, tmp_path):
+    config = tiny_config.model_copy(update={"g_interval": 4, "d_interval": 16, "kimg": 10})
+    plan = plan_training(config, tiny_cohort, tmp_path / "run")
+    assert plan.seconds_per_kimg == pytest.approx((1 + 0.5 / 4 + 1.5 / 16) / config.batch * 1000, rel=0.01)
+    assert plan.seconds_left == pytest.approx(10 * plan.seconds_per_kimg)
+    assert plan.images == {"dark": 9, "pale": 9}
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unfinished_run_is_planned_from_where_it_stands(tiny_config, tiny_cohort, tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    longer = tiny_config.model_copy(update={"kimg": 0.1})
+    plan = plan_training(longer, tiny_cohort, tmp_path / "run", exclude_folds=["2"])
+    assert plan.kimg_done == pytest.approx(0.04)
+    assert plan.seconds_left == pytest.approx(0.06 * plan.seconds_per_kimg)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_the_plan_shows_settings_and_costs(steady, tiny_config, tiny_cohort, tmp_path):
+    console = Console(file=io.StringIO(), width=120)
+    plan_training(tiny_config, tiny_cohort, tmp_path / "run").print(console)
+    shown = console.file.getvalue()
+    for part in ("mbstd_group: 2", "images of dark", "parameters of G and D", "s/kimg", "time left"):
+        assert part in shown

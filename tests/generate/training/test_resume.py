@@ -1,0 +1,111 @@
+"""Going on: exactly, with nothing told twice, and with nothing but what was begun."""
+
+import json
+import shutil
+import signal
+
+import pytest
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate import train_generator
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import RunFolder
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+    tiny_config, tiny_cohort, tiny_run, tmp_path, monkeypatch
+):
+    """A run cut in the middle of a tick goes on bit for bit."""
+    run = RunFolder(tmp_path / "run")
+    original = GeneratorTrainer.iterate
+    calls = []
+
+    def stop_at_fifth(self):
+        calls.append(1)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", stop_at_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    assert len(calls) == 5
+    train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    cut, whole = (torch.load(r.path / "training-state.pt", weights_only=True) for r in (run, tiny_run))
+    for name in ("G", "D", "G_ema"):
+        for key, tensor in whole[name].items():
+            assert torch.equal(cut[name][key], tensor), f"{name}.{key}"
+    assert cut["ada"] == whole["ada"]
+    assert torch.equal(cut["pl_mean"], whole["pl_mean"])
+
+
+def test_resuming_from_a_scheduled_snapshot_equals_going_on(
+    tiny_config, tiny_cohort, tmp_path, monkeypatch, assert_same_state
+):
+    """What is done for a snapshot must not move the random numbers of the run that goes on."""
+    run, copy = RunFolder(tmp_path / "run"), tmp_path / "copy"
+    original = GeneratorTrainer.iterate
+
+    def copy_after_the_snapshot(self):
+        if self.images_seen == 24:
+            shutil.copytree(run.path, copy)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", copy_after_the_snapshot)
+        train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    assert torch.load(copy / "training-state.pt", weights_only=True)["images_seen"] == 24
+    torch.rand(7)  # a resumed run is another process, whose random numbers stand elsewhere
+    train_generator(tiny_config, tiny_cohort, RunFolder(copy), exclude_folds=["2"])
+    whole, resumed = (
+        torch.load(folder / "training-state.pt", weights_only=True) for folder in (run.path, copy)
+    )
+    assert_same_state(whole, resumed)
+
+
+@pytest.mark.parametrize("missing", ["metadata", "G", "G_opt", "ada", "iteration", "images_seen"])
+def test_state_that_lacks_something_is_named(tiny_config, tiny_cohort, tiny_run, tmp_path, missing):
+    state = torch.load(tiny_run.path / "training-state.pt", weights_only=True)
+    del state[missing]
+    torch.save(state, tmp_path / "training-state.pt")
+    with pytest.raises(UserError, match=r"training-state\.pt.*damaged"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path), exclude_folds=["2"])
+
+
+def test_another_config_in_the_same_run_folder_is_refused(tiny_config, tiny_cohort, tiny_run):
+    other = tiny_config.model_copy(update={"gamma": 3.0})
+    with pytest.raises(UserError, match="another config"):
+        train_generator(other, tiny_cohort, tiny_run, exclude_folds=["2"])
+
+
+def test_damaged_state_is_named(tiny_config, tiny_cohort, tmp_path):
+    (tmp_path / "training-state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"training-state\.pt"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
+
+
+def test_a_killed_run_logs_nothing_twice(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+    """Killed after its last state: the figures in between are forgotten and told again."""
+    run = RunFolder(tmp_path)
+    original = GeneratorTrainer.iterate
+
+    def killed(self):
+        if self.iteration == 9:
+            raise MemoryError
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", killed)
+        with pytest.raises(MemoryError):
+            train_generator(tiny_config, tiny_cohort, run)
+    assert [line["kimg"] for line in stats(tmp_path)] == [0.012, 0.024, 0.036]
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 0.0')
+    train_generator(tiny_config, tiny_cohort, run)
+    assert [line["kimg"] for line in stats(tmp_path)] == [0.012, 0.024, 0.036, 0.04]
+
+
+def stats(folder):
+    return [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]

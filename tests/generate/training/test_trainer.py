@@ -1,0 +1,75 @@
+"""One iteration: rates, averages, frozen layers, gradients of micro-batches."""
+
+import pytest
+import torch
+
+from morphoscope.generate.training.losses import generator_loss
+
+
+@pytest.fixture
+def trainer(make_trainer):
+    return make_trainer()
+
+
+def flat(module):
+    return torch.cat([tensor.flatten() for tensor in module.state_dict().values()])
+
+
+def test_lazy_regularisation_corrects_rate_and_betas(trainer):
+    group = trainer.G_opt.param_groups[0]
+    assert group["lr"] == pytest.approx(trainer.config.lr * 2 / 3)
+    assert group["betas"] == pytest.approx((0.0, 0.99 ** (2 / 3)))
+
+
+def test_average_follows_the_half_life(trainer):
+    trainer.images_seen = 10**9  # past the ramp-up
+    with torch.no_grad():
+        for parameter in trainer.G.parameters():
+            parameter.fill_(1.0)
+        for parameter in trainer.G_ema.parameters():
+            parameter.fill_(0.0)
+    trainer._update_average()
+    beta = 0.5 ** (trainer.config.batch / (trainer.config.ema_kimg * 1000))
+    assert next(trainer.G_ema.parameters()).flatten()[0].item() == pytest.approx(1 - beta, rel=1e-4)
+
+
+def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
+    before = flat(trainer.G).clone(), flat(trainer.D).clone()
+    stats = trainer.iterate()
+    assert not torch.equal(before[0], flat(trainer.G))
+    assert not torch.equal(before[1], flat(trainer.D))
+    assert {"loss_G", "loss_D", "path_length", "r1"} <= stats.keys()
+    assert all(value.isfinite() for value in stats.values())
+
+
+def test_freeze_d_keeps_the_first_layers(make_trainer):
+    trainer = make_trainer(freeze_d=2)
+    before = {name: tensor.clone() for name, tensor in trainer.D.named_parameters()}
+    trainer.iterate()
+    kept = {name for name, tensor in trainer.D.named_parameters() if torch.equal(before[name], tensor)}
+    assert {"b16.fromrgb.weight", "b16.fromrgb.bias", "b16.conv0.weight", "b16.conv0.bias"} <= kept
+    assert "b16.conv1.weight" not in kept
+
+
+def test_gradients_of_micro_batches_add_up(make_trainer):
+    """Adam hides the size of a gradient, so the gradients themselves are compared."""
+    config = {"micro_batch": 2, "style_mixing": 0.0, "augment": None}
+    trainer = make_trainer(**config)
+    gradients = {}
+
+    def keep(self, *_):
+        gradients.update({name: p.grad.clone() for name, p in trainer.G.named_parameters()})
+
+    trainer.G_opt.register_step_pre_hook(keep)
+    trainer._train_generator()
+    fresh = make_trainer(**config)
+    fresh.G.requires_grad_(True)
+    total = 0
+    for chunk in range(2):
+        fresh._seed("G", chunk)
+        z, c = fresh._latents(2)
+        torch.rand([])  # the coin of style mixing
+        total = total + generator_loss(fresh.D(fresh.G.synthesis(fresh.G.mapping(z, c)), c)) / 2
+    total.backward()
+    for name, parameter in fresh.G.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7)

@@ -1,0 +1,140 @@
+"""What a run is watched by: figures at every snapshot, the best one kept, alarms, and what a stop left out."""
+
+import json
+import logging
+import signal
+
+import pytest
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate import train_generator
+from morphoscope.generate.training import preparation, watch
+from morphoscope.generate.training.keeping import best_snapshot
+from morphoscope.generate.training.preparation import feature_network
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import RunFolder
+
+
+@pytest.fixture
+def measured_config(tiny_config, make_network, monkeypatch):
+    """A training of 3 kimg with a measured snapshot at each of them."""
+    monkeypatch.setattr(preparation, "load_feature_network", lambda *_: make_network())
+    settings = {"kimg": 3, "tick_kimg": 1, "snapshot_ticks": 1, "keep_snapshots": 1}
+    smaller = {"resolution": 8, "batch": 200, "pl_weight": 0.0, "metric_network": "x", "metric_images": 8}
+    return tiny_config.model_copy(update=settings | smaller)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_every_snapshot_is_measured_and_the_best_is_kept(measured_config, tiny_cohort, tmp_path):
+    train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
+    found = lines(tmp_path / "metric-averages.jsonl")
+    assert [line["snapshot"] for line in found] == [f"snapshot-00000{k}.safetensors" for k in (1, 2, 3)]
+    assert set(found[0]["by_condition"]) == {"dark", "pale"}
+    assert found[0]["overall"]["real"] == 18  # what is trained on: not the test fold
+    best = min(found, key=lambda line: line["overall"]["kernel"])["snapshot"]
+    assert best_snapshot(tmp_path).name == best
+    kept = {path.name for path in tmp_path.glob("snapshot-*")}
+    assert kept == {best, "snapshot-000003.safetensors"}
+    assert (tmp_path / "film.mp4").exists()
+    assert "SYNTHETIC" in (tmp_path / "report.html").read_text()
+    said = (tmp_path / "log.txt").read_text()
+    assert said.count("s/kimg") == 3
+
+
+def test_a_collapse_is_told_once_even_over_a_resume(
+    measured_config, tiny_cohort, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("morphoscope.generate.training.collapse.DIVERSITY_ALARM", 1e9)  # whatever it makes
+    first = measured_config.model_copy(update={"kimg": 1})
+    with caplog.at_level(logging.WARNING, "morphoscope"):
+        train_generator(first, tiny_cohort, RunFolder(tmp_path))
+    assert [line["message"].split()[0] for line in lines(tmp_path / "alarms.jsonl")] == ["dark", "pale"]
+    assert "dark is collapsing" in caplog.text
+    train_generator(measured_config.model_copy(update={"kimg": 2}), tiny_cohort, RunFolder(tmp_path))
+    assert len(lines(tmp_path / "alarms.jsonl")) == 2
+
+
+def test_what_a_stop_left_out_is_made_up_for(measured_config, tiny_cohort, tmp_path, monkeypatch):
+    """Stopped in the very iteration that ends a snapshot's tick: no measuring then, but when it goes on."""
+    original = GeneratorTrainer.iterate
+
+    def stopped(self):
+        if self.images_seen == 800:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
+    assert (tmp_path / "snapshot-000001.safetensors").exists()
+    assert not (tmp_path / "metric-averages.jsonl").exists()
+    train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
+    assert [line["kimg"] for line in lines(tmp_path / "metric-averages.jsonl")] == [1.0, 2.0, 3.0]
+
+
+def test_a_finished_run_without_its_film_gets_it(measured_config, tiny_cohort, tmp_path):
+    config = measured_config.model_copy(update={"kimg": 1})
+    train_generator(config, tiny_cohort, RunFolder(tmp_path))
+    (tmp_path / "film.mp4").unlink()
+    train_generator(config, tiny_cohort, RunFolder(tmp_path))
+    assert (tmp_path / "film.mp4").exists()
+
+
+def test_a_stop_does_not_overwrite_a_measured_snapshot(measured_config, tiny_cohort, tmp_path, monkeypatch):
+    original = GeneratorTrainer.iterate
+
+    def stopped(self):
+        if self.images_seen == 1200:  # in the middle of the next tick, within the same kimg
+            signal.raise_signal(signal.SIGTERM)
+        return original(self)
+
+    monkeypatch.setattr(GeneratorTrainer, "iterate", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
+    from morphoscope.generate import load
+
+    assert load(tmp_path / "snapshot-000001.safetensors").metadata["kimg"] == 1.0
+    assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 1400
+
+
+def test_a_report_that_fails_stops_no_training(measured_config, tiny_cohort, tmp_path, monkeypatch, caplog):
+    def fails(run):
+        raise UserError("no space for a report")
+
+    monkeypatch.setattr(watch, "write_training_report", fails)
+    with caplog.at_level(logging.WARNING, "morphoscope"):
+        train_generator(measured_config.model_copy(update={"kimg": 1}), tiny_cohort, RunFolder(tmp_path))
+    assert "no space for a report" in caplog.text
+    assert (tmp_path / "training-state.pt").exists()
+
+
+def test_without_the_default_network_a_training_goes_on_and_says_so(monkeypatch, caplog):
+    def absent(source, device):
+        raise UserError("install the extra")
+
+    monkeypatch.setattr(preparation, "load_feature_network", absent)
+    with caplog.at_level(logging.WARNING, "morphoscope"):
+        assert feature_network("efficientnet_lite0", torch.device("cpu")) is None
+    assert "not measured" in caplog.text
+    with pytest.raises(UserError, match="install the extra"):
+        feature_network("weights.pth", torch.device("cpu"))
+    assert feature_network(None, torch.device("cpu")) is None
+
+
+def test_a_folder_with_snapshots_but_no_state_is_not_mixed_up(tiny_config, tiny_cohort, tmp_path):
+    train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
+    (tmp_path / "training-state.pt").unlink()
+    with pytest.raises(UserError, match=r"no state to go on from.*--start-from .*snapshot-000000"):
+        train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
+
+
+def test_an_error_leaves_no_empty_folder(tiny_config, tiny_cohort, tmp_path):
+    wrong = tiny_config.model_copy(update={"stages": {"medium": ("dark", "pale")}})
+    with pytest.raises(UserError, match="medium"):
+        train_generator(wrong, tiny_cohort, RunFolder(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
