@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from torch import Tensor
-from torchvision.transforms import v2
+from torchvision.transforms import v2  # type: ignore[import-untyped]
 
 Mixing = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
