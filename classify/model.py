@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import torch
 from timm.models import group_parameters
+from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
 from morphoscope.classify.weights import (
@@ -29,6 +30,7 @@ class ConditionClassifier(nn.Module):
         statistics = pretrained_facts(self.backbone)
         self.register_buffer("mean", torch.tensor(statistics["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(statistics["std"]).view(1, 3, 1, 1), persistent=False)
+        self._dropouts = config.head_dropouts
         self._frozen: list[nn.Module] = []
 
     @classmethod
@@ -45,7 +47,12 @@ class ConditionClassifier(nn.Module):
         return model.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.backbone((images - self.mean) / self.std)
+        backbone = cast(Any, self.backbone)  # every timm model has these two
+        maps = backbone.forward_features((images - self.mean) / self.std)
+        if not self.training:
+            return backbone.forward_head(maps)
+        # The mean over several dropouts of the features, all through the one linear layer.
+        return torch.stack([backbone.forward_head(maps) for _ in range(self._dropouts)]).mean(dim=0)
 
     @property
     def features(self) -> int:
@@ -54,9 +61,20 @@ class ConditionClassifier(nn.Module):
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> (logits [N, K], features [N, D] that the linear head reads)."""
-        backbone = cast(Any, self.backbone)  # every timm model has these two
+        backbone = cast(Any, self.backbone)
         maps = backbone.forward_features((images - self.mean) / self.std)
         return backbone.forward_head(maps), backbone.forward_head(maps, pre_logits=True)
+
+    def parameter_groups(self, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+        """Parameters that train, as an optimiser's groups.
+
+        Each has `lr_scale`: `layer_decay` to the power of the number of layers that follow (the head's is 1).
+        Biases and norms do not decay: they are no products that `weight_decay` could keep small.
+        """
+        no_decay = getattr(self.backbone, "no_weight_decay", set)()  # e.g. position embeddings
+        return param_groups_layer_decay(
+            self.backbone, weight_decay, no_weight_decay_list=no_decay, layer_decay=layer_decay
+        )
 
     def train(self, mode: bool = True) -> "ConditionClassifier":
         """As usual, but frozen stages stay in evaluation mode: their batch statistics must not drift."""

@@ -34,12 +34,21 @@ class EnsembleTraining(Config):
         "batch statistics; all folds share them, so that the ensemble's file holds them once",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="before the linear head")
+    head_dropouts: int = Field(
+        1, ge=1, le=32, description="the head's answer in training is the mean over so many dropouts"
+    )
 
     epochs: int = Field(ge=1, le=10_000)
     batch: int = Field(ge=2, description="images a step")
-    learning_rate: float = Field(gt=0, description="peak, reached after the warm-up; then a cosine to zero")
-    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's, decoupled")
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["cosine", "paper"] = Field(
+        "cosine",
+        description="warm-up and cosine to zero; or the published one, whose second epoch has ten times the "
+        "first one's rate",
+    )
+    learning_rate: float = Field(gt=0, description="peak of the cosine; the paper's first epoch")
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, before the cosine")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's, decoupled; Adam's is an L2 penalty")
     patience: int = Field(
         10,
         ge=1,
@@ -52,7 +61,23 @@ class EnsembleTraining(Config):
         description="loss weight of a condition is its count to the power of minus this: 1 balances fully",
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augmentation: float = Field(1.0, ge=0, le=2, description="strength of the random transforms; 0 = none")
+    own_weight: float = Field(
+        1.0, gt=0, description="loss weight of the cohort's conditions, relative to auxiliary classes"
+    )
+    auxiliary_names: dict[str, str] = Field(
+        {},
+        description="an auxiliary cohort's condition: its name here; the name of one of the cohort's own "
+        "conditions makes the two one class",
+    )
+    transforms: Literal["usual", "paper"] = Field(
+        "usual", description="random transforms of training images; the paper's also distort"
+    )
+    augmentation: float = Field(
+        1.0, ge=0, le=2, description="strength of the usual random transforms; 0 = none"
+    )
+    test_time: Literal[1, 8] = Field(
+        1, description="views of an image whose probabilities are averaged: itself; or flips x transpose"
+    )
     synthetic_per_real: float | None = Field(
         None,
         gt=0,
@@ -66,4 +91,15 @@ class EnsembleTraining(Config):
             raise ValueError(
                 "freeze_stages keeps stages as they start; with weights 'none' that is random numbers"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _published_parts_have_no_strength(self) -> "EnsembleTraining":
+        if self.transforms == "paper" and self.augmentation != 1:
+            raise ValueError(
+                f"augmentation {self.augmentation}: only the usual transforms have a strength; the paper's "
+                "are as published"
+            )
+        if self.schedule == "paper" and self.epochs < 2:
+            raise ValueError("schedule 'paper' needs at least 2 epochs")
         return self

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from morphoscope.classify.ensemble import images_at_a_time, to_tensor
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -91,12 +92,11 @@ class FoldTrainer:
         torch.manual_seed(_seed(config.seed, fold))  # of the linear head
         self.model = ConditionClassifier.pretrained(config, classes).to(device)
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            trainable, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
+        self.optimizer = optimizer(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
         weights = class_weights(training.labels, classes, config.class_balance).to(device)
         self.loss_function = nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
-        self.transforms = TrainingTransforms(config.augmentation)
+        self.transforms = TrainingTransforms(config.augmentation, config.transforms)
 
     def fit(self, state_file: Path, interruption: Interruption, listener: Listener) -> FoldState:
         """Train until the last epoch, or until `patience` epochs brought no better validation score.
@@ -190,15 +190,6 @@ def class_weights(labels: np.ndarray, classes: int, balance: float) -> Tensor:
     counts = np.bincount(labels, minlength=classes).astype(np.float64)
     weights = counts**-balance
     return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
-
-
-def learning_rate(config: EnsembleTraining, epochs_done: float) -> float:
-    """Linear warm-up, then half a cosine to zero; `epochs_done` may be fractional."""
-    if epochs_done < config.warmup_epochs:
-        return config.learning_rate * epochs_done / config.warmup_epochs
-    rest = max(config.epochs - config.warmup_epochs, 1e-9)
-    phase = min((epochs_done - config.warmup_epochs) / rest, 1.0)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * phase))
 
 
 def _batches(count: int, size: int, seed: int) -> Iterator[np.ndarray]:

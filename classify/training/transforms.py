@@ -1,6 +1,7 @@
 """Random transforms of training images. The only file that touches albumentations (2.0.8, unmaintained)."""
 
 import os
+from typing import Literal
 
 import numpy as np
 
@@ -10,14 +11,18 @@ import cv2
 
 
 class TrainingTransforms:
-    """Flips, transposition, small moves, light and colour changes, blur or noise, and a cut-out.
+    """Random flips, moves, changes of light and colour, blur or noise, a cut-out; the paper's also distort.
 
     Every choice follows from the seed, so that an epoch can be repeated exactly.
     """
 
-    def __init__(self, strength: float) -> None:
-        """`strength` scales every range; 1 is the usual, 0 leaves images as they are."""
-        self._pipeline = A.Compose(_transforms(strength) if strength > 0 else [], seed=0)
+    def __init__(self, strength: float, kind: Literal["usual", "paper"] = "usual") -> None:
+        """`strength` scales every range of the usual ones; 1 is the usual, 0 leaves images as they are."""
+        if kind == "paper":
+            chosen = _published()
+        else:
+            chosen = _usual(strength) if strength > 0 else []
+        self._pipeline = A.Compose(chosen, seed=0)
 
     def seed(self, seed: int) -> None:
         """Start the random choices again from `seed`."""
@@ -28,7 +33,10 @@ class TrainingTransforms:
         return self._pipeline(image=image)["image"]
 
 
-def _transforms(s: float) -> list[A.BasicTransform | A.BaseCompose]:
+_Transforms = list[A.BasicTransform | A.BaseCompose]
+
+
+def _usual(s: float) -> _Transforms:
     hole = min(0.375 * s, 0.6)
     return [
         A.Transpose(p=0.5),
@@ -55,5 +63,56 @@ def _transforms(s: float) -> list[A.BasicTransform | A.BaseCompose]:
             hole_height_range=(hole / 2, hole),
             hole_width_range=(hole / 2, hole),
             p=0.5,
+        ),
+    ]
+
+
+def _published() -> _Transforms:
+    """Those of the published classifier, in its order; it was written for an albumentations of 2020.
+
+    Its resizing, between moves and cut-out, falls away: images come at the models' resolution, so that blur
+    and noise are that of their pixels. Its normalisation is the model's. Where today's defaults differ from
+    those of 2020 (borders, grid cells, blur's deviation) the older ones are written out. The noise's
+    deviation is drawn evenly, where it was its variance, from 5 to 30.
+    """
+    mirrored = {"border_mode": cv2.BORDER_REFLECT_101, "p": 1.0}
+    return [
+        A.Transpose(p=0.5),
+        A.VerticalFlip(p=0.5),
+        A.HorizontalFlip(p=0.5),
+        A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.0, p=0.75),
+        A.RandomBrightnessContrast(brightness_limit=0.0, contrast_limit=0.2, p=0.75),
+        A.OneOf(
+            [
+                A.MotionBlur(blur_limit=(3, 5), p=1.0),
+                A.MedianBlur(blur_limit=(3, 5), p=1.0),
+                A.GaussianBlur(blur_limit=(3, 5), sigma_limit=(0.8, 1.1), p=1.0),
+                A.GaussNoise(std_range=(5**0.5 / 255, 30**0.5 / 255), p=1.0),
+            ],
+            p=0.7,
+        ),
+        A.OneOf(
+            [
+                A.OpticalDistortion(distort_limit=1.0, **mirrored),
+                A.GridDistortion(num_steps=5, distort_limit=1.0, normalized=False, **mirrored),
+                A.ElasticTransform(alpha=3, sigma=50, **mirrored),
+            ],
+            p=0.7,
+        ),
+        A.CLAHE(clip_limit=4.0, p=0.7),
+        A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=20, val_shift_limit=10, p=0.5),
+        A.Affine(
+            scale=(0.9, 1.1),
+            translate_percent=(-0.1, 0.1),
+            rotate=(-15, 15),
+            keep_ratio=True,
+            border_mode=cv2.BORDER_CONSTANT,
+            p=0.85,
+        ),
+        A.CoarseDropout(
+            num_holes_range=(1, 1),
+            hole_height_range=(0.375, 0.375),
+            hole_width_range=(0.375, 0.375),
+            p=0.7,
         ),
     ]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble, evaluate, train_ensemble
-from morphoscope.classify.training.fold import FoldTrainer, ImagePool, class_weights, learning_rate
+from morphoscope.classify.training.fold import FoldTrainer, ImagePool, class_weights
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -148,12 +148,6 @@ def test_class_weights_balance() -> None:
     half = class_weights(labels, 3, 0.5).numpy()
     assert half[2] / half[0] == pytest.approx(6**0.5, rel=1e-5)
     assert (half * [60, 30, 10]).sum() == pytest.approx(100, rel=1e-5)
-
-
-def test_learning_rate_warms_up_and_ends_at_zero(config: EnsembleTraining) -> None:
-    config = config.model_copy(update={"epochs": 11, "warmup_epochs": 1.0, "learning_rate": 2.0})
-    values = [learning_rate(config, epochs) for epochs in (0, 0.5, 1, 6, 11, 12)]
-    np.testing.assert_allclose(values, [0, 1, 2, 1, 0, 0], atol=1e-9)
 
 
 def test_one_condition_is_no_classification(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:

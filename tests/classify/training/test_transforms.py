@@ -1,3 +1,7 @@
+"""Random transforms: repeatable, of the strength asked for, and the published ones as published."""
+
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -9,13 +13,14 @@ def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
 
 
-def test_the_same_seed_repeats_the_same_images(image: np.ndarray) -> None:
-    transforms = TrainingTransforms(1.0)
+@pytest.mark.parametrize("kind", ["usual", "paper"])
+def test_the_same_seed_repeats_the_same_images(image: np.ndarray, kind: Literal["usual", "paper"]) -> None:
+    transforms = TrainingTransforms(1.0, kind)
     transforms.seed(5)
     first = [transforms(image) for _ in range(8)]
     transforms.seed(5)
     again = [transforms(image) for _ in range(8)]
-    fresh = TrainingTransforms(1.0)
+    fresh = TrainingTransforms(1.0, kind)
     fresh.seed(5)
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -37,6 +42,15 @@ def test_strength_scales_the_change_of_colour() -> None:
         return float(np.mean([abs(np.median(transforms(grey).astype(float)) - 120) for _ in range(60)]))
 
     assert 0 < change(0.2) < change(1.0) < 60
+
+
+def test_the_published_transforms_black_out_a_square_of_three_eighths_of_the_side() -> None:
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    transforms = TrainingTransforms(1.0, "paper")
+    transforms.seed(2)
+    black = np.array([(transforms(grey) == 0).all(axis=2).sum() for _ in range(300)])
+    assert (black >= 24**2).mean() == pytest.approx(0.7, abs=0.08)
+    assert black.max() < 24**2 + 0.35 * 64**2  # moves leave black borders too, of a tenth and a turn at most
 
 
 def test_images_in_are_left_as_they_are(image: np.ndarray) -> None:
