@@ -43,6 +43,7 @@ from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
+from morphoscope.cohort.siim_isic import import_siim_isic
 from morphoscope.cohort.storage import new_folder
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "import_dataset_json",
     "import_folder",
     "import_isic",
+    "import_siim_isic",
     "new_folder",
     "phantom",
     "phantom_image",

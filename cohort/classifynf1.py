@@ -18,22 +18,8 @@ from morphoscope.cohort.importing import (
     unlisted_files,
 )
 from morphoscope.cohort.manifest import TEST_FOLD
+from morphoscope.cohort.siim_isic import FOLD_OF_RECORD, MERGED
 
-# The published folds: tfrecord modulo 15 -> fold.
-_FOLD_RECORDS = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
-_FOLD_OF_RECORD = {record: fold for fold, records in _FOLD_RECORDS.items() for record in records}
-# The published merging of ISIC's diagnoses; the original stays in the column `diagnosis`.
-_MERGED = {
-    "seborrheic keratosis": "BKL",
-    "lichenoid keratosis": "BKL",
-    "solar lentigo": "BKL",
-    "lentigo NOS": "BKL",
-    "cafe-au-lait macule": "unknown",
-    "café-au-lait macule": "unknown",
-    "atypical melanocytic proliferation": "unknown",
-    "NV": "nevus",
-    "MEL": "melanoma",
-}
 _TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
 
@@ -81,11 +67,11 @@ def import_classifynf1(
     errors += absent
     if not allow_unlisted:
         errors += unlisted_files(store, [*found, *left_out])
-    fold = (record % 15).map(_FOLD_OF_RECORD).where(~test, TEST_FOLD)
+    fold = (record % 15).map(FOLD_OF_RECORD).where(~test, TEST_FOLD)
     rows = pd.DataFrame(
         {
             "file": found,
-            "condition": table[diagnosis].replace(_MERGED),
+            "condition": table[diagnosis].replace(MERGED),
             "group": patient_or_lesion(table),
             "view": view,
             "fold": list(fold),

@@ -18,6 +18,7 @@ from morphoscope.cohort import (
     import_dataset_json,
     import_folder,
     import_isic,
+    import_siim_isic,
 )
 from morphoscope.cohort import phantom as draw_phantom
 from morphoscope.cohort.manifest import View
@@ -36,6 +37,7 @@ class Format(StrEnum):
     csv = "csv"
     dataset_json = "dataset-json"
     isic = "isic"
+    siim_isic = "siim-isic"
     classifynf1 = "classifynf1"
 
 
@@ -44,6 +46,7 @@ _IMPORTERS: dict[Format, Callable[..., Cohort]] = {
     Format.csv: import_csv,
     Format.dataset_json: import_dataset_json,
     Format.isic: import_isic,
+    Format.siim_isic: import_siim_isic,
     Format.classifynf1: import_classifynf1,
 }
 
@@ -65,7 +68,7 @@ def import_images(
         bool | None, typer.Option("--allow-unlisted", help="Tables: leave out images without a row.")
     ] = None,
 ) -> None:
-    """Copy labelled photographs into a new cohort (folder, csv, dataset-json, isic or classifynf1)."""
+    """Copy labelled photographs into a new cohort (folder, csv, dataset-json, isic, …)."""
     options = {
         "images": images,
         "view": view,

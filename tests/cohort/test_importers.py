@@ -17,6 +17,7 @@ from morphoscope.cohort import (
     import_dataset_json,
     import_folder,
     import_isic,
+    import_siim_isic,
 )
 from morphoscope.configs import UserError
 
@@ -306,4 +307,40 @@ def test_classifynf1_names_every_bad_row(tmp_path: Path, write_pattern: Write) -
     with pytest.raises(UserError) as error:
         import_classifynf1(tmp_path / "in", tmp_path / "out")
     for part in ("a: tfrecord", "a: no diagnosis", "b: is_test", "b.png: absent"):
+        assert part in str(error.value)
+
+
+SIIM_TABLE = """image_name,patient_id,sex,age_approx,diagnosis,benign_malignant,target,tfrecord,width,height
+a,IP_1,male,45,seborrheic keratosis,benign,0,8,600,450
+b,IP_1,male,45,unknown,benign,0,23,600,450
+c,IP_2,female,30,café-au-lait macule,benign,0,-1,600,450
+d,IP_3,female,60,cafe-au-lait macule,benign,0,12,600,450
+e,-1,male,70,NV,benign,0,1,600,450
+f,-1,male,70,MEL,malignant,1,29,600,450
+g,-1,male,70,SCC,malignant,1,0,600,450
+"""
+
+
+def test_siim_isic(tmp_path: Path, write_pattern: Write) -> None:
+    for seed, name in enumerate("abcdefg"):
+        write_pattern(tmp_path / f"in/train/{name}.jpg", seed=seed)
+    (tmp_path / "in/train.csv").write_text(SIIM_TABLE)
+    cohort = import_siim_isic(tmp_path / "in/train.csv", tmp_path / "out")
+    rows = cohort.rows
+    assert rows["image_name"].tolist() == list("abdefg")
+    assert rows["condition"].tolist() == ["BKL", "unknown", "unknown", "nevus", "melanoma", "SCC"]
+    assert rows["diagnosis"].tolist()[0] == "seborrheic keratosis"
+    assert rows["fold"].tolist() == ["0", "0", "2", "3", "4", "1"]
+    assert rows["group"].tolist()[:3] == ["IP_1", "IP_1", "IP_3"]
+    assert rows["group"].tolist()[3:] == rows["file"].tolist()[3:]  # -1: not known, so each on its own
+    assert set(rows["view"]) == {"focused"}
+
+
+def test_siim_isic_names_every_bad_row(tmp_path: Path, write_pattern: Write) -> None:
+    write_pattern(tmp_path / "in/a.png")
+    write_pattern(tmp_path / "in/test/z.png")
+    (tmp_path / "in/train.csv").write_text("image_name,diagnosis,tfrecord\na,,0.5\nb,NV,x\n")
+    with pytest.raises(UserError) as error:
+        import_siim_isic(tmp_path / "in", tmp_path / "out")
+    for part in ("a: tfrecord", "b: tfrecord", "a: no diagnosis", "b: absent", "test/z.png: no row"):
         assert part in str(error.value)
