@@ -71,7 +71,7 @@ class ConditionClassifier(nn.Module):
         Each has `lr_scale`: `layer_decay` to the power of the number of layers that follow (the head's is 1).
         Biases and norms do not decay: they are no products that `weight_decay` could keep small.
         """
-        no_decay = getattr(self.backbone, "no_weight_decay", set)()  # e.g. position embeddings
+        no_decay: set[str] = getattr(self.backbone, "no_weight_decay", set)()  # e.g. position embeddings
         return param_groups_layer_decay(
             self.backbone, weight_decay, no_weight_decay_list=no_decay, layer_decay=layer_decay
         )

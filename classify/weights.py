@@ -24,14 +24,19 @@ _LOCAL_HINT = (
 
 
 def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
-    """A timm model with random weights and a linear head of `classes` outputs.
+    """A timm model with random weights and a linear head of `classes` outputs, for `config.resolution`.
 
     Raises:
         UserError: timm does not know the backbone.
     """
+    known = timm.models.get_pretrained_cfg(config.backbone.split(".")[0])
+    # Transformers are built for one size; others take any, and no such argument.
+    size: dict[str, Any] = (
+        {"img_size": config.resolution} if known is not None and known.fixed_input_size else {}
+    )
     try:
         return timm.create_model(
-            config.backbone, pretrained=False, num_classes=classes, drop_rate=config.dropout
+            config.backbone, pretrained=False, num_classes=classes, drop_rate=config.dropout, **size
         )
     except RuntimeError as error:  # timm's way of saying "unknown model" or "unknown tag"
         raise UserError(

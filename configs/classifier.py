@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from morphoscope.configs.loading import Config
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
 
 class EnsembleTraining(Config):
     """Settings of one classifier ensemble: one model a fold, all with the same settings."""
@@ -40,6 +42,17 @@ class EnsembleTraining(Config):
 
     epochs: int = Field(ge=1, le=10_000)
     batch: int = Field(ge=2, description="images a step")
+    micro_batch: int | None = Field(
+        None,
+        ge=2,
+        description="images at once, if a whole batch does not fit the card; gradients of several are added "
+        "up. Batch normalisation then sees these fewer images, as on a smaller batch",
+    )
+    precision: Precision = Field(
+        "auto",
+        description="of training's products; auto is float32 on a CPU, bfloat16 on a GPU or, where it has "
+        "none, float16 with scaled gradients",
+    )
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["cosine", "paper"] = Field(
         "cosine",
@@ -49,6 +62,19 @@ class EnsembleTraining(Config):
     learning_rate: float = Field(gt=0, description="peak of the cosine; the paper's first epoch")
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, before the cosine")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's, decoupled; Adam's is an L2 penalty")
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="each layer's learning rate, relative to that of the next one towards the head",
+    )
+    ema_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="judge and keep a running mean of the weights, which holds on to this share of itself a "
+        "step (to less in the first steps); 0 keeps the weights themselves",
+    )
     patience: int = Field(
         10,
         ge=1,
@@ -58,9 +84,22 @@ class EnsembleTraining(Config):
         1.0,
         ge=0,
         le=1,
-        description="loss weight of a condition is its count to the power of minus this: 1 balances fully",
+        description="loss weight of a condition is its size to the power of minus this: 1 balances fully",
+    )
+    balance: Literal["inverse", "effective"] = Field(
+        "inverse",
+        description="a condition's size: its number of images, or their effective number (arXiv 1901.05555)",
+    )
+    balance_beta: float = Field(
+        0.999, ge=0, lt=1, description="of the effective number, which comes close to 1 / (1 - beta) at most"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(
+        0.0, ge=0, description="alpha of mixup's shares (arXiv 1710.09412), e.g. 0.2; 0 does without"
+    )
+    cutmix: float = Field(
+        0.0, ge=0, description="alpha of cutmix's shares (arXiv 1905.04899), e.g. 1; 0 does without"
+    )
     own_weight: float = Field(
         1.0, gt=0, description="loss weight of the cohort's conditions, relative to auxiliary classes"
     )
@@ -84,6 +123,12 @@ class EnsembleTraining(Config):
         description="at most so many synthetic images for each real training image; all if not given",
     )
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _micro_batches_are_parts(self) -> "EnsembleTraining":
+        if self.micro_batch is not None and self.micro_batch > self.batch:
+            raise ValueError(f"micro_batch: {self.micro_batch} images are more than the batch, {self.batch}")
+        return self
 
     @model_validator(mode="after")
     def _frozen_stages_need_weights(self) -> "EnsembleTraining":

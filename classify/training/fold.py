@@ -1,7 +1,7 @@
 """One fold's training: from images to the weights of its best epoch, resumable after every epoch."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,14 +9,18 @@ from typing import Protocol
 import numpy as np
 import torch
 from sklearn.metrics import balanced_accuracy_score
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from morphoscope.classify.ensemble import images_at_a_time, to_tensor
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.losses import SoftTargetLoss, class_weights
+from morphoscope.classify.training.mixing import batch_mixing
+from morphoscope.classify.training.pool import ImagePool
 from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
-from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.classifier import EnsembleTraining, Precision
 from morphoscope.ops.runtime import Interruption, read_state, write_state
 
 
@@ -28,36 +32,6 @@ class Listener(Protocol):
 
     def epoch(self, fold: str, epoch: int, **values: float) -> None:
         """An epoch ended, with its training loss, learning rate and validation score."""
-
-
-@dataclass(frozen=True)
-class ImagePool:
-    """Images of several arrays under one numbering, with labels.
-
-    Attributes:
-        arrays: uint8 [N_i, S, S, 3] each, possibly memory-mapped.
-        rows: int64 [M, 2]: (array, row in it) of each image.
-        labels: int64 [M].
-    """
-
-    arrays: list[np.ndarray]
-    rows: np.ndarray
-    labels: np.ndarray
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> "ImagePool":
-        """Join parts (array, labels of all its images, chosen rows)."""
-        rows = [np.stack([np.full(len(chosen), i), chosen], axis=1) for i, (_, _, chosen) in enumerate(parts)]
-        labels = [labels[chosen] for _, labels, chosen in parts]
-        return cls([array for array, _, _ in parts], np.concatenate(rows), np.concatenate(labels))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def image(self, index: int) -> np.ndarray:
-        """uint8 [S, S, 3]."""
-        array, row = self.rows[index]
-        return np.asarray(self.arrays[array][row])
 
 
 @dataclass
@@ -91,11 +65,16 @@ class FoldTrainer:
         self.training, self.validation = training, validation
         torch.manual_seed(_seed(config.seed, fold))  # of the linear head
         self.model = ConditionClassifier.pretrained(config, classes).to(device)
-        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
-        self.optimizer = optimizer(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
-        weights = class_weights(training.labels, classes, config.class_balance).to(device)
-        self.loss_function = nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
+        groups = self.model.parameter_groups(config.weight_decay, config.layer_decay)
+        self.optimizer = optimizer(groups, lr=config.learning_rate)
+        self.average = ModelEmaV3(self.model, config.ema_decay, use_warmup=True) if config.ema_decay else None
+        self.half = half_precision(config.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
+        counts = training.targets.sum(axis=0, dtype=np.float64)
+        weights = class_weights(counts, config.balance, config.class_balance, config.balance_beta)
+        self.loss = SoftTargetLoss(weights.to(device), config.label_smoothing)
+        self.mix = batch_mixing(config.mixup, config.cutmix)
         self.transforms = TrainingTransforms(config.augmentation, config.transforms)
 
     def fit(self, state_file: Path, interruption: Interruption, listener: Listener) -> FoldState:
@@ -116,7 +95,7 @@ class FoldTrainer:
             listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
             if score > state.best_score:
                 weights = {
-                    key: value.detach().cpu().clone() for key, value in self.model.state_dict().items()
+                    key: value.detach().cpu().clone() for key, value in self._judged.state_dict().items()
                 }
                 state.best_epoch, state.best_score, state.best_weights = state.epoch, score, weights
             state.epoch += 1
@@ -126,7 +105,7 @@ class FoldTrainer:
     def _train_epoch(self, epoch: int, interruption: Interruption, listener: Listener) -> float:
         """One pass over the training images; returns the mean loss."""
         seed = _seed(self.config.seed, self.fold, epoch)
-        torch.manual_seed(seed)  # of dropout
+        torch.manual_seed(seed)  # of dropout, mixup and cutmix
         self.transforms.seed(seed)
         self.model.train()
         total = 0.0
@@ -137,24 +116,35 @@ class FoldTrainer:
                     f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on."
                 )
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.config, epoch + (step + 1) / len(batches))
+                rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
+                group["lr"] = rate * group["lr_scale"]
             total += self._train_step(chosen) * len(chosen)
+            if self.average is not None:
+                self.average.update(self.model, step=epoch * len(batches) + step + 1)
             listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
         return total / len(self.training)
 
     def _train_step(self, chosen: np.ndarray) -> float:
         pixels = to_tensor(np.stack([self.transforms(self.training.image(i)) for i in chosen]), self.device)
-        labels = torch.from_numpy(self.training.labels[chosen]).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            loss = self.loss_function(self.model(pixels), labels)
+        targets = torch.from_numpy(self.training.targets[chosen]).to(self.device)
+        pixels, targets = self.mix(pixels, targets)
+        pieces = math.ceil(len(chosen) / (self.config.micro_batch or len(chosen)))
+        weight = self.loss.weight(targets)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return float(loss.detach())
+        total = 0.0
+        for images, shares in zip(pixels.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
+            with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+                logits = self.model(images)
+            loss = self.loss(logits, shares, weight)
+            self.scaler.scale(loss).backward()
+            total += float(loss.detach())
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return total
 
     def _validate(self) -> np.ndarray:
         """Logits float32 [M, K] of the validation images."""
-        self.model.eval()
+        model = self._judged.eval()
         found = []
         count = len(self.validation)
         for chosen in np.array_split(
@@ -162,14 +152,21 @@ class FoldTrainer:
         ):
             pixels = to_tensor(np.stack([self.validation.image(i) for i in chosen]), self.device)
             with torch.inference_mode():
-                found.append(self.model(pixels).float().cpu().numpy())
+                found.append(model(pixels).float().cpu().numpy())
         return np.concatenate(found)
+
+    @property
+    def _judged(self) -> nn.Module:
+        """The model that is validated and kept: the running mean if there is one."""
+        return self.model if self.average is None else self.average.module
 
     def _write(self, path: Path, state: FoldState) -> None:
         content = {
             **vars(state),
             "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
         write_state(path, content)
 
@@ -177,7 +174,11 @@ class FoldTrainer:
         content = read_state(path)
         try:
             self.model.load_state_dict(content.pop("model"))
+            average = content.pop("average")
+            if self.average is not None:
+                self.average.module.load_state_dict(average)
             self.optimizer.load_state_dict(content.pop("optimizer"))
+            self.scaler.load_state_dict(content.pop("scaler"))
             return FoldState(**content)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:  # whole, but not such a state
             raise UserError(
@@ -185,11 +186,13 @@ class FoldTrainer:
             ) from error
 
 
-def class_weights(labels: np.ndarray, classes: int, balance: float) -> Tensor:
-    """Loss weight of each class: count^-balance, scaled to a mean of 1 over all images; float32 [classes]."""
-    counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    weights = counts**-balance
-    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
+def half_precision(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The 16-bit type of a training's products, None for float32; "auto" as `EnsembleTraining` says."""
+    if precision == "auto":
+        if device.type != "cuda":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
 def _batches(count: int, size: int, seed: int) -> Iterator[np.ndarray]:

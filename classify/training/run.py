@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.model import ConditionClassifier
-from morphoscope.classify.training.fold import FoldState, FoldTrainer, ImagePool
+from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
+from morphoscope.classify.training.pool import ImagePool, class_targets
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -100,7 +101,7 @@ def _train_folds(
 ) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
     arrays = [part.images(config.resolution, config.fit) for part in (cohort, *synthetic)]
-    labels = [_labels(part, cohort.conditions) for part in (cohort, *synthetic)]
+    targets = [class_targets(part, cohort.conditions) for part in (cohort, *synthetic)]
     classes = len(cohort.conditions)
     models, scores = {}, {}
     with Interruption() as interruption, _Display(run) as display:
@@ -108,7 +109,7 @@ def _train_folds(
             path = run.path / "folds" / f"fold-{plan.fold}.safetensors"
             if not path.is_file():
                 display.start(plan)
-                pools = _fold_pools(plan, arrays, labels)
+                pools = _fold_pools(plan, arrays, targets)
                 trainer = FoldTrainer(plan.fold, config, *pools, classes, device)
                 state_file = path.with_suffix(".state.pt")
                 _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)
@@ -125,11 +126,6 @@ def _seen_images(plans: Sequence[FoldPlan], parts: Sequence[Cohort]) -> dict[str
         for part, chosen in zip(parts, rows, strict=True):
             seen.update(part.image_hashes[row] for row in chosen)
     return {"seen_images": sorted(seen)} if len(seen) <= _MAX_SEEN_IMAGES else {}
-
-
-def _labels(cohort: Cohort, conditions: list[str]) -> np.ndarray:
-    """int64 [N]: index into `conditions`, of which a synthetic cohort may have only some."""
-    return np.array([conditions.index(name) for name in cohort.rows["condition"]], dtype=np.int64)
 
 
 def _claim(run: RunFolder, config: EnsembleTraining, cohort: Cohort, extras: Sequence[Cohort]) -> str:
@@ -151,11 +147,11 @@ def _claim(run: RunFolder, config: EnsembleTraining, cohort: Cohort, extras: Seq
 
 
 def _fold_pools(
-    plan: FoldPlan, arrays: list[np.ndarray], labels: list[np.ndarray]
+    plan: FoldPlan, arrays: list[np.ndarray], targets: list[np.ndarray]
 ) -> tuple[ImagePool, ImagePool]:
     """(training, validation) images of one fold; the first array is the real cohort's."""
-    training = ImagePool.of(list(zip(arrays, labels, [plan.training, *plan.synthetic], strict=True)))
-    return training, ImagePool.of([(arrays[0], labels[0], plan.validation)])
+    training = ImagePool.of(list(zip(arrays, targets, [plan.training, *plan.synthetic], strict=True)))
+    return training, ImagePool.of([(arrays[0], targets[0], plan.validation)])
 
 
 def _write_fold(path: Path, plan: FoldPlan, state: FoldState, fingerprint: str) -> None:

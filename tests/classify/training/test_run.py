@@ -1,3 +1,5 @@
+"""The whole run: what it writes, what it refuses, how it goes on."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,6 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble, evaluate, train_ensemble
-from morphoscope.classify.training.fold import FoldTrainer, ImagePool, class_weights
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -37,44 +38,6 @@ def test_a_separable_cohort_is_learnt(cohort: Cohort, config: EnsembleTraining, 
     assert not list((run.path / "folds").glob("*.pt"))
     table = pd.read_csv(run.path / "out_of_fold" / "probabilities.csv")
     assert set(table["file"]) == set(cohort.rows["file"][cohort.rows["fold"] != "test"])
-
-
-class StopAfter:
-    """Both an interruption and a listener: asks to stop after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left, self.requested, self.epochs = steps, False, 0
-
-    def step(self, done: int, total: int, epoch: int) -> None:
-        assert 0 < done <= total
-        self.left -= 1
-        self.requested = self.left == 0
-
-    def epoch(self, fold: str, epoch: int, **values: float) -> None:
-        self.epochs += 1
-
-
-def test_resumed_training_equals_uninterrupted(
-    cohort: Cohort, config: EnsembleTraining, tmp_path: Path
-) -> None:
-    training = ImagePool.of([(cohort.images(32), cohort.labels, np.arange(0, 72, 2))])
-    validation = ImagePool.of([(cohort.images(32), cohort.labels, np.arange(1, 72, 6))])
-    parts = ("1", config, training, validation, 3, torch.device("cpu"))
-    never = StopAfter(-1)
-    whole = FoldTrainer(*parts).fit(tmp_path / "whole.pt", never, never)  # type: ignore[arg-type]
-    stopping = StopAfter(8)  # 5 steps an epoch: within the second
-    with pytest.raises(KeyboardInterrupt):
-        FoldTrainer(*parts).fit(tmp_path / "cut.pt", stopping, stopping)  # type: ignore[arg-type]
-    assert stopping.epochs == 1
-    again = StopAfter(-1)
-    resumed = FoldTrainer(*parts).fit(tmp_path / "cut.pt", again, again)  # type: ignore[arg-type]
-    assert (never.epochs, again.epochs) == (3, 2)
-    assert (resumed.best_epoch, resumed.best_score) == (whole.best_epoch, whole.best_score)
-    for name, value in whole.best_weights.items():
-        assert torch.equal(value, resumed.best_weights[name]), name
-    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"cut\.pt: .*damaged.*delete it"):
-        FoldTrainer(*parts).fit(tmp_path / "cut.pt", again, again)  # type: ignore[arg-type]
 
 
 def test_a_run_folder_goes_on_with_unfinished_folds_only(
@@ -138,16 +101,6 @@ def test_frozen_stages_stay_and_are_shared(
     assert (
         len({float(model.state_dict()["backbone.bn2.running_mean"].sum()) for model in trained.models}) == 3
     )
-
-
-def test_class_weights_balance() -> None:
-    labels = np.repeat([0, 1, 2], [60, 30, 10])
-    weights = class_weights(labels, 3, 1.0).numpy()
-    np.testing.assert_allclose(weights * [60, 30, 10], 100 / 3, rtol=1e-6)
-    np.testing.assert_allclose(class_weights(labels, 3, 0.0).numpy(), 1)
-    half = class_weights(labels, 3, 0.5).numpy()
-    assert half[2] / half[0] == pytest.approx(6**0.5, rel=1e-5)
-    assert (half * [60, 30, 10]).sum() == pytest.approx(100, rel=1e-5)
 
 
 def test_one_condition_is_no_classification(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:

@@ -1,0 +1,213 @@
+"""One fold's training: exact resume, and what each option does to a step."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.fold import FoldState, FoldTrainer, half_precision
+from morphoscope.classify.training.pool import ImagePool, class_targets
+from morphoscope.classify.training.schedule import learning_rate
+from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+
+CPU = torch.device("cpu")
+OPTIONS = {
+    "label smoothing": {"label_smoothing": 0.1},
+    "effective numbers": {"balance": "effective", "balance_beta": 0.9},
+    "mixup": {"mixup": 0.4},
+    "cutmix": {"cutmix": 1.0},
+    "running mean": {"ema_decay": 0.8},
+    "layer decay": {"layer_decay": 0.7},
+    "micro-batches": {"micro_batch": 3},
+    "bfloat16": {"precision": "bfloat16"},
+    "float16": {"precision": "float16"},
+}
+EVERY_OPTION = {key: value for option in OPTIONS.values() for key, value in option.items()}
+
+
+class StopAfter:
+    """Both an interruption and a listener: asks to stop after so many steps, and calls `watch` after each."""
+
+    def __init__(self, steps: int = -1, watch: Callable[[], None] = lambda: None) -> None:
+        self.left, self.requested, self.epochs, self.watch = steps, False, 0, watch
+
+    def step(self, done: int, total: int, epoch: int) -> None:
+        assert 0 < done <= total
+        self.watch()
+        self.left -= 1
+        self.requested = self.left == 0
+
+    def epoch(self, fold: str, epoch: int, **values: float) -> None:
+        self.epochs += 1
+
+
+@pytest.fixture(scope="module")
+def pools(cohort: Cohort) -> tuple[ImagePool, ImagePool]:
+    """36 images for training, of which red ones are fewer, and 12 for validation."""
+    images, targets = cohort.images(32), class_targets(cohort, cohort.conditions)
+    scarce = [row for row in range(0, 72, 2) if row < 60]
+    return (
+        ImagePool.of([(images, targets, np.array(scarce))]),
+        ImagePool.of([(images, targets, np.arange(1, 72, 6))]),
+    )
+
+
+Make = Callable[..., FoldTrainer]
+
+
+@pytest.fixture
+def make(config: EnsembleTraining, pools: tuple[ImagePool, ImagePool]) -> Make:
+    """A trainer of fold 1 with changes to the settings."""
+
+    def trainer(training: ImagePool = pools[0], **changes: object) -> FoldTrainer:
+        return FoldTrainer("1", EnsembleTraining(**{**dict(config), **changes}), training, pools[1], 3, CPU)
+
+    return trainer
+
+
+def fit(trainer: FoldTrainer, path: Path, listener: StopAfter | None = None) -> FoldState:
+    listener = listener or StopAfter()
+    return trainer.fit(path, listener, listener)  # type: ignore[arg-type]
+
+
+def gradients(trainer: FoldTrainer, tmp_path: Path) -> dict[str, Tensor]:
+    """Those of the only step that a trainer whose batch holds everything makes."""
+    fit(trainer, tmp_path / f"{id(trainer)}.pt")
+    return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("changes", [{}, EVERY_OPTION], ids=["plain", "every option"])
+@pytest.mark.parametrize("steps", [4, 6], ids=["at the end of an epoch", "within an epoch"])
+def test_resumed_training_equals_uninterrupted(
+    make: Make, changes: dict[str, object], steps: int, tmp_path: Path
+) -> None:
+    whole = fit(make(**changes), tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(**changes), tmp_path / "cut.pt", StopAfter(steps))  # 4 steps an epoch
+    again = StopAfter()
+    resumed = fit(make(**changes), tmp_path / "cut.pt", again)
+    assert again.epochs == 2
+    assert (resumed.best_epoch, resumed.best_score) == (whole.best_epoch, whole.best_score)
+    for name, value in whole.best_weights.items():
+        assert torch.equal(value, resumed.best_weights[name]), name
+    files = [torch.load(tmp_path / name, weights_only=True) for name in ("whole.pt", "cut.pt")]
+    for kind in ("model", "average"):
+        for name, value in (files[0][kind] or {}).items():
+            assert torch.equal(value, files[1][kind][name]), (kind, name)
+
+
+def test_a_damaged_state_is_named(make: Make, tmp_path: Path) -> None:
+    fit(make(epochs=1), tmp_path / "state.pt")
+    with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):
+        fit(make(epochs=1, ema_decay=0.9), tmp_path / "state.pt")  # has no running mean
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):
+        fit(make(epochs=1), tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_is_wired(make: Make, option: str, tmp_path: Path) -> None:
+    plain = fit(make(epochs=1), tmp_path / "plain.pt").best_weights
+    other = fit(make(epochs=1, **OPTIONS[option]), tmp_path / "other.pt").best_weights
+    name = "backbone.conv_stem.weight"
+    assert not torch.equal(plain[name], other[name])
+    torch.testing.assert_close(plain[name], other[name], atol=0.05, rtol=0)
+
+
+def test_the_running_mean_is_kept_and_judged(make: Make, tmp_path: Path) -> None:
+    trainer = make(epochs=1, ema_decay=0.6)
+    seen: list[dict[str, Tensor]] = []
+    watch = lambda: seen.append({k: v.clone() for k, v in trainer.model.state_dict().items()})  # noqa: E731
+    state = fit(trainer, tmp_path / "state.pt", StopAfter(watch=watch))
+    # Step n holds on to min(0.6, 1 - n^(-2/3)): 0, 0.370, 0.519, 0.6.
+    for name in ("backbone.conv_stem.weight", "backbone.bn1.running_var", "backbone.classifier.bias"):
+        mean = seen[0][name]
+        for step in (2, 3, 4):
+            mean = torch.lerp(seen[step - 1][name], mean, min(0.6, 1 - step ** (-2 / 3)))
+        torch.testing.assert_close(state.best_weights[name], mean, atol=1e-6, rtol=1e-5)
+        assert not torch.equal(state.best_weights[name], seen[3][name])
+    model = ConditionClassifier(trainer.config, 3)
+    model.load_state_dict(state.best_weights)
+    images = np.stack([trainer.validation.image(i) for i in range(len(trainer.validation))])
+    with torch.inference_mode():
+        found = model.eval()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255).argmax(dim=1).numpy()
+    recalls = [(found == k)[trainer.validation.labels == k].mean() for k in range(3)]
+    assert state.best_score == pytest.approx(np.mean(recalls))
+
+
+def test_frozen_stages_stay_in_the_running_mean(make: Make, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    first = make().model
+    torch.save(first.backbone.state_dict(), tmp_path / "first.pth")
+    frozen = make(ema_decay=0.9, epochs=1, weights_file=tmp_path / "first.pth", freeze_stages=3)
+    kept = fit(frozen, tmp_path / "state.pt").best_weights
+    for name, value in first.state_dict().items():
+        if name.startswith(("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0")):
+            assert torch.equal(kept[name], value), name
+    assert not torch.equal(kept["backbone.bn2.running_mean"], first.state_dict()["backbone.bn2.running_mean"])
+
+
+@pytest.mark.parametrize("micro_batch", [7, 12])
+def test_micro_batches_add_up_to_the_batch(make: Make, micro_batch: int, tmp_path: Path) -> None:
+    # A backbone without batch statistics; without dropout, whose draws depend on the shapes.
+    parts = {"backbone": "test_convnext2", "epochs": 1, "batch": 36, "dropout": 0.0, "class_balance": 1.0}
+    whole = gradients(make(**parts), tmp_path)
+    summed = gradients(make(**parts, micro_batch=micro_batch), tmp_path)
+    for name, gradient in whole.items():
+        torch.testing.assert_close(summed[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_close_to_float32(make: Make, precision: str, tmp_path: Path) -> None:
+    parts = {"epochs": 1, "batch": 36, "dropout": 0.0}
+    full = gradients(make(**parts), tmp_path)["backbone.classifier.weight"]
+    half = gradients(make(**parts, precision=precision), tmp_path)["backbone.classifier.weight"]
+    assert full.norm() * 1e-6 < (half - full).norm() < full.norm() * 0.05
+
+
+def test_float16_leaves_out_steps_whose_gradients_overflow(make: Make, tmp_path: Path) -> None:
+    trainer = make(epochs=1, batch=36, precision="float16")
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    before = trainer.model.backbone.get_submodule("classifier").weight.detach().clone()
+    after = fit(trainer, tmp_path / "state.pt").best_weights["backbone.classifier.weight"]
+    assert torch.equal(before, after)
+    assert trainer.scaler.get_scale() == 2.0**39
+
+
+def test_auto_is_float32_on_a_cpu() -> None:
+    assert half_precision("auto", CPU) is None
+    assert half_precision("float32", torch.device("cuda")) is None
+    assert half_precision("float16", torch.device("cuda")) is torch.float16
+
+
+def test_soft_targets_pull_towards_their_shares(
+    make: Make, pools: tuple[ImagePool, ImagePool], tmp_path: Path
+) -> None:
+    shares = np.array([0.6, 0.3, 0.1], np.float32)
+    mixed = ImagePool(pools[0].arrays, pools[0].rows, np.tile(shares, (len(pools[0]), 1)))
+    trainer = make(mixed, epochs=1, batch=36, class_balance=0.0, dropout=0.0)
+    slope = gradients(trainer, tmp_path)["backbone.classifier.bias"]
+    np.testing.assert_allclose(slope, 1 / 3 - shares, atol=0.02)  # the head starts at even probabilities
+
+
+def test_layers_learn_at_their_own_rates(make: Make, tmp_path: Path) -> None:
+    trainer = make(epochs=1, layer_decay=0.5)
+    rates: list[list[float]] = []
+    watch = lambda: rates.append([group["lr"] for group in trainer.optimizer.param_groups])  # noqa: E731
+    fit(trainer, tmp_path / "state.pt", StopAfter(watch=watch))
+    scales = [group["lr_scale"] for group in trainer.optimizer.param_groups]
+    assert max(scales) == 1
+    for step, found in enumerate(rates):
+        np.testing.assert_allclose(found, learning_rate(trainer.config, (step + 1) / 4) * np.array(scales))
+
+
+@pytest.mark.parametrize("backbone", ["test_convnext2", "test_vit", "test_resnet"])
+def test_any_backbone_learns(make: Make, backbone: str, tmp_path: Path) -> None:
+    state = fit(make(backbone=backbone, epochs=8, augmentation=0.2, layer_decay=0.9), tmp_path / "state.pt")
+    assert state.best_score >= 0.9
