@@ -115,8 +115,8 @@ class FoldTrainer:
                 raise KeyboardInterrupt(
                     f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on."
                 )
+            rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
             for group in self.optimizer.param_groups:
-                rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
                 group["lr"] = rate * group["lr_scale"]
             total += self._train_step(chosen) * len(chosen)
             if self.average is not None:
@@ -125,6 +125,7 @@ class FoldTrainer:
         return total / len(self.training)
 
     def _train_step(self, chosen: np.ndarray) -> float:
+        """One step on these training images, in micro-batches; returns the loss."""
         pixels = to_tensor(np.stack([self.transforms(self.training.image(i)) for i in chosen]), self.device)
         targets = torch.from_numpy(self.training.targets[chosen]).to(self.device)
         pixels, targets = self.mix(pixels, targets)

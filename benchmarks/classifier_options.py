@@ -1,0 +1,129 @@
+"""What helps a classifier of about 100 images a condition: each option against the same baseline, by seeds.
+
+    python benchmarks/classifier_options.py train COHORT FOLDER [--arms ema,mixup …] [--seeds 0,1,2] [--set …]
+    python benchmarks/classifier_options.py table COHORT FOLDER
+
+`train` goes on where it was stopped. `table` judges every finished ensemble by the cohort's test fold, which
+none has seen and no epoch was chosen by, and prints Markdown: means over seeds with their standard deviation,
+and the mean difference from the baseline's run of the same seed with that difference's standard deviation.
+COHORT is split with a test fold, e.g. ham10000_small at a test fraction of 0.3. `--set` changes all arms
+alike, e.g. `--set epochs=20`; a folder holds runs of one such baseline.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from morphoscope.classify import Ensemble, evaluate, train_ensemble
+from morphoscope.cohort import Cohort
+from morphoscope.configs import load_config
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime import RunFolder, write_text
+
+BASELINE = "baseline"
+ARMS = {
+    BASELINE: [],
+    "unbalanced": ["class_balance=0"],
+    "effective": ["balance=effective", "balance_beta=0.99"],
+    "smoothing": ["label_smoothing=0.1"],
+    "ema": ["ema_decay=0.99"],
+    "mixup": ["mixup=0.2"],
+    "cutmix": ["cutmix=1"],
+    "mixup+cutmix": ["mixup=0.2", "cutmix=1"],
+    "thawed": ["freeze_stages=0"],
+    "thawed+layer-decay": ["freeze_stages=0", "layer_decay=0.85"],
+    "thawed+layer-decay+ema": ["freeze_stages=0", "layer_decay=0.85", "ema_decay=0.99"],
+}
+_LAST = "ensemble.safetensors"
+_FIGURES = {
+    "balanced accuracy": ("balanced_accuracy", "value"),
+    "negative log likelihood": ("negative_log_likelihood",),
+    "calibration error": ("calibration_error", "value"),
+}
+
+
+def main() -> None:
+    """Train the arms, or print the table of those that are trained."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=["train", "table"])
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
+    options = parser.parse_args()
+    cohort = Cohort.load(options.cohort)
+    if options.what == "table":
+        print(table(measure(cohort, options.folder)))
+        return
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    for seed in options.seeds.split(","):
+        for arm in options.arms.split(","):
+            train(cohort, options.folder / f"{arm}-{seed}", [*options.set, *ARMS[arm]], int(seed))
+
+
+def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
+    """One ensemble of all folds; a finished one is left as it is."""
+    if (folder / _LAST).exists():
+        return
+    config = load_config(EnsembleTraining, family="classify", preset="lite", overrides=settings, seed=seed)
+    print(f"\n{folder.name}")
+    train_ensemble(config, cohort, RunFolder(folder))
+
+
+def measure(cohort: Cohort, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """{arm: {seed: metrics}} of the test fold; each is kept beside its run."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for arm in ARMS:
+        for run in sorted(folder.glob(f"{arm}-[0-9]*")):
+            if not (run / _LAST).exists():
+                continue
+            kept = run / "test-fold.json"
+            if not kept.exists():
+                judged = evaluate(Ensemble.load(run / _LAST, "auto"), cohort, rows="test")
+                write_text(kept, json.dumps(judged.metrics()))
+            seed = run.name.removeprefix(f"{arm}-")
+            found.setdefault(arm, {})[seed] = json.loads(kept.read_text())
+    return found
+
+
+def table(measured: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Markdown: each figure by arm, and its difference from the baseline of the same seed."""
+    heads = [head for name in _FIGURES for head in (name, "difference")]
+    lines = [f"| arm | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    for arm, runs in measured.items():
+        cells = []
+        for path in _FIGURES.values():
+            cells.append(spread([figure(run, path) for run in runs.values()], ""))
+            baseline = {} if arm == BASELINE else measured.get(BASELINE, {})
+            shared = [
+                (figure(runs[seed], path), figure(baseline[seed], path)) for seed in runs if seed in baseline
+            ]
+            cells.append(spread([own - base for own, base in shared], "+"))
+        lines.append(f"| {arm} | {len(runs)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def figure(metrics: dict[str, Any], path: tuple[str, ...]) -> float:
+    """A number inside nested metrics."""
+    value: Any = metrics
+    for key in path:
+        value = value[key]
+    return float(value)
+
+
+def spread(values: list[float], sign: str) -> str:
+    """Mean ± standard deviation over seeds; a dash for none. `sign` "+" shows a plus."""
+    if not values:
+        return "—"
+    deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.3f}{deviation}"
+
+
+if __name__ == "__main__":
+    main()
