@@ -72,6 +72,24 @@ def test_synthetic_images_are_used_and_recorded(
         train_ensemble(config, cohort, run, synthetic=[extra], folds=["1"], device="cpu")
 
 
+def test_synthetic_mixtures_train_with_their_shares(
+    cohort: Cohort, config: EnsembleTraining, make_synthetic: Callable[..., Cohort], tmp_path: Path
+) -> None:
+    config = config.model_copy(update={"epochs": 1})
+
+    def weights(label: str) -> torch.Tensor:
+        extra = make_synthetic(["1", "2"], conditions=("red",), each=7, label=label)
+        run = RunFolder(tmp_path / f"run-{extra.root.name}")
+        ensemble = train_ensemble(config, cohort, run, synthetic=[extra], folds=["0"], device="cpu")
+        return ensemble.models[0].state_dict()["backbone.classifier.weight"]
+
+    plain = weights("{}")
+    assert torch.equal(plain, weights('{"red": 1.0}'))
+    assert not torch.equal(plain, weights('{"red": 0.6, "blue": 0.4}'))
+    with pytest.raises(UserError, match=r"label of red-0\.png names purple"):
+        weights('{"red": 0.6, "purple": 0.4}')
+
+
 def test_a_mixed_cohort_is_refused(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder, make_synthetic: Callable[..., Cohort]
 ) -> None:
