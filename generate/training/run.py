@@ -13,7 +13,7 @@ from morphoscope.generate.training.loop import TrainingLoop
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
 from morphoscope.generate.training.records import snapshots
 from morphoscope.generate.training.tracking import open_trackers
-from morphoscope.generate.training.watch import Watch, write_reals
+from morphoscope.generate.training.watch import Watch, is_told, write_reals
 from morphoscope.ops.runtime import Processes, RunFolder
 
 
@@ -49,6 +49,9 @@ def train_generator(
         trainer = prepared.trainer
         if not processes.same(trainer.iteration):
             raise UserError(f"{run.path}: the processes see different states; they must share this folder.")
+        finished = trainer.images_seen >= trainer.config.kimg * 1000
+        if finished and processes.on_main(lambda: is_told(run.path)):
+            return snapshots(run.path)[-1]
         watch: Watch | None = None
 
         def begin() -> None:
@@ -61,7 +64,6 @@ def train_generator(
             run.remove_if_empty()
         raise
     loop = TrainingLoop(trainer, run, prepared.metadata, watch)
-    finished = trainer.images_seen >= trainer.config.kimg * 1000
     with watch or nullcontext():
         if watch is not None and prepared.resumed:
             watch.catch_up(finished)

@@ -117,7 +117,7 @@ class Watch:
         newest = snapshots(self.run.path)[-1:]
         if newest and not _sheet(newest[0]).exists():
             self.snapshot(newest[0])
-        if finished and not (self.run.path / FILM).exists():
+        if finished and not is_told(self.run.path):
             self.end()
 
     def end(self) -> None:
@@ -141,6 +141,12 @@ class Watch:
         for message in self.alarm.check(report, kimg / self.config.kimg):
             self.run.append("alarms.jsonl", kimg=kimg, message=message)
             log.warning("Alarm at %.1f kimg: %s", kimg, message)
+
+
+def is_told(run: Path) -> bool:
+    """Whether a finished training has all that is made of it, to its film."""
+    newest = snapshots(run)[-1:]
+    return bool(newest) and _sheet(newest[0]).exists() and (run / FILM).exists()
 
 
 def _sheet(snapshot: Path) -> Path:

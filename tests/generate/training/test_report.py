@@ -7,13 +7,16 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.configs import UserError
+from morphoscope.generate.snapshots import KIND
 from morphoscope.generate.training.curves import Curve, curve, draw
 from morphoscope.generate.training.records import Records
 from morphoscope.generate.training.report import write_training_report
+from morphoscope.ops.runtime import write_checkpoint
 
 NETWORK = "some-features"
 
@@ -62,6 +65,7 @@ def run(tmp_path):
                 "by_condition": {"<b>NF1</b>": quality(kernel, 0.31), "tsc": quality(kernel)},
             },
         )
+        write_checkpoint(folder / f"snapshot-{kimg:06d}.safetensors", KIND, {"w": torch.zeros(1)}, {})
         sheet(folder / f"fakes{kimg:06d}.png", 5 * kimg)
     sheet(folder / "reals.png", 200)
     return folder
@@ -147,7 +151,7 @@ def test_damaged_lines_and_sheets_are_left_out_with_a_note(run):
 
 
 def test_young_run_has_a_report(tmp_path):
-    (tmp_path / "config.yaml").write_text("kimg: 40.0\n")
+    (tmp_path / "config.yaml").write_text("resolution: 64\nkimg: 40.0\n")
     page = html(tmp_path)
     assert "No tick is finished yet." in page
     assert "There is no sheet yet." in page

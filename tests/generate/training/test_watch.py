@@ -1,4 +1,4 @@
-"""What a run is watched by: figures at every snapshot, the best one kept, alarms, and what a stop left out."""
+"""What a run is watched by: figures of snapshots, the best one kept, alarms, what a stop left out."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate import train_generator
+from morphoscope.generate import load, train_generator
 from morphoscope.generate.training import preparation, watch
 from morphoscope.generate.training.keeping import best_snapshot
 from morphoscope.generate.training.preparation import feature_network
@@ -96,8 +96,6 @@ def test_a_stop_does_not_overwrite_a_measured_snapshot(measured_config, tiny_coh
     monkeypatch.setattr(GeneratorTrainer, "iterate", stopped)
     with pytest.raises(KeyboardInterrupt):
         train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
-    from morphoscope.generate import load
-
     assert load(tmp_path / "snapshot-000001.safetensors").metadata["kimg"] == 1.0
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 1400
 
