@@ -84,12 +84,15 @@ class FoldTrainer:
 
         Raises:
             KeyboardInterrupt: the user asked to stop; the last whole epoch is in `state_file`.
-            UserError: a damaged `state_file`.
+            UserError: a damaged `state_file`, or images at once that do not fit a GPU's memory.
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
         while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
-            loss = self._train_epoch(state.epoch, interruption, listener)
+            try:
+                loss = self._train_epoch(state.epoch, interruption, listener)
+            except torch.OutOfMemoryError as error:
+                raise UserError(self._too_large()) from error
             predicted = self._validate().argmax(axis=1)
             score = float(balanced_accuracy_score(self.validation.labels, predicted))
             listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
@@ -123,6 +126,15 @@ class FoldTrainer:
                 self.average.update(self.model, step=epoch * len(batches) + step + 1)
             listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
         return total / len(self.training)
+
+    def _too_large(self) -> str:
+        config = self.config
+        together = config.micro_batch or config.batch
+        return (
+            f"{together} images of {config.resolution} px at once do not fit {self.device}. Try "
+            f"micro_batch={max(2, together // 2)} (a step still learns from {config.batch}), or a smaller "
+            "resolution."
+        )
 
     def _train_step(self, chosen: np.ndarray) -> float:
         """One step on these training images, in micro-batches; returns the loss."""

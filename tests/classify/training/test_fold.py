@@ -211,3 +211,21 @@ def test_layers_learn_at_their_own_rates(make: Make, tmp_path: Path) -> None:
 def test_any_backbone_learns(make: Make, backbone: str, tmp_path: Path) -> None:
     state = fit(make(backbone=backbone, epochs=8, augmentation=0.2, layer_decay=0.9), tmp_path / "state.pt")
     assert state.best_score >= 0.9
+
+
+def test_too_little_memory_asks_for_micro_batches(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(ConditionClassifier, "forward", full)
+    with pytest.raises(UserError, match=r"8 images of 32 px at once .*micro_batch=4 .* learns from 8"):
+        fit(make(), tmp_path / "state.pt")
+    with pytest.raises(UserError, match=r"5 images of 32 px at once .*micro_batch=2"):
+        fit(make(micro_batch=5), tmp_path / "state.pt")
+
+
+def test_micro_batches_larger_than_the_batch_are_refused(config: EnsembleTraining) -> None:
+    with pytest.raises(ValueError, match="micro_batch: 9 images are more than the batch, 8"):
+        EnsembleTraining(**{**dict(config), "micro_batch": 9})
