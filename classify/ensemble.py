@@ -14,16 +14,19 @@ from morphoscope.classify.attribution.maps import Attribution, onto_image
 from morphoscope.classify.attribution.methods import check_request, explain
 from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
 from morphoscope.classify.certainty.temperature import scaled
+from morphoscope.classify.judging import Judged, judge
 from morphoscope.classify.model import ConditionClassifier
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.selection import Selection
+from morphoscope.classify.views import in_view
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD
+from morphoscope.cohort.manifest import TEST_FOLD, VIEWS, View
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.loading import validated
 from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_checkpoint
 
 KIND = "ensemble"
@@ -37,9 +40,10 @@ class Ensemble:
     Attributes:
         config: settings they were trained with.
         conditions: class names, in the order of the probabilities.
+        auxiliary: names of the classes that were learnt along with them.
         folds: name of the fold that each model did not train on.
-        metadata: JSON-able facts: cohort, cohort_digest, phantom, seen_images (first 12 hex digits of the
-            SHA-256 of every training and validation file), normalisation, per-fold scores …
+        metadata: JSON-able facts: cohort, cohort_digest, view, auxiliary, phantom, seen_images (first 12 hex
+            digits of the SHA-256 of every training and validation file), normalisation, per-fold scores …
         calibration: temperature, prediction sets and novelty; None if it is not calibrated.
     """
 
@@ -53,6 +57,7 @@ class Ensemble:
         calibration: Calibration | None = None,
     ) -> None:
         self.config, self.conditions, self.folds = config, list(conditions), list(models)
+        self.auxiliary: list[str] = list(metadata.get("auxiliary", []))
         self.device = resolve_device(device)
         self.calibration = calibration
         self.models = [
@@ -73,8 +78,13 @@ class Ensemble:
         """Side of the square images that the models see, pixels."""
         return self.config.resolution
 
+    @property
+    def view(self) -> View | None:
+        """Of the training cohort's images, those that it was trained on; None: all."""
+        return self.metadata.get("view")
+
     def predict(self, images: np.ndarray | Sequence[np.ndarray], batch: int | None = None) -> Prediction:
-        """Judge images of any size.
+        """Judge images of any size; `config.test_time` says in how many views of each.
 
         Args:
             images: uint8 [N, H, W, 3] RGB, or a sequence of uint8 [H, W, 3]. They are made square as the
@@ -89,13 +99,15 @@ class Ensemble:
             self._judge(self._squares(images[start : start + batch]))
             for start in range(0, len(images), batch)
         ]
-        empty = np.zeros((len(self.folds), 0, len(self.conditions)), np.float32)
-        raw = np.concatenate([empty, *(probabilities for probabilities, _ in judged)], axis=1)
+        classes = len(self.conditions)
+        empty = np.zeros((len(self.folds), 0, classes + len(self.auxiliary)), np.float32)
+        raw = np.concatenate([empty[:, :, :classes], *(found for found, _, _ in judged)], axis=1)
+        joint = np.concatenate([empty, *(found for _, found, _ in judged)], axis=1)
         calibration = self.calibration
         if calibration is None:
-            return Prediction(self.conditions, raw, *combine(raw))
+            return Prediction(self.conditions, raw, *combine(raw), auxiliary=self.auxiliary, joint=joint)
         per_fold = scaled(raw, calibration.temperature)
-        distances = np.concatenate([empty[:, :, 0], *(distances for _, distances in judged)], axis=1)
+        distances = np.concatenate([empty[:, :, 0], *(found for _, _, found in judged)], axis=1)
         novelty, novel = calibration.novelty.judge(distances)
         return Prediction(
             self.conditions,
@@ -106,30 +118,24 @@ class Ensemble:
             prediction_sets=calibration.conformal.sets(raw),
             novelty=novelty,
             novel=novel,
+            auxiliary=self.auxiliary,
+            joint=joint,
         )
 
-    def judge_by(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """What one fold's model makes of images, uint8 [N, H, W, 3] or a sequence of [H, W, 3].
-
-        Returns:
-            Probabilities float32 [N, K] at temperature 1, and the features float32 [N, D] that its linear
-            head reads.
-        """
+    def judge_by(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> Judged:
+        """What one fold's model makes of images, uint8 [N, H, W, 3] or a sequence of [H, W, 3]."""
         model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
-        judged = [
-            _run(model, to_tensor(self._squares(images[start : start + batch]), self.device))
-            for start in range(0, len(images), batch)
-        ]
-        return (
-            np.concatenate([probabilities for probabilities, _ in judged]),
-            np.concatenate([features for _, features in judged]),
-        )
+        judged = []
+        for start in range(0, len(images), batch):
+            pixels = to_tensor(self._squares(images[start : start + batch]), self.device)
+            judged.append(judge(model, pixels, self.config.test_time))
+        return Judged(*(np.concatenate(parts) for parts in zip(*judged, strict=True)))
 
     def calibrate(self, cohort: Cohort) -> None:
         """Fit temperature, prediction sets and novelty to out-of-fold images; training ends with it.
 
-        Each image of the ensemble's folds is judged by the one model that has not trained on it; each fold's
-        novelty is measured from its own real training images.
+        Each image of the ensemble's folds and view is judged by the one model that has not trained on it;
+        each fold's novelty is measured from its own real training images.
 
         Args:
             cohort: the very cohort, with the very folds, of the training.
@@ -141,10 +147,10 @@ class Ensemble:
         fold_of = cohort.rows["fold"].to_numpy(dtype=str)
         truth = np.array([self.conditions.index(name) for name in cohort.rows["condition"]], np.int64)
         images = cohort.images(self.resolution, self.config.fit)
-        used = np.flatnonzero(fold_of != TEST_FOLD)
+        used = np.flatnonzero((fold_of != TEST_FOLD) & in_view(cohort, self.view))
         subspaces, parts = [], []
         for position, fold in enumerate(self.folds):
-            probabilities, features = self.judge_by(fold, Selection(images, used))
+            probabilities, features, _ = self.judge_by(fold, Selection(images, used))
             own = fold_of[used] == fold
             subspaces.append(Subspace.fit(features[~own]))
             distances = subspaces[-1].distance(features[own])
@@ -220,17 +226,22 @@ class Ensemble:
         write_checkpoint(path, KIND, tensors, metadata)
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> "Ensemble":
+    def load(cls, path: Path, device: str = "cpu", test_time: int | None = None) -> "Ensemble":
         """Read a file written by `save`.
 
+        Args:
+            test_time: views of each image, 1 or 8, if not those of its config. Its calibration was fitted to
+                other probabilities and is left out: `calibrate` makes a new one.
+
         Raises:
-            UserError: missing, damaged, not an ensemble, or its tensors do not fit its own description.
+            UserError: missing, damaged, not an ensemble, its tensors do not fit its own description, or
+                another number of views.
         """
         tensors, metadata = read_checkpoint(Path(path), KIND)
         config, conditions, folds = _described(metadata, path)
         models = {}
         for fold in folds:
-            model = ConditionClassifier(config, len(conditions))
+            model = ConditionClassifier(config, len(conditions), len(metadata.get("auxiliary", [])))
             state = {}
             for key, value in tensors.items():
                 owner, _, name = key.partition("/")
@@ -243,7 +254,10 @@ class Ensemble:
                 raise UserError(f"{path}: fold {fold} does not fit its description ({reason}).") from error
             models[fold] = model
         facts = metadata.pop("calibration", None)
-        if facts is None:  # of an earlier version
+        if test_time not in (None, config.test_time):
+            facts = None
+            config = validated(EnsembleTraining, {**config.model_dump(), "test_time": test_time})
+        if facts is None:  # left out, or of an earlier version
             return cls(config, conditions, models, metadata, device)
         calibration = Calibration.read(
             facts,
@@ -265,15 +279,19 @@ class Ensemble:
             [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
         )
 
-    def _judge(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(probabilities [F, n, K] at temperature 1, distances [F, n]: 0 if there is no calibration)."""
+    def _judge(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(probabilities [F, n, K] at temperature 1, joint ones [F, n, K+M], distances [F, n]).
+
+        Distances are 0 if there is no calibration.
+        """
         pixels = to_tensor(squares, self.device)
-        judged = [_run(model, pixels) for model in self.models]
+        judged = [judge(model, pixels, self.config.test_time) for model in self.models]
         distances = np.zeros((len(judged), len(squares)), np.float32)
         if self.calibration is not None:
             for position, subspace in enumerate(self.calibration.novelty.subspaces):
-                distances[position] = subspace.distance(judged[position][1])
-        return np.stack([probabilities for probabilities, _ in judged]), distances
+                distances[position] = subspace.distance(judged[position].features)
+        probabilities, joint = ([getattr(one, name) for one in judged] for name in ("probabilities", "joint"))
+        return np.stack(probabilities), np.stack(joint), distances
 
     def _condition_index(self, target: str | int) -> int:
         if isinstance(target, str) and target in self.conditions:
@@ -294,13 +312,6 @@ def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
     return tensor.permute(0, 3, 1, 2).float().div_(255)
 
 
-@torch.inference_mode()
-def _run(model: ConditionClassifier, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities [n, K] and features [n, D] of one model."""
-    logits, features = model.judge(pixels)
-    return logits.float().softmax(dim=1).cpu().numpy(), features.float().cpu().numpy()
-
-
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     # Batch statistics can lie outside float16's range, and vectors take no room.
     return tensor.to(dtype) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
@@ -317,6 +328,12 @@ def _described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, 
     """Config, conditions and folds of a checkpoint's metadata, which is as untrusted as the file."""
     conditions = _names(metadata, "conditions", _MAX_CONDITIONS, path)
     folds = _names(metadata, "folds", _MAX_FOLDS, path)
+    if "auxiliary" in metadata:
+        auxiliary = _names(metadata, "auxiliary", _MAX_CONDITIONS, path)
+        if not set(auxiliary).isdisjoint(conditions):
+            raise UserError(f"{path}: damaged description: `auxiliary` names a condition.")
+    if metadata.get("view") not in (None, *VIEWS):
+        raise UserError(f"{path}: damaged description: `view` is none of {', '.join(VIEWS)}.")
     if "seen_images" in metadata:
         _names(metadata, "seen_images", _MAX_IMAGES, path)
     try:

@@ -13,16 +13,16 @@ from morphoscope.classify.certainty import conformal, novelty, temperature
 from morphoscope.classify.certainty.strata import Stratum, attributes, stratify, top_k
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion, draw_reliability
-from morphoscope.classify.prediction import Prediction, combine
+from morphoscope.classify.out_of_fold import predict_out_of_fold
+from morphoscope.classify.prediction import Prediction
 from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
+from morphoscope.classify.views import in_view, require_paired_test
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD
-from morphoscope.configs import UserError
+from morphoscope.cohort.manifest import TEST_FOLD, View
+from morphoscope.configs import UserError, first_names
 from morphoscope.configs.commands import Rows
 from morphoscope.ops.runtime import write_atomically, write_text
-
-_SHOWN_FILES = 10
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,9 @@ class Evaluation:
     def table(self) -> pd.DataFrame:
         """One row an image: file, condition, predicted, unsure, and `p_<condition>` for each condition.
 
-        Of a calibrated ensemble also prediction_set (names with "; " between), novelty and novel.
+        Where auxiliary classes were learnt, also `joint_<name>` for each class: the folds' mean probability
+        over conditions and auxiliary classes, while the `p_` are among the conditions alone. Of a calibrated
+        ensemble also prediction_set (names with "; " between), novelty and novel.
         """
         frame = pd.DataFrame(
             {
@@ -177,6 +179,9 @@ class Evaluation:
         )
         for k, name in enumerate(self.conditions):
             frame[f"p_{name}"] = self.prediction.combined[:, k]
+        if self.prediction.auxiliary and self.prediction.joint is not None:
+            for k, name in enumerate([*self.conditions, *self.prediction.auxiliary]):
+                frame[f"joint_{name}"] = self.prediction.joint[:, :, k].mean(axis=0)
         if self.prediction.prediction_sets is not None:
             sets = (self.prediction.possible(image) or [] for image in range(len(frame)))
             frame["prediction_set"] = ["; ".join(names) for names in sets]
@@ -226,7 +231,11 @@ class Evaluation:
 
 
 def evaluate(
-    ensemble: Ensemble, cohort: Cohort, rows: Rows = "test", unlike: Cohort | None = None
+    ensemble: Ensemble,
+    cohort: Cohort,
+    rows: Rows = "test",
+    unlike: Cohort | None = None,
+    view: View | None = None,
 ) -> Evaluation:
     """Judge the labelled images of a cohort.
 
@@ -239,6 +248,8 @@ def evaluate(
             the whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for
             byte) of the training.
         unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds.
+        view: only images of this view. If None, those of the ensemble's own view, or all of a cohort that it
+            was not trained on. A test of views must be fair to both, see `require_paired_test`.
 
     Raises:
         UserError: `unlike` with an ensemble that is not calibrated, a condition that the ensemble does not
@@ -258,19 +269,23 @@ def evaluate(
             "morphoscope classify calibrate."
         )
     _require_fitting_cohort(ensemble, cohort, rows)
+    view = view or (None if rows == "all" else ensemble.view)
     fold_of = cohort.rows["fold"].to_numpy(dtype=str)
     mask = {
         "test": fold_of == TEST_FOLD,
         "out_of_fold": np.isin(fold_of, ensemble.folds),
         "all": np.ones(len(fold_of), bool),
-    }[rows]
+    }[rows] & in_view(cohort, view)
     if not mask.any():
-        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}').")
+        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
+    if view is not None and rows == "test":
+        require_paired_test(cohort)
+        _refuse_seen_images(ensemble, cohort.select(fold_of == TEST_FOLD))
     images = Selection(cohort.images(ensemble.resolution, ensemble.config.fit), mask)
     chosen = cohort.rows[mask]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     if rows == "out_of_fold":
-        prediction = _out_of_fold(ensemble, images, fold_of[mask], truth)
+        prediction = predict_out_of_fold(ensemble, images, fold_of[mask], truth)
     else:
         prediction = ensemble.predict(images)
     facts = {
@@ -278,6 +293,9 @@ def evaluate(
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
         "folds": ensemble.folds,
+        "view": view,
+        "test_time": ensemble.config.test_time,
+        "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
         "epoch_chosen_on_these_images": rows == "out_of_fold",
         "calibration": None if ensemble.calibration is None else ensemble.calibration.facts(),
@@ -317,34 +335,8 @@ def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
     known = zip(cohort.rows["file"], cohort.image_hashes if seen else [""] * len(cohort), strict=True)
     files = [file for file, content in known if content in seen]
     if files:
-        shown = ", ".join(files[:_SHOWN_FILES]) + (", …" if len(files) > _SHOWN_FILES else "")
         raise UserError(
-            f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: {shown}. "
+            f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "
+            f"{first_names(files)}. "
             "Judge a cohort without them."
         )
-
-
-def _out_of_fold(ensemble: Ensemble, images: Selection, fold_of: np.ndarray, truth: np.ndarray) -> Prediction:
-    """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1."""
-    calibration = ensemble.calibration
-    raw = np.zeros((len(images), len(ensemble.conditions)), np.float32)
-    distances = np.zeros(len(images), np.float32)
-    for position, fold in enumerate(ensemble.folds):
-        here = np.flatnonzero(fold_of == fold)
-        if len(here):
-            raw[here], features = ensemble.judge_by(fold, Selection(images.images, images.rows[here]))
-            if calibration is not None:
-                distances[here] = calibration.novelty.subspaces[position].distance(features)
-    if calibration is None or len(set(fold_of)) < 2:
-        return Prediction(ensemble.conditions, raw[None], *combine(raw[None]))
-    per_fold = temperature.cross_fitted(raw, truth, fold_of)[None]
-    return Prediction(
-        ensemble.conditions,
-        per_fold,
-        *combine(per_fold),
-        uncalibrated=raw,
-        coverage=calibration.conformal.coverage,
-        prediction_sets=conformal.cross_fitted(raw, truth, fold_of, calibration.conformal.coverage),
-        novelty=distances,
-        novel=novelty.cross_fitted(distances, fold_of, calibration.novelty.accepted),
-    )

@@ -19,14 +19,20 @@ from morphoscope.configs.classifier import EnsembleTraining
 
 
 class ConditionClassifier(nn.Module):
-    """Images [N,3,R,R] in [0,1] -> logits [N,K]. The backbone's own mean and deviation are applied inside."""
+    """Images [N,3,R,R] in [0,1] -> logits [N,K]. The backbone's own mean and deviation are applied inside.
+
+    It may know M further classes, of an auxiliary cohort: their logits are learnt in one softmax with the K
+    and left out of what `forward` gives, so that probabilities are those among the own conditions.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: EnsembleTraining, classes: int) -> None:
+    def __init__(self, config: EnsembleTraining, classes: int, auxiliary: int = 0) -> None:
+        """`classes` is K, `auxiliary` M."""
         super().__init__()
-        self.backbone = create_backbone(config, classes)
+        self.classes = classes
+        self.backbone = create_backbone(config, classes + auxiliary)
         statistics = pretrained_facts(self.backbone)
         self.register_buffer("mean", torch.tensor(statistics["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(statistics["std"]).view(1, 3, 1, 1), persistent=False)
@@ -34,19 +40,23 @@ class ConditionClassifier(nn.Module):
         self._frozen: list[nn.Module] = []
 
     @classmethod
-    def pretrained(cls, config: EnsembleTraining, classes: int) -> "ConditionClassifier":
+    def pretrained(cls, config: EnsembleTraining, classes: int, auxiliary: int = 0) -> "ConditionClassifier":
         """A model ready to be trained: first weights loaded, leading stages frozen.
 
         Raises:
             UserError: as `load_first_weights`, or more stages are to be frozen than the backbone has.
         """
-        model = cls(config, classes)
+        model = cls(config, classes, auxiliary)
         load_first_weights(model.backbone, config)
         model._reset_head()
         model._freeze(config.freeze_stages)
         return model.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.joint(images)[:, : self.classes]
+
+    def joint(self, images: Tensor) -> Tensor:
+        """Images -> logits [N, K+M] of own and auxiliary classes."""
         backbone = cast(Any, self.backbone)  # every timm model has these two
         maps = backbone.forward_features((images - self.mean) / self.std)
         if not self.training:
@@ -60,7 +70,7 @@ class ConditionClassifier(nn.Module):
         return int(cast(int, self.backbone.head_hidden_size))
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images -> (logits [N, K], features [N, D] that the linear head reads)."""
+        """Images -> (logits [N, K+M] as `joint`, features [N, D] that the linear head reads)."""
         backbone = cast(Any, self.backbone)
         maps = backbone.forward_features((images - self.mean) / self.std)
         return backbone.forward_head(maps), backbone.forward_head(maps, pre_logits=True)

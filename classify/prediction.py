@@ -1,5 +1,6 @@
 """What an ensemble says of images, and how sure it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,11 @@ class Prediction:
         prediction_sets: bool [N, K]: the conditions that remain possible.
         novelty: float32 [N], mean distance from the training images' features; higher is stranger.
         novel: bool [N]: unlike anything that the ensemble was trained on.
+        auxiliary: M names of the classes learnt along with the conditions.
+        joint: [F, N, K+M], over the conditions and these, at temperature 1. All other probabilities are among
+            the K conditions alone: what a model gives them, divided by their sum.
 
-    The last five are None where the ensemble is not calibrated.
+    The five before `auxiliary` are None where the ensemble is not calibrated.
     """
 
     conditions: list[str]
@@ -35,6 +39,8 @@ class Prediction:
     prediction_sets: np.ndarray | None = None
     novelty: np.ndarray | None = None
     novel: np.ndarray | None = None
+    auxiliary: Sequence[str] = ()
+    joint: np.ndarray | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -50,6 +56,13 @@ class Prediction:
     def agreement(self) -> np.ndarray:
         """Share of the folds whose most probable condition is the predicted one, float [N]."""
         return agreement(self.per_fold, self.predicted)
+
+    def rather(self, image: int) -> str | None:
+        """The auxiliary class that the folds' mean finds more probable than every condition; None if none."""
+        if self.joint is None:
+            return None
+        first = int(self.joint[:, image].mean(axis=0).argmax()) - len(self.conditions)
+        return self.auxiliary[first] if first >= 0 else None
 
     def possible(self, image: int) -> list[str] | None:
         """Names in an image's prediction set, most probable first; None if not calibrated."""

@@ -3,7 +3,7 @@
 This room imports no torch: a config is checked before anything heavy is loaded.
 """
 
-from morphoscope.configs.errors import UserError
+from morphoscope.configs.errors import UserError, first_names
 from morphoscope.configs.loading import list_presets, load_config
 
-__all__ = ["UserError", "list_presets", "load_config"]
+__all__ = ["UserError", "first_names", "list_presets", "load_config"]

@@ -9,6 +9,7 @@ from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rows = Literal["test", "out_of_fold", "all"]
+View = Literal["focused", "panoramic"]
 Compared = Literal["test", "training", "all"]
 Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
 
@@ -73,6 +74,12 @@ class Evaluating(Config):
 
     rows: Rows = Field(
         "test", description="the test fold; every image by the fold that has not seen it; or every image"
+    )
+    view: View | None = Field(
+        None, description="only these images; those the ensemble was trained on, or all, if not given"
+    )
+    test_time: Literal[1, 8] | None = Field(
+        None, description="views of an image whose probabilities are averaged; the ensemble's if not given"
     )
 
 

@@ -22,22 +22,36 @@ from morphoscope.apps.commands.options import (
 from morphoscope.configs import load_config
 from morphoscope.configs.attribution import MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Evaluating, Explaining, Rows
+from morphoscope.configs.commands import Evaluating, Explaining, Rows, View
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
 
 ImagePath = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")]
+TestTime = Annotated[
+    int | None,
+    typer.Option(help="Average 1 or 8 views of an image (flips x transpose); if not given, as calibrated."),
+]
 
 
 @app.command()
 def train(
     path: CohortPath,
     run: Run = None,
-    preset: Annotated[str, typer.Option(help="b4 (448 px, a GPU) or lite (128 px, two cores).")] = "lite",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="lite (128 px, two cores); for a GPU b4 (448 px), paper-focused or paper-panoramic."
+        ),
+    ] = "lite",
     synthetic: Annotated[
         list[Path] | None, typer.Option(help="Synthetic cohort to add; may be repeated.")
     ] = None,
+    auxiliary: Annotated[
+        list[Path] | None,
+        typer.Option(help="Cohort of other lesions to learn along with it; may be repeated."),
+    ] = None,
+    view: Annotated[View | None, typer.Option(help="Which images; all if not given.")] = None,
     folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
     config: ConfigFile = None,
     set_: Set = None,
@@ -61,6 +75,8 @@ def train(
         synthetic=extras,
         folds=[fold for fold in folds.split(",") if fold] or None,
         device=device,
+        auxiliary=[Cohort.load(extra) for extra in auxiliary or []],
+        view=view,
     )
     Console().print(f"Ensemble: {folder.path / 'ensemble.safetensors'}", highlight=False)
 
@@ -74,6 +90,10 @@ def evaluate(
         Path | None,
         typer.Option(help="Cohort of pictures that the ensemble should call unlike its training."),
     ] = None,
+    view: Annotated[
+        View | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
+    ] = None,
+    test_time: TestTime = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -85,9 +105,10 @@ def evaluate(
     from morphoscope.classify import evaluate as judge
     from morphoscope.cohort import Cohort
 
-    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows)
+    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
     strange = None if unlike is None else Cohort.load(unlike)
-    evaluation = judge(Ensemble.load(ensemble, device), Cohort.load(path), settings.rows, strange)
+    model = Ensemble.load(ensemble, device, settings.test_time)
+    evaluation = judge(model, Cohort.load(path), settings.rows, strange, settings.view)
     folder = open_run(run, "evaluate", settings, ensemble=ensemble, cohort=path)
     evaluation.write(folder.path)
     print_evaluation(Console(), evaluation)
@@ -99,26 +120,30 @@ def evaluate(
 
 
 @app.command()
-def calibrate(ensemble: EnsemblePath, path: CohortPath, device: Device = "auto") -> None:
-    """Calibrate an ensemble of an earlier version, in its own file; training does it by itself."""
+def calibrate(
+    ensemble: EnsemblePath, path: CohortPath, test_time: TestTime = None, device: Device = "auto"
+) -> None:
+    """Calibrate an ensemble in its own file: one of an earlier version, or for other test-time views."""
     from morphoscope.classify import Ensemble
     from morphoscope.cohort import Cohort
 
-    model = Ensemble.load(ensemble, device)
+    model = Ensemble.load(ensemble, device, test_time)
     model.calibrate(Cohort.load(path))
     model.save(ensemble)
     Console().print(f"Calibrated {ensemble}", highlight=False)
 
 
 @app.command()
-def predict(ensemble: EnsemblePath, images: list[ImagePath], device: Device = "auto") -> None:
+def predict(
+    ensemble: EnsemblePath, images: list[ImagePath], test_time: TestTime = None, device: Device = "auto"
+) -> None:
     """Print each photograph's probabilities, and what remains possible. Not a diagnosis."""
     from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table
     from morphoscope.classify import Ensemble
     from morphoscope.cohort import read_image
 
     pixels = [read_image(path) for path in images]
-    prediction = Ensemble.load(ensemble, device).predict(pixels)
+    prediction = Ensemble.load(ensemble, device, test_time).predict(pixels)
     Console().print(prediction_table([path.name for path in images], prediction))
     if prediction.prediction_sets is None:
         Console().print(NOT_CALIBRATED)

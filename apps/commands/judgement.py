@@ -10,7 +10,8 @@ from morphoscope.classify.certainty.strata import FEW
 
 NOT_CALIBRATED = (
     "This ensemble is not calibrated: no prediction sets, and nothing is called unlike its training. "
-    "`morphoscope classify calibrate` does it, with the cohort that it was trained on."
+    "`morphoscope classify calibrate` does it, with the cohort that it was trained on, for as many test-time "
+    "views as it is asked for."
 )
 
 
@@ -47,6 +48,9 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
         doubts = ["unsure"] if prediction.unsure[index] else []
         if prediction.novel is not None and prediction.novel[index]:
             doubts.append("unlike anything it was trained on")
+        other = prediction.rather(index)
+        if other is not None:
+            doubts.append(f"rather {other}")
         agreeing = round(prediction.agreement[index] * len(prediction.per_fold))
         if agreeing < len(prediction.per_fold):
             doubts.append(f"{agreeing} of {len(prediction.per_fold)} models agree")

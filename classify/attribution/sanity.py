@@ -18,7 +18,9 @@ def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name in ensemble.folds:
-            models[name] = ConditionClassifier(ensemble.config, len(ensemble.conditions))
+            models[name] = ConditionClassifier(
+                ensemble.config, len(ensemble.conditions), len(ensemble.auxiliary)
+            )
     return Ensemble(ensemble.config, ensemble.conditions, models, ensemble.metadata, ensemble.device)
 
 

@@ -60,11 +60,16 @@ class FoldTrainer:
         classes: int,
         device: torch.device,
     ) -> None:
-        """Build the model; UserError as `ConditionClassifier.pretrained`."""
+        """Build the model; the first `classes` targets are the cohort's conditions, others auxiliary classes.
+
+        Raises:
+            UserError: as `ConditionClassifier.pretrained`.
+        """
         self.fold, self.config, self.device = fold, config, device
         self.training, self.validation = training, validation
         torch.manual_seed(_seed(config.seed, fold))  # of the linear head
-        self.model = ConditionClassifier.pretrained(config, classes).to(device)
+        auxiliary = training.targets.shape[1] - classes
+        self.model = ConditionClassifier.pretrained(config, classes, auxiliary).to(device)
         optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
         groups = self.model.parameter_groups(config.weight_decay, config.layer_decay)
         self.optimizer = optimizer(groups, lr=config.learning_rate)
@@ -73,6 +78,7 @@ class FoldTrainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
         counts = training.targets.sum(axis=0, dtype=np.float64)
         weights = class_weights(counts, config.balance, config.class_balance, config.balance_beta)
+        weights[:classes] *= config.own_weight
         self.loss = SoftTargetLoss(weights.to(device), config.label_smoothing)
         self.mix = batch_mixing(config.mixup, config.cutmix)
         self.transforms = TrainingTransforms(config.augmentation, config.transforms)
@@ -147,7 +153,7 @@ class FoldTrainer:
         total = 0.0
         for images, shares in zip(pixels.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
             with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
-                logits = self.model(images)
+                logits = self.model.joint(images)
             loss = self.loss(logits, shares, weight)
             self.scaler.scale(loss).backward()
             total += float(loss.detach())

@@ -1,23 +1,33 @@
-"""Which images each fold's model may learn from. The leak rule lives here and nowhere else."""
+"""Which images each fold's model may learn from: the leak rule (for auxiliary ones, see `auxiliary`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
+from morphoscope.classify.views import in_view, require_paired_test
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, ancestor_cohorts, name_list
+from morphoscope.cohort.manifest import TEST_FOLD, View, ancestor_cohorts, name_list
 from morphoscope.configs import UserError
 
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """Row numbers: `training` and `validation` in the cohort, `synthetic[i]` in the i-th synthetic cohort."""
+    """Row numbers: `training` and `validation` in the cohort, `synthetic[i]` in the i-th synthetic cohort,
+    `auxiliary[i]` in the i-th auxiliary one.
+    """
 
     fold: str
     training: np.ndarray
     validation: np.ndarray
     synthetic: list[np.ndarray]
+    auxiliary: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def learnt(self) -> list[np.ndarray]:
+        """Rows that train: of the cohort, of each synthetic one, of each auxiliary one."""
+        return [self.training, *self.synthetic, *self.auxiliary]
 
 
 def plan_folds(
@@ -26,11 +36,14 @@ def plan_folds(
     folds: Sequence[str] | None = None,
     synthetic_per_real: float | None = None,
     seed: int = 0,
+    auxiliary: Sequence[Cohort] = (),
+    view: View | None = None,
 ) -> list[FoldPlan]:
     """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
-    generator saw the test fold, or it or an ancestor of it another cohort or split.
+    generator saw the test fold, or it or an ancestor of it another cohort or split. For auxiliary images see
+    `auxiliary_rows`. With a view, the test must be fair to both, see `require_paired_test`.
 
     Args:
         cohort: real images with their folds.
@@ -38,18 +51,29 @@ def plan_folds(
         folds: names of the folds to train; all but the test fold if None.
         synthetic_per_real: upper bound of the number of synthetic images, relative to the real ones.
         seed: of the choice of synthetic images under that bound.
+        auxiliary: cohorts of real images that are learnt along, of other conditions.
+        view: of the cohort's images, those to train and validate on; all if None.
 
     Raises:
         UserError: no folds, an unknown fold, a synthetic condition that the cohort lacks, unknown provenance,
-            a generator trained on the test fold, a fold without any synthetic image that it may see, or a
-            fold whose training images lack a condition.
+            a generator trained on the test fold, a fold without any synthetic image that it may see, a fold
+            whose training images lack a condition or which has none to validate on, auxiliary images of the
+            test fold, or, with a view, a broken test rule.
     """
     fold_of = _fold_column(cohort)
     chosen = _chosen_folds(fold_of, folds)
+    viewed = in_view(cohort, view)
+    if view is not None:
+        require_paired_test(cohort)
+    for extra in auxiliary:
+        require_apart_from_test(cohort, extra)
     provenance = [_provenance(extra, cohort) for extra in synthetic]
     plans = []
     for fold in chosen:
-        training = np.flatnonzero((fold_of != fold) & (fold_of != TEST_FOLD))
+        training = np.flatnonzero(viewed & (fold_of != fold) & (fold_of != TEST_FOLD))
+        validation = np.flatnonzero(viewed & (fold_of == fold))
+        if not len(validation):
+            raise UserError(f"Fold {fold} has no {view} image to validate on; split the cohort again.")
         eligible = [
             np.array([row for row, seen in enumerate(extra) if fold not in seen], dtype=np.int64)
             for extra in provenance
@@ -59,7 +83,8 @@ def plan_folds(
         if synthetic_per_real is not None:
             eligible = _bounded(eligible, round(synthetic_per_real * len(training)), [seed, int(fold)])
         _require_all_conditions(cohort, training, synthetic, eligible, fold)
-        plans.append(FoldPlan(fold, training, np.flatnonzero(fold_of == fold), eligible))
+        beside = [auxiliary_rows(cohort, extra, fold) for extra in auxiliary]
+        plans.append(FoldPlan(fold, training, validation, eligible, beside))
     return plans
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -13,10 +14,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.auxiliary import (
+    auxiliary_targets,
+    joint_classes,
+    require_every_class,
+)
 from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.classify.training.pool import ImagePool, class_targets
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.ops.runtime import (
@@ -39,11 +46,14 @@ def train_ensemble(
     synthetic: Sequence[Cohort] = (),
     folds: Sequence[str] | None = None,
     device: str = "auto",
+    auxiliary: Sequence[Cohort] = (),
+    view: View | None = None,
 ) -> Ensemble:
     """Train one classifier a fold on real images of the other folds and on synthetic images that cannot leak.
 
     Fold j's model never sees images of fold j or of the fold "test", nor synthetic images of a generator that
-    did. Its best epoch is that with the highest balanced accuracy on fold j.
+    did. Its best epoch is that with the highest balanced accuracy on fold j. Auxiliary cohorts are learnt in
+    one softmax with the cohort's conditions and play no part in validation and evaluation.
 
     The run folder gets `folds/fold-J.safetensors` as each fold ends, `ensemble.safetensors`, and
     `out_of_fold/` (metrics, probabilities and confusion matrix of every image, judged by the one model that
@@ -54,10 +64,12 @@ def train_ensemble(
         synthetic: cohorts written by `morphoscope.generate.augment`.
         folds: names of the folds to train; all if None.
         device: auto, cpu, cuda or cuda:N.
+        auxiliary: cohorts of other conditions, e.g. common lesions; `config.auxiliary_names` settles names.
+        view: of the cohort's images, those to train and validate on; all if None.
 
     Raises:
-        UserError: rules of `plan_folds`, synthetic rows in `cohort`, weights that cannot be had, or a run
-            folder begun with other inputs.
+        UserError: rules of `plan_folds` and `joint_classes`, synthetic rows in `cohort`, weights that cannot
+            be had, or a run folder begun with other inputs.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
     """
     resolved = resolve_device(device)
@@ -71,17 +83,23 @@ def train_ensemble(
             f"{cohort.root}: {len(generated)} synthetic images among the real ones (e.g. {generated[0]}); "
             "keep them in a cohort of their own and pass that with --synthetic."
         )
-    plans = plan_folds(cohort, synthetic, folds, config.synthetic_per_real, config.seed)
-    fingerprint = _claim(run, config, cohort, synthetic)
-    run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, device=resolved)
-    models, scores = _train_folds(config, cohort, run, synthetic, plans, resolved, fingerprint)
+    classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
+    plans = plan_folds(cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view)
+    for plan in plans:
+        require_every_class(plan.fold, auxiliary, plan.auxiliary, config.auxiliary_names)
+    material = _Material(cohort, synthetic, auxiliary, classes, view)
+    fingerprint = _claim(run, config, material)
+    run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, view=view, device=resolved)
+    models, scores = _train_folds(config, material, run, plans, resolved, fingerprint)
     metadata = {
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
+        "view": view,
         "phantom": cohort.phantom,
         "generators": sorted({name for extra in synthetic for name in extra.rows["generator"]}),
         "scores": scores,
-        **_seen_images(plans, (cohort, *synthetic)),
+        **_auxiliary_facts(material),
+        **_seen_images(plans, material),
     }
     ensemble = Ensemble(config, cohort.conditions, models, metadata, resolved)
     ensemble.calibrate(cohort)
@@ -90,19 +108,39 @@ def train_ensemble(
     return ensemble
 
 
+@dataclass(frozen=True)
+class _Material:
+    """What is trained on; `classes` are the cohort's conditions, then the auxiliary classes."""
+
+    cohort: Cohort
+    synthetic: Sequence[Cohort]
+    auxiliary: Sequence[Cohort]
+    classes: list[str]
+    view: View | None
+
+    @property
+    def parts(self) -> list[Cohort]:
+        """In the order of `FoldPlan.learnt`."""
+        return [self.cohort, *self.synthetic, *self.auxiliary]
+
+    def targets(self, names: Mapping[str, str]) -> list[np.ndarray]:
+        """Each part's, float32 [N, K+M]; `names` as for `joint_classes`."""
+        own = [class_targets(part, self.classes) for part in (self.cohort, *self.synthetic)]
+        return own + [auxiliary_targets(extra, self.classes, names) for extra in self.auxiliary]
+
+
 def _train_folds(
     config: EnsembleTraining,
-    cohort: Cohort,
+    material: _Material,
     run: RunFolder,
-    synthetic: Sequence[Cohort],
     plans: Sequence[FoldPlan],
     device: torch.device,
     fingerprint: str,
 ) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
-    arrays = [part.images(config.resolution, config.fit) for part in (cohort, *synthetic)]
-    targets = [class_targets(part, cohort.conditions) for part in (cohort, *synthetic)]
-    classes = len(cohort.conditions)
+    arrays = [part.images(config.resolution, config.fit) for part in material.parts]
+    targets = material.targets(config.auxiliary_names)
+    own = len(material.cohort.conditions)
     models, scores = {}, {}
     with Interruption() as interruption, _Display(run) as display:
         for plan in plans:
@@ -110,37 +148,48 @@ def _train_folds(
             if not path.is_file():
                 display.start(plan)
                 pools = _fold_pools(plan, arrays, targets)
-                trainer = FoldTrainer(plan.fold, config, *pools, classes, device)
+                trainer = FoldTrainer(plan.fold, config, *pools, own, device)
                 state_file = path.with_suffix(".state.pt")
                 _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)
                 state_file.unlink(missing_ok=True)
-            models[plan.fold], scores[plan.fold] = _read_fold(path, config, classes, fingerprint)
+            model = ConditionClassifier(config, own, len(material.classes) - own)
+            scores[plan.fold] = _read_fold(path, model, fingerprint)
+            models[plan.fold] = model
     return models, scores
 
 
-def _seen_images(plans: Sequence[FoldPlan], parts: Sequence[Cohort]) -> dict[str, list[str]]:
+def _auxiliary_facts(material: _Material) -> dict[str, list[str]]:
+    """Metadata about what was learnt along, if anything was."""
+    names = material.classes[len(material.cohort.conditions) :]
+    facts = {"auxiliary_cohorts": [f"{extra.root.name} {extra.digest}" for extra in material.auxiliary]}
+    return {**facts, "auxiliary": names} if names else facts
+
+
+def _seen_images(plans: Sequence[FoldPlan], material: _Material) -> dict[str, list[str]]:
     """{"seen_images": sorted hashes of all images that trained or chose a model}; {} if they are too many."""
     seen: set[str] = set()
     for plan in plans:
-        rows = [np.concatenate([plan.training, plan.validation]), *plan.synthetic]
-        for part, chosen in zip(parts, rows, strict=True):
+        seen.update(material.cohort.image_hashes[row] for row in plan.validation)
+        for part, chosen in zip(material.parts, plan.learnt, strict=True):
             seen.update(part.image_hashes[row] for row in chosen)
     return {"seen_images": sorted(seen)} if len(seen) <= _MAX_SEEN_IMAGES else {}
 
 
-def _claim(run: RunFolder, config: EnsembleTraining, cohort: Cohort, extras: Sequence[Cohort]) -> str:
+def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str:
     """Mark the run folder with what it is for; refuse one that was begun for something else."""
     facts = {
         "config": config.model_dump(mode="json"),
-        "cohort": cohort.digest,
-        "synthetic": [extra.digest for extra in extras],
+        "cohort": material.cohort.digest,
+        "synthetic": [extra.digest for extra in material.synthetic],
+        "auxiliary": [extra.digest for extra in material.auxiliary],
+        "view": material.view,
     }
     fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = run.path / "fingerprint.txt"
     if path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
         raise UserError(
-            f"{run.path}: this run folder was begun with another config, cohort or synthetic cohorts; "
-            "give the same ones to continue it, or another run folder."
+            f"{run.path}: this run folder was begun with another config, view or cohort (be it real, "
+            "synthetic or auxiliary); give the same ones to continue it, or another run folder."
         )
     write_text(path, fingerprint + "\n")
     return fingerprint
@@ -150,7 +199,7 @@ def _fold_pools(
     plan: FoldPlan, arrays: list[np.ndarray], targets: list[np.ndarray]
 ) -> tuple[ImagePool, ImagePool]:
     """(training, validation) images of one fold; the first array is the real cohort's."""
-    training = ImagePool.of(list(zip(arrays, targets, [plan.training, *plan.synthetic], strict=True)))
+    training = ImagePool.of(list(zip(arrays, targets, plan.learnt, strict=True)))
     return training, ImagePool.of([(arrays[0], targets[0], plan.validation)])
 
 
@@ -160,22 +209,25 @@ def _write_fold(path: Path, plan: FoldPlan, state: FoldState, fingerprint: str) 
         "fingerprint": fingerprint,
         "balanced_accuracy": state.best_score,
         "epoch": state.best_epoch + 1,
-        "training_images": {"real": len(plan.training), "synthetic": sum(map(len, plan.synthetic))},
+        "training_images": _counts(plan),
         "validation_images": len(plan.validation),
     }
     write_checkpoint(path, FOLD_KIND, state.best_weights, facts)
 
 
-def _read_fold(
-    path: Path, config: EnsembleTraining, classes: int, fingerprint: str
-) -> tuple[ConditionClassifier, dict[str, object]]:
+def _counts(plan: FoldPlan) -> dict[str, int]:
+    """Training images by their kind."""
+    counts = {"real": len(plan.training), "synthetic": sum(map(len, plan.synthetic))}
+    return {**counts, "auxiliary": sum(map(len, plan.auxiliary))} if plan.auxiliary else counts
+
+
+def _read_fold(path: Path, model: ConditionClassifier, fingerprint: str) -> dict[str, object]:
+    """Load a fold's weights into `model`; returns its scores."""
     weights, facts = read_checkpoint(path, FOLD_KIND)
     if facts.get("fingerprint") != fingerprint:
         raise UserError(f"{path}: belongs to another training; delete it to train this fold anew.")
-    model = ConditionClassifier(config, classes)
     model.load_state_dict(weights)
-    shown = ("balanced_accuracy", "epoch", "training_images", "validation_images")
-    return model, {key: facts[key] for key in shown}
+    return {key: facts[key] for key in ("balanced_accuracy", "epoch", "training_images", "validation_images")}
 
 
 class _Display:
@@ -197,12 +249,12 @@ class _Display:
         self._progress.stop()
 
     def start(self, plan: FoldPlan) -> None:
-        synthetic = sum(map(len, plan.synthetic))
         self._fold = plan.fold
         self._task = self._progress.add_task(f"fold {plan.fold}", total=None)
         self._progress.console.print(
-            f"fold {plan.fold}: {len(plan.training)} real and {synthetic} synthetic training images, "
-            f"{len(plan.validation)} for validation"
+            f"fold {plan.fold}: "
+            + ", ".join(f"{count} {kind}" for kind, count in _counts(plan).items())
+            + f" training images, {len(plan.validation)} for validation"
         )
 
     def step(self, done: int, total: int, epoch: int) -> None:

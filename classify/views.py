@@ -1,0 +1,51 @@
+"""Focused and panoramic images of one cohort: which of them are meant, and whether a test is fair to both."""
+
+import numpy as np
+
+from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.cohort.manifest import View
+from morphoscope.configs import UserError, first_names
+
+
+def in_view(cohort: Cohort, view: View | None) -> np.ndarray:
+    """Which rows are of this view, bool [N]; all if None. UserError if the cohort has no such image."""
+    views = cohort.rows["view"].to_numpy(dtype=str)
+    if view is None:
+        return np.ones(len(views), bool)
+    chosen = views == view
+    if not chosen.any():
+        raise UserError(f"{cohort.root}: no {view} image; its views are {', '.join(sorted(set(views)))}.")
+    return chosen
+
+
+def require_paired_test(cohort: Cohort) -> None:
+    """The test rule of both views: what is compared in the two must be the same lesions, and unseen.
+
+    Each panoramic image of the fold "test" has exactly one focused partner there: the focused image of its
+    group (or, where the manifest has a column `pair`, of its pair, for patients with several lesions). No
+    image of a test group, in either view, is in another fold or the same file as one that is.
+
+    Raises:
+        UserError: the rule is broken; it names the images.
+    """
+    rows = cohort.rows[cohort.rows["source"] == "real"]
+    tested = rows["fold"] == TEST_FOLD
+    pair = rows["pair"].where(rows["pair"] != "", rows["group"]) if "pair" in rows.columns else rows["group"]
+    partners = pair[tested & (rows["view"] == "focused")].value_counts()
+    panoramic = tested & (rows["view"] == "panoramic")
+    unpaired = rows["file"][panoramic & (pair.map(partners).fillna(0) != 1)]
+    if len(unpaired):
+        raise UserError(
+            f"{cohort.root}: {len(unpaired)} panoramic test images do not have exactly one focused test "
+            f"image in their group: {first_names(list(unpaired))}. Leave out those without a partner; where "
+            "a group holds several lesions, tell in a column `pair` which images belong together."
+        )
+    contents = np.array(cohort.image_hashes)[rows.index]
+    leaked = rows["group"].isin(set(rows["group"][tested])) | np.isin(contents, contents[tested])
+    leaked &= ~tested
+    if leaked.any():
+        raise UserError(
+            f"{cohort.root}: {leaked.sum()} images outside the test fold are of test groups, or the same "
+            f"file as a test image: {first_names(list(rows['file'][leaked]))}. Give them the fold 'test', or "
+            "leave them out."
+        )
