@@ -61,7 +61,9 @@ class EnsembleTraining(Config):
     )
     learning_rate: float = Field(gt=0, description="peak of the cosine; the paper's first epoch")
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, before the cosine")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's, decoupled; Adam's is an L2 penalty")
+    weight_decay: float = Field(
+        0.01, ge=0, description="AdamW's, decoupled; Adam's is an L2 penalty; of neither biases nor norms"
+    )
     layer_decay: float = Field(
         1.0,
         gt=0,
