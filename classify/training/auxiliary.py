@@ -93,7 +93,8 @@ def require_every_class(
     if every - seen:
         raise UserError(
             f"Fold {fold} would train without any image of {', '.join(sorted(every - seen))}, of the "
-            "auxiliary cohorts. Leave it out there, or give it the name of a class like it (--set auxiliary_names.…)."
+            "auxiliary cohorts. Leave it out there, or give it the name of a class like it "
+            "(--set auxiliary_names.NAME=CLASS)."
         )
 
 

@@ -37,6 +37,16 @@ def calibrated(plain: Prediction) -> Prediction:
     )
 
 
+def test_an_auxiliary_class_that_comes_first_is_named(console: Console, plain: Prediction) -> None:
+    joint = np.concatenate([plain.per_fold * [[[0.9], [0.4], [0.6]]], np.zeros((2, 3, 2))], axis=2)
+    joint[:, :, 4] = 1 - joint.sum(axis=2)
+    told = replace(plain, auxiliary=["nevus", "melanoma"], joint=joint.astype(np.float32))
+    assert [told.rather(image) for image in range(3)] == [None, "melanoma", "melanoma"]
+    console.print(prediction_table(["a.png", "b.png", "c.png"], told))
+    lines = [line for line in console.export_text().splitlines() if ".png" in line]
+    assert ["rather melanoma" in line for line in lines] == [False, True, True]
+
+
 def evaluation(prediction: Prediction) -> Evaluation:
     return Evaluation(
         prediction.conditions,
