@@ -15,7 +15,8 @@ from morphoscope.configs.generator import GeneratorTraining
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README + GUIDE, re.DOTALL)
+CLASSIFYING = (ROOT / "docs" / "classifying.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README + GUIDE + CLASSIFYING, re.DOTALL)
 TRAININGS = {"generate": GeneratorTraining, "classify": EnsembleTraining}
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("morphoscope ")]
 
