@@ -74,7 +74,7 @@ class _Chain:
             GeneratorTraining,
             family="generate",
             preset=GENERATOR_PRESET,
-            overrides=[*GENERATOR_OVERRIDES, "tick_kimg=0.25"],
+            overrides=[*GENERATOR_OVERRIDES, "tick_kimg=0.25", "metric_images=16"],
             kimg=_GENERATOR_KIMG,
         )
         snapshot = train_generator(
