@@ -219,7 +219,7 @@ def test_too_little_memory_asks_for_micro_batches(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(ConditionClassifier, "forward", full)
+    monkeypatch.setattr(ConditionClassifier, "joint", full)
     with pytest.raises(UserError, match=r"8 images of 32 px at once .*micro_batch=4 .* learns from 8"):
         fit(make(), tmp_path / "state.pt")
     with pytest.raises(UserError, match=r"5 images of 32 px at once .*micro_batch=2"):
