@@ -10,6 +10,7 @@ A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, 
 | view | focused, panoramic, face or other |
 | fold | "0" … "k-1", "test", or empty (not assigned; always empty for synthetic rows) |
 | source | real or synthetic |
+| pair | optional: tells the lesions of one group apart, where both views of a test are compared |
 | mask | optional: path of the lesion mask (white = lesion), for images whose lesion is known |
 | generator | synthetic rows: digest of the generator |
 | seed, label, psi | synthetic rows: seed, mixture of conditions as JSON, truncation |

@@ -101,6 +101,17 @@ def test_generated_images_are_no_auxiliary_ones(cohort: Cohort, lesions: Cohort)
         plan_folds(cohort, [], auxiliary=[lesions])
 
 
+def test_a_phantom_that_learnt_along_from_patients_is_none(
+    cohort: Cohort, lesions: Cohort, config: EnsembleTraining, tmp_path: Path
+) -> None:
+    config = config.model_copy(update={"epochs": 1})
+    phantom = Cohort.from_rows(cohort.root, cohort.rows.assign(phantom="true"))
+    for extras, expected in (([], True), ([lesions], False)):
+        run = RunFolder(tmp_path / str(expected))
+        trained = train_ensemble(config, phantom, run, auxiliary=extras, folds=["0"], device="cpu")
+        assert trained.metadata["phantom"] is expected
+
+
 def test_every_class_is_seen_in_every_fold(
     cohort: Cohort, lesions: Cohort, config: EnsembleTraining, tmp_path: Path
 ) -> None:
