@@ -54,3 +54,33 @@ def test_backbones_of_any_family_take_the_resolution(
         assert logits.shape == (2, 3)
         assert features.shape == (2, model.features)
         torch.testing.assert_close(model(images), logits)
+
+
+def test_the_head_is_the_mean_over_several_dropouts(config: EnsembleTraining) -> None:
+    """Each answer in training scatters about that of evaluation, five times less in variance for five."""
+    images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1, -1)
+    spread = {}
+    for dropouts in (1, 5):
+        torch.manual_seed(0)
+        model = network(config, dropout=0.2, head_dropouts=dropouts)
+        torch.nn.init.normal_(model.backbone.get_submodule("classifier").weight)  # type: ignore[arg-type]
+        model.eval()
+        with torch.no_grad():
+            expected = model(images)
+            model.backbone.eval()
+            model.training = True  # of the head alone: batch statistics would move the features
+            model.backbone.training = True
+            answers = torch.stack([model(images) for _ in range(400)])
+        torch.testing.assert_close(answers.mean(dim=0), expected, atol=0.3, rtol=0)
+        spread[dropouts] = float(answers.var(dim=0).mean())
+    assert spread[1] / spread[5] == pytest.approx(5, rel=0.15)
+
+
+def test_auxiliary_classes_share_the_softmax_and_stay_out_of_the_answer(config: EnsembleTraining) -> None:
+    model = ConditionClassifier.pretrained(config, 3, auxiliary=2).eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        joint, (judged, _) = model.joint(images), model.judge(images)
+        assert joint.shape == (2, 5)
+        torch.testing.assert_close(model(images), joint[:, :3])
+        torch.testing.assert_close(judged, joint)
