@@ -73,7 +73,10 @@ def power(
 def analyse(
     folder: Folder,
     answers: Annotated[Path, typer.Argument(metavar="ANSWERS", help="Folder of the CSV files handed in.")],
-    ensemble: Annotated[Path, typer.Option(help="The ensemble's .safetensors file.")],
+    ensemble: Annotated[
+        list[Path],
+        typer.Option(help="The ensemble's .safetensors file; again for the one of the other view."),
+    ],
     cohort: Annotated[Path, typer.Option(help="The cohort that the surveys were built from.")],
     run: Run = None,
     config: ConfigFile = None,
@@ -92,12 +95,13 @@ def analyse(
     settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed)
     surveys = Surveys.load(folder)
     read = read_answers(answers, surveys)  # before the classifier takes its time
-    evaluation = evaluate(Ensemble.load(ensemble, device), Cohort.load(cohort), "test")
-    analysis = compare_all(surveys, read, evaluation, settings)
+    pictures = Cohort.load(cohort)
+    evaluations = [evaluate(Ensemble.load(path, device), pictures, "test") for path in ensemble]
+    analysis = compare_all(surveys, read, evaluations, settings)
     opened = open_run(
-        run, "survey", settings, surveys=folder, answers=answers, ensemble=ensemble, cohort=cohort
+        run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort
     )
-    report = write_analysis(analysis, opened.path, evaluation.facts)
+    report = write_analysis(analysis, opened.path, [evaluation.facts for evaluation in evaluations])
     console = Console(soft_wrap=True)
     for name, number in analysis.counts().items():
         console.print(f"{name}: {number}", highlight=False)

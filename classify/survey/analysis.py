@@ -1,5 +1,6 @@
 """Everything that a set of surveys shows, as tables."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -102,18 +103,38 @@ class Analysis:
 _FORMS = {"one_way": "ICC(1,1)", "absolute": "ICC(A,1)", "consistency": "ICC(C,1)"}
 
 
-def analyse(surveys: Surveys, answers: Answers, evaluation: Evaluation, config: SurveyAnalysis) -> Analysis:
+def analyse(
+    surveys: Surveys, answers: Answers, evaluations: Sequence[Evaluation], config: SurveyAnalysis
+) -> Analysis:
     """Compare participants with the classifier on the images of the surveys.
 
     The classifier, too, chooses among the conditions of the survey: the most probable of these.
 
     Args:
-        evaluation: of the fold "test" of the cohort whose images the surveys show, so that the ensemble has
-            not been trained on them.
+        evaluations: of the fold "test" of the cohort whose images the surveys show, so that no ensemble has
+            been trained on them; one, or as published one for each view.
 
     Raises:
-        UserError: no complete sheet, another cohort than the surveys', or not its test images.
+        UserError: no complete sheet, another cohort than the surveys', not its test images, or an image that
+            two ensembles judge.
     """
+    if answers.rows.empty:
+        raise UserError(f"No complete sheet among {answers.files} files. {' '.join(answers.left_out[:10])}")
+    predicted: dict[str, str] = {}
+    for evaluation in evaluations:
+        chosen = _choices(surveys, evaluation)
+        twice = sorted(chosen.keys() & predicted.keys())
+        if twice:
+            raise UserError(
+                f"Two ensembles judge {len(twice)} of the images, e.g. {twice[0]}; give one a view."
+            )
+        predicted |= chosen
+    judged = judged_answers(answers.rows, surveys, predicted)
+    return Analysis(surveys, answers, judged, compare(judged, config.replicates, config.seed))
+
+
+def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
+    """What the classifier chooses among the survey's conditions, by image file."""
     facts = evaluation.facts
     if facts.get("rows") != "test" or facts.get("cohort_digest") != surveys.cohort_digest:
         raise UserError(
@@ -121,13 +142,9 @@ def analyse(surveys: Surveys, answers: Answers, evaluation: Evaluation, config: 
             f"judged rows '{facts.get('rows')}' of {facts.get('cohort_digest')}. Give the cohort, with the "
             "split, that the surveys were built from."
         )
-    if answers.rows.empty:
-        raise UserError(f"No complete sheet among {answers.files} files. {' '.join(answers.left_out[:10])}")
     choices = np.array([evaluation.conditions.index(condition) for condition in surveys.conditions])
     best = evaluation.prediction.combined[:, choices].argmax(axis=1)
-    predicted = {file: surveys.conditions[k] for file, k in zip(evaluation.files, best, strict=True)}
-    judged = judged_answers(answers.rows, surveys, predicted)
-    return Analysis(surveys, answers, judged, compare(judged, config.replicates, config.seed))
+    return {file: surveys.conditions[k] for file, k in zip(evaluation.files, best, strict=True)}
 
 
 def views_answered(analysis: Analysis) -> list[str]:

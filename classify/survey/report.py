@@ -23,11 +23,11 @@ _COLUMNS = ("view, specialty", "participants", "surveys", "sheets", "pictures", 
 _FEW = 10  # participants or patients below which an interval is not to be relied on
 
 
-def write_analysis(analysis: Analysis, folder: Path, facts: dict[str, Any]) -> Path:
+def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]) -> Path:
     """Write report.html, its tables (CSV), analysis.json and the confusion matrices (PNG) into `folder`.
 
     Args:
-        facts: of the evaluation: which ensemble's training, cohort …; goes into analysis.json.
+        facts: of each evaluation: which ensemble's training, cohort …; goes into analysis.json.
 
     Returns:
         The report's path.
@@ -45,7 +45,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: dict[str, Any]) -> P
     figures = [figure for view in views_answered(analysis) for figure in _confusions(analysis, view, folder)]
     content = {
         "set": analysis.surveys.name,
-        "classifier": facts,
+        "classifiers": facts,
         "counts": analysis.counts(),
         "left_out": analysis.answers.left_out,
         # Through pandas, which writes what is not a number as null.

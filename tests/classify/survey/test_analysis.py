@@ -45,7 +45,7 @@ def analysis(fill, saved, surveys: Surveys, evaluation: Evaluation) -> Analysis:
         for i in range(8)
     ]
     answers = read_answers(saved(*tables, fill("lazy", skipped=(1, 2, 3))), surveys)
-    return analyse(surveys, answers, evaluation, CONFIG)
+    return analyse(surveys, answers, [evaluation], CONFIG)
 
 
 def test_classifier_chooses_among_the_conditions_of_the_survey(analysis: Analysis) -> None:
@@ -63,7 +63,7 @@ def test_confusion_is_of_the_answers(analysis: Analysis) -> None:
 
 
 def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
-    report = write_analysis(analysis, tmp_path / "run", {"cohort": "paired"})
+    report = write_analysis(analysis, tmp_path / "run", [{"cohort": "paired"}])
     assert sorted(path.name for path in report.parent.iterdir()) == [
         "agreement.csv",
         "analysis.json",
@@ -95,8 +95,8 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
 def test_one_participant_gives_a_report_without_tests(
     fill, saved, surveys: Surveys, evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    analysis = analyse(surveys, read_answers(saved(fill("a", wrong=0.5)), surveys), evaluation, CONFIG)
-    html = write_analysis(analysis, tmp_path / "run", {}).read_text()
+    analysis = analyse(surveys, read_answers(saved(fill("a", wrong=0.5)), surveys), [evaluation], CONFIG)
+    html = write_analysis(analysis, tmp_path / "run", []).read_text()
     assert "Only 1 participants" in html and "Not computed: fewer than two surveys" in html
     summary = json.loads((tmp_path / "run" / "analysis.json").read_text())["summary"]
     assert summary[0]["p"] is None
@@ -105,9 +105,34 @@ def test_one_participant_gives_a_report_without_tests(
 def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation: Evaluation) -> None:
     folder = saved(fill("a", skipped=tuple(range(1, 8))))
     with pytest.raises(UserError, match=r"No complete sheet among 1 files\. a, survey 1: 5 of 12"):
-        analyse(surveys, read_answers(folder, surveys), evaluation, CONFIG)
+        analyse(surveys, read_answers(folder, surveys), [evaluation], CONFIG)
     answers = read_answers(saved(fill("b")), surveys)
     for facts in ({"rows": "all"}, {"cohort_digest": "0" * 16}):
         other = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, **facts}})
         with pytest.raises(UserError, match="Give the cohort, with the split"):
-            analyse(surveys, answers, other, CONFIG)
+            analyse(surveys, answers, [other], CONFIG)
+
+
+def part(evaluation: Evaluation, chosen: np.ndarray) -> Evaluation:
+    """Of some of the images only."""
+    whole = evaluation.prediction
+    prediction = Prediction(
+        whole.conditions, whole.per_fold[:, chosen], whole.combined[chosen], whole.unsure[chosen]
+    )
+    images = {name: getattr(evaluation, name)[chosen] for name in ("files", "truth", "groups")}
+    return Evaluation(**{**vars(evaluation), **images, "prediction": prediction})
+
+
+def test_an_ensemble_of_each_view_judges_its_own_images(
+    fill, saved, surveys: Surveys, evaluation: Evaluation, paired
+) -> None:
+    views = paired.rows.set_index("file")["view"]
+    focused = (views[evaluation.files] == "focused").to_numpy()
+    both = [part(evaluation, focused), part(evaluation, ~focused)]
+    answers = read_answers(saved(fill("a"), fill("b")), surveys)
+    one, two = (analyse(surveys, answers, given, CONFIG).judged for given in ([evaluation], both))
+    assert one.equals(two)
+    with pytest.raises(UserError, match="an ensemble of its own"):
+        analyse(surveys, answers, both[:1], CONFIG)
+    with pytest.raises(UserError, match="Two ensembles judge"):
+        analyse(surveys, answers, [*both, evaluation], CONFIG)
