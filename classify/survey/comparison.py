@@ -79,8 +79,8 @@ def judged_answers(answers: pd.DataFrame, surveys: Surveys, predicted: dict[str,
     lacking = sorted(set(surveys.key["file"]) - set(predicted))
     if lacking:
         raise UserError(
-            f"No ensemble has judged {len(lacking)} images of the surveys, e.g. {lacking[0]}: they are no "
-            "test images of this cohort, or of a view that needs an ensemble of its own."
+            f"{len(lacking)} images of the surveys are no test images of this cohort, e.g. {lacking[0]}; or "
+            "their view needs an ensemble of its own: give one a view."
         )
     judged = answers.merge(surveys.key, on=["survey", "position"], validate="many_to_one")
     judged["predicted"] = judged["file"].map(predicted)
