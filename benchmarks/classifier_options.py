@@ -10,14 +10,11 @@ COHORT is split with a test fold, e.g. ham10000_small at a test fraction of 0.3.
 alike, e.g. `--set epochs=20`; a folder holds runs of one such baseline.
 """
 
-import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from arms import compare, spread
 
 from morphoscope.classify import Ensemble, evaluate, train_ensemble
 from morphoscope.cohort import Cohort
@@ -47,26 +44,6 @@ _FIGURES = {
 }
 
 
-def main() -> None:
-    """Train the arms, or print the table of those that are trained."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=["train", "table"])
-    parser.add_argument("cohort", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
-    options = parser.parse_args()
-    cohort = Cohort.load(options.cohort)
-    if options.what == "table":
-        print(table(measure(cohort, options.folder)))
-        return
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    for seed in options.seeds.split(","):
-        for arm in options.arms.split(","):
-            train(cohort, options.folder / f"{arm}-{seed}", [*options.set, *ARMS[arm]], int(seed))
-
-
 def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
     """One ensemble of all folds; a finished one is left as it is."""
     if (folder / _LAST).exists():
@@ -92,19 +69,20 @@ def measure(cohort: Cohort, folder: Path) -> dict[str, dict[str, dict[str, Any]]
     return found
 
 
-def table(measured: dict[str, dict[str, dict[str, Any]]]) -> str:
+def table(cohort: Cohort, folder: Path) -> str:
     """Markdown: each figure by arm, and its difference from the baseline of the same seed."""
+    measured = measure(cohort, folder)
     heads = [head for name in _FIGURES for head in (name, "difference")]
     lines = [f"| arm | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for arm, runs in measured.items():
         cells = []
         for path in _FIGURES.values():
-            cells.append(spread([figure(run, path) for run in runs.values()], ""))
+            cells.append(spread([figure(run, path) for run in runs.values()]))
             baseline = {} if arm == BASELINE else measured.get(BASELINE, {})
             shared = [
                 (figure(runs[seed], path), figure(baseline[seed], path)) for seed in runs if seed in baseline
             ]
-            cells.append(spread([own - base for own, base in shared], "+"))
+            cells.append(spread([own - base for own, base in shared], sign="+"))
         lines.append(f"| {arm} | {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -117,13 +95,5 @@ def figure(metrics: dict[str, Any], path: tuple[str, ...]) -> float:
     return float(value)
 
 
-def spread(values: list[float], sign: str) -> str:
-    """Mean ± standard deviation over seeds; a dash for none. `sign` "+" shows a plus."""
-    if not values:
-        return "—"
-    deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):{sign}.3f}{deviation}"
-
-
 if __name__ == "__main__":
-    main()
+    compare(__doc__, ARMS, train, table)

@@ -1,6 +1,6 @@
 """What helps a generator of about 100 images a condition: each option against the same baseline, by seeds.
 
-    python benchmarks/small_data.py train COHORT FOLDER [--arms skin,lecam …] [--seeds 0,1,2]
+    python benchmarks/small_data.py train COHORT FOLDER [--arms skin,lecam …] [--seeds 0,1,2] [--set …]
     python benchmarks/small_data.py table COHORT FOLDER
 
 `train` goes on where it was stopped. `table` compares every run's last snapshot with the cohort's test fold,
@@ -9,14 +9,12 @@ seeds with their standard deviation, then by condition. COHORT is split, e.g. HA
 condition in folds and the rest in the test fold (docs/lab-notes.md says which).
 """
 
-import argparse
 import json
-import os
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
+from arms import compare, spread
 from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort
@@ -26,10 +24,11 @@ from morphoscope.generate import load, train_generator
 from morphoscope.generate.metrics import QualityMeter, QualityReport, load_feature_network
 from morphoscope.ops.runtime import RunFolder, write_text
 
+_RESOLUTION = 32  # pixels
 _KIMG = 20
 _LAST = f"snapshot-{_KIMG:06d}.safetensors"
 _BASELINE = [
-    "resolution=32",
+    f"resolution={_RESOLUTION}",
     "mirror=true",
     f"kimg={_KIMG}",
     "snapshot_ticks=10",
@@ -53,31 +52,12 @@ ARMS = {
 _IMAGES = 200  # generated of each condition
 
 
-def main() -> None:
-    """Train the arms, or print the table of those that are trained."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=["train", "table"])
-    parser.add_argument("cohort", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--seeds", default="0,1,2")
-    options = parser.parse_args()
-    cohort = Cohort.load(options.cohort)
-    if options.what == "table":
-        print(table(measure(cohort, options.folder)))
-        return
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    for seed in options.seeds.split(","):
-        for arm in options.arms.split(","):
-            train(cohort, options.folder / f"{arm}-{seed}", arm, int(seed))
-
-
-def train(cohort: Cohort, folder: Path, arm: str, seed: int) -> None:
+def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
     """One run; a finished one is left as it is."""
     if (folder / _LAST).exists():
         return
-    settings = [*_BASELINE, *ARMS[arm]]
-    config = load_config(GeneratorTraining, family="generate", preset="cpu64", overrides=settings, seed=seed)
+    overrides = [*_BASELINE, *settings]
+    config = load_config(GeneratorTraining, family="generate", preset="cpu64", overrides=overrides, seed=seed)
     console = Console()
     console.rule(folder.name)
     train_generator(config, cohort, RunFolder(folder), console=console)
@@ -86,7 +66,7 @@ def train(cohort: Cohort, folder: Path, arm: str, seed: int) -> None:
 def measure(cohort: Cohort, folder: Path) -> dict[str, list[QualityReport]]:
     """Reports by arm, one a seed; each is kept beside its run."""
     held_out = cohort.select(cohort.rows["fold"] == TEST_FOLD)
-    network = load_feature_network("efficientnet_lite0", torch.device("cpu"))
+    meter = QualityMeter(load_feature_network(), held_out, _RESOLUTION)
     reports = defaultdict(list)
     for arm in ARMS:
         for run in sorted(folder.glob(f"{arm}-[0-9]*")):
@@ -96,15 +76,15 @@ def measure(cohort: Cohort, folder: Path) -> dict[str, list[QualityReport]]:
             kept = run / f"held-out-{path.stem}.json"
             if not kept.exists():
                 model = load(path)
-                meter = QualityMeter(network, held_out, model.resolution)
-                report = meter.measure(lambda name, seeds, m=model: m.sample(name, seeds, psi=1.0), _IMAGES)
+                report = meter.measure(partial(model.sample, psi=1.0), _IMAGES)
                 write_text(kept, json.dumps(report.as_json()))
             reports[arm].append(QualityReport.from_json(json.loads(kept.read_text())))
     return reports
 
 
-def table(reports: dict[str, list[QualityReport]]) -> str:
+def table(cohort: Cohort, folder: Path) -> str:
     """Markdown: overall figures by arm, then kernel distance and diversity by condition."""
+    reports = measure(cohort, folder)
     lines = [
         "| arm | seeds | kernel distance | Fréchet distance | diversity, least condition |",
         "|---|---|---|---|---|",
@@ -126,11 +106,5 @@ def table(reports: dict[str, list[QualityReport]]) -> str:
     return "\n".join(lines)
 
 
-def spread(values: list[float], digits: int) -> str:
-    """Mean ± standard deviation over seeds."""
-    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{deviation}"
-
-
 if __name__ == "__main__":
-    main()
+    compare(__doc__, ARMS, train, table)

@@ -242,7 +242,7 @@ def evaluate(
     Args:
         cohort: for "test" and "out_of_fold" the very cohort, with the very folds, of the training.
         rows: "test": images of the fold "test", by the whole ensemble. "out_of_fold": images of the
-            ensemble's folds, each by the one model that did not train on it; these figures are somewhat too
+            ensemble's folds, each by the one model that did not train on it; these figures are somewhat
             too good, since that model's best epoch was chosen on these very images. Temperature, prediction
             sets and alarms of each fold are then those of the other folds' images. "all": every image, by
             the whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for
@@ -256,36 +256,14 @@ def evaluate(
             know, no image in the rows asked for, or a cohort that does not fit them (a different split would
             count training images as test images).
     """
-    if rows not in get_args(Rows):
-        raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
-    unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
-    if unknown:
-        raise UserError(
-            f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
-        )
-    if unlike is not None and ensemble.calibration is None:
-        raise UserError(
-            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
-            "morphoscope classify calibrate."
-        )
-    _require_fitting_cohort(ensemble, cohort, rows)
+    _check_request(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
-    fold_of = cohort.rows["fold"].to_numpy(dtype=str)
-    mask = {
-        "test": fold_of == TEST_FOLD,
-        "out_of_fold": np.isin(fold_of, ensemble.folds),
-        "all": np.ones(len(fold_of), bool),
-    }[rows] & in_view(cohort, view)
-    if not mask.any():
-        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
-    if view is not None and rows == "test":
-        require_paired_test(cohort)
-        _refuse_seen_images(ensemble, cohort.select(fold_of == TEST_FOLD))
+    mask = _rows_to_judge(ensemble, cohort, rows, view)
     images = Selection(cohort.images(ensemble.resolution, ensemble.config.fit), mask)
     chosen = cohort.rows[mask]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     if rows == "out_of_fold":
-        prediction = predict_out_of_fold(ensemble, images, fold_of[mask], truth)
+        prediction = predict_out_of_fold(ensemble, images, chosen["fold"].to_numpy(dtype=str), truth)
     else:
         prediction = ensemble.predict(images)
     facts = {
@@ -314,6 +292,39 @@ def evaluate(
         attributes(chosen, images),
         strange,
     )
+
+
+def _check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
+    """Refuse what the ensemble cannot, or may not, judge."""
+    if rows not in get_args(Rows):
+        raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
+    unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
+    if unknown:
+        raise UserError(
+            f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
+        )
+    if unlike is not None and ensemble.calibration is None:
+        raise UserError(
+            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
+            "morphoscope classify calibrate."
+        )
+    _require_fitting_cohort(ensemble, cohort, rows)
+
+
+def _rows_to_judge(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
+    """bool [N]: the rows asked for, of this view; a test of views is checked to be fair."""
+    fold_of = cohort.rows["fold"].to_numpy(dtype=str)
+    mask = {
+        "test": fold_of == TEST_FOLD,
+        "out_of_fold": np.isin(fold_of, ensemble.folds),
+        "all": np.ones(len(fold_of), bool),
+    }[rows] & in_view(cohort, view)
+    if not mask.any():
+        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
+    if view is not None and rows == "test":
+        require_paired_test(cohort)
+        _refuse_seen_images(ensemble, cohort.select(fold_of == TEST_FOLD))
+    return mask
 
 
 def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from morphoscope.configs.attribution import AttributionSettings, Method
+from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -63,7 +64,7 @@ class Measuring(Config):
     )
     images: int = Field(100, ge=4, le=100_000, description="generated, of each condition")
     network: str = Field(
-        "efficientnet_lite0", description="whose features are compared; or a file of Inception weights"
+        DEFAULT_NETWORK, description="whose features are compared; or a file of Inception weights"
     )
     seed: Seed = 0
     psi: Truncation = 1.0

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from morphoscope.configs.errors import UserError
 from morphoscope.configs.loading import Config, validated
 
+# Of the generator's metrics; its weights come with the extra `offline`.
+DEFAULT_NETWORK = "efficientnet_lite0"
+
 Positive = Annotated[float, Field(gt=0)]
 Architecture = Literal["orig", "skip", "resnet"]
 
@@ -89,7 +92,7 @@ class GeneratorTraining(Config):
     snapshot_ticks: int = Field(50, ge=1, description="ticks between snapshots and sample grids")
     keep_snapshots: int = Field(5, ge=1, description="newest snapshots to keep, besides the best")
     metric_network: str | None = Field(
-        "efficientnet_lite0",
+        DEFAULT_NETWORK,
         description="features for the metrics at every snapshot: a name or a file; null does without",
     )
     metric_images: int = Field(100, ge=8, description="generated images of each condition to measure")

@@ -42,6 +42,17 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
     return canvas
 
 
+# What reading a picture raises when it is damaged; Pillow calls a broken PNG a syntax error.
+UNREADABLE = (OSError, SyntaxError, ValueError)
+
+
+def read_sheet(path: Path) -> tuple[Image.Image, str]:
+    """A sheet in RGB, and what its file says of being synthetic ("": nothing); raises one of `UNREADABLE`."""
+    with Image.open(path) as image:
+        image.load()  # text after the pixels, too
+        return image.convert("RGB"), str(image.info.get("Synthetic", ""))
+
+
 def write_sheet(
     path: Path,
     names: Sequence[str],

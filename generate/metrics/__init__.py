@@ -8,13 +8,12 @@ report.figures()                                             # {"kid_efficientne
 
 from morphoscope.generate.metrics.comparison import real_rows, training_fit
 from morphoscope.generate.metrics.diversity import diversity
-from morphoscope.generate.metrics.features import DEFAULT_NETWORK, FeatureNetwork, load_feature_network
+from morphoscope.generate.metrics.features import FeatureNetwork, load_feature_network
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import kernel_distance
 from morphoscope.generate.metrics.quality import Quality, QualityMeter, QualityReport
 
 __all__ = [
-    "DEFAULT_NETWORK",
     "FeatureNetwork",
     "FeatureStatistics",
     "Quality",

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from morphoscope.configs import UserError
+from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.generate.model import file_digest
 from morphoscope.ops.runtime import resolve_device
 from morphoscope.ops.runtime.offline_weights import (
@@ -17,7 +18,6 @@ from morphoscope.ops.runtime.offline_weights import (
     read_weights,
 )
 
-DEFAULT_NETWORK = "efficientnet_lite0"
 INCEPTION = "inception"  # the one network that may bear the names FID and KID
 # First 16 hex digits of the SHA-256 of the weights of 2015-12-05 as torch tensors; pytorch-fid publishes them
 # as pt_inception-2015-12-05-6726825d.pth (the name bears the first 8). On record at

@@ -96,6 +96,7 @@ def after_transfer(
     for name, value in (("ema_rampup", None), ("ada_kimg", min(config.ada_kimg, 100))):
         if name not in config.model_fields_set:
             found[name] = value
+    assert found.keys() <= DECIDED_BY_SNAPSHOT, "a run that goes on would forget it"
     changes = [
         f"{name}: {getattr(config, name)} → {value}"
         for name, value in found.items()

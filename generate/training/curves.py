@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from morphoscope.generate.training.records import is_number
 from morphoscope.ops.runtime.plots import colour, plain, svg
 
 _SIZE = (6.4, 3.1)  # inches
@@ -33,11 +34,7 @@ class Curve:
 
 def curve(lines: Sequence[dict[str, Any]], key: str, name: str, colour: int) -> Curve:
     """The finite values of `key` in lines of stats.jsonl; not every line has every key."""
-    found = [
-        (line["kimg"], line[key])
-        for line in lines
-        if isinstance(line.get(key), int | float) and np.isfinite(line[key])
-    ]
+    found = [(line["kimg"], line[key]) for line in lines if is_number(line.get(key))]
     x, y = _thinned(np.array(found, np.float64).reshape(-1, 2))
     return Curve(name, x, y, colour)
 

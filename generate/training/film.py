@@ -11,6 +11,7 @@ import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from morphoscope.configs import UserError
+from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.ops.runtime import write_atomically
 
 FILM = "film.mp4"
@@ -55,11 +56,10 @@ def sheets_by_kimg(run: Path) -> list[tuple[int, Path]]:
 def _read(path: Path) -> tuple[Image.Image, str]:
     """A sheet, and what its metadata say of being synthetic."""
     try:
-        with Image.open(path) as image:
-            image.load()  # text after the pixels, too
-            return image.convert("RGB"), str(image.info.get("Synthetic", "yes: made by a generator"))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG a syntax error
+        image, mark = read_sheet(path)
+    except UNREADABLE as error:
         raise UserError(f"{path}: the sheet cannot be read ({error}); remove it.") from error
+    return image, mark or "yes: made by a generator"
 
 
 def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:

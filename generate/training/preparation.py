@@ -11,10 +11,10 @@ from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
-from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.generate.description import checked_metadata
-from morphoscope.generate.metrics import DEFAULT_NETWORK, FeatureNetwork, load_feature_network
-from morphoscope.generate.snapshots import read_generator
+from morphoscope.generate.metrics import FeatureNetwork, load_feature_network
+from morphoscope.generate.snapshots import KIND
 from morphoscope.generate.training.architecture import (
     after_transfer,
     discriminator_kwargs,
@@ -24,7 +24,7 @@ from morphoscope.generate.training.resume import as_begun, read_unfinished, resu
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import start_from as transfer
 from morphoscope.ops.dispatch import native_runs
-from morphoscope.ops.runtime import Processes, keep_freed_memory
+from morphoscope.ops.runtime import Processes, keep_freed_memory, read_metadata
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def prepare(
     processes.on_main(lambda: native_runs(where.type, where.index))  # one builds kernels for all
     part = training_part(cohort, exclude_folds, config.conditional)
     state = read_unfinished(folder)
-    ancestor = None if start_from is None else read_generator(start_from)[2]
+    ancestor = None if start_from is None else _described(start_from)
     ancestry = [] if ancestor is None else _ancestry(ancestor)
     if state is not None:
         ancestry = resumed_ancestry(folder, state, ancestry)
@@ -181,6 +181,11 @@ def _metadata(
         "generator": generator_kwargs(config, part.conditions),
         "discriminator": discriminator_kwargs(config, part.conditions),
     }
+
+
+def _described(snapshot: Path) -> dict[str, Any]:
+    """What a snapshot says of itself, without its weights."""
+    return checked_metadata(snapshot, read_metadata(snapshot, KIND))[1]
 
 
 def _ancestry(ancestor: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 
 from morphoscope.generate.metrics import Quality
+from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.generate.training.collapse import DIVERSITY_ALARM
 from morphoscope.generate.training.curves import Curve, curve, draw
-from morphoscope.generate.training.film import sheets_by_kimg
+from morphoscope.generate.training.film import FILM, sheets_by_kimg
 from morphoscope.generate.training.progress import duration
 from morphoscope.generate.training.records import Measured, Records
 from morphoscope.ops.runtime.report import Figure, Section, Table, write_report
@@ -144,8 +145,8 @@ def _pictures(records: Records) -> Section:
         shown.append((reals, "Real: images trained on, one row a condition."))
     fitted = [(_fitted(path, records.notes), caption) for path, caption in shown]
     figures = [Figure(picture, caption) for picture, caption in fitted if picture is not None]
-    if (records.run / "film.mp4").exists():
-        text = "film.mp4 beside this file shows the sheets of all snapshots in order."
+    if (records.run / FILM).exists():
+        text = f"{FILM} beside this file shows the sheets of all snapshots in order."
     else:
         text = "" if figures else "There is no sheet yet."
     return Section("Generated and real", text, figures=figures, side_by_side=True)
@@ -154,11 +155,8 @@ def _pictures(records: Records) -> Section:
 def _fitted(path: Path, notes: list[str]) -> bytes | None:
     """A sheet as a JPEG no wider or higher than `_WIDEST`, marked in its comment as the file is."""
     try:
-        with Image.open(path) as image:
-            image.load()  # text after the pixels, too
-            mark = str(image.info.get("Synthetic", ""))
-            picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG a syntax error
+        picture, mark = read_sheet(path)
+    except UNREADABLE as error:
         notes.append(f"{path.name}: cannot be read ({error}).")
         return None
     picture.thumbnail((_WIDEST, _WIDEST), Image.Resampling.LANCZOS)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -133,9 +134,7 @@ class Watch:
             log.warning("The training goes on without this: %s", error)
 
     def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
-        report = meter.measure(
-            lambda name, seeds: model.sample(name, seeds, psi=1.0), self.config.metric_images
-        )
+        report = meter.measure(partial(model.sample, psi=1.0), self.config.metric_images)
         self.run.append(f"metric-{report.network}.jsonl", kimg=kimg, snapshot=path.name, **report.as_json())
         self.trackers.log(kimg, report.figures())
         for message in self.alarm.check(report, kimg / self.config.kimg):

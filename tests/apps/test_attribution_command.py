@@ -1,7 +1,6 @@
 """`classify explain` and `classify attribution` as a user runs them, on the bundled ensemble."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from morphoscope.apps import cli
 from morphoscope.apps.bundled_models import ENSEMBLE
 from morphoscope.cohort import phantom
 
@@ -20,18 +18,10 @@ def phantoms(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, command_line):
     """Run one command line in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["morphoscope", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return stop.value.code or 0, out.out, out.err
-
-    return call
+    return command_line
 
 
 def test_explain_by_another_method(run, phantoms, tmp_path):

@@ -1,14 +1,12 @@
 """The command line: the whole chain as a user runs it, small, and what bad input does."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from morphoscope.apps import cli
 from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.ops import dispatch
 from morphoscope.ops.doctor import Report
@@ -31,18 +29,10 @@ def workplace(tmp_path_factory):
 
 
 @pytest.fixture
-def run(workplace, monkeypatch, capsys):
+def run(workplace, monkeypatch, command_line):
     """Run one command line in the workplace; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(workplace)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["morphoscope", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return stop.value.code or 0, out.out, out.err
-
-    return call
+    return command_line
 
 
 class TestChain:

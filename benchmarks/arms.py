@@ -1,0 +1,50 @@
+"""What the comparisons of options share: arms by seeds on the command line, and figures over seeds."""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from morphoscope.cohort import Cohort
+
+Train = Callable[[Cohort, Path, list[str], int], None]
+
+
+def compare(
+    document: str, arms: Mapping[str, Sequence[str]], train: Train, table: Callable[[Cohort, Path], str]
+) -> None:
+    """Train the arms that the command line names, or print the table of those that are trained.
+
+    Args:
+        document: of the script; its first line describes it.
+        arms: name -> KEY=VALUE settings.
+        train: (cohort, folder of the run, settings, seed); a finished run is left as it is.
+        table: (cohort, folder of the runs) -> Markdown.
+    """
+    parser = argparse.ArgumentParser(description=document.partition("\n")[0])
+    parser.add_argument("what", choices=["train", "table"])
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--arms", default=",".join(arms))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
+    options = parser.parse_args()
+    cohort = Cohort.load(options.cohort)
+    if options.what == "table":
+        print(table(cohort, options.folder))
+        return
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    for seed in options.seeds.split(","):
+        for arm in options.arms.split(","):
+            train(cohort, options.folder / f"{arm}-{seed}", [*options.set, *arms[arm]], int(seed))
+
+
+def spread(values: Sequence[float], digits: int = 3, sign: str = "") -> str:
+    """Mean ± standard deviation over seeds; a dash for none. `sign` "+" shows a plus."""
+    if not values:
+        return "—"
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.{digits}f}{deviation}"
