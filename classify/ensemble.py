@@ -27,7 +27,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.loading import validated
-from morphoscope.ops.runtime import read_checkpoint, resolve_device, write_checkpoint
+from morphoscope.ops.runtime import read_checkpoint, resolve_device, to_device, write_checkpoint
 
 KIND = "ensemble"
 _MAX_FOLDS, _MAX_CONDITIONS, _MAX_IMAGES = 100, 10_000, 1_000_000
@@ -308,7 +308,7 @@ def images_at_a_time(resolution: int) -> int:
 
 def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 [N, S, S, 3] -> float32 [N, 3, S, S] in [0, 1], channels last in memory."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    tensor = to_device(torch.from_numpy(np.ascontiguousarray(images)), device)
     return tensor.permute(0, 3, 1, 2).float().div_(255)
 
 

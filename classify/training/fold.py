@@ -1,7 +1,7 @@
 """One fold's training: from images to the weights of its best epoch, resumable after every epoch."""
 
 import math
-from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from morphoscope.classify.ensemble import images_at_a_time, to_tensor
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training.batches import BatchLoader, worker_count
 from morphoscope.classify.training.losses import SoftTargetLoss, class_weights
 from morphoscope.classify.training.mixing import batch_mixing
 from morphoscope.classify.training.pool import ImagePool
@@ -21,7 +22,12 @@ from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining, Precision
-from morphoscope.ops.runtime import Interruption, read_state, write_state
+from morphoscope.ops.runtime import Interruption, read_state, to_device, write_state
+
+_KILLED = (
+    "A process that prepares training images was killed; perhaps the machine's memory ran out. Start the "
+    "training again to go on after its last whole epoch."
+)
 
 
 class Listener(Protocol):
@@ -47,8 +53,8 @@ class FoldState:
 class FoldTrainer:
     """Trains the model of one fold.
 
-    Every random choice of an epoch follows from (seed, fold, epoch), so that a resumed training ends where an
-    uninterrupted one does.
+    Every random choice of an epoch follows from (seed, fold, epoch), that of an image's transforms from its
+    index, too, so that a resumed training ends where an uninterrupted one does.
     """
 
     def __init__(
@@ -72,7 +78,8 @@ class FoldTrainer:
         self.model = ConditionClassifier.pretrained(config, classes, auxiliary).to(device)
         optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
         groups = self.model.parameter_groups(config.weight_decay, config.layer_decay)
-        self.optimizer = optimizer(groups, lr=config.learning_rate)
+        fused = True if device.type == "cuda" else None
+        self.optimizer = optimizer(groups, lr=config.learning_rate, fused=fused)
         self.average = ModelEmaV3(self.model, config.ema_decay, use_warmup=True) if config.ema_decay else None
         self.half = half_precision(config.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
@@ -90,48 +97,60 @@ class FoldTrainer:
 
         Raises:
             KeyboardInterrupt: the user asked to stop; the last whole epoch is in `state_file`.
-            UserError: a damaged `state_file`, or images at once that do not fit a GPU's memory.
+            UserError: a damaged `state_file`, images at once that do not fit a GPU's memory, or a process
+                that prepares them was killed.
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
-        while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
-            try:
-                loss = self._train_epoch(state.epoch, interruption, listener)
-            except torch.OutOfMemoryError as error:
-                raise UserError(self._too_large()) from error
-            predicted = self._validate().argmax(axis=1)
-            score = float(balanced_accuracy_score(self.validation.labels, predicted))
-            listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
-            if score > state.best_score:
-                weights = {
-                    key: value.detach().cpu().clone() for key, value in self._judged.state_dict().items()
-                }
-                state.best_epoch, state.best_score, state.best_weights = state.epoch, score, weights
-            state.epoch += 1
-            self._write(state_file, state)
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"
+        workers = worker_count(self.device)
+        with BatchLoader(self.training, self.transforms, config.batch, workers) as loader:
+            while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
+                try:
+                    loss = self._train_epoch(state.epoch, loader, interruption, listener)
+                except torch.OutOfMemoryError as error:
+                    raise UserError(self._too_large()) from error
+                except BrokenProcessPool as error:
+                    if interruption.requested:  # schedulers may stop workers, too
+                        raise self._stopped(state.epoch) from error
+                    raise UserError(_KILLED) from error
+                self._judge(state, loss, listener)
+                self._write(state_file, state)
         return state
 
-    def _train_epoch(self, epoch: int, interruption: Interruption, listener: Listener) -> float:
+    def _train_epoch(
+        self, epoch: int, loader: BatchLoader, interruption: Interruption, listener: Listener
+    ) -> float:
         """One pass over the training images; returns the mean loss."""
         seed = _seed(self.config.seed, self.fold, epoch)
         torch.manual_seed(seed)  # of dropout, mixup and cutmix
-        self.transforms.seed(seed)
         self.model.train()
-        total = 0.0
-        batches = list(_batches(len(self.training), self.config.batch, seed))
-        for step, chosen in enumerate(batches):
+        total = torch.zeros((), device=self.device)  # read at the end: each reading waits for the device
+        batches = _batches(len(self.training), self.config.batch, seed)
+        for step, (chosen, images) in enumerate(zip(batches, loader.epoch(batches, seed), strict=True)):
             if interruption.requested:
-                raise KeyboardInterrupt(
-                    f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on."
-                )
+                raise self._stopped(epoch)
             rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["lr_scale"]
-            total += self._train_step(chosen) * len(chosen)
+            total += self._train_step(images, self.training.targets[chosen]) * len(chosen)
             if self.average is not None:
                 self.average.update(self.model, step=epoch * len(batches) + step + 1)
             listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
-        return total / len(self.training)
+        return total.item() / len(self.training)
+
+    def _judge(self, state: FoldState, loss: float, listener: Listener) -> None:
+        """Score the epoch just trained, keep its weights if they are the best, and count it."""
+        predicted = self._validate().argmax(axis=1)
+        score = float(balanced_accuracy_score(self.validation.labels, predicted))
+        listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
+        if score > state.best_score:
+            weights = {key: value.detach().cpu().clone() for key, value in self._judged.state_dict().items()}
+            state.best_epoch, state.best_score, state.best_weights = state.epoch, score, weights
+        state.epoch += 1
+
+    def _stopped(self, epoch: int) -> KeyboardInterrupt:
+        return KeyboardInterrupt(f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on.")
 
     def _too_large(self) -> str:
         config = self.config
@@ -142,21 +161,20 @@ class FoldTrainer:
             "resolution."
         )
 
-    def _train_step(self, chosen: np.ndarray) -> float:
-        """One step on these training images, in micro-batches; returns the loss."""
-        pixels = to_tensor(np.stack([self.transforms(self.training.image(i)) for i in chosen]), self.device)
-        targets = torch.from_numpy(self.training.targets[chosen]).to(self.device)
+    def _train_step(self, images: np.ndarray, shares: np.ndarray) -> Tensor:
+        """One step on uint8 [n, S, S, 3] and their targets [n, K], in micro-batches; returns the loss."""
+        pixels, targets = to_tensor(images, self.device), to_device(torch.from_numpy(shares), self.device)
         pixels, targets = self.mix(pixels, targets)
-        pieces = math.ceil(len(chosen) / (self.config.micro_batch or len(chosen)))
+        pieces = math.ceil(len(images) / (self.config.micro_batch or len(images)))
         weight = self.loss.weight(targets)
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        for images, shares in zip(pixels.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
+        total = torch.zeros((), device=self.device)
+        for piece, wanted in zip(pixels.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
             with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
-                logits = self.model.joint(images)
-            loss = self.loss(logits, shares, weight)
+                logits = self.model.joint(piece)
+            loss = self.loss(logits, wanted, weight)
             self.scaler.scale(loss).backward()
-            total += float(loss.detach())
+            total += loss.detach()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return total
@@ -214,10 +232,10 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
     return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
-def _batches(count: int, size: int, seed: int) -> Iterator[np.ndarray]:
+def _batches(count: int, size: int, seed: int) -> list[np.ndarray]:
     """A random order in batches of nearly equal size: batch statistics could not bear a last batch of one."""
     order = np.random.default_rng(seed).permutation(count)
-    yield from np.array_split(order, math.ceil(count / size))
+    return np.array_split(order, math.ceil(count / size))
 
 
 def _seed(*parts: int | str) -> int:

@@ -1,6 +1,8 @@
 """Random transforms of training images. The only file that touches albumentations (2.0.8, unmaintained)."""
 
 import os
+import random
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,10 +13,7 @@ import cv2
 
 
 class TrainingTransforms:
-    """Random flips, moves, changes of light and colour, blur or noise, a cut-out; the paper's also distort.
-
-    Every choice follows from the seed, so that an epoch can be repeated exactly.
-    """
+    """Random flips, moves, changes of light and colour, blur or noise, cut-out; the paper's also distort."""
 
     def __init__(self, strength: float, kind: Literal["usual", "paper"] = "usual") -> None:
         """`strength` scales every range of the usual ones; 1 is the usual, 0 leaves images as they are."""
@@ -22,14 +21,13 @@ class TrainingTransforms:
             chosen = _published()
         else:
             chosen = _usual(strength) if strength > 0 else []
-        self._pipeline = A.Compose(chosen, seed=0)
+        self._pipeline = A.Compose(chosen)
 
-    def seed(self, seed: int) -> None:
-        """Start the random choices again from `seed`."""
-        self._pipeline.set_random_seed(seed)
-
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """uint8 [S,S,3] -> uint8 [S,S,3], a new array."""
+    def __call__(self, image: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
+        """uint8 [S,S,3] -> uint8 [S,S,3], a new array; all choices follow from `seed`, as numpy takes it."""
+        # One stream for all: `set_random_seed` would start the same one in each, and all flips would agree.
+        generator = np.random.default_rng(seed)
+        self._pipeline.set_random_state(generator, random.Random(generator.bit_generator.random_raw()))
         return self._pipeline(image=image)["image"]
 
 

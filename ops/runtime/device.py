@@ -26,3 +26,10 @@ def resolve_device(name: torch.device | str = "auto") -> torch.device:
             f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices here; try --device cpu."
         )
     return device
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy from the CPU without waiting for what a GPU has yet to do."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

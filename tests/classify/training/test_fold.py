@@ -1,5 +1,8 @@
 """One fold's training: exact resume, and what each option does to a step."""
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor
 
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.training import fold
 from morphoscope.classify.training.fold import FoldState, FoldTrainer, half_precision
 from morphoscope.classify.training.pool import ImagePool, class_targets
 from morphoscope.classify.training.schedule import learning_rate
@@ -82,14 +86,22 @@ def gradients(trainer: FoldTrainer, tmp_path: Path) -> dict[str, Tensor]:
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("changes", [{}, EVERY_OPTION], ids=["plain", "every option"])
 @pytest.mark.parametrize("steps", [4, 6], ids=["at the end of an epoch", "within an epoch"])
 def test_resumed_training_equals_uninterrupted(
-    make: Make, changes: dict[str, object], steps: int, tmp_path: Path
+    make: Make,
+    changes: dict[str, object],
+    steps: int,
+    workers: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = fit(make(**changes), tmp_path / "whole.pt")
+    monkeypatch.setattr(fold, "worker_count", lambda _: workers)
     with pytest.raises(KeyboardInterrupt):
         fit(make(**changes), tmp_path / "cut.pt", StopAfter(steps))  # 4 steps an epoch
+    assert not multiprocessing.active_children()
     again = StopAfter()
     resumed = fit(make(**changes), tmp_path / "cut.pt", again)
     assert again.epochs == 2
@@ -224,6 +236,24 @@ def test_too_little_memory_asks_for_micro_batches(
         fit(make(), tmp_path / "state.pt")
     with pytest.raises(UserError, match=r"5 images of 32 px at once .*micro_batch=2"):
         fit(make(micro_batch=5), tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["out of memory", "by a scheduler that stops all"])
+def test_killed_workers_end_a_training(
+    make: Make, asked: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fold, "worker_count", lambda _: 2)
+    listener = StopAfter()
+
+    def kill() -> None:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid or 0, signal.SIGTERM)
+        listener.requested = asked
+
+    listener.step = lambda done, total, epoch: kill()  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt if asked else UserError, match=r"again to go on"):
+        fit(make(epochs=50), tmp_path / "state.pt", listener)
+    assert not multiprocessing.active_children()
 
 
 def test_micro_batches_larger_than_the_batch_are_refused(config: EnsembleTraining) -> None:

@@ -1,5 +1,6 @@
 """Random transforms: repeatable, of the strength asked for, and the published ones as published."""
 
+from collections import Counter
 from typing import Literal
 
 import numpy as np
@@ -15,23 +16,32 @@ def image() -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["usual", "paper"])
-def test_the_same_seed_repeats_the_same_images(image: np.ndarray, kind: Literal["usual", "paper"]) -> None:
+def test_an_images_transforms_follow_from_its_seed(
+    image: np.ndarray, kind: Literal["usual", "paper"]
+) -> None:
     transforms = TrainingTransforms(1.0, kind)
-    transforms.seed(5)
-    first = [transforms(image) for _ in range(8)]
-    transforms.seed(5)
-    again = [transforms(image) for _ in range(8)]
-    fresh = TrainingTransforms(1.0, kind)
-    fresh.seed(5)
-    for one, two in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, two)
-        np.testing.assert_array_equal(one, fresh(image))
+    first = [transforms(image, (5, index)) for index in range(8)]
+    fresh = TrainingTransforms(1.0, kind)  # has drawn nothing, and meets them in another order
+    for index in reversed(range(8)):
+        np.testing.assert_array_equal(first[index], fresh(image, (5, index)))
     assert len({picture.tobytes() for picture in first}) == 8
     assert all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in first)
 
 
+def test_flips_are_independent() -> None:
+    """Each of the eight orientations comes as often as the others."""
+    quarters = np.repeat(np.repeat(np.array([[240, 160], [80, 10]], np.uint8), 16, axis=0), 16, axis=1)
+    image, transforms = np.stack([quarters] * 3, axis=2), TrainingTransforms(1e-6)  # hardly more than flips
+    found: Counter[tuple[int, ...]] = Counter()
+    for index in range(800):
+        parts = transforms(image, index)[..., 0].reshape(2, 16, 2, 16)
+        found[tuple(np.median(parts, axis=(1, 3)).ravel().argsort().tolist())] += 1
+    assert len(found) == 8
+    assert min(found.values()) > 60
+
+
 def test_strength_zero_changes_nothing(image: np.ndarray) -> None:
-    np.testing.assert_array_equal(TrainingTransforms(0.0)(image), image)
+    np.testing.assert_array_equal(TrainingTransforms(0.0)(image, 0), image)
 
 
 def test_strength_scales_the_change_of_colour() -> None:
@@ -39,8 +49,7 @@ def test_strength_scales_the_change_of_colour() -> None:
 
     def change(strength: float) -> float:
         transforms = TrainingTransforms(strength)
-        transforms.seed(1)
-        return float(np.mean([abs(np.median(transforms(grey).astype(float)) - 120) for _ in range(60)]))
+        return float(np.mean([abs(np.median(transforms(grey, i).astype(float)) - 120) for i in range(60)]))
 
     assert 0 < change(0.2) < change(1.0) < 60
 
@@ -48,8 +57,9 @@ def test_strength_scales_the_change_of_colour() -> None:
 def test_the_published_transforms_black_out_a_square_of_three_eighths_of_the_side() -> None:
     grey = np.full((64, 64, 3), 128, np.uint8)
     transforms = TrainingTransforms(1.0, "paper")
-    transforms.seed(2)
-    black = [(transforms(grey) == 0).all(axis=2) for _ in range(300)]  # moves leave narrow black borders too
+    black = [
+        (transforms(grey, i) == 0).all(axis=2) for i in range(300)
+    ]  # moves leave narrow black borders too
     holes = [sliding_window_view(mask, (24, 24)).all(axis=(2, 3)).any() for mask in black]
     larger = [sliding_window_view(mask, (36, 36)).all(axis=(2, 3)).any() for mask in black]
     assert np.mean(holes) == pytest.approx(0.7, abs=0.08)
@@ -59,6 +69,6 @@ def test_the_published_transforms_black_out_a_square_of_three_eighths_of_the_sid
 def test_images_in_are_left_as_they_are(image: np.ndarray) -> None:
     before = image.copy()
     transforms = TrainingTransforms(2.0)
-    for _ in range(20):
-        transforms(image)
+    for index in range(20):
+        transforms(image, index)
     np.testing.assert_array_equal(image, before)
