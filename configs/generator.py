@@ -47,6 +47,10 @@ class GeneratorTraining(Config):
         None, ge=1, description="images a process takes at once; gradients of several are added up"
     )
     tf32: bool = Field(False, description="let float32 products of a GPU round to TF32")
+    cuda_graphs: bool = Field(
+        True,
+        description="on a GPU, record an iteration's computations and replay them, with more memory",
+    )
     lr: Positive | None = Field(None, description="learning rate of Adam, both networks")
     gamma: float | None = Field(None, ge=0, description="weight of R1")
     pl_weight: float = Field(2.0, ge=0, description="weight of the path length penalty; 0 leaves it out")

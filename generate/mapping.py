@@ -62,7 +62,7 @@ class MappingNetwork(torch.nn.Module):
         c: torch.Tensor | None,
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
-        label_influence: float = 1.0,
+        label_influence: float | torch.Tensor = 1.0,
     ) -> torch.Tensor:
         """Map.
 
@@ -70,8 +70,8 @@ class MappingNetwork(torch.nn.Module):
             c: any point of the label simplex, not only one-hot rows; None where c_dim is 0.
             truncation_psi: w_avg + psi (w - w_avg); 1 leaves w alone.
             truncation_cutoff: truncate only the first so many of the num_ws latents.
-            label_influence: factor on the normalised embedding of c; at 0 w does not depend on c
-                (Shahbazi et al. 2022, arXiv 2201.06578).
+            label_influence: factor on the normalised embedding of c, a number or a scalar tensor; at 0 w does
+                not depend on c (Shahbazi et al. 2022, arXiv 2201.06578).
         """
         w = self._concatenate(z, c, label_influence)
         for index in range(self.num_layers):
@@ -98,7 +98,7 @@ class MappingNetwork(torch.nn.Module):
         return c if self.label_matrix is None else c @ self.label_matrix
 
     def _concatenate(
-        self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float
+        self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float | torch.Tensor
     ) -> torch.Tensor:
         """Normalised z, then normalised embedding of c times its influence."""
         parts = []

@@ -10,7 +10,7 @@ BRIGHTNESS_HALF_RANGE = 0.5  # added to values of -1 … 1
 SATURATION_HALF_RANGE = 1.0  # around a factor of 1, on what differs from a pixel's mean
 CONTRAST_HALF_RANGE = 0.5  # around a factor of 1, on what differs from the image's mean
 _ALWAYS = 1.0
-_SHIFT_ONLY = dict.fromkeys(geometry.GEOMETRY_OPERATIONS, 0.0) | {"xint": _ALWAYS}
+_SHIFT_ONLY = {"xint": _ALWAYS}
 
 
 class DiffAugment(torch.nn.Module):

@@ -1,6 +1,7 @@
 """Blitting and geometry of the augmentation: one matrix per image, one resampling (spec 3, "Geometry").
 
 Matrices are homogeneous [N, 3, 3], map output pixels to input pixels, and count from the image's centre.
+Nothing is copied to a GPU or read from it, so that a CUDA graph can record all of it.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 
-from morphoscope.generate.augmentation.strengths import Strengths
+from morphoscope.generate.augmentation.strengths import Probability, Strengths
 from morphoscope.ops.grid_sample import grid_sample
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
 
@@ -22,39 +23,44 @@ XFRAC_STD = 0.125  # of the image size
 
 
 def draw_geometry(
-    probability: Mapping[str, float], strengths: Strengths, images: torch.Tensor, random: bool
+    probability: Mapping[str, Probability], strengths: Strengths, images: torch.Tensor, random: bool
 ) -> torch.Tensor:
-    """Draw the matrices [N, 3, 3] of the enabled operations (probability > 0), in the paper's order.
+    """Draw the matrices [N, 3, 3] of the operations that `probability` names, in the paper's order.
 
     `random` False (the percentile mode) leaves out the second rotation.
     """
     height, width = images.shape[2:]
-    size = images.new_tensor([width, height])
     A = torch.eye(3, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
     # Every operation multiplies its inverse on the right: A <- A · inverse(operation).
-    if probability["xflip"] > 0:
+    if "xflip" in probability:
         flip = 1 - 2 * strengths.choice(probability["xflip"], 2)
         A = A @ scaling(flip, torch.ones_like(flip))
-    if probability["rotate90"] > 0:
+    if "rotate90" in probability:
         A = A @ rotation(strengths.choice(probability["rotate90"], 4) * (math.pi / 2))
-    if probability["xint"] > 0:
-        shift = (strengths.uniform(probability["xint"], XINT_HALF_RANGE, axes=2) * size).round()
-        A = A @ translation(-shift)
-    if probability["scale"] > 0:
+    if "xint" in probability:
+        shift = strengths.uniform(probability["xint"], XINT_HALF_RANGE, axes=2)
+        A = A @ translation(-_in_pixels(shift, width, height).round())
+    if "scale" in probability:
         factor = torch.exp2(-strengths.normal(probability["scale"], SCALE_STD)[:, 0])
         A = A @ scaling(factor, factor)
     # Two rotations, around the anisotropic scale, that fire together with probability p.
-    rotate = 1 - math.sqrt(1 - probability["rotate"])
-    if rotate > 0:
+    rotate = 1 - (1 - probability["rotate"]) ** 0.5 if "rotate" in probability else None
+    if rotate is not None:
         A = A @ rotation(strengths.uniform(rotate, math.pi)[:, 0])
-    if probability["aniso"] > 0:
+    if "aniso" in probability:
         factor = torch.exp2(-strengths.normal(probability["aniso"], ANISO_STD)[:, 0])
         A = A @ scaling(factor, 1 / factor)
-    if rotate > 0 and random:
+    if rotate is not None and random:
         A = A @ rotation(strengths.uniform(rotate, math.pi)[:, 0])
-    if probability["xfrac"] > 0:
-        A = A @ translation(-strengths.normal(probability["xfrac"], XFRAC_STD, axes=2) * size)
+    if "xfrac" in probability:
+        shift = strengths.normal(probability["xfrac"], XFRAC_STD, axes=2)
+        A = A @ translation(-_in_pixels(shift, width, height))
     return A
+
+
+def _in_pixels(shift: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    """[N, 2] in fractions of the image's size -> in pixels."""
+    return torch.stack([shift[:, 0] * width, shift[:, 1] * height], dim=1)
 
 
 def resample(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> torch.Tensor:
@@ -65,7 +71,9 @@ def resample(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> to
     """
     height, width = images.shape[2:]
     reach = len(lowpass) // 4
-    margin = margins(A, width, height, reach)
+    # A GPU would have to be waited for to learn what this batch needs, and pads quickly.
+    most = (width - 1, height - 1, width - 1, height - 1)
+    margin = most if images.is_cuda else margins(A, width, height, reach)
     left, top, right, bottom = margin
     images = images.contiguous()  # rows of pixels: three channels fill no vector
     images = upsample2d(F.pad(images, [left, right, top, bottom], mode="reflect"), lowpass)
@@ -78,9 +86,12 @@ def _sample_oversampled(
 ) -> torch.Tensor:
     """Transform images padded by `margin` and oversampled twofold into a new (height, width) `size`."""
     left, top, right, bottom = margin
-    A = translation(A.new_tensor([[(left - right) / 2, (top - bottom) / 2]])) @ A
-    A = _conjugate(scaling(A.new_tensor([2.0]), A.new_tensor([2.0])), A)
-    A = _conjugate(translation(A.new_tensor([[-0.5, -0.5]])), A)
+    A = A.clone()
+    A[:, 0, 2] += (left - right) / 2
+    A[:, 1, 2] += (top - bottom) / 2
+    # In oversampled pixels, S A S⁻¹; then with the centre half a pixel on, T A T⁻¹.
+    A[:, :2, 2] *= 2
+    A[:, :2, 2] += A[:, :2, :2].sum(dim=2) / 2 - 0.5
     return grid_sample(images, sampling_grid(A, (images.shape[2], images.shape[3]), size))
 
 
@@ -119,14 +130,9 @@ def rotation(angle: torch.Tensor) -> torch.Tensor:
     return matrix
 
 
-def _conjugate(change: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
-    """A seen in changed coordinates."""
-    return change @ A @ torch.linalg.inv(change)
-
-
 def sampling_grid(A: torch.Tensor, source: tuple[int, int], target: tuple[int, int]) -> torch.Tensor:
     """A [N, 3, 3] in pixels as a grid [N, h, w, 2] in `grid_sample`'s units, for sizes (height, width)."""
-    to_units = A.new_tensor([[2 / source[1]], [2 / source[0]]])
-    from_units = A.new_tensor([target[1] / 2, target[0] / 2, 1])
-    theta = A[:, :2] * to_units * from_units
+    theta = torch.stack([A[:, 0] * (2 / source[1]), A[:, 1] * (2 / source[0])], dim=1)
+    theta[:, :, 0] *= target[1] / 2
+    theta[:, :, 1] *= target[0] / 2
     return F.affine_grid(theta, [len(A), 1, *target], align_corners=False)

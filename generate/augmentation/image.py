@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from morphoscope.configs import UserError
-from morphoscope.generate.augmentation.strengths import Strengths
+from morphoscope.generate.augmentation.strengths import Probability, Strengths
 
 COLOUR_OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 
@@ -36,20 +36,22 @@ def check_images(images: torch.Tensor) -> None:
         )
 
 
-def draw_colour(probability: Mapping[str, float], strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
-    """Draw the affine colour matrices [N, 3, 4] of the enabled operations (probability > 0)."""
+def draw_colour(
+    probability: Mapping[str, Probability], strengths: Strengths, images: torch.Tensor
+) -> torch.Tensor:
+    """Draw the affine colour matrices [N, 3, 4] of the operations that `probability` names."""
     eye = torch.eye(3, dtype=images.dtype, device=images.device)
     C = torch.eye(3, 4, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
-    if probability["brightness"] > 0:
+    if "brightness" in probability:
         C[:, :, 3] += strengths.normal(probability["brightness"], BRIGHTNESS_STD)
-    if probability["contrast"] > 0:
+    if "contrast" in probability:
         C = C * torch.exp2(strengths.normal(probability["contrast"], CONTRAST_STD))[:, :, None]
-    if probability["lumaflip"] > 0:
+    if "lumaflip" in probability:
         flip = strengths.choice(probability["lumaflip"], 2)[:, None, None]
         C = (eye - 2 * LUMA_SHARE * flip) @ C  # Householder reflection
-    if probability["hue"] > 0:
+    if "hue" in probability:
         C = _rotation_about_luma(strengths.uniform(probability["hue"], math.pi)) @ C
-    if probability["saturation"] > 0:
+    if "saturation" in probability:
         C = saturation(torch.exp2(strengths.normal(probability["saturation"], SATURATION_STD))) @ C
     return C
 
@@ -74,7 +76,8 @@ def _rotation_about_luma(angle: torch.Tensor) -> torch.Tensor:
     """[N, 1] (radians) -> [N, 3, 3], Rodrigues' formula about (1, 1, 1) / sqrt(3)."""
     angle = angle[:, :, None]
     eye = torch.eye(3, dtype=angle.dtype, device=angle.device)
-    cross = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    cyclic = eye.roll(1, dims=0)
+    cross = (cyclic - cyclic.T) / math.sqrt(3)
     return angle.cos() * eye + angle.sin() * cross + (1 - angle.cos()) / 3
 
 
@@ -98,14 +101,13 @@ def wavelet_bank() -> torch.Tensor:
     return torch.from_numpy(bank).float()
 
 
-def draw_band_gains(probability: float, strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
+def draw_band_gains(probability: Probability, strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
     """[N, 4]: gain of each band; each change keeps the expected power of a natural image."""
-    power = images.new_tensor(BAND_POWER)
     gains = torch.ones(len(images), len(BAND_POWER), dtype=images.dtype, device=images.device)
-    for band in range(len(BAND_POWER)):
-        change = torch.ones_like(gains)
-        change[:, band] = torch.exp2(strengths.normal(probability, IMGFILTER_STD))[:, 0]
-        gains = gains * change / (power * change.square()).sum(dim=1, keepdim=True).sqrt()
+    for band, power in enumerate(BAND_POWER):
+        change = torch.exp2(strengths.normal(probability, IMGFILTER_STD))[:, 0]
+        gains = gains / (1 + power * (change.square() - 1)).sqrt()[:, None]
+        gains[:, band] *= change
     return gains
 
 

@@ -6,7 +6,7 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.generate.augmentation import geometry, image
 from morphoscope.generate.augmentation.diffaugment import DiffAugment
-from morphoscope.generate.augmentation.strengths import Strengths
+from morphoscope.generate.augmentation.strengths import Probability, Strengths
 from morphoscope.ops.filters import setup_filter
 
 _GROUPS: dict[str, dict[str, float]] = {
@@ -76,7 +76,8 @@ class AugmentPipe(torch.nn.Module):
     to the images. Keywords: one multiplier per operation, see `augment_multipliers`.
 
     Buffers: `p` (float32 scalar, 1 at first; `AdaController` or the trainer sets it), `Hz_geom` [12] (sym6)
-    and `Hz_fbank` [4, 43] (sym2 bank).
+    and `Hz_fbank` [4, 43] (sym2 bank). A `p` on a GPU is not read there: with p = 0 everything is drawn and
+    nothing fires.
 
     Raises:
         UserError: a negative multiplier.
@@ -139,7 +140,7 @@ class AugmentPipe(torch.nn.Module):
                 operation that is turned on fires, at its q-quantile; only `noise` keeps random pixels.
 
         Returns:
-            The same shape. With p = 0, or nothing turned on, `images` itself.
+            The same shape. With p = 0 on a CPU, or nothing turned on, `images` itself.
 
         Raises:
             UserError: wrong shape or dtype, or an image too small for `imgfilter` (22 pixels).
@@ -147,24 +148,28 @@ class AugmentPipe(torch.nn.Module):
         self._check(images)
         probability = self._probabilities(percentile)
         strengths = Strengths(images, percentile)
-        if any(probability[name] > 0 for name in geometry.GEOMETRY_OPERATIONS):
+        if any(name in probability for name in geometry.GEOMETRY_OPERATIONS):
             A = geometry.draw_geometry(probability, strengths, images, random=percentile is None)
             images = geometry.resample(images, A, self.Hz_geom.to(images.dtype))
-        if any(probability[name] > 0 for name in image.COLOUR_OPERATIONS):
+        if any(name in probability for name in image.COLOUR_OPERATIONS):
             images = image.apply_colour(images, image.draw_colour(probability, strengths, images))
-        if probability["imgfilter"] > 0:
+        if "imgfilter" in probability:
             gains = image.draw_band_gains(probability["imgfilter"], strengths, images)
             images = image.apply_filters(images, gains @ self.Hz_fbank.to(images.dtype))
-        if probability["noise"] > 0:
+        if "noise" in probability:
             images = image.apply_noise(images, strengths.half_normal(probability["noise"], image.NOISE_STD))
-        if probability["cutout"] > 0:
+        if "cutout" in probability:
             size = strengths.switch(probability["cutout"], image.CUTOUT_SIZE)
             images = image.apply_cutout(images, strengths.position(), size)
         return images
 
-    def _probabilities(self, percentile: float | None) -> dict[str, float]:
+    def _probabilities(self, percentile: float | None) -> dict[str, Probability]:
+        """Of each operation that may fire."""
+        enabled = {name: multiplier for name, multiplier in self.multipliers.items() if multiplier > 0}
+        if percentile is None and self.p.is_cuda:
+            return {name: (self.p * multiplier).clamp(max=1) for name, multiplier in enabled.items()}
         p = float(self.p) if percentile is None else 1.0
-        return {name: min(p * multiplier, 1.0) for name, multiplier in self.multipliers.items()}
+        return {name: min(p * multiplier, 1.0) for name, multiplier in enabled.items() if p > 0}
 
     def _check(self, images: torch.Tensor) -> None:
         image.check_images(images)

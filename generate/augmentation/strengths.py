@@ -2,6 +2,9 @@
 
 import torch
 
+# A number, or a scalar tensor on the images' device, which nothing has to read.
+Probability = float | torch.Tensor
+
 
 class Strengths:
     """Draws one strength per image from torch's global generator; 0 where the operation does not fire.
@@ -16,15 +19,15 @@ class Strengths:
         self._images = images
         self._percentile = percentile
 
-    def choice(self, probability: float, options: int) -> torch.Tensor:
+    def choice(self, probability: Probability, options: int) -> torch.Tensor:
         """[N], uniform over 0 … options-1."""
         return self._fire(probability, (self._quantile(1) * options).floor())[:, 0]
 
-    def uniform(self, probability: float, half_range: float, axes: int = 1) -> torch.Tensor:
+    def uniform(self, probability: Probability, half_range: float, axes: int = 1) -> torch.Tensor:
         """[N, axes], uniform in ±half_range."""
         return self._fire(probability, (self._quantile(axes) * 2 - 1) * half_range)
 
-    def normal(self, probability: float, std: float, axes: int = 1) -> torch.Tensor:
+    def normal(self, probability: Probability, std: float, axes: int = 1) -> torch.Tensor:
         """[N, axes], normal around 0."""
         if self._percentile is None:
             values = self._images.new_empty(len(self._images), axes).normal_(std=std)
@@ -32,7 +35,7 @@ class Strengths:
             values = torch.erfinv(self._quantile(axes) * 2 - 1) * std
         return self._fire(probability, values)
 
-    def half_normal(self, probability: float, std: float) -> torch.Tensor:
+    def half_normal(self, probability: Probability, std: float) -> torch.Tensor:
         """[N, 1], absolute value of a normal one."""
         if self._percentile is None:
             return self.normal(probability, std).abs()
@@ -42,7 +45,7 @@ class Strengths:
         """[N, 2], uniform in [0, 1]; always fires."""
         return self._quantile(2)
 
-    def switch(self, probability: float, value: float) -> torch.Tensor:
+    def switch(self, probability: Probability, value: float) -> torch.Tensor:
         """[N, 1], `value` where it fires."""
         return self._fire(probability, self._images.new_full((len(self._images), 1), value))
 
@@ -50,7 +53,7 @@ class Strengths:
         values = self._images.new_empty(len(self._images), axes)
         return values.uniform_() if self._percentile is None else values.fill_(self._percentile)
 
-    def _fire(self, probability: float, values: torch.Tensor) -> torch.Tensor:
+    def _fire(self, probability: Probability, values: torch.Tensor) -> torch.Tensor:
         if self._percentile is not None:
             return values
         fires = torch.rand(len(values), 1, device=values.device) < probability

@@ -56,7 +56,7 @@ class RealImages:
         """
         indices = np.array([self._index(position) for position in range(start, start + number)])
         if isinstance(self._images, torch.Tensor):
-            images = self._images[torch.from_numpy(indices).to(self.device)]
+            images = self._images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
         else:
             images = torch.from_numpy(self._images[indices])
             if self.device.type == "cuda":
@@ -75,8 +75,8 @@ class RealImages:
         return self._one_hot(self.labels[indices])
 
     def _one_hot(self, labels: Sequence[int] | np.ndarray) -> torch.Tensor:
-        hot = torch.nn.functional.one_hot(torch.as_tensor(labels), self.classes)
-        return hot.to(self.device, torch.float32)
+        hot = torch.nn.functional.one_hot(torch.as_tensor(labels), self.classes).float()
+        return hot.to(self.device, non_blocking=True)  # else a GPU is waited for
 
     def _index(self, position: int) -> int:
         """Which image stands at `position`: the pools take turns, in a new order every round."""

@@ -20,13 +20,19 @@ class LeCam:
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
-        self.real: list[float] | None = None
-        self.fake: list[float] | None = None
+        self.real: torch.Tensor | None = None
+        self.fake: torch.Tensor | None = None
 
     def observe(self, real_mean: torch.Tensor, fake_mean: torch.Tensor) -> None:
-        """Let the anchors follow the mean logits [outputs] of a batch of real images and one of fakes."""
-        self.real = self._followed(self.real, real_mean)
-        self.fake = self._followed(self.fake, fake_mean)
+        """Let the anchors follow the mean logits [outputs] of a batch of real images and one of fakes.
+
+        In place, and on their device: a recorded step goes on reading them.
+        """
+        if self.real is None or self.fake is None:
+            self.real, self.fake = real_mean.detach().clone(), fake_mean.detach().clone()
+        else:
+            self.real.lerp_(real_mean, 1 - self.decay)
+            self.fake.lerp_(fake_mean, 1 - self.decay)
 
     def penalty(
         self, real_logits: torch.Tensor, fake_logits: torch.Tensor, weights: torch.Tensor | None = None
@@ -38,20 +44,15 @@ class LeCam:
         """
         if self.real is None or self.fake is None:
             return real_logits.new_zeros([])
-        from_fake = real_logits - real_logits.new_tensor(self.fake)
-        from_real = fake_logits - fake_logits.new_tensor(self.real)
+        from_fake, from_real = real_logits - self.fake, fake_logits - self.real
         return weighted_mean(from_fake.square(), weights) + weighted_mean(from_real.square(), weights)
 
     def state_dict(self) -> dict[str, Any]:
         """The anchors, as plain JSON-able numbers."""
-        return {"real": self.real, "fake": self.fake}
+        anchors = {"real": self.real, "fake": self.fake}
+        return {name: None if anchor is None else anchor.tolist() for name, anchor in anchors.items()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken."""
-        self.real, self.fake = state["real"], state["fake"]
-
-    def _followed(self, anchor: list[float] | None, mean: torch.Tensor) -> list[float]:
-        means: list[float] = mean.tolist()
-        if anchor is None:
-            return means
-        return [self.decay * old + (1 - self.decay) * new for old, new in zip(anchor, means, strict=True)]
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Continue on `device` where `state_dict` was taken."""
+        for name, anchor in state.items():
+            setattr(self, name, None if anchor is None else torch.tensor(anchor, device=device))

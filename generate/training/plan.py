@@ -99,8 +99,9 @@ def _measured(prepared: Preparation) -> Plan:
 def _seconds_an_iteration(trainer: GeneratorTrainer) -> float:
     """Mean time of an iteration: all but R1 over one interval of path lengths, then R1 by its share."""
     config = trainer.config
-    trainer.iteration = 0
-    _timed(trainer)  # warms up
+    for _ in range(2):  # once to warm up, once for a GPU to record what it will replay
+        trainer.iteration = 0
+        _timed(trainer)
     usual = [_timed(trainer) for _ in range(config.g_interval)]
     mean = sum(usual) / len(usual)
     if not config.gamma:

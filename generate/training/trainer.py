@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,12 @@ from morphoscope.generate.discriminator import Discriminator
 from morphoscope.generate.generator import Generator
 from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.data import RealImages
-from morphoscope.generate.training.lecam import LeCam
-from morphoscope.generate.training.losses import (
-    discriminator_loss,
-    generator_loss,
-    output_weights,
-    path_lengths,
-    r1_penalty,
-)
+from morphoscope.generate.training.recording import RecordedStep, Tensors
+from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
 from morphoscope.ops.runtime import Processes
 
-Figures = dict[str, torch.Tensor]
-Loss = Callable[[int], tuple[torch.Tensor, Figures]]
+Figures = Tensors
 # What random numbers are drawn for; the order is part of the seeds.
 _PURPOSES = ("reals", "G", "path_length", "D", "r1")
 
@@ -68,21 +60,23 @@ class GeneratorTrainer:
         if self.augment is not None:
             self.augment.to(device)
         if isinstance(self.augment, AugmentPipe):
-            self.augment.p = (
-                self.augment.p.cpu().zero_()
-            )  # read in every call, which a GPU should not wait for
+            self.augment.p.zero_()
             self.ada = AdaController(
                 self.augment, target=config.ada_target, kimg=config.ada_kimg, ceiling=config.ada_ceiling
             )
         self.G_opt = self._optimizer(self.G, config.g_interval if config.pl_weight > 0 else None)
         self.D_opt = self._optimizer(self.D, config.d_interval if config.gamma else None)
-        self.frozen = self.D.layers_from_input()[: config.freeze_d]
-        self.lecam = LeCam(config.lecam_decay) if config.lecam_weight else None
-        self.pl_mean = torch.zeros([], device=device)
+        self.steps = Steps(config, self.G, self.D, self.augment, self.ada, device)
+        record = device.type == "cuda" and config.cuda_graphs
+        pool = torch.cuda.graph_pool_handle() if record else None
+        self._computations = {
+            "G": RecordedStep(self.steps.generator, pool),
+            "path_length": RecordedStep(self.steps.path_length, pool),
+            "D": RecordedStep(self.steps.discriminator, pool),
+            "r1": RecordedStep(self.steps.r1, pool),
+        }
         self.images_seen = 0
         self.iteration = 0
-        self._influence = 1.0
-        self._weights: torch.Tensor | None = None
         self._chunks = config.batch // config.micro_batch
         own = self._chunks // processes.world
         self._own_chunks = range(processes.rank * own, (processes.rank + 1) * own)
@@ -91,7 +85,9 @@ class GeneratorTrainer:
         """Adam whose rate and betas make up for the steps of lazy regularisation (StyleGAN2, app. B)."""
         ratio = 1.0 if interval is None else interval / (interval + 1)
         betas = (0.0**ratio, 0.99**ratio)
-        return torch.optim.Adam(network.parameters(), lr=self.config.lr * ratio, betas=betas, eps=1e-8)
+        fused = self.device.type == "cuda"
+        rate = self.config.lr * ratio
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=1e-8, fused=fused)
 
     def iterate(self) -> Figures:
         """Train on one batch: G, sometimes its path lengths, D, sometimes R1; then EMA and ADA.
@@ -100,8 +96,8 @@ class GeneratorTrainer:
             Losses and statistics by name, scalars on the device, of this process's part of the batch.
         """
         config = self.config
-        self._influence = label_influence(config, self.images_seen)
-        self._weights = output_weights(self.D.outputs, self._influence, self.device)
+        influence = label_influence(config, self.images_seen)
+        self.steps.set_influence(influence)
         reals = {chunk: self._reals(chunk) for chunk in self._own_chunks}
         figures = self._train_generator()
         if config.pl_weight > 0 and self.iteration % config.g_interval == 0:
@@ -114,10 +110,10 @@ class GeneratorTrainer:
         self._update_average()
         adapted = (self.ada.step(config.batch) or {}) if self.ada is not None else {}
         if config.transition_end_kimg is not None:
-            adapted["label_influence"] = self._influence
+            adapted["label_influence"] = influence
         return figures | {name: torch.tensor(value) for name, value in adapted.items()}
 
-    def _reals(self, chunk: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _reals(self, chunk: int) -> Tensors:
         """The real images and labels of one micro-batch."""
         number = self.config.micro_batch
         images, labels = self.data.stretch(self.images_seen + chunk * number, number)
@@ -125,137 +121,79 @@ class GeneratorTrainer:
             self._seed("reals", chunk)
             flipped = torch.rand([number, 1, 1, 1], device=self.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
-        return images, labels
+        return {"real_images": images, "real_labels": labels}
 
     def _train_generator(self) -> Figures:
-        means: list[torch.Tensor] = []
-
-        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
-            z, c = self._latents(self.config.micro_batch)
-            fakes, _, w = self._synthesise(z, c)
-            means.append(w.detach().mean(dim=0) / self._chunks)
-            value = generator_loss(self._judge(fakes, c), self._weights)
-            return value, {"loss_G": value}
-
-        figures = self._optimise("G", self.G, self.G_opt, loss)
-        mean = torch.stack(means).sum(dim=0)
-        self.processes.sum([mean])
+        figures, mean = self._optimise("G", self.G_opt, lambda chunk: self._choices(self.config.micro_batch))
+        assert mean is not None
         self.G.mapping.follow(mean)
         return figures
 
     def _regularise_path_length(self) -> Figures:
         """Path length regularisation (StyleGAN2, section 3.2)."""
-        config = self.config
-        means: list[torch.Tensor] = []
-
-        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
-            z, c = self._latents(max(config.micro_batch // config.pl_batch_shrink, 1))
-            fakes, ws, _ = self._synthesise(z, c)
-            noise = torch.randn_like(fakes) / sqrt(fakes.shape[2] * fakes.shape[3])
-            lengths = path_lengths(fakes, ws, noise)
-            mean = lengths.detach().mean()
-            means.append(mean / self._chunks)
-            penalty = (lengths - self.pl_mean.lerp(mean, config.pl_decay)).square().mean()
-            return penalty * config.pl_weight * config.g_interval, {
-                "path_length": mean,
-                "path_penalty": penalty,
-            }
-
-        figures = self._optimise("path_length", self.G, self.G_opt, loss)
-        mean = torch.stack(means).sum()
-        self.processes.sum([mean])
-        self.pl_mean.lerp_(mean, config.pl_decay)
+        number = max(self.config.micro_batch // self.config.pl_batch_shrink, 1)
+        figures, mean = self._optimise("path_length", self.G_opt, lambda chunk: self._choices(number))
+        assert mean is not None
+        self.steps.pl_mean.lerp_(mean, self.config.pl_decay)
         return figures
 
-    def _train_discriminator(self, reals: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> Figures:
-        means: list[torch.Tensor] = []
+    def _train_discriminator(self, reals: dict[int, Tensors]) -> Figures:
+        def inputs(chunk: int) -> Tensors:
+            return reals[chunk] | self._choices(self.config.micro_batch)
 
-        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
-            real_images, real_labels = reals[chunk]
-            z, c = self._latents(self.config.micro_batch)
-            with torch.no_grad():
-                fakes, _, _ = self._synthesise(z, c)
-            fake, real = self._judge(fakes, c), self._judge(real_images, real_labels)
-            value = discriminator_loss(real, fake, self._weights)
-            figures = {
-                "loss_D": value,
-                "logits_real": self._verdict(real).mean(),
-                "logits_fake": self._verdict(fake).mean(),
-            }
-            if self.ada is not None:
-                self.ada.observe(self._verdict(real))
-            if self.lecam is not None:
-                means.append(torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)]))
-                figures["lecam"] = self.lecam.penalty(real, fake, self._weights)
-                value = value + self.config.lecam_weight * figures["lecam"]
-            return value, figures
-
-        figures = self._optimise("D", self.D, self.D_opt, loss)
-        if self.lecam is not None:
-            mean = torch.stack(means).sum(dim=0) / self._chunks
-            self.processes.sum([mean])
-            self.lecam.observe(*mean)
+        figures, mean = self._optimise("D", self.D_opt, inputs)
+        if self.steps.lecam is not None:
+            assert mean is not None
+            self.steps.lecam.observe(*mean)
         return figures
 
-    def _regularise_r1(self, reals: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> Figures:
-        def loss(chunk: int) -> tuple[torch.Tensor, Figures]:
-            images, labels = reals[chunk]
-            images = images.detach().requires_grad_()
-            penalty = r1_penalty(self._verdict(self._judge(images, labels)), images).mean()
-            return penalty * (self.config.gamma / 2) * self.config.d_interval, {"r1": penalty}
-
-        return self._optimise("r1", self.D, self.D_opt, loss)
+    def _regularise_r1(self, reals: dict[int, Tensors]) -> Figures:
+        return self._optimise("r1", self.D_opt, lambda chunk: reals[chunk])[0]
 
     def _optimise(
-        self, purpose: str, network: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Loss
-    ) -> Figures:
-        """One step on the mean over all micro-batches; returns the figures' means over this process's own."""
-        network.requires_grad_(True)
-        for layer in self.frozen:
-            layer.requires_grad_(False)
-        sums: Figures = {}
+        self, purpose: str, optimizer: torch.optim.Optimizer, inputs: Callable[[int], Tensors]
+    ) -> tuple[Figures, torch.Tensor | None]:
+        """One step of the optimiser on the gradients of all micro-batches.
+
+        Returns:
+            The figures' means over this process's own micro-batches, and the mean over all of what the
+            computation wants averaged.
+        """
+        figures: Figures = {}
+        gradient = mean = None
         for chunk in self._own_chunks:
             self._seed(purpose, chunk)
-            value, figures = loss(chunk)
-            (value / self._chunks).backward()
-            for name, figure in figures.items():
-                sums[name] = sums.get(name, 0) + figure.detach() / len(self._own_chunks)
-        network.requires_grad_(False)
-        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-        self.processes.sum(gradients)
-        for gradient in gradients:
-            torch.nan_to_num(gradient, nan=0, posinf=1e5, neginf=-1e5, out=gradient)
+            outcome = self._computations[purpose](inputs(chunk))
+            for name, figure in outcome.figures.items():
+                figures[name] = figures.get(name, 0) + figure / len(self._own_chunks)
+            flat = torch.cat([part.reshape(-1) for _, part in outcome.gradients])
+            gradient = flat if gradient is None else gradient.add_(flat)
+            if outcome.mean is not None:
+                share = outcome.mean / self._chunks
+                mean = share if mean is None else mean.add_(share)
+        assert gradient is not None
+        self.processes.sum([gradient] if mean is None else [gradient, mean])
+        torch.nan_to_num(gradient, nan=0, posinf=1e5, neginf=-1e5, out=gradient)
+        parameters = [parameter for parameter, _ in outcome.gradients]
+        parts = gradient.split([parameter.numel() for parameter in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return sums
+        return figures, mean
 
     def _seed(self, purpose: str, chunk: int) -> None:
         key = [self.config.seed, self.iteration, _PURPOSES.index(purpose), chunk]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
-    def _latents(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random z, and labels as often as the real images have them."""
-        z = torch.randn([number, self.config.z_dim], device=self.device)
-        return z, self.data.random_labels(number)
-
-    def _synthesise(
-        self, z: torch.Tensor, c: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Fakes, their ws with style mixing (StyleGAN, section 3.1), and the w before it [N, w_dim]."""
-        ws = self.G.mapping(z, c, label_influence=self._influence)
-        w = ws[:, 0]
-        if torch.rand([]).item() < self.config.style_mixing:
-            crossover = int(torch.randint(1, self.G.num_ws, []))
-            other = self.G.mapping(torch.randn_like(z), c, label_influence=self._influence)
-            ws = torch.cat([ws[:, :crossover], other[:, crossover:]], dim=1)
-        return self.G.synthesis(ws), ws, w
-
-    def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        return self.D(images if self.augment is None else self.augment(images), c)
-
-    def _verdict(self, logits: torch.Tensor) -> torch.Tensor:
-        """[N, outputs] -> [N, 1]: the outputs' sum, weighted as in the loss."""
-        return logits if self._weights is None else (logits * self._weights).sum(dim=1, keepdim=True)
+    def _choices(self, number: int) -> Tensors:
+        """What is chosen for fakes: labels, as often as the real images have them, and where styles mix."""
+        choices = {"labels": self.data.random_labels(number)}
+        if self.config.style_mixing > 0:
+            mixed = torch.rand([]) < self.config.style_mixing
+            crossover = torch.where(mixed, torch.randint(1, self.G.num_ws, []), self.G.num_ws)
+            choices["crossover"] = crossover.to(self.device, non_blocking=True)
+        return choices
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -265,10 +203,8 @@ class GeneratorTrainer:
         if config.ema_rampup is not None:
             half_life = min(half_life, self.images_seen * config.ema_rampup)
         beta = 0.5 ** (config.batch / max(half_life, 1e-8))
-        for average, current in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
-            average.lerp_(current, 1 - beta)
-        for kept, buffer in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            kept.copy_(buffer)
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
+        torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that an exact resume needs; all processes must ask for it together."""
@@ -279,8 +215,8 @@ class GeneratorTrainer:
             "G_opt": self.G_opt.state_dict(),
             "D_opt": self.D_opt.state_dict(),
             "ada": self.ada.state_dict() if self.ada is not None else None,
-            "lecam": self.lecam.state_dict() if self.lecam is not None else None,
-            "pl_mean": self.pl_mean,
+            "lecam": self.steps.lecam.state_dict() if self.steps.lecam is not None else None,
+            "pl_mean": self.steps.pl_mean,
             "images_seen": self.images_seen,
             "iteration": self.iteration,
         }
@@ -289,9 +225,10 @@ class GeneratorTrainer:
         """Continue exactly where `state_dict` was taken, in as many processes as there are now."""
         for name in ("G", "D", "G_ema", "G_opt", "D_opt"):
             getattr(self, name).load_state_dict(state[name])
-        for part, name in ((self.ada, "ada"), (self.lecam, "lecam")):
-            if part is not None:
-                part.load_state_dict(state[name])
-        self.pl_mean.copy_(state["pl_mean"])
+        if self.ada is not None:
+            self.ada.load_state_dict(state["ada"])
+        if self.steps.lecam is not None:
+            self.steps.lecam.load_state_dict(state["lecam"], self.device)
+        self.steps.pl_mean.copy_(state["pl_mean"])
         self.images_seen = state["images_seen"]
         self.iteration = state["iteration"]

@@ -50,7 +50,7 @@ class NvccCompiler:
         self.name = f"nvcc {'.'.join(nvcc.version.split('.')[:2])}"
 
     def knows(self, architecture: str) -> bool:
-        return architecture in self._known
+        return architecture.removesuffix("a") in self._known  # sm_90a is not listed where sm_90 is
 
     @cached_property
     def _known(self) -> set[str]:

@@ -78,8 +78,7 @@ def test_at_half_p_the_right_share_of_images_changes(operation: str, expected: f
 def test_at_half_p_the_right_share_of_matrices_changes(operation: str, expected: float) -> None:
     torch.manual_seed(0)
     images = torch.zeros(4000, 3, 8, 8)
-    probability = dict.fromkeys(GEOMETRY_OPERATIONS, 0.0) | {operation: 0.5}
-    A = draw_geometry(probability, Strengths(images, None), images, random=True)
+    A = draw_geometry({operation: 0.5}, Strengths(images, None), images, random=True)
     share = _changed(torch.eye(3).expand_as(A), A, 1e-6).float().mean()
     assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000)
 
@@ -137,17 +136,16 @@ def test_margins_cover_the_farthest_image_and_stay_below_the_size() -> None:
 
 def test_colour_matrices() -> None:
     images = torch.zeros(50, 3, 4, 4)
-    none = dict.fromkeys(augment_multipliers("color"), 0.0)
     axis = torch.ones(3)
     torch.manual_seed(0)
-    hue = draw_colour(none | {"hue": 1.0}, Strengths(images, None), images)[:, :, :3]
+    hue = draw_colour({"hue": 1.0}, Strengths(images, None), images)[:, :, :3]
     torch.testing.assert_close(hue @ hue.mT, torch.eye(3).expand_as(hue), atol=1e-5, rtol=0)
     torch.testing.assert_close(hue @ axis, axis.expand(50, 3), atol=1e-5, rtol=0)
-    saturation = draw_colour(none | {"saturation": 1.0}, Strengths(images, None), images)[:, :, :3]
+    saturation = draw_colour({"saturation": 1.0}, Strengths(images, None), images)[:, :, :3]
     torch.testing.assert_close(saturation @ axis, axis.expand(50, 3), atol=1e-5, rtol=0)
-    flip = draw_colour(none | {"lumaflip": 1.0}, Strengths(images, 0.9), images)[:, :, :3]
+    flip = draw_colour({"lumaflip": 1.0}, Strengths(images, 0.9), images)[:, :, :3]
     torch.testing.assert_close(flip @ axis, -axis.expand(50, 3), atol=1e-5, rtol=0)
-    bright = draw_colour(none | {"brightness": 1.0}, Strengths(images, 0.75), images)[:, :, 3]
+    bright = draw_colour({"brightness": 1.0}, Strengths(images, 0.75), images)[:, :, 3]
     torch.testing.assert_close(bright, torch.full((50, 3), 0.2 * float(torch.tensor(0.5).erfinv())))
 
 

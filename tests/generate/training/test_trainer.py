@@ -67,8 +67,8 @@ def test_gradients_of_micro_batches_add_up(make_trainer):
     total = 0
     for chunk in range(2):
         fresh._seed("G", chunk)
-        z, c = fresh._latents(2)
-        torch.rand([])  # the coin of style mixing
+        c = fresh._choices(2)["labels"]
+        z = torch.randn([2, fresh.config.z_dim])
         total = total + generator_loss(fresh.D(fresh.G.synthesis(fresh.G.mapping(z, c)), c)) / 2
     total.backward()
     for name, parameter in fresh.G.named_parameters():

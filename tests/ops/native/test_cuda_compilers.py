@@ -30,7 +30,7 @@ def nvcc() -> NvccCompiler:
     return NvccCompiler(found)
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_90a"])
 @pytest.mark.parametrize("compiler", [nvcc, pytest.param(Nvrtc, marks=no_nvrtc)])
 def test_the_kernels_compile_without_a_warning(
     compiler: Callable[[], CudaCompiler], architecture: str

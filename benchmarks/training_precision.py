@@ -1,0 +1,85 @@
+"""Whole training iterations of StyleGAN2-ADA on a GPU, in each precision, against float32.
+
+    python benchmarks/training_precision.py [--resolution 128] [--set channel_base=8192 …]
+
+The auto preset's networks and batch unless set otherwise, bgc augmentation at p = 0.5. Sixteen iterations, so
+that every penalty comes as often as in training; medians, taken in turns in one run. Memory is torch's peak
+while an arm runs, less what the others hold.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from timing import interleaved, machine
+from training import build
+
+from morphoscope.configs import load_config
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.runtime import resolve_device
+
+_ITERATIONS = 16
+ARMS = {
+    "float32": ["num_fp16_res=0"],
+    "TF32": ["num_fp16_res=0", "tf32=true"],
+    "float16": ["half_dtype=float16"],
+    "bfloat16": ["half_dtype=bfloat16"],
+    "float16 + TF32": ["half_dtype=float16", "tf32=true"],
+}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    device = resolve_device("cuda")
+    torch.backends.cudnn.benchmark = True
+    runs, memory = {}, {}
+    for name, settings in ARMS.items():
+        overrides = ["augment=bgc", f"resolution={options.resolution}", *options.set, *settings]
+        config = load_config(GeneratorTraining, family="generate", preset="auto", overrides=overrides)
+        trainer = build(config.resolved(), device)
+        runs[name] = iterations(trainer)
+        memory[name] = peak(runs[name], device)
+    config = trainer.config
+    print(
+        f"{machine(device)}; {config.resolution} px, batch {config.batch}, "
+        f"channels {config.channel_base} up to {config.channel_max}"
+    )
+    times = interleaved(runs, device, options.repetitions)
+    for name, taken in times.items():
+        rate = 1000 * _ITERATIONS * config.batch / taken
+        print(
+            f"{name:16} {taken / _ITERATIONS:7.1f} ms an iteration, {rate:6.0f} images/s, "
+            f"speed {times['float32'] / taken:4.2f}, {memory[name] / 2**30:5.2f} GiB"
+        )
+
+
+def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
+    """Sixteen iterations with this trainer, in its precision."""
+
+    def run() -> None:
+        exact = not trainer.config.tf32
+        torch.set_float32_matmul_precision("highest" if exact else "high")
+        torch.backends.cudnn.allow_tf32 = not exact
+        for _ in range(_ITERATIONS):
+            trainer.iterate()
+
+    return run
+
+
+def peak(run: Callable[[], None], device: torch.device) -> int:
+    """Bytes that torch takes for `run` beyond what is held before it; the run warms up, too."""
+    held = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    run()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - held
+
+
+if __name__ == "__main__":
+    main()

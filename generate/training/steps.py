@@ -1,0 +1,154 @@
+"""The four computations of an iteration, each of one micro-batch: figures and gradients (spec 4)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import sqrt
+
+import torch
+
+from morphoscope.configs.generator import ResolvedTraining
+from morphoscope.generate.augmentation import AdaController
+from morphoscope.generate.discriminator import Discriminator
+from morphoscope.generate.generator import Generator
+from morphoscope.generate.training.lecam import LeCam
+from morphoscope.generate.training.losses import (
+    discriminator_loss,
+    generator_loss,
+    output_weights,
+    path_lengths,
+    r1_penalty,
+)
+from morphoscope.generate.training.recording import Outcome, Tensors
+
+
+class Steps:
+    """`generator`, `path_length`, `discriminator` and `r1`; each takes labels and choices by name as tensors.
+
+    They may be recorded (`RecordedStep`): what changes between iterations is an input, or kept in a tensor
+    that is changed in place.
+
+    Attributes:
+        pl_mean: running mean of the path lengths, a scalar.
+        influence: of the labels, 0 … 1; a tensor where a transition changes it.
+    """
+
+    def __init__(
+        self,
+        config: ResolvedTraining,
+        G: Generator,
+        D: Discriminator,
+        augment: torch.nn.Module | None,
+        ada: AdaController | None,
+        device: torch.device,
+    ) -> None:
+        self.config, self.G, self.D, self.augment, self.ada = config, G, D, augment, ada
+        self.device = device
+        self.frozen = D.layers_from_input()[: config.freeze_d]
+        self.lecam = LeCam(config.lecam_decay) if config.lecam_weight else None
+        self.pl_mean = torch.zeros([], device=device)
+        changes = config.transition_end_kimg is not None
+        self.influence: float | torch.Tensor = torch.ones([], device=device) if changes else 1.0
+        self._weights = output_weights(D.outputs, 1.0, device)
+        self._chunks = config.batch // config.micro_batch
+
+    def set_influence(self, influence: float) -> None:
+        """How much labels count from now on."""
+        if isinstance(self.influence, torch.Tensor):
+            self.influence.fill_(influence)
+            if self._weights is not None:
+                self._weights[1].fill_(influence)
+
+    def generator(self, inputs: Tensors) -> Outcome:
+        """The generator's loss; the mean is that of w [w_dim]."""
+        with self._trained(self.G) as parameters:
+            c = inputs["labels"]
+            fakes, _, w = self._synthesise(self._latents(len(c)), inputs)
+            loss = generator_loss(self._judge(fakes, c), self._weights)
+            gradients = self._gradients(loss, parameters)
+        return Outcome({"loss_G": loss.detach()}, gradients, w.detach().mean(dim=0))
+
+    def path_length(self, inputs: Tensors) -> Outcome:
+        """Path length regularisation (StyleGAN2, section 3.2); the mean is that of the lengths."""
+        config = self.config
+        with self._trained(self.G) as parameters:
+            fakes, ws, _ = self._synthesise(self._latents(len(inputs["labels"])), inputs)
+            noise = torch.randn_like(fakes) / sqrt(fakes.shape[2] * fakes.shape[3])
+            lengths = path_lengths(fakes, ws, noise)
+            mean = lengths.detach().mean()
+            penalty = (lengths - self.pl_mean.lerp(mean, config.pl_decay)).square().mean()
+            gradients = self._gradients(penalty * (config.pl_weight * config.g_interval), parameters)
+        return Outcome({"path_length": mean, "path_penalty": penalty.detach()}, gradients, mean)
+
+    def discriminator(self, inputs: Tensors) -> Outcome:
+        """The discriminator's loss; with LeCam the mean is that of its logits of real and fake images."""
+        c = inputs["labels"]
+        with torch.no_grad():
+            fakes, _, _ = self._synthesise(self._latents(len(c)), inputs)
+        with self._trained(self.D) as parameters:
+            fake = self._judge(fakes, c)
+            real = self._judge(inputs["real_images"], inputs["real_labels"])
+            loss = discriminator_loss(real, fake, self._weights)
+            figures = {
+                "loss_D": loss.detach(),
+                "logits_real": self._verdict(real).detach().mean(),
+                "logits_fake": self._verdict(fake).detach().mean(),
+            }
+            if self.ada is not None:
+                self.ada.observe(self._verdict(real))
+            mean = None
+            if self.lecam is not None:
+                mean = torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)])
+                penalty = self.lecam.penalty(real, fake, self._weights)
+                figures["lecam"] = penalty.detach()
+                loss = loss + self.config.lecam_weight * penalty
+            gradients = self._gradients(loss, parameters)
+        return Outcome(figures, gradients, mean)
+
+    def r1(self, inputs: Tensors) -> Outcome:
+        """The gradient penalty at real images (Mescheder et al. 2018)."""
+        with self._trained(self.D) as parameters:
+            images = inputs["real_images"].detach().requires_grad_()
+            logits = self._verdict(self._judge(images, inputs["real_labels"]))
+            penalty = r1_penalty(logits, images).mean()
+            loss = penalty * (self.config.gamma / 2 * self.config.d_interval)
+            gradients = self._gradients(loss, parameters)
+        return Outcome({"r1": penalty.detach()}, gradients)
+
+    @contextmanager
+    def _trained(self, network: torch.nn.Module) -> Iterator[list[torch.nn.Parameter]]:
+        """The parameters that are trained, which alone require gradients meanwhile."""
+        network.requires_grad_(True)
+        for layer in self.frozen:
+            layer.requires_grad_(False)
+        yield [parameter for parameter in network.parameters() if parameter.requires_grad]
+        network.requires_grad_(False)
+
+    def _gradients(
+        self, loss: torch.Tensor, parameters: list[torch.nn.Parameter]
+    ) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
+        """Of this micro-batch's part of the whole batch's loss, by parameter that it depends on."""
+        found = torch.autograd.grad(loss / self._chunks, parameters, allow_unused=True)
+        return [(p, gradient) for p, gradient in zip(parameters, found, strict=True) if gradient is not None]
+
+    def _latents(self, number: int) -> torch.Tensor:
+        return torch.randn([number, self.config.z_dim], device=self.device)
+
+    def _synthesise(
+        self, z: torch.Tensor, inputs: Tensors
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Fakes, their ws with style mixing (StyleGAN, section 3.1), and the w before it [N, w_dim]."""
+        c = inputs["labels"]
+        ws = self.G.mapping(z, c, label_influence=self.influence)
+        w = ws[:, 0]
+        if "crossover" in inputs:
+            other = self.G.mapping(torch.randn_like(z), c, label_influence=self.influence)
+            before = torch.arange(self.G.num_ws, device=self.device) < inputs["crossover"]
+            ws = torch.where(before[:, None], ws, other)
+        return self.G.synthesis(ws), ws, w
+
+    def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return self.D(images if self.augment is None else self.augment(images), c)
+
+    def _verdict(self, logits: torch.Tensor) -> torch.Tensor:
+        """[N, outputs] -> [N, 1]: the outputs' sum, weighted as in the loss."""
+        return logits if self._weights is None else (logits * self._weights).sum(dim=1, keepdim=True)

@@ -1,0 +1,133 @@
+"""Recorded steps: nothing in them waits for a GPU, and replays compute what plain calls do."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate.augmentation import AdaController, AugmentPipe, build_augmentation
+from morphoscope.generate.discriminator import Discriminator
+from morphoscope.generate.generator import Generator
+from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
+from morphoscope.generate.training.recording import Outcome, RecordedStep
+from morphoscope.generate.training.steps import Steps
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops import backend
+from morphoscope.ops.runtime import Processes
+
+CONDITIONS = ["a", "b", "c"]
+SMALL = {
+    "resolution": 32,
+    "batch": 8,
+    "channel_base": 256,
+    "channel_max": 32,
+    "z_dim": 16,
+    "w_dim": 16,
+    "num_fp16_res": 0,
+}
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"augment": "bgcfnc"},
+    {"augment": "diffaugment", "micro_batch": 4},
+    {"transition_start_kimg": 0.016, "transition_end_kimg": 0.08, "lecam_weight": 0.1, "freeze_d": 2},
+    {"augment": None, "style_mixing": 0.0, "pl_weight": 0.0},
+]
+
+
+def test_without_a_pool_every_call_computes() -> None:
+    step = RecordedStep(lambda inputs: Outcome({"twice": 2 * inputs["x"]}, []), None)
+    assert [float(step({"x": torch.tensor(x)}).figures["twice"]) for x in (1.0, 2.0, 3.0)] == [2, 4, 6]
+
+
+class Crossings(TorchDispatchMode):
+    """Collects the operations that read from a device or copy between two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [x for x in (*args, result) if isinstance(x, torch.Tensor)]
+        copies = "copy" in str(func) and len({x.device.type for x in tensors}) > 1
+        if copies or "_local_scalar_dense" in str(func):
+            self.found.append(str(func))
+        return result
+
+
+def _no_gradients(_: torch.Tensor, inputs: Any, **__: Any) -> list[torch.Tensor]:
+    """In place of autograd, which asks for a real GPU."""
+    return [torch.zeros_like(x) for x in (inputs if isinstance(inputs, list) else [inputs])]
+
+
+def _as_if_on_a_gpu(module: torch.nn.Module) -> None:
+    """Give every tensor of a module a stand-in without memory; within FakeTensorMode."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for name, tensor in held.items():
+                if tensor is not None:
+                    stand_in = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda:0")
+                    held[name] = torch.nn.Parameter(stand_in) if held is part._parameters else stand_in
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_steps_neither_read_from_a_gpu_nor_copy_to_it(
+    variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CUDA graph could record neither. The backward passes are left to the tests on a GPU."""
+    config = GeneratorTraining(**SMALL, **variant).resolved()
+    G = Generator(**generator_kwargs(config, CONDITIONS))
+    D = Discriminator(**discriminator_kwargs(config, CONDITIONS))
+    augment = build_augmentation(config.augment)
+    monkeypatch.setattr(torch.autograd, "grad", _no_gradients)
+    with FakeTensorMode():
+        for module in (G, D, augment):
+            if module is not None:
+                _as_if_on_a_gpu(module)
+        ada = AdaController(augment) if isinstance(augment, AugmentPipe) else None
+        device = torch.device("cuda", 0)
+        steps = Steps(config, G, D, augment, ada, device)
+        labels = torch.empty(config.micro_batch, len(CONDITIONS), device=device)
+        images = torch.empty(config.micro_batch, 3, 32, 32, device=device)
+        inputs = {"labels": labels, "real_labels": labels, "real_images": images}
+        if config.style_mixing > 0:
+            inputs["crossover"] = torch.empty([], dtype=torch.int64, device=device)
+        with backend("reference"), Crossings() as crossings:
+            for step in (steps.generator, steps.path_length, steps.discriminator, steps.r1):
+                outcome = step(inputs)
+                assert all(figure.device == device for figure in outcome.figures.values())
+    assert crossings.found == []
+
+
+def _trainer(**settings: Any) -> GeneratorTrainer:
+    config = GeneratorTraining(**SMALL, **settings).resolved()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(24) % len(CONDITIONS)
+    return GeneratorTrainer(config, images, labels, CONDITIONS, Processes(torch.device("cuda", 0)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_replays_compute_what_plain_calls_do(variant: dict[str, Any]) -> None:
+    """Over 20 iterations, in which every step is replayed; cuDNN may choose other convolutions in each."""
+    plain, recorded = (_trainer(**variant, cuda_graphs=graphs) for graphs in (False, True))
+    for trainer in (plain, recorded):
+        if isinstance(trainer.augment, AugmentPipe):
+            trainer.augment.p.fill_(0.3)
+    losses = []
+    for _ in range(20):
+        expected, figures = plain.iterate(), recorded.iterate()
+        assert figures.keys() == expected.keys()
+        for name, figure in figures.items():
+            torch.testing.assert_close(
+                figure.cpu().float(), expected[name].cpu().float(), rtol=2e-2, atol=2e-3, msg=name
+            )
+        losses.append(float(figures["loss_D"]))
+    assert len(set(losses)) == len(losses)  # every replay draws anew
+    for ours, theirs in zip(recorded.G_ema.parameters(), plain.G_ema.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-3)
