@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from timing import interleaved, machine, product_rate
+from timing import captured, interleaved, machine, product_rate
 
 from morphoscope.generate.synthesis import SynthesisNetwork
 from morphoscope.ops import backend
@@ -75,25 +75,6 @@ def executions(network: SynthesisNetwork, ws: torch.Tensor) -> dict[str, Callabl
     if ws.device.type == "cuda":
         runs["native, CUDA graph"] = captured(plain)
     return runs
-
-
-def captured(run: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-    """`run` recorded as a CUDA graph, after a warm-up on a side stream."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            run()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        image = run()
-
-    def replay() -> torch.Tensor:
-        graph.replay()
-        return image
-
-    return replay
 
 
 def convolution_products(network: SynthesisNetwork) -> int:

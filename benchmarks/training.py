@@ -33,13 +33,13 @@ def main() -> None:
         keep_freed_memory()  # as the training command does
     settings = {} if options.auto else _SMALL
     config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
-    trainer = build(config, device)
-    parts = iteration_parts(trainer)
-    times = {name: {} for name in ("reference", "native")}
-    for part, run in parts.items():
-        taken = interleaved({name: with_backend(name, run) for name in times}, device, repetitions=7)
-        for name in times:
-            times[name][part] = taken[name]
+    # A trainer each: on a GPU it goes on with the kernels that it has recorded.
+    parts = {name: iteration_parts(build(config, device)) for name in ("reference", "native")}
+    times = {name: {} for name in parts}
+    for part in parts["native"]:
+        runs = {name: with_backend(name, parts[name][part]) for name in parts}
+        for name, taken in interleaved(runs, device, repetitions=7).items():
+            times[name][part] = taken
     often = {"G": 1.0, "path length": 1 / config.g_interval, "D": 1.0, "R1": 1 / config.d_interval}
     print(f"{machine(device)}; {config.resolution} px, batch {config.batch}, channels {config.channel_base}")
     average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}
@@ -61,7 +61,7 @@ def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:
 
 def iteration_parts(trainer: GeneratorTrainer) -> dict[str, Callable[[], object]]:
     """The steps of `GeneratorTrainer.iterate`, by name."""
-    reals = {0: trainer.data.stretch(0, trainer.config.batch)}
+    reals = {0: trainer._reals(0)}
     return {
         "G": trainer._train_generator,
         "path length": trainer._regularise_path_length,
