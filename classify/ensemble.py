@@ -1,6 +1,6 @@
 """One classifier a fold, judged together; kept as one file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from torch import Tensor
 from morphoscope.classify.attribution.maps import Attribution, onto_image
 from morphoscope.classify.attribution.methods import check_request, explain
 from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
+from morphoscope.classify.certainty.calibration import read_calibrations, stored_calibrations
 from morphoscope.classify.certainty.temperature import scaled
 from morphoscope.classify.judging import Judged, judge
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.model import AsShown, ConditionClassifier
+from morphoscope.classify.pairs import HALVES, Form, samples
 from morphoscope.classify.prediction import Prediction, combine
-from morphoscope.classify.selection import Selection
 from morphoscope.classify.views import in_view
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
@@ -44,7 +45,8 @@ class Ensemble:
         folds: name of the fold that each model did not train on.
         metadata: JSON-able facts: cohort, cohort_digest, view, auxiliary, phantom, seen_images (first 12 hex
             digits of the SHA-256 of every training and validation file), normalisation, per-fold scores …
-        calibration: temperature, prediction sets and novelty; None if it is not calibrated.
+        calibrations: temperature, prediction sets and novelty, by the form of what is judged: whole images or
+            pairs, of a dual-view ensemble also each half alone; empty if it is not calibrated.
     """
 
     def __init__(
@@ -54,12 +56,12 @@ class Ensemble:
         models: dict[str, ConditionClassifier],
         metadata: dict[str, Any],
         device: str | torch.device = "cpu",
-        calibration: Calibration | None = None,
+        calibrations: Mapping[Form, Calibration] | None = None,
     ) -> None:
         self.config, self.conditions, self.folds = config, list(conditions), list(models)
         self.auxiliary: list[str] = list(metadata.get("auxiliary", []))
         self.device = resolve_device(device)
-        self.calibration = calibration
+        self.calibrations: dict[Form, Calibration] = dict(calibrations or {})
         self.models = [
             model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
             for model in models.values()
@@ -83,39 +85,70 @@ class Ensemble:
         """Of the training cohort's images, those that it was trained on; None: all."""
         return self.metadata.get("view")
 
+    @property
+    def dual(self) -> bool:
+        """Whether it judges pairs of a focused and a panoramic photograph."""
+        return self.config.views == "dual"
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """That of whole images or pairs; None if it is not calibrated."""
+        return self.calibrations.get("whole")
+
+    def pair(self, focused: np.ndarray | None, panoramic: np.ndarray | None) -> np.ndarray:
+        """What a dual-view ensemble takes for an image: both photographs side by side, uint8 [R, 2R, 3].
+
+        Args:
+            focused, panoramic: uint8 RGB [H, W, 3] of any size; None where there is none.
+
+        Raises:
+            UserError: neither is there, or not uint8 RGB.
+        """
+        if focused is None and panoramic is None:
+            raise UserError("A pair needs a focused or a panoramic photograph.")
+        missing = np.zeros((self.resolution, self.resolution, 3), np.uint8)
+        halves = [missing if half is None else self._squares([half])[0] for half in (focused, panoramic)]
+        return np.concatenate(halves, axis=1)
+
     def predict(self, images: np.ndarray | Sequence[np.ndarray], batch: int | None = None) -> Prediction:
         """Judge images of any size; `config.test_time` says in how many views of each.
 
         Args:
             images: uint8 [N, H, W, 3] RGB, or a sequence of uint8 [H, W, 3]. They are made square as the
                 training images were (crop or letterbox) and resized, antialiased, to the models' resolution.
+                For a dual-view ensemble pairs, as `pair` makes them.
             batch: images at a time; chosen by resolution if None.
 
         Raises:
-            UserError: not uint8 RGB.
+            UserError: not uint8 RGB, or no pairs where pairs are expected.
         """
         batch = batch or images_at_a_time(self.resolution)
         judged = [
-            self._judge(self._squares(images[start : start + batch]))
-            for start in range(0, len(images), batch)
+            self._judge(self._inputs(images[start : start + batch])) for start in range(0, len(images), batch)
         ]
         classes = len(self.conditions)
         empty = np.zeros((len(self.folds), 0, classes + len(self.auxiliary)), np.float32)
-        raw = np.concatenate([empty[:, :, :classes], *(found for found, _, _ in judged)], axis=1)
-        joint = np.concatenate([empty, *(found for _, found, _ in judged)], axis=1)
-        calibration = self.calibration
-        if calibration is None:
+        raw = np.concatenate([empty[:, :, :classes], *(found for found, _, _, _ in judged)], axis=1)
+        joint = np.concatenate([empty, *(found for _, found, _, _ in judged)], axis=1)
+        if not self.calibrations:
             return Prediction(self.conditions, raw, *combine(raw), auxiliary=self.auxiliary, joint=joint)
-        per_fold = scaled(raw, calibration.temperature)
-        distances = np.concatenate([empty[:, :, 0], *(found for _, _, found in judged)], axis=1)
-        novelty, novel = calibration.novelty.judge(distances)
+        distances = np.concatenate([empty[:, :, 0], *(found for _, _, found, _ in judged)], axis=1)
+        forms = np.concatenate([np.zeros(0, str), *(found for _, _, _, found in judged)])
+        per_fold = np.empty_like(raw)
+        sets = np.zeros(raw.shape[1:], bool)
+        novelty, novel = np.zeros(len(forms), np.float32), np.zeros(len(forms), bool)
+        for form, calibration in self.calibrations.items():
+            here = forms == form
+            per_fold[:, here] = scaled(raw[:, here], calibration.temperature)
+            sets[here] = calibration.conformal.sets(raw[:, here])
+            novelty[here], novel[here] = calibration.novelty.judge(distances[:, here])
         return Prediction(
             self.conditions,
             per_fold,
             *combine(per_fold),
             uncalibrated=combine(raw)[0],
-            coverage=calibration.conformal.coverage,
-            prediction_sets=calibration.conformal.sets(raw),
+            coverage=self.calibrations["whole"].conformal.coverage,
+            prediction_sets=sets,
             novelty=novelty,
             novel=novel,
             auxiliary=self.auxiliary,
@@ -123,11 +156,11 @@ class Ensemble:
         )
 
     def judge_by(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> Judged:
-        """What one fold's model makes of images, uint8 [N, H, W, 3] or a sequence of [H, W, 3]."""
+        """What one fold's model makes of images, as `predict` takes them."""
         model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
         judged = []
         for start in range(0, len(images), batch):
-            pixels = to_tensor(self._squares(images[start : start + batch]), self.device)
+            pixels = to_tensor(self._inputs(images[start : start + batch]), self.device)
             judged.append(judge(model, pixels, self.config.test_time))
         return Judged(*(np.concatenate(parts) for parts in zip(*judged, strict=True)))
 
@@ -135,7 +168,8 @@ class Ensemble:
         """Fit temperature, prediction sets and novelty to out-of-fold images; training ends with it.
 
         Each image of the ensemble's folds and view is judged by the one model that has not trained on it;
-        each fold's novelty is measured from its own real training images.
+        each fold's novelty is measured from its own real training images. A dual-view ensemble is calibrated
+        with the whole pairs, and apart from them with all focused and with all panoramic images alone.
 
         Args:
             cohort: the very cohort, with the very folds, of the training.
@@ -144,19 +178,27 @@ class Ensemble:
             UserError: another cohort or split.
         """
         self.require_training_cohort(cohort)
-        fold_of = cohort.rows["fold"].to_numpy(dtype=str)
-        truth = np.array([self.conditions.index(name) for name in cohort.rows["condition"]], np.int64)
-        images = cohort.images(self.resolution, self.config.fit)
-        used = np.flatnonzero((fold_of != TEST_FOLD) & in_view(cohort, self.view))
+        used = (cohort.rows["fold"] != TEST_FOLD).to_numpy() & in_view(cohort, self.view)
+        self.calibrations = {"whole": self._calibrated(cohort, used, "whole")}
+        if self.dual:
+            for half in HALVES:
+                self.calibrations[half] = self._calibrated(cohort, used & in_view(cohort, half), half)
+
+    def _calibrated(self, cohort: Cohort, used: np.ndarray, form: Form) -> Calibration:
+        """From the rows `used`, bool [N]."""
+        shown = samples(cohort, self.config, used, form == "whole")
+        chosen = cohort.rows.iloc[shown.rows]
+        fold_of = chosen["fold"].to_numpy(dtype=str)
+        truth = np.array([self.conditions.index(name) for name in chosen["condition"]], np.int64)
         subspaces, parts = [], []
         for position, fold in enumerate(self.folds):
-            probabilities, features, _ = self.judge_by(fold, Selection(images, used))
-            own = fold_of[used] == fold
+            probabilities, features, _ = self.judge_by(fold, shown.images)
+            own = fold_of == fold
             subspaces.append(Subspace.fit(features[~own]))
             distances = subspaces[-1].distance(features[own])
-            parts.append((probabilities[own], truth[used][own], np.full(own.sum(), position), distances))
+            parts.append((probabilities[own], truth[own], np.full(own.sum(), position), distances))
         judged = OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        self.calibration = Calibration.fit(judged, subspaces)
+        return Calibration.fit(judged, subspaces)
 
     def require_training_cohort(self, cohort: Cohort) -> None:
         """UserError unless `cohort` is what the ensemble was trained on, split in the same way."""
@@ -177,7 +219,8 @@ class Ensemble:
     ) -> Attribution:
         """Say which pixels of `image` (uint8 [H, W, 3]) the probability of a condition rests on.
 
-        What is explained is the mean probability over all folds.
+        What is explained is the mean probability over all folds. Of a pair, as `pair` makes it, a missing
+        half stays missing, so that no evidence lies in it.
 
         Args:
             target: the condition's name or index.
@@ -189,10 +232,13 @@ class Ensemble:
         """
         settings = check_request(method, options)
         index = self._condition_index(target)
-        pixels = to_tensor(self._squares([image]), self.device)
+        pixels = to_tensor(self._inputs([image]), self.device)
+        models = [AsShown(model, pixels) for model in self.models] if self.dual else self.models
         batch = max(1, images_at_a_time(self.resolution) // 4)  # gradients keep all activations
-        found = explain(self.models, pixels, index, method, settings, batch)
-        whole_map = onto_image(found.per_fold.mean(axis=0), image.shape[:2], self.config.fit)
+        found = explain(models, pixels, index, method, settings, batch)
+        whole_map = found.per_fold.mean(axis=0)
+        if not self.dual:
+            whole_map = onto_image(whole_map, image.shape[:2], self.config.fit)
         baseline = settings.baseline if method in ("integrated_gradients", "occlusion") else None
         return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 
@@ -220,9 +266,9 @@ class Ensemble:
                     f"{fold}/{key}": state[key] for fold, state in zip(self.folds, states, strict=True)
                 }
         metadata = self.metadata
-        if self.calibration is not None:
-            tensors |= self.calibration.tensors()
-            metadata = {**metadata, "calibration": self.calibration.facts()}
+        if self.calibrations:
+            found, facts = stored_calibrations(self.calibrations)
+            tensors, metadata = {**tensors, **found}, {**metadata, **facts}
         write_checkpoint(path, KIND, tensors, metadata)
 
     @classmethod
@@ -253,21 +299,34 @@ class Ensemble:
                 reason = " ".join(str(error).split())[:200]
                 raise UserError(f"{path}: fold {fold} does not fit its description ({reason}).") from error
             models[fold] = model
-        facts = metadata.pop("calibration", None)
+        facts: dict[str, Any] = {key: metadata.pop(key, None) for key in ("calibration", "half_calibrations")}
         if test_time not in (None, config.test_time):
-            facts = None
+            facts = {}
             config = validated(EnsembleTraining, {**config.model_dump(), "test_time": test_time})
-        if facts is None:  # left out, or of an earlier version
-            return cls(config, conditions, models, metadata, device)
-        calibration = Calibration.read(
+        calibrations = read_calibrations(
             facts,
             tensors,
+            forms=("whole", *HALVES) if config.views == "dual" else ("whole",),
             classes=len(conditions),
             folds=len(folds),
             features=models[folds[0]].features,
             path=Path(path),
         )
-        return cls(config, conditions, models, metadata, device, calibration)
+        return cls(config, conditions, models, metadata, device, calibrations)
+
+    def _inputs(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """What the models see, uint8 [n, R, R, 3] or, of pairs, [n, R, 2R, 3]."""
+        if not self.dual:
+            return self._squares(images)
+        side = self.resolution
+        for image in images:
+            if image.dtype != np.uint8 or image.shape != (side, 2 * side, 3) or not image.any():
+                raise UserError(
+                    f"This ensemble judges pairs of a focused and a panoramic photograph, uint8 [{side}, "
+                    f"{2 * side}, 3] and not all black; got {image.dtype} {list(image.shape)}. "
+                    "`Ensemble.pair` makes them."
+                )
+        return np.stack(list(images))
 
     def _squares(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         for image in images:
@@ -279,19 +338,28 @@ class Ensemble:
             [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
         )
 
-    def _judge(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(probabilities [F, n, K] at temperature 1, joint ones [F, n, K+M], distances [F, n]).
+    def _judge(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(probabilities [F, n, K] at temperature 1, joint ones [F, n, K+M], distances [F, n], forms [n]).
 
         Distances are 0 if there is no calibration.
         """
-        pixels = to_tensor(squares, self.device)
+        pixels = to_tensor(inputs, self.device)
         judged = [judge(model, pixels, self.config.test_time) for model in self.models]
-        distances = np.zeros((len(judged), len(squares)), np.float32)
-        if self.calibration is not None:
-            for position, subspace in enumerate(self.calibration.novelty.subspaces):
-                distances[position] = subspace.distance(judged[position].features)
+        forms = self._forms(inputs)
+        distances = np.zeros((len(judged), len(inputs)), np.float32)
+        for form, calibration in self.calibrations.items():
+            here = forms == form
+            for position, subspace in enumerate(calibration.novelty.subspaces):
+                distances[position, here] = subspace.distance(judged[position].features[here])
         probabilities, joint = ([getattr(one, name) for one in judged] for name in ("probabilities", "joint"))
-        return np.stack(probabilities), np.stack(joint), distances
+        return np.stack(probabilities), np.stack(joint), distances, forms
+
+    def _forms(self, inputs: np.ndarray) -> np.ndarray:
+        """The `Form` of each input, str [n]."""
+        if not self.dual:
+            return np.full(len(inputs), "whole")
+        left, right = (half.any(axis=(1, 2, 3)) for half in np.split(inputs, 2, axis=2))
+        return np.where(left & right, "whole", np.where(left, *HALVES))
 
     def _condition_index(self, target: str | int) -> int:
         if isinstance(target, str) and target in self.conditions:
@@ -307,7 +375,7 @@ def images_at_a_time(resolution: int) -> int:
 
 
 def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 [N, S, S, 3] -> float32 [N, 3, S, S] in [0, 1], channels last in memory."""
+    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1], channels last in memory."""
     tensor = to_device(torch.from_numpy(np.ascontiguousarray(images)), device)
     return tensor.permute(0, 3, 1, 2).float().div_(255)
 

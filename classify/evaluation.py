@@ -14,6 +14,7 @@ from morphoscope.classify.certainty.strata import Stratum, attributes, stratify,
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion, draw_reliability
 from morphoscope.classify.out_of_fold import predict_out_of_fold
+from morphoscope.classify.pairs import HALVES, Form, Samples, samples
 from morphoscope.classify.prediction import Prediction
 from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
@@ -31,11 +32,13 @@ class Evaluation:
 
     Attributes:
         conditions: K class names.
-        files, truth, groups: name, true class (int64) and patient of each image, [N].
+        files, truth, groups: name, true class (int64) and patient of each image, [N]; of a pair the name of
+            the focused one.
         prediction: what the ensemble said.
         facts: which rows of which cohort were judged by what; goes into metrics.json.
         attributes: what is known of each image beside its condition, a column each, N rows.
         unlike: what the ensemble said of pictures that it should call novel; None if there were none.
+        partners: names of the pairs' panoramic images [N]; None where single images were judged.
     """
 
     conditions: list[str]
@@ -46,6 +49,7 @@ class Evaluation:
     facts: dict[str, Any]
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
     unlike: Prediction | None = None
+    partners: np.ndarray | None = None
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -163,7 +167,8 @@ class Evaluation:
         }
 
     def table(self) -> pd.DataFrame:
-        """One row an image: file, condition, predicted, unsure, and `p_<condition>` for each condition.
+        """One row an image: file, condition, predicted, unsure, and `p_<condition>` for each condition; of
+        a pair also `partner`, the panoramic image's file.
 
         Where auxiliary classes were learnt, also `joint_<name>` for each class: the folds' mean probability
         over conditions and auxiliary classes, while the `p_` are among the conditions alone. Of a calibrated
@@ -177,6 +182,8 @@ class Evaluation:
                 "unsure": self.prediction.unsure,
             }
         )
+        if self.partners is not None:
+            frame.insert(1, "partner", self.partners)
         for k, name in enumerate(self.conditions):
             frame[f"p_{name}"] = self.prediction.combined[:, k]
         if self.prediction.auxiliary and self.prediction.joint is not None:
@@ -249,7 +256,9 @@ def evaluate(
             byte) of the training.
         unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds.
         view: only images of this view. If None, those of the ensemble's own view, or all of a cohort that it
-            was not trained on. A test of views must be fair to both, see `require_paired_test`.
+            was not trained on; by a dual-view ensemble the whole pairs. With a view it judges those images
+            alone, as if the other half were missing. A test of views must be fair to both, see
+            `require_paired_test`.
 
     Raises:
         UserError: `unlike` with an ensemble that is not calibrated, a condition that the ensemble does not
@@ -259,19 +268,22 @@ def evaluate(
     _check_request(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
     mask = _rows_to_judge(ensemble, cohort, rows, view)
-    images = Selection(cohort.images(ensemble.resolution, ensemble.config.fit), mask)
-    chosen = cohort.rows[mask]
+    shown = _samples(ensemble, cohort, mask, view)
+    chosen = cohort.rows.iloc[shown.rows]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     if rows == "out_of_fold":
-        prediction = predict_out_of_fold(ensemble, images, chosen["fold"].to_numpy(dtype=str), truth)
+        fold_of = chosen["fold"].to_numpy(dtype=str)
+        prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, _form(ensemble, view))
     else:
-        prediction = ensemble.predict(images)
+        prediction = ensemble.predict(shown.images)
+    pairs = ensemble.dual and view is None
     facts = {
         "rows": rows,
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
         "folds": ensemble.folds,
         "view": view,
+        "judged": "pairs" if pairs else "images",
         "test_time": ensemble.config.test_time,
         "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
@@ -279,9 +291,10 @@ def evaluate(
         "calibration": None if ensemble.calibration is None else ensemble.calibration.facts(),
         "unlike": None if unlike is None else unlike.root.name,
     }
-    strange = (
-        None if unlike is None else ensemble.predict(unlike.images(ensemble.resolution, ensemble.config.fit))
-    )
+    strange = None
+    if unlike is not None:
+        everything = in_view(unlike, view if ensemble.dual else None)
+        strange = ensemble.predict(_samples(ensemble, unlike, everything, view).images)
     return Evaluation(
         ensemble.conditions,
         chosen["file"].to_numpy(),
@@ -289,9 +302,28 @@ def evaluate(
         chosen["group"].to_numpy(dtype=str),
         prediction,
         facts,
-        attributes(chosen, images),
+        attributes(chosen, Selection(cohort.images(ensemble.resolution, ensemble.config.fit), shown.rows)),
         strange,
+        cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
     )
+
+
+def _form(ensemble: Ensemble, view: View | None) -> Form:
+    """In what form images are judged; UserError if a dual-view ensemble has no such half."""
+    if view is None or not ensemble.dual:
+        return "whole"
+    for half in HALVES:
+        if view == half:
+            return half
+    raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
+
+
+def _samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, view: View | None) -> Samples:
+    """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
+    found = samples(cohort, ensemble.config, mask, _form(ensemble, view) == "whole")
+    if not len(found.members):
+        raise UserError(f"{cohort.root}: no pair of a focused and a panoramic image to judge; give a view.")
+    return found
 
 
 def _check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:

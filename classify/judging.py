@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.pairs import photographs
 
 
 class Judged(NamedTuple):
@@ -24,12 +25,16 @@ class Judged(NamedTuple):
 
 
 def test_time_views(pixels: Tensor, count: Literal[1, 8]) -> list[Tensor]:
-    """Images [n, 3, R, R] as they are; for 8 also mirrored either way and both, and all four transposed."""
+    """Images [n, 3, R, R] as they are; for 8 also mirrored either way and both, and all four transposed.
+
+    Of pairs [n, 3, R, 2R] each photograph in its place.
+    """
     if count == 1:
         return [pixels]
+    turned = [[half, half.transpose(2, 3)] for half in photographs(pixels)]
     return [
-        turned.flip(axes) if axes else turned
-        for turned in (pixels, pixels.transpose(2, 3))
+        torch.cat([half.flip(axes) if axes else half for half in halves], dim=3)
+        for halves in zip(*turned, strict=True)
         for axes in ((), (3,), (2,), (2, 3))
     ]
 

@@ -8,6 +8,7 @@ from timm.models import group_parameters
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
+from morphoscope.classify.pairs import photographs, shown
 from morphoscope.classify.weights import (
     classifier_names,
     create_backbone,
@@ -23,6 +24,11 @@ class ConditionClassifier(nn.Module):
 
     It may know M further classes, of an auxiliary cohort: their logits are learnt in one softmax with the K
     and left out of what `forward` gives, so that probabilities are those among the own conditions.
+
+    A dual-view model takes pairs [N,3,R,2R], see `pairs`. The same backbone reads each photograph; the head
+    reads the features of both, side by side. A missing photograph's features are zero, so that it adds
+    nothing to any logit; a learnt sign of absence could come to stand for a condition whose patients often
+    lack that view. In training `view_dropout` of the whole pairs lose one half.
     """
 
     mean: Tensor
@@ -33,10 +39,13 @@ class ConditionClassifier(nn.Module):
         super().__init__()
         self.classes = classes
         self.backbone = create_backbone(config, classes + auxiliary)
+        if config.views == "dual":
+            self._widen_head(config.backbone)
         statistics = pretrained_facts(self.backbone)
         self.register_buffer("mean", torch.tensor(statistics["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(statistics["std"]).view(1, 3, 1, 1), persistent=False)
         self._dropouts = config.head_dropouts
+        self._dual, self._view_dropout = config.views == "dual", config.view_dropout
         self._frozen: list[nn.Module] = []
 
     @classmethod
@@ -55,25 +64,27 @@ class ConditionClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.joint(images)[:, : self.classes]
 
-    def joint(self, images: Tensor) -> Tensor:
-        """Images -> logits [N, K+M] of own and auxiliary classes."""
-        backbone = cast(Any, self.backbone)  # every timm model has these two
-        maps = backbone.forward_features((images - self.mean) / self.std)
+    def joint(self, images: Tensor, present: Tensor | None = None) -> Tensor:
+        """Images -> logits [N, K+M] of own and auxiliary classes.
+
+        Args:
+            present: of pairs, bool [N, 2]: which halves are there; if None, those that are not black.
+        """
+        maps, present = self._maps(images, present)
         if not self.training:
-            return backbone.forward_head(maps)
+            return self._logits(maps, present)
         # The mean over several dropouts of the features, all through the one linear layer.
-        return torch.stack([backbone.forward_head(maps) for _ in range(self._dropouts)]).mean(dim=0)
+        return torch.stack([self._logits(maps, present) for _ in range(self._dropouts)]).mean(dim=0)
 
     @property
     def features(self) -> int:
         """D: how many features the linear head reads."""
-        return int(cast(int, self.backbone.head_hidden_size))
+        return int(cast(int, self.backbone.head_hidden_size)) * (2 if self._dual else 1)
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> (logits [N, K+M] as `joint`, features [N, D] that the linear head reads)."""
-        backbone = cast(Any, self.backbone)
-        maps = backbone.forward_features((images - self.mean) / self.std)
-        return backbone.forward_head(maps), backbone.forward_head(maps, pre_logits=True)
+        maps, present = self._maps(images, None)
+        return self._logits(maps, present), self._features(maps, present)
 
     def parameter_groups(self, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
         """Parameters that train, as an optimiser's groups.
@@ -92,6 +103,47 @@ class ConditionClassifier(nn.Module):
         for module in self._frozen:
             module.eval()
         return self
+
+    def _maps(self, images: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(feature maps of images, or of the photographs of pairs that are there; bool [N, 2] which are)."""
+        if self._dual:
+            present = self._some_dropped(shown(images) if present is None else present)
+            # All focused ones, then all panoramic ones. Black squares would spoil the batch statistics.
+            images = torch.cat(photographs(images))[present.T.flatten()]
+            images = images.contiguous(memory_format=torch.channels_last)
+        backbone = cast(Any, self.backbone)  # every timm model has `forward_features` and `forward_head`
+        return backbone.forward_features((images - self.mean) / self.std), present
+
+    def _features(self, maps: Tensor, present: Tensor | None) -> Tensor:
+        """What the linear head reads, [N, D]; of pairs both photographs', 0 for one that is missing."""
+        found = cast(Any, self.backbone).forward_head(maps, pre_logits=True)
+        if present is None:
+            return found
+        features = found.new_zeros(present.numel(), found.shape[1])
+        features[present.T.flatten()] = found
+        return torch.cat(features.chunk(2), dim=1)
+
+    def _logits(self, maps: Tensor, present: Tensor | None) -> Tensor:
+        if present is None:
+            return cast(Any, self.backbone).forward_head(maps)
+        (head,) = classifier_names(self.backbone)
+        return self.backbone.get_submodule(head)(self._features(maps, present))
+
+    def _some_dropped(self, present: Tensor) -> Tensor:
+        """In training `view_dropout` of the whole pairs lose one half, either at even odds."""
+        if not self.training:
+            return present
+        drawn, share = torch.rand(len(present), 1).to(present.device), self._view_dropout
+        lost = torch.cat([drawn < share / 2, (drawn >= share / 2) & (drawn < share)], dim=1)
+        return present & ~(lost & present.all(dim=1, keepdim=True))
+
+    def _widen_head(self, backbone: str) -> None:
+        """Make room in the linear head for the features of two photographs."""
+        name, *others = classifier_names(self.backbone)
+        if others:
+            raise UserError(f"backbone '{backbone}': has {1 + len(others)} heads; views 'dual' needs one.")
+        head = cast(nn.Linear, self.backbone.get_submodule(name))
+        self.backbone.set_submodule(name, nn.Linear(2 * head.in_features, head.out_features))
 
     def _reset_head(self) -> None:
         """Small weights, so that training starts at even probabilities; timm's grow with fewer classes."""
@@ -113,3 +165,20 @@ class ConditionClassifier(nn.Module):
             if own and names.issuperset(own):
                 module.requires_grad_(False)
                 self._frozen.append(module)
+
+
+class AsShown(nn.Module):
+    """A dual-view model for which the halves of one pair stay there, or missing, whatever becomes of them.
+
+    An attribution method blackens, blurs or adds noise to pixels, which must not make a photograph vanish or
+    appear.
+    """
+
+    def __init__(self, model: ConditionClassifier, pair: Tensor) -> None:
+        """`pair` is [1, 3, R, 2R]."""
+        super().__init__()
+        self.model, self._present = model, shown(pair)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Variants [N, 3, R, 2R] of the pair -> logits [N, K]."""
+        return self.model.joint(images, self._present.expand(len(images), 2))[:, : self.model.classes]

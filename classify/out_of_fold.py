@@ -4,15 +4,20 @@ import numpy as np
 
 from morphoscope.classify.certainty import conformal, novelty, temperature
 from morphoscope.classify.ensemble import Ensemble
+from morphoscope.classify.pairs import Form
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.selection import Selection
 
 
 def predict_out_of_fold(
-    ensemble: Ensemble, images: Selection, fold_of: np.ndarray, truth: np.ndarray
+    ensemble: Ensemble, images: Selection, fold_of: np.ndarray, truth: np.ndarray, form: Form = "whole"
 ) -> Prediction:
-    """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1."""
-    calibration = ensemble.calibration
+    """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1.
+
+    Args:
+        images: all of this form.
+    """
+    calibration = ensemble.calibrations.get(form)
     raw = np.zeros((len(images), len(ensemble.conditions)), np.float32)
     joint = np.zeros((len(images), len(ensemble.conditions) + len(ensemble.auxiliary)), np.float32)
     distances = np.zeros(len(images), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 class Selection(Sequence[np.ndarray]):
     """Some of the images of an array, read as they are asked for: a cohort need not fit into memory."""
 
-    def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray) -> None:
         """`images` is [N, ...], maybe memory-mapped; `rows` are numbers of rows, or bool [N]."""
         self.images = images
         self.rows = np.flatnonzero(rows) if rows.dtype == bool else rows

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from morphoscope.classify.pairs import HALVES, form_pairs
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError, first_names
@@ -16,6 +17,26 @@ def in_view(cohort: Cohort, view: View | None) -> np.ndarray:
     if not chosen.any():
         raise UserError(f"{cohort.root}: no {view} image; its views are {', '.join(sorted(set(views)))}.")
     return chosen
+
+
+def require_pair(cohort: Cohort, rows: np.ndarray, purpose: str) -> None:
+    """UserError unless there is a whole pair among these rows (numbers); it names the purpose."""
+    if not (form_pairs(cohort.rows, rows) >= 0).all(axis=1).any():
+        raise UserError(
+            f"{cohort.root}: views 'dual': no focused and panoramic image of one group and condition "
+            f"{purpose}. See the manifest's columns `view` and `group`, split the cohort again, or train on "
+            "single images."
+        )
+
+
+def require_halves(extra: Cohort) -> None:
+    """UserError if a synthetic or auxiliary cohort has images that are neither half of a pair."""
+    files = extra.rows["file"][~extra.rows["view"].isin(HALVES)].tolist()
+    if files:
+        raise UserError(
+            f"{extra.root}: views 'dual': {len(files)} images are neither focused nor panoramic: "
+            f"{first_names(files)}. Say in its manifest's column `view` which half of a pair they are."
+        )
 
 
 def require_paired_test(cohort: Cohort) -> None:

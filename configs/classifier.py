@@ -21,6 +21,17 @@ class EnsembleTraining(Config):
     fit: Literal["crop", "letterbox"] = Field(
         "crop", description="how an image that is not square becomes square"
     )
+    views: Literal["single", "dual"] = Field(
+        "single",
+        description="what a model sees: one photograph; or a focused and a panoramic one of the same lesion",
+    )
+    view_dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="share of a dual-view model's pairs that train with one photograph only, either at even "
+        "odds, so that it can answer with one",
+    )
 
     weights: Literal["hub", "offline", "none"] = Field(
         "hub",
@@ -130,6 +141,12 @@ class EnsembleTraining(Config):
     def _micro_batches_are_parts(self) -> "EnsembleTraining":
         if self.micro_batch is not None and self.micro_batch > self.batch:
             raise ValueError(f"micro_batch: {self.micro_batch} images are more than the batch, {self.batch}")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_are_not_mixed(self) -> "EnsembleTraining":
+        if self.views == "dual" and (self.mixup or self.cutmix):
+            raise ValueError("views 'dual': mixup and cutmix would mix photographs of different views")
         return self
 
     @model_validator(mode="after")

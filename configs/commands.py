@@ -77,7 +77,9 @@ class Evaluating(Config):
         "test", description="the test fold; every image by the fold that has not seen it; or every image"
     )
     view: View | None = Field(
-        None, description="only these images; those the ensemble was trained on, or all, if not given"
+        None,
+        description="only these images; if not given, those the ensemble was trained on, or all; an ensemble "
+        "of pairs judges whole pairs, or with a view these images alone",
     )
     test_time: Literal[1, 8] | None = Field(
         None, description="views of an image whose probabilities are averaged; the ensemble's if not given"

@@ -27,7 +27,7 @@ from morphoscope.configs.commands import Evaluating, Explaining, Rows, View
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
 
-ImagePath = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")]
+_PANORAMIC = "Panoramic photograph, for an ensemble of pairs, whose IMAGE is the focused one"
 TestTime = Annotated[
     int | None,
     typer.Option(help="Average 1 or 8 views of an image (flips x transpose); if not given, as calibrated."),
@@ -91,7 +91,8 @@ def evaluate(
         typer.Option(help="Cohort of pictures that the ensemble should call unlike its training."),
     ] = None,
     view: Annotated[
-        View | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
+        View | None,
+        typer.Option(help="Which images; if not given, those it was trained on (or its pairs), or all."),
     ] = None,
     test_time: TestTime = None,
     run: Run = None,
@@ -135,16 +136,25 @@ def calibrate(
 
 @app.command()
 def predict(
-    ensemble: EnsemblePath, images: list[ImagePath], test_time: TestTime = None, device: Device = "auto"
+    ensemble: EnsemblePath,
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Photographs.", show_default=False)
+    ] = None,
+    panoramic: Annotated[
+        list[Path] | None, typer.Option(help=f"{_PANORAMIC}; may be repeated, in the same order.")
+    ] = None,
+    test_time: TestTime = None,
+    device: Device = "auto",
 ) -> None:
-    """Print each photograph's probabilities, and what remains possible. Not a diagnosis."""
+    """Print each photograph's (or pair's) probabilities, and what remains possible. Not a diagnosis."""
     from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table
+    from morphoscope.apps.commands.photographs import read_photographs
     from morphoscope.classify import Ensemble
-    from morphoscope.cohort import read_image
 
-    pixels = [read_image(path) for path in images]
-    prediction = Ensemble.load(ensemble, device, test_time).predict(pixels)
-    Console().print(prediction_table([path.name for path in images], prediction))
+    model = Ensemble.load(ensemble, device, test_time)
+    names, pixels = read_photographs(model, images or [], panoramic or [])
+    prediction = model.predict(pixels)
+    Console().print(prediction_table(names, prediction))
     if prediction.prediction_sets is None:
         Console().print(NOT_CALIBRATED)
 
@@ -152,7 +162,10 @@ def predict(
 @app.command()
 def explain(
     ensemble: EnsemblePath,
-    image: ImagePath,
+    image: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="A photograph.", show_default=False)
+    ] = None,
+    panoramic: Annotated[Path | None, typer.Option(help=f"{_PANORAMIC}.")] = None,
     condition: Annotated[
         str | None, typer.Option(help="Whose evidence to map; the most probable if not given.")
     ] = None,
@@ -164,17 +177,18 @@ def explain(
     seed: Seed = None,
 ) -> None:
     """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's)."""
+    from morphoscope.apps.commands.photographs import read_photographs
     from morphoscope.classify import Ensemble, legend, overlay
-    from morphoscope.cohort import read_image
     from morphoscope.ops.runtime import write_atomically
 
     settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
-    pixels = read_image(image)
     model = Ensemble.load(ensemble, device)
+    _, (pixels,) = read_photographs(model, [image] if image else [], [panoramic] if panoramic else [])
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
     found = model.attribute(pixels, condition, **settings.model_dump())
-    folder = open_run(run, "explain", settings, ensemble=ensemble, image=image, condition=condition)
+    facts = {"ensemble": ensemble, "image": image, "panoramic": panoramic, "condition": condition}
+    folder = open_run(run, "explain", settings, **facts)
     picture = overlay(pixels, found.map, found.signed)
     with write_atomically(folder.path / "overlay.png") as temporary:
         Image.fromarray(np.vstack([picture, legend(picture.shape[1], signed=found.signed)])).save(temporary)
@@ -204,6 +218,9 @@ def attribution(
     ensemble: EnsemblePath,
     path: CohortPath,
     rows: Annotated[str | None, typer.Option(help="test or all.")] = None,
+    view: Annotated[
+        View | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
+    ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Comma-separated: METHOD or METHOD:BASELINE; see config.yaml.")
     ] = None,
@@ -216,12 +233,20 @@ def attribution(
 ) -> None:
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
     from morphoscope.classify import Ensemble
-    from morphoscope.classify.attribution.comparison import MEASURES, compare_maps, shown
+    from morphoscope.classify.attribution.comparison import MEASURES, compare_maps
+    from morphoscope.classify.statistics import shown
     from morphoscope.cohort import Cohort
 
     listed = None if methods is None else methods.split(",")
     settings = load_config(
-        MapComparison, file=config, overrides=set_, rows=rows, methods=listed, images=images, seed=seed
+        MapComparison,
+        file=config,
+        overrides=set_,
+        rows=rows,
+        view=view,
+        methods=listed,
+        images=images,
+        seed=seed,
     )
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
     folder = open_run(run, "attribution", settings, ensemble=ensemble, cohort=path)
@@ -232,4 +257,15 @@ def attribution(
         console.print(f"[bold]{title}[/bold]", highlight=False)
         for name, row in found.summary.items():
             console.print(f"  {name:28} {shown(row[measure])}", highlight=False)
+    if found.cascade is not None:
+        console.print(
+            f"[bold]SSIM as layers are drawn anew from the head on[/bold] ({found.cascade.images} images)",
+            highlight=False,
+        )
+        for name in found.cascade.summary[0]["methods"]:
+            line = [stage["methods"][name]["ssim_random"] for stage in found.cascade.summary]
+            values = "  ".join("–" if one is None else f"{one.value:.2f}" for one in line)
+            console.print(f"  {name:28} {values}", highlight=False)
+    if found.warning:
+        console.print(f"Warning: {found.warning}", highlight=False)
     console.print(f"Wrote {folder.path}; table.md says what these mean.", highlight=False)

@@ -17,8 +17,8 @@ NOT_CALIBRATED = (
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """The figures, with their intervals."""
-    images = len(evaluation.truth)
-    _line(console, f"balanced accuracy {_shown(evaluation.balanced_accuracy)}, {images} images")
+    judged = f"{len(evaluation.truth)} {evaluation.facts.get('judged', 'images')}"
+    _line(console, f"balanced accuracy {_shown(evaluation.balanced_accuracy)}, {judged}")
     _line(console, f"accuracy {_shown(evaluation.accuracy)}")
     for k, share in evaluation.top_k.items():
         if k > 1:

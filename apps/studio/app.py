@@ -23,7 +23,15 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
     Serve it with `launch`, which also sets the looks and the bounds on uploads.
+
+    Raises:
+        UserError: the ensemble judges pairs of photographs, while the studio shows one at a time.
     """
+    if ensemble.dual:
+        raise UserError(
+            "The studio takes one picture at a time, but this ensemble judges pairs of a focused and a "
+            "panoramic photograph: use `morphoscope classify predict`, or an ensemble of single images."
+        )
     workbench = Workbench(generator, ensemble)
     page = gr.Blocks(title=title, analytics_enabled=False, delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS))
     with page:

@@ -1,7 +1,8 @@
 """Which pixels speak for a condition: four methods for one fold's model.
 
 What is explained is the probability of the target, after the softmax; Grad-CAM alone explains the logit, as
-its authors do. All work on pixels [1, 3, R, R] in [0, 1] and give a map float32 [R, R].
+its authors do. All work on pixels [1, 3, R, R] in [0, 1] and give a map float32 [R, R]; for a pair, of whose
+photographs the model's last feature maps are one each, on [1, 3, R, 2R].
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
+from morphoscope.classify.pairs import photographs, shown
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, Baseline, Method
 from morphoscope.configs.loading import validated
@@ -147,9 +149,12 @@ def gradcam(
         features, gradient = features.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
     weighed = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu()
     enlarged = nn.functional.interpolate(
-        weighed.float(), pixels.shape[2:], mode="bilinear", align_corners=False
+        weighed.float(), [pixels.shape[2]] * 2, mode="bilinear", align_corners=False
     )
-    return FoldMap(_array(enlarged[:, 0]))
+    halves = enlarged.new_zeros(len(photographs(pixels)), *enlarged.shape[2:])
+    # The model reads no missing photograph.
+    halves[slice(None) if len(halves) == len(enlarged) else shown(pixels)[0]] = enlarged[:, 0]
+    return FoldMap(_array(torch.cat(list(halves), dim=1)[None]))
 
 
 def occlusion(
@@ -160,24 +165,26 @@ def occlusion(
     The square shows the baseline and moves by half its side; a pixel gets the mean over all squares that
     covered it.
     """
-    side = max(2, round(settings.window * pixels.shape[-1]))
+    probability = _probability(model, target)
+    side = max(2, round(settings.window * pixels.shape[2]))
+    halves = photographs(pixels)  # no square covers parts of two
     maps = []
     for start in baselines(pixels, settings.baseline):
-        found = Occlusion(_probability(model, target)).attribute(
-            pixels,
-            sliding_window_shapes=(pixels.shape[1], side, side),
-            strides=(pixels.shape[1], side // 2, side // 2),
-            baselines=start,
+        found = Occlusion(lambda *covered: probability(torch.cat(covered, dim=3))).attribute(
+            halves,
+            sliding_window_shapes=((pixels.shape[1], side, side),) * len(halves),
+            strides=((pixels.shape[1], side // 2, side // 2),) * len(halves),
+            baselines=photographs(start),
             perturbations_per_eval=batch,
         )
-        maps.append(_array(found.mean(dim=1)))
+        maps.append(_array(torch.cat(found, dim=3).mean(dim=1)))
     return FoldMap(np.mean(maps, axis=0))
 
 
 def baselines(pixels: Tensor, baseline: Baseline) -> list[Tensor]:
-    """The pictures [1, 3, R, R] that stand for "nothing there"; "average" gives all four."""
+    """The pictures like `pixels` that stand for "nothing there"; "average" gives all four."""
     names = ("mean", "black", "white", "blurred") if baseline == "average" else (baseline,)
-    return [_baseline(pixels, name) for name in names]
+    return [torch.cat([_baseline(half, name) for half in photographs(pixels)], dim=3) for name in names]
 
 
 def blurred(pixels: Tensor) -> Tensor:

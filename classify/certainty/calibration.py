@@ -1,6 +1,6 @@
 """What an ensemble knows of its own certainty: fitted on out-of-fold images, kept in the ensemble's file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 from morphoscope.classify.certainty.conformal import Conformal
 from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
 from morphoscope.classify.certainty.temperature import BOUNDS, fit_temperature
+from morphoscope.classify.pairs import Form
 from morphoscope.configs import UserError
 
 COVERAGE, ACCEPTED = 0.9, 0.95
@@ -113,6 +114,67 @@ class Calibration:
                 spaces, reader.reals("distances", (images,)), fold, reader.number("accepted", 0.5, 0.999)
             ),
         )
+
+
+def stored_calibrations(
+    calibrations: Mapping[Form, Calibration],
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, metadata) for an ensemble's file; that of whole images or pairs is among them."""
+    facts = {form: calibration.facts() for form, calibration in calibrations.items()}
+    metadata: dict[str, Any] = {"calibration": facts.pop("whole")}
+    if facts:
+        metadata["half_calibrations"] = facts
+    tensors = {
+        _prefix(form) + name.removeprefix(PREFIX): tensor
+        for form, calibration in calibrations.items()
+        for name, tensor in calibration.tensors().items()
+    }
+    return tensors, metadata
+
+
+def read_calibrations(
+    metadata: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    forms: Sequence[Form],
+    classes: int,
+    folds: int,
+    features: int,
+    path: Path,
+) -> dict[Form, Calibration]:
+    """From what `stored_calibrations` gave; empty if the ensemble was not calibrated.
+
+    Args:
+        forms: those that the ensemble judges.
+        classes, folds, features, path: as for `Calibration.read`.
+
+    Raises:
+        UserError: as `Calibration.read`.
+    """
+    if metadata.get("calibration") is None:  # left out, or of an earlier version
+        return {}
+    halves = metadata.get("half_calibrations")
+    found = {**(halves if isinstance(halves, dict) else {}), "whole": metadata["calibration"]}
+    return {
+        form: Calibration.read(
+            found.get(form),
+            {
+                PREFIX + name.removeprefix(_prefix(form)): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(_prefix(form))
+            },
+            classes=classes,
+            folds=folds,
+            features=features,
+            path=path,
+        )
+        for form in forms
+    }
+
+
+def _prefix(form: Form) -> str:
+    """Of the names of a form's tensors in the ensemble's file."""
+    return PREFIX if form == "whole" else f"{PREFIX}{form}/"
 
 
 class _Reader:

@@ -115,8 +115,8 @@ def analyse(
             been trained on them; one, or as published one for each view.
 
     Raises:
-        UserError: no complete sheet, another cohort than the surveys', not its test images, or an image that
-            two ensembles judge.
+        UserError: no complete sheet, another cohort than the surveys', not its test images, an ensemble of
+            pairs, or an image that two ensembles judge.
     """
     if answers.rows.empty:
         raise UserError(f"No complete sheet among {answers.files} files. {' '.join(answers.left_out[:10])}")
@@ -141,6 +141,11 @@ def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
             f"The surveys show test images of the cohort with digest {surveys.cohort_digest}, the classifier "
             f"judged rows '{facts.get('rows')}' of {facts.get('cohort_digest')}. Give the cohort, with the "
             "split, that the surveys were built from."
+        )
+    if evaluation.facts.get("judged") == "pairs":
+        raise UserError(
+            "The surveys show single images, but this ensemble judges pairs of them; give an ensemble of "
+            "single images, or one for each view."
         )
     choices = np.array([evaluation.conditions.index(condition) for condition in surveys.conditions])
     best = evaluation.prediction.combined[:, choices].argmax(axis=1)

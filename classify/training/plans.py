@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from morphoscope.classify.pairs import HALVES
 from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
-from morphoscope.classify.views import in_view, require_paired_test
+from morphoscope.classify.views import in_view, require_pair, require_paired_test
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, View, ancestor_cohorts, name_list
 from morphoscope.configs import UserError
@@ -38,12 +39,14 @@ def plan_folds(
     seed: int = 0,
     auxiliary: Sequence[Cohort] = (),
     view: View | None = None,
+    dual: bool = False,
 ) -> list[FoldPlan]:
     """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
     generator saw the test fold, or it or an ancestor of it another cohort or split. For auxiliary images see
-    `auxiliary_rows`. With a view, the test must be fair to both, see `require_paired_test`.
+    `auxiliary_rows`. With a view, the test must be fair to both, see `require_paired_test`. The rules for
+    pairs are the same: a pair lies within one group.
 
     Args:
         cohort: real images with their folds.
@@ -53,16 +56,17 @@ def plan_folds(
         seed: of the choice of synthetic images under that bound.
         auxiliary: cohorts of real images that are learnt along, of other conditions.
         view: of the cohort's images, those to train and validate on; all if None.
+        dual: the rows are for a dual-view model: focused and panoramic images.
 
     Raises:
         UserError: no folds, an unknown fold, a synthetic condition that the cohort lacks, unknown provenance,
             a generator trained on the test fold, a fold without any synthetic image that it may see, a fold
             whose training images lack a condition or which has none to validate on, auxiliary images of the
-            test fold, or, with a view, a broken test rule.
+            test fold, with a view a broken test rule, or, if dual, no whole pair to train or validate on.
     """
     fold_of = _fold_column(cohort)
     chosen = _chosen_folds(fold_of, folds)
-    viewed = in_view(cohort, view)
+    viewed = cohort.rows["view"].isin(HALVES).to_numpy() if dual else in_view(cohort, view)
     if view is not None:
         require_paired_test(cohort)
     for extra in auxiliary:
@@ -74,6 +78,9 @@ def plan_folds(
         validation = np.flatnonzero(viewed & (fold_of == fold))
         if not len(validation):
             raise UserError(f"Fold {fold} has no {view} image to validate on; split the cohort again.")
+        if dual:
+            require_pair(cohort, training, f"to train fold {fold} on")
+            require_pair(cohort, validation, f"to validate fold {fold} on")
         eligible = [
             np.array([row for row, seen in enumerate(extra) if fold not in seen], dtype=np.int64)
             for extra in provenance

@@ -10,6 +10,9 @@ import numpy as np
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 
+PoolPart = tuple[np.ndarray | Sequence[np.ndarray], np.ndarray, np.ndarray]
+"""Images uint8 [N, S, S, 3] or N pairs, targets of all of them, chosen ones."""
+
 _TOLERANCE = 1e-3  # of shares' sum: manifests round
 
 
@@ -18,18 +21,18 @@ class ImagePool:
     """Images of several arrays under one numbering, with targets.
 
     Attributes:
-        arrays: uint8 [N_i, S, S, 3] each, possibly memory-mapped.
+        arrays: uint8 [N_i, S, S, 3] each, possibly memory-mapped; or pairs, [N_i, S, 2S, 3].
         rows: int64 [M, 2]: (array, row in it) of each image.
         targets: float32 [M, K]: share of each class; one 1 in each row unless the image is a mixture.
     """
 
-    arrays: list[np.ndarray]
+    arrays: list[np.ndarray | Sequence[np.ndarray]]
     rows: np.ndarray
     targets: np.ndarray
 
     @classmethod
-    def of(cls, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> "ImagePool":
-        """Join parts (array, targets of all its images, chosen rows)."""
+    def of(cls, parts: Sequence[PoolPart]) -> "ImagePool":
+        """Join parts."""
         rows = [np.stack([np.full(len(chosen), i), chosen], axis=1) for i, (_, _, chosen) in enumerate(parts)]
         targets = [targets[chosen] for _, targets, chosen in parts]
         return cls([array for array, _, _ in parts], np.concatenate(rows), np.concatenate(targets))
@@ -43,7 +46,7 @@ class ImagePool:
         return self.targets.argmax(axis=1)
 
     def image(self, index: int) -> np.ndarray:
-        """uint8 [S, S, 3]."""
+        """uint8 [S, S, 3], or a pair [S, 2S, 3]."""
         array, row = self.rows[index]
         return np.asarray(self.arrays[array][row])
 

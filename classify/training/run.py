@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.pairs import PairedImages, form_pairs
 from morphoscope.classify.training.auxiliary import (
     auxiliary_targets,
     joint_classes,
@@ -21,7 +22,8 @@ from morphoscope.classify.training.auxiliary import (
 )
 from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
-from morphoscope.classify.training.pool import ImagePool, class_targets
+from morphoscope.classify.training.pool import ImagePool, PoolPart, class_targets
+from morphoscope.classify.views import require_halves
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
@@ -59,6 +61,8 @@ def train_ensemble(
     `out_of_fold/` (metrics, probabilities and confusion matrix of every image, judged by the one model that
     did not train on it). Called again with the same run folder, it continues at the first unfinished epoch.
 
+    A dual-view model (`config.views`) learns from the pairs that `form_pairs` makes of a fold's images.
+
     Args:
         cohort: real images with folds.
         synthetic: cohorts written by `morphoscope.generate.augment`.
@@ -69,7 +73,8 @@ def train_ensemble(
 
     Raises:
         UserError: rules of `plan_folds` and `joint_classes`, synthetic rows in `cohort`, weights that cannot
-            be had, or a run folder begun with other inputs.
+            be had, a view for a dual-view model, synthetic or auxiliary images that are neither of its views,
+            or a run folder begun with other inputs.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
     """
     resolved = resolve_device(device)
@@ -83,8 +88,15 @@ def train_ensemble(
             f"{cohort.root}: {len(generated)} synthetic images among the real ones (e.g. {generated[0]}); "
             "keep them in a cohort of their own and pass that with --synthetic."
         )
+    dual = config.views == "dual"
+    if dual and view is not None:
+        raise UserError(f"views 'dual' takes focused and panoramic images: leave out --view {view}.")
+    for extra in (*synthetic, *auxiliary) if dual else ():
+        require_halves(extra)
     classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
-    plans = plan_folds(cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view)
+    plans = plan_folds(
+        cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view, dual
+    )
     for plan in plans:
         require_every_class(plan.fold, auxiliary, plan.auxiliary, config.auxiliary_names)
     material = _Material(cohort, synthetic, auxiliary, classes, view)
@@ -138,8 +150,10 @@ def _train_folds(
     fingerprint: str,
 ) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
-    arrays = [part.images(config.resolution, config.fit) for part in material.parts]
     targets = material.targets(config.auxiliary_names)
+    images = [part.images(config.resolution, config.fit) for part in material.parts]
+    parts = list(zip(material.parts, images, targets, strict=True))
+    dual = config.views == "dual"
     own = len(material.cohort.conditions)
     models, scores = {}, {}
     with Interruption() as interruption, _Display(run) as display:
@@ -147,7 +161,7 @@ def _train_folds(
             path = run.path / "folds" / f"fold-{plan.fold}.safetensors"
             if not path.is_file():
                 display.start(plan)
-                pools = _fold_pools(plan, arrays, targets)
+                pools = _fold_pools(plan, parts, dual)
                 trainer = FoldTrainer(plan.fold, config, *pools, own, device)
                 state_file = path.with_suffix(".state.pt")
                 _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)
@@ -196,11 +210,21 @@ def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str
 
 
 def _fold_pools(
-    plan: FoldPlan, arrays: list[np.ndarray], targets: list[np.ndarray]
+    plan: FoldPlan, parts: Sequence[tuple[Cohort, np.ndarray, np.ndarray]], dual: bool
 ) -> tuple[ImagePool, ImagePool]:
-    """(training, validation) images of one fold; the first array is the real cohort's."""
-    training = ImagePool.of(list(zip(arrays, targets, plan.learnt, strict=True)))
-    return training, ImagePool.of([(arrays[0], targets[0], plan.validation)])
+    """(training, validation) images or pairs of one fold; parts are (cohort, images, targets), real first."""
+    training = [_chosen(*part, rows, dual) for part, rows in zip(parts, plan.learnt, strict=True)]
+    return ImagePool.of(training), ImagePool.of([_chosen(*parts[0], plan.validation, dual)])
+
+
+def _chosen(
+    cohort: Cohort, images: np.ndarray, targets: np.ndarray, rows: np.ndarray, dual: bool
+) -> PoolPart:
+    """The rows of a cohort for a pool; for a dual-view model the pairs that they form."""
+    if not dual:
+        return images, targets, rows
+    pairs = form_pairs(cohort.rows, rows)
+    return PairedImages(images, pairs), targets[pairs.max(axis=1)], np.arange(len(pairs))
 
 
 def _write_fold(path: Path, plan: FoldPlan, state: FoldState, fingerprint: str) -> None:

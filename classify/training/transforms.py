@@ -24,11 +24,18 @@ class TrainingTransforms:
         self._pipeline = A.Compose(chosen)
 
     def __call__(self, image: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
-        """uint8 [S,S,3] -> uint8 [S,S,3], a new array; all choices follow from `seed`, as numpy takes it."""
+        """uint8 [S,S,3] -> uint8 [S,S,3], a new array; all choices follow from `seed`, as numpy takes it.
+
+        Of a pair [S,2S,3] each photograph is transformed for itself, and a missing, black one stays as it is.
+        """
         # One stream for all: `set_random_seed` would start the same one in each, and all flips would agree.
         generator = np.random.default_rng(seed)
         self._pipeline.set_random_state(generator, random.Random(generator.bit_generator.random_raw()))
-        return self._pipeline(image=image)["image"]
+        halves = [
+            np.ascontiguousarray(half) for half in np.split(image, image.shape[1] // len(image), axis=1)
+        ]
+        done = [self._pipeline(image=half)["image"] if half.any() else half for half in halves]
+        return np.concatenate(done, axis=1)
 
 
 _Transforms = list[A.BasicTransform | A.BaseCompose]

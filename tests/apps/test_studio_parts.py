@@ -38,7 +38,7 @@ class Brightness:
 
     conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
     config = SimpleNamespace(fit="crop", backbone="brightness")
-    calibration = None
+    calibration, dual = None, False
 
     def __init__(self) -> None:
         self.metadata = {"phantom": False, "cohort_digest": "feedc0de"}
