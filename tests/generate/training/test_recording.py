@@ -113,21 +113,41 @@ def _trainer(**settings: Any) -> GeneratorTrainer:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_replays_compute_what_plain_calls_do(variant: dict[str, Any]) -> None:
-    """Over 20 iterations, in which every step is replayed; cuDNN may choose other convolutions in each."""
-    plain, recorded = (_trainer(**variant, cuda_graphs=graphs) for graphs in (False, True))
-    for trainer in (plain, recorded):
-        if isinstance(trainer.augment, AugmentPipe):
-            trainer.augment.p.fill_(0.3)
-    losses = []
-    for _ in range(20):
-        expected, figures = plain.iterate(), recorded.iterate()
-        assert figures.keys() == expected.keys()
-        for name, figure in figures.items():
-            torch.testing.assert_close(
-                figure.cpu().float(), expected[name].cpu().float(), rtol=2e-2, atol=2e-3, msg=name
-            )
-        losses.append(float(figures["loss_D"]))
-    assert len(set(losses)) == len(losses)  # every replay draws anew
-    for ours, theirs in zip(recorded.G_ema.parameters(), plain.G_ema.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-3)
+def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> None:
+    """For other seeds, inputs, probabilities and influences than were recorded, from the same weights.
+
+    Whole trainings drift apart: Adam's first steps turn the sign of a vanishing gradient into a full step.
+    """
+    trainer = _trainer(**variant, cuda_graphs=False)
+    for _ in range(2):
+        trainer.iterate()
+    pool = torch.cuda.graph_pool_handle()
+    for plain in (
+        trainer.steps.generator,
+        trainer.steps.path_length,
+        trainer.steps.discriminator,
+        trainer.steps.r1,
+    ):
+        recorded = RecordedStep(plain, pool)
+        seen = []
+        for seed in range(4):
+            trainer.images_seen += trainer.config.batch
+            trainer.steps.set_influence(seed / 3)
+            if isinstance(trainer.augment, AugmentPipe):
+                trainer.augment.p.fill_(seed / 4)
+            inputs = trainer._reals(0) | trainer._choices(trainer.config.micro_batch)
+            torch.manual_seed(seed)
+            expected = plain(inputs)
+            torch.manual_seed(seed)
+            outcome = recorded(inputs)
+            assert outcome.figures.keys() == expected.figures.keys()
+            for name, figure in outcome.figures.items():
+                torch.testing.assert_close(figure, expected.figures[name], rtol=1e-3, atol=1e-4)
+            ours, theirs = _flat(outcome), _flat(expected)
+            assert (ours - theirs).norm() <= 1e-3 * theirs.norm()
+            seen.append(float(ours.norm()))
+        assert len(set(seen)) == len(seen)  # nothing of a recording stays as it was
+
+
+def _flat(outcome: Outcome) -> torch.Tensor:
+    return torch.cat([gradient.flatten() for _, gradient in outcome.gradients])
