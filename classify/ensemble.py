@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import ValidationError
 from torch import Tensor
 
 from morphoscope.classify.attribution.maps import Attribution, onto_image
@@ -15,6 +14,7 @@ from morphoscope.classify.attribution.methods import check_request, explain
 from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
 from morphoscope.classify.certainty.calibration import read_calibrations, stored_calibrations
 from morphoscope.classify.certainty.temperature import scaled
+from morphoscope.classify.description import described
 from morphoscope.classify.judging import Judged, judge
 from morphoscope.classify.model import AsShown, ConditionClassifier
 from morphoscope.classify.pairs import HALVES, Form, samples
@@ -22,7 +22,7 @@ from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.views import in_view
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, VIEWS, View
+from morphoscope.cohort.manifest import TEST_FOLD, View
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
@@ -31,7 +31,6 @@ from morphoscope.configs.loading import validated
 from morphoscope.ops.runtime import read_checkpoint, resolve_device, to_device, write_checkpoint
 
 KIND = "ensemble"
-_MAX_FOLDS, _MAX_CONDITIONS, _MAX_IMAGES = 100, 10_000, 1_000_000
 _SHARED = "shared"
 
 
@@ -284,7 +283,7 @@ class Ensemble:
                 another number of views.
         """
         tensors, metadata = read_checkpoint(Path(path), KIND)
-        config, conditions, folds = _described(metadata, path)
+        config, conditions, folds = described(metadata, path)
         models = {}
         for fold in folds:
             model = ConditionClassifier(config, len(conditions), len(metadata.get("auxiliary", [])))
@@ -390,31 +389,3 @@ def _portable(config: EnsembleTraining) -> EnsembleTraining:
     if config.weights_file is None:
         return config
     return config.model_copy(update={"weights_file": Path(config.weights_file.name)})
-
-
-def _described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, list[str], list[str]]:
-    """Config, conditions and folds of a checkpoint's metadata, which is as untrusted as the file."""
-    conditions = _names(metadata, "conditions", _MAX_CONDITIONS, path)
-    folds = _names(metadata, "folds", _MAX_FOLDS, path)
-    if "auxiliary" in metadata:
-        auxiliary = _names(metadata, "auxiliary", _MAX_CONDITIONS, path)
-        if not set(auxiliary).isdisjoint(conditions):
-            raise UserError(f"{path}: damaged description: `auxiliary` names a condition.")
-    if metadata.get("view") not in (None, *VIEWS):
-        raise UserError(f"{path}: damaged description: `view` is none of {', '.join(VIEWS)}.")
-    if "seen_images" in metadata:
-        _names(metadata, "seen_images", _MAX_IMAGES, path)
-    try:
-        return EnsembleTraining(**metadata.get("config", {})), conditions, folds
-    except (ValidationError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: damaged description, or from another version ({reason}).") from error
-
-
-def _names(metadata: dict[str, Any], key: str, bound: int, path: Path) -> list[str]:
-    value = metadata.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UserError(f"{path}: damaged description: `{key}` is not a list of names.")
-    if not 0 < len(value) <= bound or len(set(value)) != len(value):
-        raise UserError(f"{path}: damaged description: `{key}` has {len(value)} names, or one of them twice.")
-    return value

@@ -140,9 +140,9 @@ class ConditionClassifier(nn.Module):
     def _widen_head(self, backbone: str) -> None:
         """Make room in the linear head for the features of two photographs."""
         name, *others = classifier_names(self.backbone)
-        if others:
-            raise UserError(f"backbone '{backbone}': has {1 + len(others)} heads; views 'dual' needs one.")
-        head = cast(nn.Linear, self.backbone.get_submodule(name))
+        head = self.backbone.get_submodule(name)
+        if others or not isinstance(head, nn.Linear):
+            raise UserError(f"backbone '{backbone}': views 'dual' needs one that ends in one linear layer.")
         self.backbone.set_submodule(name, nn.Linear(2 * head.in_features, head.out_features))
 
     def _reset_head(self) -> None:

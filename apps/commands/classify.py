@@ -148,13 +148,14 @@ def predict(
 ) -> None:
     """Print each photograph's (or pair's) probabilities, and what remains possible. Not a diagnosis."""
     from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table
-    from morphoscope.apps.commands.photographs import read_photographs
+    from morphoscope.apps.commands.photographs import as_judged, read_photographs
     from morphoscope.classify import Ensemble
 
+    focused, others = read_photographs(images), read_photographs(panoramic)
     model = Ensemble.load(ensemble, device, test_time)
-    names, pixels = read_photographs(model, images or [], panoramic or [])
-    prediction = model.predict(pixels)
-    Console().print(prediction_table(names, prediction))
+    shown = as_judged(model, focused, others)
+    prediction = model.predict([photograph.pixels for photograph in shown])
+    Console().print(prediction_table([photograph.name for photograph in shown], prediction))
     if prediction.prediction_sets is None:
         Console().print(NOT_CALIBRATED)
 
@@ -177,13 +178,14 @@ def explain(
     seed: Seed = None,
 ) -> None:
     """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's)."""
-    from morphoscope.apps.commands.photographs import read_photographs
+    from morphoscope.apps.commands.photographs import as_judged, read_photographs
     from morphoscope.classify import Ensemble, legend, overlay
     from morphoscope.ops.runtime import write_atomically
 
     settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
+    focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
     model = Ensemble.load(ensemble, device)
-    _, (pixels,) = read_photographs(model, [image] if image else [], [panoramic] if panoramic else [])
+    ((_, pixels),) = as_judged(model, focused, others)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
     found = model.attribute(pixels, condition, **settings.model_dump())

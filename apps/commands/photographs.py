@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,31 +12,44 @@ from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
 
 
-def read_photographs(
-    ensemble: Ensemble, images: Sequence[Path], panoramic: Sequence[Path]
-) -> tuple[list[str], list[np.ndarray]]:
-    """(what to call each, what the ensemble takes for an image).
+class Photograph(NamedTuple):
+    """A file's name and its pixels, uint8 [H, W, 3]."""
+
+    name: str
+    pixels: np.ndarray
+
+
+def read_photographs(paths: Sequence[Path] | None) -> list[Photograph]:
+    """UserError if a file cannot be read."""
+    return [Photograph(path.name, read_image(path)) for path in paths or []]
+
+
+def as_judged(
+    ensemble: Ensemble, images: Sequence[Photograph], panoramic: Sequence[Photograph]
+) -> list[Photograph]:
+    """The photographs or, for a dual-view ensemble, pairs, named after both of their files.
 
     Args:
         images: photographs; for a dual-view ensemble focused ones.
         panoramic: for a dual-view ensemble only; the i-th belongs to the i-th focused one, if there are any.
 
     Raises:
-        UserError: no photograph, panoramic ones for single images, not as many as there are focused ones, or
-            a file that cannot be read.
+        UserError: no photograph, panoramic ones for single images, or not as many as there are focused ones.
     """
     if not images and not panoramic:
         raise UserError("No photograph given: name at least one file as IMAGE.")
     if not ensemble.dual:
         if panoramic:
             raise UserError("--panoramic: this ensemble judges single images; name the file as IMAGE.")
-        return [path.name for path in images], [read_image(path) for path in images]
+        return list(images)
     if images and panoramic and len(images) != len(panoramic):
         raise UserError(
             f"{len(images)} focused photographs (IMAGE), but {len(panoramic)} panoramic ones (--panoramic): "
             "give as many of both, partners in the same order, or photographs of one view only."
         )
-    pairs = list(zip_longest(images, panoramic))
-    names = [" + ".join(path.name for path in pair if path is not None) for pair in pairs]
-    photographs = [[None if path is None else read_image(path) for path in pair] for pair in pairs]
-    return names, [ensemble.pair(*pair) for pair in photographs]
+    pairs = []
+    for halves in zip_longest(images, panoramic):
+        left, right = (None if half is None else half.pixels for half in halves)
+        name = " + ".join(half.name for half in halves if half is not None)
+        pairs.append(Photograph(name, ensemble.pair(left, right)))
+    return pairs

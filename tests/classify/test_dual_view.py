@@ -151,7 +151,7 @@ class TestModel:
 
     def test_two_heads_are_refused(self, dual: EnsembleTraining) -> None:
         config = dual.model_copy(update={"backbone": "deit_tiny_distilled_patch16_224", "resolution": 224})
-        with pytest.raises(UserError, match="2 heads"):
+        with pytest.raises(UserError, match="one linear layer"):
             ConditionClassifier(config, 3)
 
 

@@ -53,7 +53,7 @@ def test_a_calibrated_prediction_says_how_sure_it_is(
     calibrated: Ensemble, photographs: list[np.ndarray]
 ) -> None:
     found = calibrated.predict(photographs, batch=2)
-    calibration, calibrated.calibration = calibrated.calibration, None
+    calibration, calibrated.calibrations = calibrated.calibration, {}
     plain = calibrated.predict(photographs)
     assert calibration is not None
     assert plain.prediction_sets is plain.novelty is plain.novel is plain.uncalibrated is None

@@ -111,6 +111,9 @@ def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation:
         other = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, **facts}})
         with pytest.raises(UserError, match="Give the cohort, with the split"):
             analyse(surveys, answers, [other], CONFIG)
+    pairs = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, "judged": "pairs"}})
+    with pytest.raises(UserError, match="this ensemble judges pairs"):
+        analyse(surveys, answers, [pairs], CONFIG)
 
 
 def part(evaluation: Evaluation, chosen: np.ndarray) -> Evaluation:
