@@ -133,9 +133,13 @@ class ConditionClassifier(nn.Module):
         """In training `view_dropout` of the whole pairs lose one half, either at even odds."""
         if not self.training:
             return present
-        drawn, share = torch.rand(len(present), 1).to(present.device), self._view_dropout
-        lost = torch.cat([drawn < share / 2, (drawn >= share / 2) & (drawn < share)], dim=1)
-        return present & ~(lost & present.all(dim=1, keepdim=True))
+        whole = present.all(dim=1).nonzero()[:, 0]
+        # That share of each batch, not of each pair by chance: shapes that change are slow on a GPU.
+        count = int(self._view_dropout * len(whole) + float(torch.rand(())))
+        chosen = whole[torch.randperm(len(whole))[:count].to(whole.device)]
+        present = present.clone()
+        present[chosen, torch.randint(2, (count,)).to(chosen.device)] = False
+        return present
 
     def _widen_head(self, backbone: str) -> None:
         """Make room in the linear head for the features of two photographs."""

@@ -126,6 +126,9 @@ class TestModel:
         kept = model._some_dropped(torch.ones(20_000, 2, dtype=torch.bool))
         assert kept.any(dim=1).all()
         np.testing.assert_allclose((~kept).double().mean(dim=0), [0.2, 0.2], atol=0.01)
+        batches = [model._some_dropped(torch.ones(3, 2, dtype=torch.bool)) for _ in range(500)]
+        lost = [int((~batch).sum()) for batch in batches]
+        assert set(lost) == {1, 2} and np.mean(lost) == pytest.approx(1.2, abs=0.1)
         half = torch.tensor([[True, False]]).expand(100, 2)
         assert torch.equal(model._some_dropped(half), half)  # the only photograph stays
         model.eval()
