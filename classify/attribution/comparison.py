@@ -129,8 +129,11 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     Random weights cost a second map: it is made for the first fold alone, and compared with that fold's map.
 
     Raises:
-        UserError: a condition that the ensemble does not know, or no image in the rows asked for.
+        UserError: a dual-view ensemble, a condition that the ensemble does not know, or no image in the rows
+            asked for.
     """
+    if ensemble.dual:
+        raise UserError("Maps are compared on single images, but this ensemble judges pairs of them.")
     unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
     if unknown:
         raise UserError(
