@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binomtest, mannwhitneyu
+from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
 _REPLICATES = 2000
 _Z = 1.959964  # of 95%
@@ -22,6 +22,22 @@ def proportion(successes: int, total: int) -> Estimate:
     """A share with its Wilson score interval (Wilson 1927), sensible near 0 and 1 and for few cases."""
     interval = binomtest(successes, total).proportion_ci(0.95, method="wilson")
     return Estimate(successes / total, float(interval.low), float(interval.high))
+
+
+def mean(values: np.ndarray) -> Estimate | None:
+    """Mean with a percentile bootstrap interval, the same for the same values; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    found = bootstrap((values,), np.mean, n_resamples=_REPLICATES, method="percentile", rng=0)
+    interval = found.confidence_interval
+    return Estimate(float(values.mean()), float(interval.low), float(interval.high))
+
+
+def shown(estimate: Estimate | None) -> str:
+    """ "0.41 (0.35 to 0.47)", or a dash."""
+    if estimate is None:
+        return "–"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
 def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

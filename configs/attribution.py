@@ -63,6 +63,12 @@ class MapComparison(AttributionSettings):
         "blurred", description="what takes a deleted pixel's place, and an inserted one's before"
     )
     points: int = Field(32, ge=2, le=1000, description="of the deletion and insertion curves")
+    cascade: int = Field(
+        7,
+        ge=0,
+        description="on so many of the images layers are drawn anew one stage after the other, from the head "
+        "to the input, each of at most six costing one model's map by every method; 0 leaves that out",
+    )
     seed: int = Field(
         0,
         ge=0,

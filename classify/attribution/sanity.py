@@ -1,15 +1,24 @@
 """Does a map depend on what was learnt? Random weights must destroy it (Adebayo et al. 2018)."""
 
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any, NamedTuple, cast
+
 import cv2
 import numpy as np
 import torch
+from timm.models import group_parameters
+from torch import nn
 
+from morphoscope.classify.attribution.maps import rank_correlation
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.model import ConditionClassifier
 
 _STRONGEST = 99.0  # percentile of a map that counts as 1
 _WINDOW = 1.5  # deviation of the Gaussian window, pixels
 _C1, _C2 = 0.01**2, 0.03**2
+_STAGES = 5  # of a cascade, beside the head
 
 
 def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
@@ -22,6 +31,70 @@ def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
                 ensemble.config, len(ensemble.conditions), len(ensemble.auxiliary)
             )
     return Ensemble(ensemble.config, ensemble.conditions, models, ensemble.metadata, ensemble.device)
+
+
+class Stage(NamedTuple):
+    """Layers of a backbone that are drawn anew together.
+
+    Attributes:
+        layers: what they are called, from the head's side on, e.g. "blocks.6, blocks.5".
+        keys: theirs in the backbone's state.
+    """
+
+    layers: str
+    keys: list[str]
+
+
+def stages(backbone: nn.Module) -> list[Stage]:
+    """The head, then timm's stages of the backbone towards the input, joined to at most five."""
+    matcher = cast(Callable[..., dict[str, Any]], backbone.group_matcher)  # every timm model has one
+    groups = group_parameters(backbone, matcher(coarse=True))
+    owner = {name.rpartition(".")[0]: group for group, names in groups.items() for name in names}
+    found: dict[int, list[str]] = {group: [] for group in sorted(groups, reverse=True)}
+    for key in backbone.state_dict():  # batch statistics, too, go with their layer
+        found[owner.get(key.rpartition(".")[0], 0)].append(key)
+    head, *others = found.values()
+    joined = [
+        [key for keys in others[part[0] : part[-1] + 1] for key in keys]
+        for part in np.array_split(np.arange(len(others)), min(_STAGES, len(others)))
+    ]
+    return [Stage(_layers(keys), keys) for keys in (head, *joined)]
+
+
+def _layers(keys: list[str]) -> str:
+    """Short names, e.g. "blocks.5" for blocks.5.0.conv_pw.weight."""
+    short = (re.sub(r"^(\w+(?:\.\d+)?)\..*", r"\1", key) for key in keys)
+    return ", ".join(dict.fromkeys(short))
+
+
+def cascade(ensemble: Ensemble, seed: int = 0) -> Iterator[tuple[str, Ensemble]]:
+    """Draw one stage after the other anew, from the head towards the input, and leave it so.
+
+    That is the cascading randomisation of Adebayo et al. (2018, arXiv 1810.03292, section 3); after its last
+    stage the networks are those of `randomised`.
+
+    Yields:
+        (the layers drawn anew last, the ensemble), which is good until the next is asked for.
+    """
+    fresh = randomised(ensemble, seed)
+    models = dict(zip(ensemble.folds, deepcopy(ensemble.models), strict=True))
+    for stage in stages(ensemble.models[0].backbone):
+        for model, source in zip(models.values(), fresh.models, strict=True):
+            state = source.backbone.state_dict()
+            model.backbone.load_state_dict({key: state[key] for key in stage.keys}, strict=False)
+        yield (
+            stage.layers,
+            Ensemble(ensemble.config, ensemble.conditions, models, ensemble.metadata, ensemble.device),
+        )
+
+
+def similarity(own: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    """A map against that after weights became random: rank correlation, also of absolute values, and SSIM."""
+    return {
+        "rank_random": rank_correlation(own, other),
+        "absolute_random": rank_correlation(np.abs(own), np.abs(other)),
+        "ssim_random": structural_similarity(own, other),
+    }
 
 
 def structural_similarity(a: np.ndarray, b: np.ndarray) -> float:

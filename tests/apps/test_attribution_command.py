@@ -48,16 +48,18 @@ def test_explain_warns_of_a_coarse_integral(run, phantoms):
 def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):
     code, out, _ = run(
         *("classify", "attribution", ENSEMBLE, phantoms.root, "--rows", "all", "--methods", "gradcam"),
-        *("--images", 3, "--set", "points=2", "--run", "table"),
+        *("--images", 3, "--set", "points=2", "--set", "cascade=2", "--run", "table"),
     )
     assert code == 0
+    assert "as layers are drawn anew from the head on (2 images)" in " ".join(out.split())
     assert "share in lesion" in out and "gradcam" in out and "random" in out
     table = pd.read_csv(tmp_path / "table" / "table.csv")
     assert list(table["method"]) == ["gradcam", "random"]
     content = json.loads((tmp_path / "table" / "table.json").read_text())
     assert content["images"] == 3 and content["phantom"] is True
     assert {path.name for path in (tmp_path / "table").iterdir()} == {
-        *("config.yaml", "examples.png", "scores.csv", "table.csv", "table.json", "table.md")
+        *("cascade.csv", "cascade.png", "config.yaml", "examples.png"),
+        *("scores.csv", "table.csv", "table.json", "table.md"),
     }
 
 

@@ -15,7 +15,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.attribution import MapComparison
 from morphoscope.configs.loading import validated
 
-SETTINGS = {"steps": 4, "samples": 2, "points": 4, "window": 0.5, "images": 6}
+SETTINGS = {"steps": 4, "samples": 2, "points": 4, "window": 0.5, "images": 6, "cascade": 0}
 
 
 @pytest.fixture
@@ -66,10 +66,33 @@ def test_without_masks_localisation_is_left_out(ensemble: Ensemble, cohort: Coho
     assert Image.open(tmp_path / "examples.png").width > 300
     content = json.loads((tmp_path / "table.json").read_text())
     assert content["methods"]["gradcam"]["pointing"] is None and content["lesion_area"] is None
+    assert found.cascade is None and not (tmp_path / "cascade.csv").exists()
     table = pd.read_csv(tmp_path / "table.csv")
     assert list(table["method"]) == ["gradcam", CONTROL]
     assert table["deletion"][0] == pytest.approx(content["methods"]["gradcam"]["deletion"]["value"], abs=1e-5)
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 12
+
+
+def test_the_cascade_ends_at_the_random_weights_of_the_table(
+    ensemble: Ensemble, cohort: Cohort, tmp_path: Path
+) -> None:
+    config = MapComparison(methods=["smoothgrad", "gradcam"], **{**SETTINGS, "cascade": 3})
+    found = compare_maps(ensemble, cohort, config)
+    assert found.cascade is not None and found.cascade.images == 3
+    scores = found.cascade.scores
+    assert len(scores) == 6 * 3 * 2  # stages, images, methods
+    last = scores[scores["stage"] == 6].set_index(["file", "method"])
+    whole = found.scores.set_index(["file", "method"]).loc[last.index]
+    for measure in ("rank_random", "absolute_random", "ssim_random"):
+        np.testing.assert_allclose(last[measure], whole[measure], atol=1e-6)
+    found.write(tmp_path)
+    assert len(pd.read_csv(tmp_path / "cascade.csv")) == len(scores)
+    assert Image.open(tmp_path / "cascade.png").width > 300
+    stages = json.loads((tmp_path / "table.json").read_text())["cascade"]
+    mean = scores.query("stage == 1 and method == 'gradcam'")["ssim_random"].mean()
+    assert stages[0]["layers"] == "classifier"
+    assert stages[0]["methods"]["gradcam"]["ssim_random"]["value"] == pytest.approx(mean)
+    assert "| 1. classifier | " in (tmp_path / "table.md").read_text()
 
 
 def test_means_and_their_intervals() -> None:
