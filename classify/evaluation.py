@@ -16,6 +16,7 @@ from morphoscope.classify.figures import draw_confusion, draw_reliability
 from morphoscope.classify.out_of_fold import predict_out_of_fold
 from morphoscope.classify.pairs import HALVES, Form, Samples, samples
 from morphoscope.classify.prediction import Prediction
+from morphoscope.classify.seen import seen_images
 from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
 from morphoscope.classify.views import in_view, require_paired_test
@@ -355,7 +356,7 @@ def _rows_to_judge(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | 
         raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
     if view is not None and rows == "test":
         require_paired_test(cohort)
-        _refuse_seen_images(ensemble, cohort.select(fold_of == TEST_FOLD))
+        _refuse_seen_images(ensemble, cohort, fold_of == TEST_FOLD)
     return mask
 
 
@@ -367,16 +368,16 @@ def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> N
             "count training images. Use rows 'test' or 'out_of_fold'."
         )
     if rows == "all":
-        _refuse_seen_images(ensemble, cohort)
+        _refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))
     else:
         ensemble.require_training_cohort(cohort)
 
 
-def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort) -> None:
-    """By content; ensembles of earlier versions, or of more than a million images, list no contents."""
-    seen = set(ensemble.metadata.get("seen_images", ()))
-    known = zip(cohort.rows["file"], cohort.image_hashes if seen else [""] * len(cohort), strict=True)
-    files = [file for file, content in known if content in seen]
+def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> None:
+    """Among `rows`, bool [N]; what is not known is not refused."""
+    chosen = np.flatnonzero(rows)
+    seen = seen_images(ensemble, cohort, chosen)
+    files = [] if seen is None else cohort.rows["file"].iloc[chosen[seen]].tolist()
     if files:
         raise UserError(
             f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "

@@ -54,7 +54,12 @@ class MapComparison(AttributionSettings):
         description="METHOD or METHOD:BASELINE; without one, that of `baseline`",
     )
     rows: Literal["test", "all"] = Field(
-        "test", description="which images to draw from: the test fold; or any"
+        "test",
+        description="which images to draw from: the test fold; or any, of which those that the models were "
+        "trained on are marked",
+    )
+    view: Literal["focused", "panoramic"] | None = Field(
+        None, description="only these images; those the ensemble was trained on, or all, if not given"
     )
     images: int = Field(
         21, ge=2, le=10_000, description="drawn evenly over the conditions, one a patient; fewer if there are"

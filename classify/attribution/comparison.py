@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from rich.progress import track
-from scipy.stats import bootstrap
 
+from morphoscope.classify.attribution.cascade import Cascade, Original, run_cascade
 from morphoscope.classify.attribution.examples import Example, draw_examples
 from morphoscope.classify.attribution.faithfulness import curves, replaced
 from morphoscope.classify.attribution.localisation import points_at, share_inside
-from morphoscope.classify.attribution.maps import Attribution, rank_correlation
-from morphoscope.classify.attribution.sanity import randomised, structural_similarity
+from morphoscope.classify.attribution.maps import Attribution
+from morphoscope.classify.attribution.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.statistics import Estimate, proportion
+from morphoscope.classify.seen import seen_images
+from morphoscope.classify.statistics import Estimate, mean, proportion, shown
+from morphoscope.classify.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort, read_image, square
+from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, MapComparison, Method
 from morphoscope.ops.runtime import write_atomically, write_text
@@ -37,7 +40,6 @@ MEASURES = {
     "error": "integral's error",
 }
 _EXAMPLES = 7
-_REPLICATES = 2000
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,17 @@ class ComparedMaps:
 
     Attributes:
         scores: one row an image and method: file, condition, method, the columns of `MEASURES` (NaN where
-            they mean nothing: no mask, no integral), and `area`, the mask's share of the image.
+            they mean nothing: no mask, no integral), `area`, the mask's share of the image, and `seen`:
+            whether a model was trained on the image or chosen by it, None if that is not known.
         examples: a few images with their maps.
         facts: which rows of which cohort, and what of the ensemble.
+        cascade: what became of some maps as layers were drawn anew one after the other; None: not tried.
     """
 
     scores: pd.DataFrame
     examples: list[Example]
     facts: dict[str, Any]
+    cascade: Cascade | None = None
 
     @cached_property
     def summary(self) -> dict[str, dict[str, Estimate | None]]:
@@ -68,6 +73,20 @@ class ComparedMaps:
         """Mean share of an image that its lesion covers: what "in the lesion" would be by chance."""
         areas = self.scores["area"].dropna()
         return float(areas.mean()) if len(areas) else None
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence if images are not new to the models, or if nobody knows."""
+        seen, images = self.facts["seen"], self.facts["images"]
+        if seen is None:
+            return "It is not known whether the models were trained on these images: their file does not say."
+        if not seen:
+            return None
+        return (
+            f"The ensemble was trained or validated on {seen} of these {images} images (`seen` in "
+            "scores.csv). It is surer of them than of new ones, which shows in deletion and insertion, and "
+            "its maps may show what it learnt by heart. Report figures of images that no model has seen."
+        )
 
     def markdown(self) -> str:
         """The table, and what is to be read in it."""
@@ -88,10 +107,14 @@ class ComparedMaps:
             f"Random weights: {self.facts['sanity']}; 0 is unrelated, as it should be. "
             f"Integral's error: convergence delta over difference. `{CONTROL}` is noise, the control."
         )
-        return "\n".join(lines) + "\n\n" + notes + "\n"
+        warning = "" if self.warning is None else f"**Warning.** {self.warning}\n\n"
+        cascade = "" if self.cascade is None else self.cascade.markdown()
+        return warning + "\n".join(lines) + "\n\n" + notes + "\n" + cascade
 
     def write(self, folder: Path) -> None:
-        """Write table.md, table.csv, table.json, scores.csv (every image) and examples.png into `folder`."""
+        """Write table.md, table.csv, table.json, scores.csv (every image), examples.png and, of the cascade,
+        cascade.csv and cascade.png into `folder`.
+        """
         folder, summary = Path(folder), self.summary
         write_text(folder / "table.md", self.markdown())
         wide = pd.DataFrame(
@@ -112,21 +135,18 @@ class ComparedMaps:
             for name, row in summary.items()
         }
         content = {**self.facts, "lesion_area": self.chance, "methods": methods}
+        if self.cascade is not None:
+            content["cascade"] = self.cascade.facts()
+            self.cascade.write(folder)
         write_text(folder / "table.json", json.dumps(content, indent=2) + "\n")
         draw_examples(folder / "examples.png", self.examples)
-
-
-def shown(estimate: Estimate | None) -> str:
-    """ "0.41 (0.35 to 0.47)", or a dash."""
-    if estimate is None:
-        return "–"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
 def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> ComparedMaps:
     """Try the methods on labelled images, for the true condition's probability.
 
     Random weights cost a second map: it is made for the first fold alone, and compared with that fold's map.
+    So are those of the cascade, on the first images.
 
     Raises:
         UserError: a dual-view ensemble, a condition that the ensemble does not know, or no image in the rows
@@ -139,53 +159,66 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
         raise UserError(
             f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
         )
-    chosen = choose(cohort, config.rows, config.images, config.seed)
+    trained_on = cohort.digest == ensemble.metadata.get("cohort_digest")
+    view = config.view or (ensemble.view if trained_on else None)
+    chosen = choose(cohort, config.rows, config.images, config.seed, view)
+    seen = seen_images(ensemble, cohort, np.array(chosen))
     images = cohort.images(ensemble.resolution, ensemble.config.fit)
     first = ensemble.fold(ensemble.folds[0])
     untrained = randomised(first, config.seed)
     rows: list[dict[str, Any]] = []
     examples: list[Example] = []
-    for index in track(chosen, description="Comparing maps", transient=True):
+    originals: list[Original] = []
+    steps = track(chosen, description="Comparing maps", transient=True)
+    for position, index in enumerate(steps):
         condition = cohort.rows["condition"].iloc[index]
         trial = _Trial(ensemble, np.array(images[index]), condition, _mask(cohort, index, ensemble), config)
-        facts = {"file": cohort.rows["file"].iloc[index], "condition": condition}
+        file = cohort.rows["file"].iloc[index]
+        facts = {"file": file, "condition": condition, "seen": None if seen is None else bool(seen[position])}
         maps = {}
         for name in dict.fromkeys(config.methods):
             found = trial.attribute(ensemble, name)
-            destroyed = _similarity(found.per_fold[0], trial.attribute(untrained, name).per_fold[0])
+            again = partial(trial.fold_map, name)
+            destroyed = similarity(found.per_fold[0], again(untrained))
             rows.append({**facts, "method": name, **trial.scores(found.map), **destroyed, **_integral(found)})
             maps[name] = (found.map, found.signed)
+            if position < config.cascade:
+                originals.append(Original(file, name, found.per_fold[0], again))
         shape = (3, ensemble.resolution, ensemble.resolution)
         noise, own, other = np.random.default_rng([config.seed, index]).random(shape, dtype=np.float32)
-        rows.append({**facts, "method": CONTROL, **trial.scores(noise), **_similarity(own, other)})
+        rows.append({**facts, "method": CONTROL, **trial.scores(noise), **similarity(own, other)})
         if len(examples) < _EXAMPLES:
             examples.append(Example(trial.image, condition, trial.mask, {**maps, CONTROL: (noise, False)}))
-    frame = pd.DataFrame(rows, columns=["file", "condition", "method", *MEASURES, "area"])
+    frame = pd.DataFrame(rows, columns=["file", "condition", "method", *MEASURES, "area", "seen"])
     facts = {
         "images": len(chosen),
         "rows": config.rows,
+        "view": view,
+        "seen": None if seen is None else int(seen.sum()),
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
         "phantom": ensemble.metadata.get("phantom", False),
         "replacement": config.replacement,
         "sanity": f"all weights of fold {first.folds[0]} drawn anew, compared with that fold's map",
     }
-    return ComparedMaps(frame, examples, facts)
+    cascade = run_cascade(first, originals, config.seed) if originals else None
+    return ComparedMaps(frame, examples, facts, cascade)
 
 
-def choose(cohort: Cohort, rows: str, count: int, seed: int) -> list[int]:
-    """Row numbers of at most `count` images, the conditions in turn, no two of one patient.
+def choose(cohort: Cohort, rows: str, count: int, seed: int, view: View | None = None) -> list[int]:
+    """Row numbers of at most `count` images of a view, the conditions in turn, no two of one patient.
 
     Raises:
         UserError: there is none.
     """
-    table = cohort.rows.reset_index(names="index")
+    table = cohort.rows.reset_index(names="index")[in_view(cohort, view)]
     if rows == "test":
         table = table[table["fold"] == TEST_FOLD]
     table = table.sample(frac=1, random_state=seed).drop_duplicates("group")
     if table.empty:
         raise UserError(
-            f"{cohort.root}: no image to look at (rows '{rows}'); split off a test fold, or use all."
+            f"{cohort.root}: no image to look at (rows '{rows}', {view or 'every'} view); split off a test "
+            "fold, or use all."
         )
     turn = table.groupby("condition").cumcount()
     ordered = table.assign(turn=turn).sort_values(["turn", "condition"])
@@ -219,6 +252,10 @@ class _Trial:
             options["baseline"] = baseline
         return ensemble.attribute(self.image, self.condition, cast(Method, method), **options)
 
+    def fold_map(self, name: str, fold: Ensemble) -> np.ndarray:
+        """The map of an ensemble of one fold, float32 [R, R]."""
+        return self.attribute(fold, name).per_fold[0]
+
     def scores(self, attribution: np.ndarray) -> dict[str, float]:
         """What the classifier and the mask say of a map."""
         replacement = replaced(self.image, self.config.replacement)
@@ -237,15 +274,6 @@ class _Trial:
         return self.ensemble.predict(images).per_fold.mean(axis=0)[:, target]
 
 
-def _similarity(own: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """A fold's map against the map after its weights became random."""
-    return {
-        "rank_random": rank_correlation(own, other),
-        "absolute_random": rank_correlation(np.abs(own), np.abs(other)),
-        "ssim_random": structural_similarity(own, other),
-    }
-
-
 def _integral(attribution: Attribution) -> dict[str, float | None]:
     scores = {"agreement": attribution.agreement}
     if attribution.difference and attribution.convergence_delta is not None:
@@ -254,13 +282,8 @@ def _integral(attribution: Attribution) -> dict[str, float | None]:
 
 
 def _mean(values: np.ndarray, measure: str) -> Estimate | None:
-    """Mean over images with its 95% interval: Wilson's for the pointing game, else a percentile bootstrap."""
+    """Mean over images with its 95% interval: Wilson's for the pointing game, else a bootstrap."""
     values = values[~np.isnan(values)]
-    if len(values) < 2:
-        return None
-    if measure == "pointing":
+    if measure == "pointing" and len(values) > 1:
         return proportion(int(values.sum()), len(values))
-    found = bootstrap((values,), np.mean, n_resamples=_REPLICATES, method="percentile", rng=0)
-    return Estimate(
-        float(values.mean()), float(found.confidence_interval.low), float(found.confidence_interval.high)
-    )
+    return mean(values)

@@ -68,6 +68,7 @@ def test_what_cannot_be_done_is_said_in_a_line(run, phantoms):
         (("--methods", "lime"), "methods.0"),
         (("--rows", "test"), "no image to look at"),
         (("--images", 1), "images"),
+        (("--rows", "all", "--view", "panoramic"), "no panoramic image; its views are focused"),
     ):
         code, _, err = run("classify", "attribution", ENSEMBLE, phantoms.root, *words)
         assert code == 2

@@ -95,6 +95,46 @@ def test_the_cascade_ends_at_the_random_weights_of_the_table(
     assert "| 1. classifier | " in (tmp_path / "table.md").read_text()
 
 
+def test_images_that_models_have_seen_are_marked_and_told(
+    ensemble: Ensemble, cohort: Cohort, tmp_path: Path
+) -> None:
+    rows = cohort.rows
+    config = MapComparison(methods=["gradcam"], rows="all", **{**SETTINGS, "images": 36})
+    ensemble.metadata["seen_images"] = [
+        name for name, fold in zip(cohort.image_hashes, rows["fold"], strict=True) if fold != "test"
+    ]
+    found = compare_maps(ensemble, cohort, config)
+    seen = found.scores.set_index("file")["seen"]
+    expected = rows.set_index("file")["fold"].loc[seen.index] != "test"
+    assert (seen == expected).all()
+    assert found.facts["seen"] == 27
+    assert found.warning is not None and "on 27 of these 36 images" in found.warning
+    found.write(tmp_path)
+    assert (tmp_path / "table.md").read_text().startswith("**Warning.** The ensemble was trained")
+    assert json.loads((tmp_path / "table.json").read_text())["seen"] == 27
+
+    unseen = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
+    assert unseen.warning is None and unseen.facts["seen"] == 0
+
+    del ensemble.metadata["seen_images"]  # an earlier version's
+    assert "not known" in str(compare_maps(ensemble, cohort, config).warning)
+    ensemble.metadata["cohort_digest"] = cohort.digest
+    assert compare_maps(ensemble, cohort, config).facts["seen"] == 27
+
+
+def test_a_view_is_looked_at_alone(ensemble: Ensemble, cohort: Cohort) -> None:
+    view = ["focused" if index % 2 else "panoramic" for index in range(len(cohort))]
+    both = Cohort.from_rows(cohort.root, cohort.rows.assign(view=view))
+    config = MapComparison(methods=["gradcam"], view="focused", **SETTINGS)
+    files = set(compare_maps(ensemble, both, config).scores["file"])
+    assert set(both.rows.set_index("file")["view"].loc[list(files)]) == {"focused"}
+    ensemble.metadata.update(view="panoramic", cohort_digest=both.digest)
+    own = compare_maps(ensemble, both, MapComparison(methods=["gradcam"], **SETTINGS))
+    assert own.facts["view"] == "panoramic"
+    with pytest.raises(UserError, match="no focused image; its views are"):
+        compare_maps(ensemble, cohort, config)
+
+
 def test_means_and_their_intervals() -> None:
     scores = pd.DataFrame(dict.fromkeys([*MEASURES, "area"], np.nan), index=range(20)).assign(
         method="gradcam", pointing=[1.0] * 15 + [0.0] * 5, deletion=np.linspace(0.2, 0.6, 20)
