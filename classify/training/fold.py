@@ -102,7 +102,6 @@ class FoldTrainer:
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
-        torch.backends.cudnn.benchmark = self.device.type == "cuda"
         workers = worker_count(self.device)
         with BatchLoader(self.training, self.transforms, config.batch, workers) as loader:
             while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:

@@ -121,18 +121,17 @@ def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> No
     trainer = _trainer(**variant, cuda_graphs=False)
     for _ in range(2):
         trainer.iterate()
-    pool = torch.cuda.graph_pool_handle()
-    for plain in (
-        trainer.steps.generator,
-        trainer.steps.path_length,
-        trainer.steps.discriminator,
-        trainer.steps.r1,
-    ):
-        recorded = RecordedStep(plain, pool)
+    steps = trainer.steps
+    pool = torch.cuda.graph_pool_handle()  # which lives as long as a graph of it does
+    pairs = [
+        (plain, RecordedStep(plain, pool))
+        for plain in (steps.generator, steps.path_length, steps.discriminator, steps.r1)
+    ]
+    for plain, recorded in pairs:
         seen = []
         for seed in range(4):
             trainer.images_seen += trainer.config.batch
-            trainer.steps.set_influence(seed / 3)
+            steps.set_influence(seed / 3)
             if isinstance(trainer.augment, AugmentPipe):
                 trainer.augment.p.fill_(seed / 4)
             inputs = trainer._reals(0) | trainer._choices(trainer.config.micro_batch)
