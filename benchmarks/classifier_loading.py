@@ -3,6 +3,7 @@
     python benchmarks/classifier_loading.py [--resolution 448] [--transforms paper] [--workers 15]
 
 The loader alone: nothing learns from its batches. Medians of whole epochs, taken in turns in one run.
+OpenCV's own threads are off, as in every training with workers.
 """
 
 import argparse
