@@ -12,6 +12,7 @@ from rich.console import Console
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.classify import train_ensemble
+from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining
@@ -31,6 +32,19 @@ def make_models(folder: Path, console: Console) -> None:
         folder / "phantom", per_condition=_PER_CONDITION, seed=0, folds=5, test_fraction=0
     )
     console.rule("Generator")
+    make_generator(cohort, folder / "generator", console)
+    console.rule("Ensemble")
+    make_ensemble(cohort, folder / "ensemble")
+    size = GENERATOR.stat().st_size + ENSEMBLE.stat().st_size
+    console.print(f"{GENERATOR.name} and {ENSEMBLE.name}: {size / 1e6:.1f} MB together")
+    if size > _MAX_BYTES:
+        raise UserError(
+            f"The bundled models may take {_MAX_BYTES / 1e6:.0f} MB together, not {size / 1e6:.1f}."
+        )
+
+
+def make_generator(cohort: Cohort, folder: Path, console: Console) -> None:
+    """Train the generator in `folder` and write it into the package."""
     config = load_config(
         GeneratorTraining,
         family="generate",
@@ -38,22 +52,18 @@ def make_models(folder: Path, console: Console) -> None:
         overrides=GENERATOR_OVERRIDES,
         kimg=_GENERATOR_KIMG,
     )
-    snapshot = train_generator(config, cohort, RunFolder(folder / "generator"), console=console)
+    snapshot = train_generator(config, cohort, RunFolder(folder), console=console)
     network, _, metadata = read_generator(snapshot)
     write_snapshot(GENERATOR, network, read_discriminator(snapshot), metadata, torch.float16)
-    console.rule("Ensemble")
+
+
+def make_ensemble(cohort: Cohort, folder: Path) -> None:
+    """Train the ensemble in `folder` and write it into the package."""
     # The frozen first stages are stored once for all folds, which keeps the file small.
     settings = load_config(
         EnsembleTraining, family="classify", preset="lite", overrides=["freeze_stages=7", "epochs=6"]
     )
-    ensemble = train_ensemble(settings, cohort, RunFolder(folder / "ensemble"))
-    ensemble.save(ENSEMBLE, torch.float16)
-    size = GENERATOR.stat().st_size + ENSEMBLE.stat().st_size
-    console.print(f"{GENERATOR.name} and {ENSEMBLE.name}: {size / 1e6:.1f} MB together")
-    if size > _MAX_BYTES:
-        raise UserError(
-            f"The bundled models may take {_MAX_BYTES / 1e6:.0f} MB together, not {size / 1e6:.1f}."
-        )
+    train_ensemble(settings, cohort, RunFolder(folder)).save(ENSEMBLE, torch.float16)
 
 
 if __name__ == "__main__":

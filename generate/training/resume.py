@@ -23,7 +23,7 @@ _BY_RULE = {
     "unconditional_output",
 }
 _REMEDY = "Give another run folder, with --start-from and this one's newest snapshot."
-# A run may be made longer, watched differently, and shared among other numbers of processes.
+# A run may be made longer, watched differently, recorded or not, and shared among other numbers of processes.
 _FREE = {
     "kimg",
     "tick_kimg",
@@ -32,6 +32,7 @@ _FREE = {
     "metric_network",
     "metric_images",
     "track",
+    "cuda_graphs",
     "micro_batch",
     "mbstd_group",
 }
