@@ -24,8 +24,7 @@ step() {
 }
 
 describe() {
-  git log -1 --format='revision %h'
-  git diff --quiet HEAD || echo "with changes that are not committed"
+  git describe --always --dirty || echo "revision unknown"
   local what=name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit
   nvidia-smi --query-gpu="$what" --format=csv
 }
@@ -56,6 +55,9 @@ measure() {
     step "synthesis-256-batch-$batch" "$PYTHON" benchmarks/synthesis.py --device cuda --batch "$batch"
   done
   step training-256 "$PYTHON" benchmarks/training.py --device cuda --resolution 256 --auto
+  step training-precision-128 "$PYTHON" benchmarks/training_precision.py --resolution 128
+  step classifier-step "$PYTHON" benchmarks/classifier_step.py --device cuda
+  step classifier-loading "$PYTHON" benchmarks/classifier_loading.py --resolution 448 --transforms paper
 }
 
 if [ $# = 0 ]; then set -- build test memcheck racecheck measure; fi
