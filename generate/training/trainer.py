@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from morphoscope.configs import UserError
 from morphoscope.configs.generator import ResolvedTraining
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, build_augmentation
 from morphoscope.generate.discriminator import Discriminator
@@ -94,7 +95,18 @@ class GeneratorTrainer:
 
         Returns:
             Losses and statistics by name, scalars on the device, of this process's part of the batch.
+
+        Raises:
+            UserError: a micro-batch does not fit the GPU's memory.
         """
+        try:
+            return self._iterate()
+        except torch.OutOfMemoryError as error:
+            if self.processes.world > 1:  # the others wait for this one: torchrun ends them when it fails
+                raise
+            raise UserError(self._too_large()) from error
+
+    def _iterate(self) -> Figures:
         config = self.config
         influence = label_influence(config, self.images_seen)
         self.steps.set_influence(influence)
@@ -112,6 +124,16 @@ class GeneratorTrainer:
         if config.transition_end_kimg is not None:
             adapted["label_influence"] = influence
         return figures | {name: torch.tensor(value) for name, value in adapted.items()}
+
+    def _too_large(self) -> str:
+        config = self.config
+        remedy = f"micro_batch={max(config.micro_batch // 2, 1)} (a step still learns from {config.batch})"
+        if config.cuda_graphs:
+            remedy += " or cuda_graphs=false"
+        return (
+            f"{config.micro_batch} images of {config.resolution} px at once do not fit {self.device}. Try "
+            f"{remedy}, or smaller networks (channel_base, channel_max)."
+        )
 
     def _reals(self, chunk: int) -> Tensors:
         """The real images and labels of one micro-batch."""

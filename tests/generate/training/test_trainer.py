@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from morphoscope.configs import UserError
 from morphoscope.generate.training.losses import generator_loss
 
 
@@ -73,3 +74,16 @@ def test_gradients_of_micro_batches_add_up(make_trainer):
     total.backward()
     for name, parameter in fresh.G.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_images_that_do_not_fit_the_memory_end_with_a_remedy(make_trainer, monkeypatch):
+    trainer = make_trainer(micro_batch=2)
+
+    def exhausted(_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(trainer.steps.G.synthesis, "forward", exhausted)
+    with pytest.raises(
+        UserError, match=r"2 images of 16 px at once do not fit cpu\. Try micro_batch=1 .*4\)"
+    ):
+        trainer.iterate()
