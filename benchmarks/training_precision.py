@@ -38,7 +38,6 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
     device = resolve_device("cuda")
-    torch.backends.cudnn.benchmark = True
     runs, memory = {}, {}
     for name, settings in ARMS.items():
         overrides = ["augment=bgc", f"resolution={options.resolution}", *options.set, *settings]

@@ -114,13 +114,12 @@ def feature_network(source: str | None, device: torch.device) -> FeatureNetwork 
 
 
 def _set_precision(device: torch.device, tf32: bool) -> None:
-    """What holds for the whole process: the products' precision, the search for the fastest convolution."""
+    """What holds for the whole process: the products' precision, what becomes of freed memory."""
     if device.type == "cpu":
         keep_freed_memory()
         return
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = True
 
 
 def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.ndarray:

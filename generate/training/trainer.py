@@ -1,7 +1,8 @@
 """One training iteration of StyleGAN2-ADA, and everything it changes (spec 4)."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,20 @@ from morphoscope.ops.runtime import Processes
 Figures = Tensors
 # What random numbers are drawn for; the order is part of the seeds.
 _PURPOSES = ("reals", "G", "path_length", "D", "r1")
+
+
+@contextmanager
+def _fastest_convolutions() -> Iterator[None]:
+    """Have cuDNN try which of its convolutions is fastest for each shape.
+
+    It takes seconds a network, which sheets and metrics, whose shapes come but now and then, never get back.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 class GeneratorTrainer:
@@ -100,7 +115,8 @@ class GeneratorTrainer:
             UserError: a micro-batch does not fit the GPU's memory.
         """
         try:
-            return self._iterate()
+            with _fastest_convolutions():
+                return self._iterate()
         except torch.OutOfMemoryError as error:
             if self.processes.world > 1:  # the others wait for this one: torchrun ends them when it fails
                 raise
