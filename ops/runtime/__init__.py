@@ -11,6 +11,7 @@ from morphoscope.ops.runtime.device import resolve_device, to_device
 from morphoscope.ops.runtime.files import write_atomically, write_text
 from morphoscope.ops.runtime.interruption import Interruption
 from morphoscope.ops.runtime.memory import keep_freed_memory, memory_gb
+from morphoscope.ops.runtime.optimizers import load_optimizer
 from morphoscope.ops.runtime.processes import Processes, joined
 from morphoscope.ops.runtime.runs import RunFolder
 
@@ -20,6 +21,7 @@ __all__ = [
     "RunFolder",
     "joined",
     "keep_freed_memory",
+    "load_optimizer",
     "memory_gb",
     "read_checkpoint",
     "read_metadata",
