@@ -268,16 +268,17 @@ def evaluate(
     """
     _check_request(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
+    form = _form(ensemble, view)
     mask = _rows_to_judge(ensemble, cohort, rows, view)
-    shown = _samples(ensemble, cohort, mask, view)
+    shown = _samples(ensemble, cohort, mask, form)
     chosen = cohort.rows.iloc[shown.rows]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     if rows == "out_of_fold":
         fold_of = chosen["fold"].to_numpy(dtype=str)
-        prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, _form(ensemble, view))
+        prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
     else:
         prediction = ensemble.predict(shown.images)
-    pairs = ensemble.dual and view is None
+    pairs, calibration = ensemble.dual and form == "whole", ensemble.calibrations.get(form)
     facts = {
         "rows": rows,
         "cohort": cohort.root.name,
@@ -289,13 +290,13 @@ def evaluate(
         "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
         "epoch_chosen_on_these_images": rows == "out_of_fold",
-        "calibration": None if ensemble.calibration is None else ensemble.calibration.facts(),
+        "calibration": None if calibration is None else calibration.facts(),
         "unlike": None if unlike is None else unlike.root.name,
     }
     strange = None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
-        strange = ensemble.predict(_samples(ensemble, unlike, everything, view).images)
+        strange = ensemble.predict(_samples(ensemble, unlike, everything, form).images)
     return Evaluation(
         ensemble.conditions,
         chosen["file"].to_numpy(),
@@ -319,9 +320,9 @@ def _form(ensemble: Ensemble, view: View | None) -> Form:
     raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
 
 
-def _samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, view: View | None) -> Samples:
+def _samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
     """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
-    found = samples(cohort, ensemble.config, mask, _form(ensemble, view) == "whole")
+    found = samples(cohort, ensemble.config, mask, form == "whole")
     if not len(found.members):
         raise UserError(f"{cohort.root}: no pair of a focused and a panoramic image to judge; give a view.")
     return found

@@ -197,6 +197,10 @@ class TestPlans:
             plan_folds(Cohort.from_rows(paired.root, paired.rows[~lonely]), [], dual=True)
         with pytest.raises(UserError, match="to validate fold 1 on"):
             plan_folds(Cohort.from_rows(paired.root, paired.rows[~lonely]), [], folds=["1"], dual=True)
+        faces = paired.rows.assign(view=paired.rows["view"].mask(paired.rows["fold"] == "1", "face"))
+        for fold, purpose in (("0", "to train fold 0 on"), ("1", "to validate fold 1 on")):
+            with pytest.raises(UserError, match=f"no focused and panoramic image .* {purpose}"):
+                plan_folds(Cohort.from_rows(paired.root, faces), [], folds=[fold], dual=True)
 
     def test_a_view_contradicts_it(self, paired: Cohort, dual: EnsembleTraining, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="leave out --view focused"):
@@ -231,7 +235,12 @@ def test_out_of_fold_answers_name_both_files(trained: Path, paired: Cohort) -> N
 def test_calibration_is_that_of_what_is_there(ensemble: Ensemble, paired: Cohort) -> None:
     """A single photograph is neither called strange for what it lacks nor as sure as a pair."""
     assert set(ensemble.calibrations) == {"whole", "focused", "panoramic"}
-    mixed = [evaluate(ensemble, paired, view=view) for view in (None, "focused", "panoramic")]
+    forms = {"whole": None, "focused": "focused", "panoramic": "panoramic"}
+    for rows in ("test", "out_of_fold"):
+        told = [evaluate(ensemble, paired, rows, view=view).facts["calibration"] for view in forms.values()]
+        assert told == [ensemble.calibrations[form].facts() for form in forms]
+        assert len({facts["temperature"] for facts in told}) == 3
+    mixed = [evaluate(ensemble, paired, view=view) for view in forms.values()]
     for evaluation in mixed:
         assert evaluation.prediction.novel is not None
         assert evaluation.prediction.novel.mean() <= 0.25
