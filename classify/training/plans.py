@@ -76,11 +76,11 @@ def plan_folds(
     for fold in chosen:
         training = np.flatnonzero(viewed & (fold_of != fold) & (fold_of != TEST_FOLD))
         validation = np.flatnonzero(viewed & (fold_of == fold))
-        if not len(validation):
-            raise UserError(f"Fold {fold} has no {view} image to validate on; split the cohort again.")
         if dual:
             require_pair(cohort, training, f"to train fold {fold} on")
             require_pair(cohort, validation, f"to validate fold {fold} on")
+        if not len(validation):
+            raise UserError(f"Fold {fold} has no {view} image to validate on; split the cohort again.")
         eligible = [
             np.array([row for row, seen in enumerate(extra) if fold not in seen], dtype=np.int64)
             for extra in provenance

@@ -58,6 +58,7 @@ def test_pairs_are_of_one_condition_and_one_fold() -> None:
 def test_only_the_rows_asked_for_are_paired() -> None:
     table = rows(("a", F), ("a", P), ("b", F), ("b", P))
     assert form_pairs(table, np.array([0, 2, 3])).tolist() == [[0, -1], [2, 3]]
+    assert form_pairs(table, np.array([], np.int64)).shape == (0, 2)
 
 
 def test_every_image_is_in_a_pair_of_its_own_group() -> None:
