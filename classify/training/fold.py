@@ -22,7 +22,7 @@ from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining, Precision
-from morphoscope.ops.runtime import Interruption, read_state, to_device, write_state
+from morphoscope.ops.runtime import Interruption, load_optimizer, read_state, to_device, write_state
 
 _KILLED = (
     "A process that prepares training images was killed; perhaps the machine's memory ran out. Start the "
@@ -213,7 +213,7 @@ class FoldTrainer:
             average = content.pop("average")
             if self.average is not None:
                 self.average.module.load_state_dict(average)
-            self.optimizer.load_state_dict(content.pop("optimizer"))
+            load_optimizer(self.optimizer, content.pop("optimizer"))
             self.scaler.load_state_dict(content.pop("scaler"))
             return FoldState(**content)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:  # whole, but not such a state

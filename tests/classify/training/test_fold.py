@@ -19,6 +19,7 @@ from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.ops.runtime import read_state, write_state
 
 CPU = torch.device("cpu")
 OPTIONS = {
@@ -121,6 +122,20 @@ def test_a_damaged_state_is_named(make: Make, tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
     with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):
         fit(make(epochs=1), tmp_path / "state.pt")
+
+
+def test_a_state_does_not_say_how_this_device_makes_its_steps(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    fit(make(epochs=1), path)
+    state = read_state(path)
+    for group in state["optimizer"]["param_groups"]:
+        assert group["fused"] is None
+        group["fused"] = True  # as on a GPU
+    write_state(path, state)
+    trainer, again = make(epochs=2), StopAfter()
+    fit(trainer, path, again)
+    assert again.epochs == 1
+    assert {group["fused"] for group in trainer.optimizer.param_groups} == {None}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
