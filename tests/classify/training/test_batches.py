@@ -98,15 +98,20 @@ def test_ctrl_c_does_not_reach_workers_and_a_killed_one_is_noticed(images: Image
 def test_workers_end_with_a_training_that_is_killed(images: ImagePool) -> None:
     read, write = os.pipe()
     training = os.fork()
-    if not training:  # a training in a process of its own
-        with loader(images, 2) as batches:
-            for _ in batches.epoch(ORDER, 1):
-                os.write(write, f"{workers_of_this_process()[0]} {workers_of_this_process()[1]}\n".encode())
-                time.sleep(60)
+    if not training:  # a training in a process of its own, which whatever happens does not go on testing
+        try:
+            with loader(images, 2) as batches:
+                for _ in batches.epoch(ORDER, 1):
+                    os.write(write, " ".join(map(str, workers_of_this_process())).encode())
+                    time.sleep(60)
+        finally:
+            os._exit(1)
+    os.close(write)  # so that a training that failed ends the reading
     workers = [int(number) for number in os.read(read, 100).split()]
     os.kill(training, signal.SIGKILL)
     os.waitpid(training, 0)
-    assert gone(workers)
+    os.close(read)
+    assert len(workers) == 2 and gone(workers)
 
 
 def test_a_cpu_keeps_its_cores_for_torch(monkeypatch: pytest.MonkeyPatch) -> None:
