@@ -14,25 +14,24 @@ class LeCam:
     averages of D(x) and D(G(z)). The squares are the paper's; a hinge, which spares logits on the far side
     of the anchor, is a later habit and not used here. Each output of D has anchors of its own.
 
+    A recorded step goes on reading the anchors, so they are changed in place.
+
     Args:
         decay: of the moving averages; the first observation sets them.
+        outputs: of D.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: float, outputs: int = 1, device: torch.device | str = "cpu") -> None:
         self.decay = decay
-        self.real: torch.Tensor | None = None
-        self.fake: torch.Tensor | None = None
+        self.real = torch.zeros(outputs, device=device)
+        self.fake = torch.zeros(outputs, device=device)
+        self._observed = torch.zeros([], dtype=torch.bool, device=device)
 
     def observe(self, real_mean: torch.Tensor, fake_mean: torch.Tensor) -> None:
-        """Let the anchors follow the mean logits [outputs] of a batch of real images and one of fakes.
-
-        In place, and on their device: a recorded step goes on reading them.
-        """
-        if self.real is None or self.fake is None:
-            self.real, self.fake = real_mean.detach().clone(), fake_mean.detach().clone()
-        else:
-            self.real.lerp_(real_mean, 1 - self.decay)
-            self.fake.lerp_(fake_mean, 1 - self.decay)
+        """Let the anchors follow the mean logits [outputs] of a batch of real images and one of fakes."""
+        for anchor, mean in ((self.real, real_mean), (self.fake, fake_mean)):
+            anchor.copy_(torch.where(self._observed, anchor.lerp(mean, 1 - self.decay), mean))
+        self._observed.fill_(True)
 
     def penalty(
         self, real_logits: torch.Tensor, fake_logits: torch.Tensor, weights: torch.Tensor | None = None
@@ -42,17 +41,18 @@ class LeCam:
         Args:
             weights: of the outputs, as in the loss (`weighted_mean`).
         """
-        if self.real is None or self.fake is None:
-            return real_logits.new_zeros([])
         from_fake, from_real = real_logits - self.fake, fake_logits - self.real
-        return weighted_mean(from_fake.square(), weights) + weighted_mean(from_real.square(), weights)
+        penalty = weighted_mean(from_fake.square(), weights) + weighted_mean(from_real.square(), weights)
+        return penalty * self._observed
 
     def state_dict(self) -> dict[str, Any]:
         """The anchors, as plain JSON-able numbers."""
-        anchors = {"real": self.real, "fake": self.fake}
-        return {name: None if anchor is None else anchor.tolist() for name, anchor in anchors.items()}
+        if not self._observed:
+            return {"real": None, "fake": None}
+        return {"real": self.real.tolist(), "fake": self.fake.tolist()}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
-        """Continue on `device` where `state_dict` was taken."""
-        for name, anchor in state.items():
-            setattr(self, name, None if anchor is None else torch.tensor(anchor, device=device))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._observed.fill_(state["real"] is not None)
+        for anchor, values in ((self.real, state["real"]), (self.fake, state["fake"])):
+            anchor.copy_(torch.zeros_like(anchor) if values is None else torch.tensor(values))

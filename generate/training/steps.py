@@ -44,7 +44,7 @@ class Steps:
         self.config, self.G, self.D, self.augment, self.ada = config, G, D, augment, ada
         self.device = device
         self.frozen = D.layers_from_input()[: config.freeze_d]
-        self.lecam = LeCam(config.lecam_decay) if config.lecam_weight else None
+        self.lecam = LeCam(config.lecam_decay, D.outputs, device) if config.lecam_weight else None
         self.pl_mean = torch.zeros([], device=device)
         changes = config.transition_end_kimg is not None
         self.influence: float | torch.Tensor = torch.ones([], device=device) if changes else 1.0

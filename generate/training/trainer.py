@@ -18,7 +18,7 @@ from morphoscope.generate.training.data import RealImages
 from morphoscope.generate.training.recording import RecordedStep, Tensors
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
-from morphoscope.ops.runtime import Processes
+from morphoscope.ops.runtime import Processes, load_optimizer
 
 Figures = Tensors
 # What random numbers are drawn for; the order is part of the seeds.
@@ -109,7 +109,7 @@ class GeneratorTrainer:
         """Train on one batch: G, sometimes its path lengths, D, sometimes R1; then EMA and ADA.
 
         Returns:
-            Losses and statistics by name, scalars on the device, of this process's part of the batch.
+            Losses and statistics by name, scalars, of this process's part of the batch.
 
         Raises:
             UserError: a micro-batch does not fit the GPU's memory.
@@ -142,13 +142,17 @@ class GeneratorTrainer:
         return figures | {name: torch.tensor(value) for name, value in adapted.items()}
 
     def _too_large(self) -> str:
-        config = self.config
-        remedy = f"micro_batch={max(config.micro_batch // 2, 1)} (a step still learns from {config.batch})"
-        if config.cuda_graphs:
-            remedy += " or cuda_graphs=false"
+        config, remedies = self.config, []
+        for smaller in range(config.micro_batch // 2, 0, -1):
+            if config.micro_batch % smaller == 0 and smaller % min(config.mbstd_group, smaller) == 0:
+                remedies.append(f"micro_batch={smaller} (a step still learns from {config.batch})")
+                break
+        if self.device.type == "cuda" and config.cuda_graphs:
+            remedies.append("cuda_graphs=false")
+        remedies.append("smaller networks (channel_base, channel_max)")
         return (
             f"{config.micro_batch} images of {config.resolution} px at once do not fit {self.device}. Try "
-            f"{remedy}, or smaller networks (channel_base, channel_max)."
+            f"{', or '.join(remedies)}."
         )
 
     def _reals(self, chunk: int) -> Tensors:
@@ -261,12 +265,14 @@ class GeneratorTrainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken, in as many processes as there are now."""
-        for name in ("G", "D", "G_ema", "G_opt", "D_opt"):
+        for name in ("G", "D", "G_ema"):
             getattr(self, name).load_state_dict(state[name])
+        for name in ("G_opt", "D_opt"):
+            load_optimizer(getattr(self, name), state[name])
         if self.ada is not None:
             self.ada.load_state_dict(state["ada"])
         if self.steps.lecam is not None:
-            self.steps.lecam.load_state_dict(state["lecam"], self.device)
+            self.steps.lecam.load_state_dict(state["lecam"])
         self.steps.pl_mean.copy_(state["pl_mean"])
         self.images_seen = state["images_seen"]
         self.iteration = state["iteration"]

@@ -27,6 +27,16 @@ def test_real_is_measured_from_the_anchor_of_fakes_and_the_other_way_round():
     assert penalty.item() == pytest.approx((4**2 + 6**2) / 2 + (2**2 + 1**2) / 2)
 
 
+def test_anchors_stay_where_they_are_since_recorded_steps_read_them():
+    lecam = LeCam(0.9)
+    places = lecam.real.data_ptr(), lecam.fake.data_ptr()
+    for _ in range(2):
+        lecam.observe(torch.tensor([1.0]), torch.tensor([2.0]))
+    lecam.load_state_dict({"real": [3.0], "fake": [4.0]})
+    assert (lecam.real.data_ptr(), lecam.fake.data_ptr()) == places
+    assert (lecam.real.item(), lecam.fake.item()) == (3, 4)
+
+
 def test_anchors_decay():
     lecam = observed((1.0, -2.0), (2.0, 0.0))
     assert lecam.real.tolist() == [pytest.approx(1.1)]
@@ -41,7 +51,7 @@ def test_gradient_brings_the_logits_of_both_kinds_together():
 
 
 def test_each_output_has_its_own_anchors_and_weight():
-    lecam = LeCam(0.9)
+    lecam = LeCam(0.9, outputs=2)
     lecam.observe(torch.tensor([1.0, 5.0]), torch.tensor([-2.0, 7.0]))
     two = lecam.penalty(REAL.repeat(1, 2), FAKE.repeat(1, 2), torch.tensor([1.0, 0.25]))
     expected = observed((1.0, -2.0)).penalty(REAL, FAKE) + 0.25 * observed((5.0, 7.0)).penalty(REAL, FAKE)

@@ -148,5 +148,16 @@ def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> No
         assert len(set(seen)) == len(seen)  # nothing of a recording stays as it was
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_recorded_training_keeps_what_changes_between_iterations() -> None:
+    """LeCam's anchors and the labels' influence, in steps that are recorded within the first iteration."""
+    trainer = _trainer(micro_batch=4, lecam_weight=0.1, transition_start_kimg=0.008, transition_end_kimg=0.03)
+    figures = [trainer.iterate() for _ in range(5)]
+    assert all(figure.isfinite() for one in figures for figure in one.values())
+    assert figures[0]["lecam"] == 0 < figures[2]["lecam"] != figures[3]["lecam"]
+    assert [float(one["label_influence"]) for one in figures][:2] == [0, 0]
+    assert float(trainer.steps.influence) == 1
+
+
 def _flat(outcome: Outcome) -> torch.Tensor:
     return torch.cat([gradient.flatten() for _, gradient in outcome.gradients])
