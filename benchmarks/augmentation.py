@@ -11,8 +11,7 @@ from functools import partial
 import torch
 from timing import interleaved, machine, with_backend
 
-from morphoscope.generate import augmentation_geometry as geometry
-from morphoscope.generate.augmentation import AugmentPipe, augment_multipliers
+from morphoscope.generate.augmentation import AugmentPipe, augment_multipliers, geometry
 from morphoscope.ops.runtime import resolve_device
 
 
@@ -22,13 +21,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     device = resolve_device(parser.parse_args().device)
     pipe = AugmentPipe(**augment_multipliers("bgc")).to(device)
-    multipliers = {name: 0.3 * value for name, value in pipe.multipliers.items()}
+    probability = {name: 0.3 * value for name, value in pipe.multipliers.items() if value > 0}
     print(machine(device))
     for shape in [(16, 3, 64, 64), (4, 3, 256, 256)]:
         torch.manual_seed(0)
         images = torch.randn(shape, device=device, requires_grad=True)
         strengths = geometry.Strengths(images, None)
-        A = geometry.draw_geometry(multipliers, strengths, images, random=True)
+        A = geometry.draw_geometry(probability, strengths, images, random=True)
         run = partial(forward_backward, images, A, pipe.Hz_geom)
         runs = {name: with_backend(name, run) for name in ("reference", "native")}
         theirs, ours = interleaved(runs, device).values()

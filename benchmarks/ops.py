@@ -17,7 +17,7 @@ from timing import captured, copy_bandwidth, interleaved, machine, product_rate,
 
 from morphoscope.ops import bias_act, epilogue, grid_sample, modulated_conv2d, setup_filter, upfirdn2d
 from morphoscope.ops.conv2d_resample import conv2d_resample
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.ops.runtime import resolve_device, set_precision
 
 _REPLAYED = 10  # launching a graph and waiting for it takes as long as a small kernel
 _LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
@@ -69,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     device = resolve_device(parser.parse_args().device)
+    set_precision(device, tf32=False)  # as the floor is measured
     bandwidth, rate = copy_bandwidth(device), product_rate(device)
     print(f"{machine(device)}; copies {bandwidth / 1e6:.1f} GB/s, products {rate / 1e6:.0f} GFLOP/s")
     print(

@@ -15,7 +15,7 @@ from timing import captured, interleaved, machine, product_rate
 
 from morphoscope.generate.synthesis import SynthesisNetwork
 from morphoscope.ops import backend
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.ops.runtime import resolve_device, set_precision
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     options = parser.parse_args()
     device = resolve_device(options.device)
+    set_precision(device, tf32=False)  # as the floor is measured
     network = build(options.resolution).to(device)
     ws = torch.randn(options.batch, network.num_ws, network.w_dim, device=device)
     runs = executions(network, ws)

@@ -66,9 +66,14 @@ def synchronize(device: torch.device) -> None:
 
 
 def machine(device: torch.device) -> str:
-    """One line that says what ran."""
+    """One line that says what ran, and on a GPU in which precision its float32 products are."""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+        kinds = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+        products, convolutions = ("TF32" if allowed else "float32" for allowed in kinds)
+        return (
+            f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, products in {products}, "
+            f"convolutions in {convolutions}"
+        )
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{platform.machine()}, {torch.get_num_threads()} threads, {capability}, torch {torch.__version__}"
 

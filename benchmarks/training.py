@@ -15,8 +15,8 @@ import torch
 from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
-from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import Processes, keep_freed_memory, resolve_device
+from morphoscope.generate.training.trainer import GeneratorTrainer, fastest_convolutions
+from morphoscope.ops.runtime import Processes, keep_freed_memory, resolve_device, set_precision
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
 
@@ -31,6 +31,7 @@ def main() -> None:
     device = resolve_device(options.device)
     if device.type == "cpu":
         keep_freed_memory()  # as the training command does
+    set_precision(device, tf32=False)
     settings = {} if options.auto else _SMALL
     config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
     # A trainer each: on a GPU it goes on with the kernels that it has recorded.
@@ -38,8 +39,9 @@ def main() -> None:
     times = {name: {} for name in parts}
     for part in parts["native"]:
         runs = {name: with_backend(name, parts[name][part]) for name in parts}
-        for name, taken in interleaved(runs, device, repetitions=7).items():
-            times[name][part] = taken
+        with fastest_convolutions():
+            for name, taken in interleaved(runs, device, repetitions=7).items():
+                times[name][part] = taken
     often = {"G": 1.0, "path length": 1 / config.g_interval, "D": 1.0, "R1": 1 / config.d_interval}
     print(f"{machine(device)}; {config.resolution} px, batch {config.batch}, channels {config.channel_base}")
     average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}

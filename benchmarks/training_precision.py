@@ -17,7 +17,7 @@ from training import build
 from morphoscope.configs import load_config
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.ops.runtime import resolve_device, set_precision
 
 _ITERATIONS = 16
 ARMS = {
@@ -42,9 +42,10 @@ def main() -> None:
     for name, settings in ARMS.items():
         overrides = ["augment=bgc", f"resolution={options.resolution}", *options.set, *settings]
         config = load_config(GeneratorTraining, family="generate", preset="auto", overrides=overrides)
+        held = torch.cuda.memory_allocated(device)
         trainer = build(config.resolved(), device)
         runs[name] = iterations(trainer)
-        memory[name] = peak(runs[name], device)
+        memory[name] = peak(runs[name], device) - held
     config = trainer.config
     print(
         f"{machine(device)}; {config.resolution} px, batch {config.batch}, "
@@ -63,9 +64,7 @@ def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
     """Sixteen iterations with this trainer, in its precision."""
 
     def run() -> None:
-        exact = not trainer.config.tf32
-        torch.set_float32_matmul_precision("highest" if exact else "high")
-        torch.backends.cudnn.allow_tf32 = not exact
+        set_precision(trainer.device, trainer.config.tf32)
         for _ in range(_ITERATIONS):
             trainer.iterate()
 
@@ -73,12 +72,11 @@ def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
 
 
 def peak(run: Callable[[], None], device: torch.device) -> int:
-    """Bytes that torch takes for `run` beyond what is held before it; the run warms up, too."""
-    held = torch.cuda.memory_allocated(device)
+    """The most bytes that torch has allocated while `run` warms up."""
     torch.cuda.reset_peak_memory_stats(device)
     run()
     torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - held
+    return torch.cuda.max_memory_allocated(device)
 
 
 if __name__ == "__main__":

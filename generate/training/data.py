@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from morphoscope.ops.runtime import to_device
+
 # A GPU that holds the images itself is never kept waiting for them.
 _SHARE_OF_GPU_MEMORY = 0.25
 
@@ -58,9 +60,7 @@ class RealImages:
         if isinstance(self._images, torch.Tensor):
             images = self._images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
         else:
-            images = torch.from_numpy(self._images[indices])
-            if self.device.type == "cuda":
-                images = images.pin_memory().to(self.device, non_blocking=True)
+            images = to_device(torch.from_numpy(self._images[indices]), self.device)
         # NHWC uint8 => NCHW float32, whose memory stays channels_last
         images = images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
         return images, self._one_hot(self.labels[indices])

@@ -24,7 +24,7 @@ from morphoscope.generate.training.resume import as_begun, read_unfinished, resu
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import start_from as transfer
 from morphoscope.ops.dispatch import native_runs
-from morphoscope.ops.runtime import Processes, keep_freed_memory, read_metadata
+from morphoscope.ops.runtime import Processes, keep_freed_memory, read_metadata, set_precision
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,9 @@ def prepare(
         UserError: as `train_generator`.
     """
     where = processes.device
-    _set_precision(where, config.tf32)
+    set_precision(where, config.tf32)
+    if where.type == "cpu":
+        keep_freed_memory()
     processes.on_main(lambda: native_runs(where.type, where.index))  # one builds kernels for all
     part = training_part(cohort, exclude_folds, config.conditional)
     state = read_unfinished(folder)
@@ -111,15 +113,6 @@ def feature_network(source: str | None, device: torch.device) -> FeatureNetwork 
             raise
         log.warning("This training is not measured, nor is collapse noticed: %s", error)
         return None
-
-
-def _set_precision(device: torch.device, tf32: bool) -> None:
-    """What holds for the whole process: the products' precision, what becomes of freed memory."""
-    if device.type == "cpu":
-        keep_freed_memory()
-        return
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
 
 
 def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.ndarray:

@@ -26,7 +26,7 @@ _PURPOSES = ("reals", "G", "path_length", "D", "r1")
 
 
 @contextmanager
-def _fastest_convolutions() -> Iterator[None]:
+def fastest_convolutions() -> Iterator[None]:
     """Have cuDNN try which of its convolutions is fastest for each shape.
 
     It takes seconds a network, which sheets and metrics, whose shapes come but now and then, never get back.
@@ -115,7 +115,7 @@ class GeneratorTrainer:
             UserError: a micro-batch does not fit the GPU's memory.
         """
         try:
-            with _fastest_convolutions():
+            with fastest_convolutions():
                 return self._iterate()
         except torch.OutOfMemoryError as error:
             if self.processes.world > 1:  # the others wait for this one: torchrun ends them when it fails

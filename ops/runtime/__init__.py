@@ -7,7 +7,7 @@ from morphoscope.ops.runtime.checkpoints import (
     write_checkpoint,
     write_state,
 )
-from morphoscope.ops.runtime.device import resolve_device, to_device
+from morphoscope.ops.runtime.device import resolve_device, set_precision, to_device
 from morphoscope.ops.runtime.files import write_atomically, write_text
 from morphoscope.ops.runtime.interruption import Interruption
 from morphoscope.ops.runtime.memory import keep_freed_memory, memory_gb
@@ -27,6 +27,7 @@ __all__ = [
     "read_metadata",
     "read_state",
     "resolve_device",
+    "set_precision",
     "to_device",
     "write_atomically",
     "write_checkpoint",

@@ -28,6 +28,13 @@ def resolve_device(name: torch.device | str = "auto") -> torch.device:
     return device
 
 
+def set_precision(device: torch.device, tf32: bool) -> None:
+    """Whether float32 products and convolutions of a GPU may round to TF32, in the whole process."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy from the CPU without waiting for what a GPU has yet to do."""
     if device.type == "cuda":

@@ -28,8 +28,8 @@ def keep_freed_memory() -> None:
 def memory_gb(device: torch.device) -> float:
     """The most memory that this process has held so far, in GB (10^9 bytes).
 
-    On a GPU what torch took there, recorded graphs and all; on a CPU the whole process's share of the main memory (0 on
-    Windows, where Python has no word about it).
+    On a GPU what torch took there, recorded graphs and all; on a CPU the whole process's share of the main
+    memory (0 on Windows, where Python has no word about it).
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 1e9
