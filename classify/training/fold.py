@@ -113,7 +113,7 @@ class FoldTrainer:
                     if interruption.requested:  # schedulers may stop workers, too
                         raise self._stopped(state.epoch) from error
                     raise UserError(_KILLED) from error
-                self._judge(state, loss, listener)
+                self._end_epoch(state, loss, listener)
                 self._write(state_file, state)
         return state
 
@@ -138,13 +138,14 @@ class FoldTrainer:
             listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
         return total.item() / len(self.training)
 
-    def _judge(self, state: FoldState, loss: float, listener: Listener) -> None:
+    def _end_epoch(self, state: FoldState, loss: float, listener: Listener) -> None:
         """Score the epoch just trained, keep its weights if they are the best, and count it."""
         predicted = self._validate().argmax(axis=1)
         score = float(balanced_accuracy_score(self.validation.labels, predicted))
         listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
         if score > state.best_score:
-            weights = {key: value.detach().cpu().clone() for key, value in self._judged.state_dict().items()}
+            kept = self._kept_model.state_dict()
+            weights = {name: value.detach().cpu().clone() for name, value in kept.items()}
             state.best_epoch, state.best_score, state.best_weights = state.epoch, score, weights
         state.epoch += 1
 
@@ -180,7 +181,7 @@ class FoldTrainer:
 
     def _validate(self) -> np.ndarray:
         """Logits float32 [M, K] of the validation images."""
-        model = self._judged.eval()
+        model = self._kept_model.eval()
         found = []
         count = len(self.validation)
         for chosen in np.array_split(
@@ -192,7 +193,7 @@ class FoldTrainer:
         return np.concatenate(found)
 
     @property
-    def _judged(self) -> nn.Module:
+    def _kept_model(self) -> nn.Module:
         """The model that is validated and kept: the running mean if there is one."""
         return self.model if self.average is None else self.average.module
 
