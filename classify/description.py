@@ -9,7 +9,10 @@ from morphoscope.cohort.manifest import VIEWS
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 
-_MAX_FOLDS, _MAX_CONDITIONS, _MAX_IMAGES = 100, 10_000, 1_000_000
+MAX_IMAGES = 1_000_000
+"""What a file may tell of one by one: about 20 MB of names in its metadata."""
+
+_MAX_FOLDS, _MAX_CONDITIONS = 100, 10_000
 
 
 def described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, list[str], list[str]]:
@@ -27,7 +30,7 @@ def described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, l
     if metadata.get("view") not in (None, *VIEWS):
         raise UserError(f"{path}: damaged description: `view` is none of {', '.join(VIEWS)}.")
     if "seen_images" in metadata:
-        _names(metadata, "seen_images", _MAX_IMAGES, path)
+        _names(metadata, "seen_images", MAX_IMAGES, path)
     try:
         return EnsembleTraining(**metadata.get("config", {})), conditions, folds
     except (ValidationError, TypeError) as error:

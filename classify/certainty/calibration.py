@@ -12,14 +12,13 @@ from torch import Tensor
 from morphoscope.classify.certainty.conformal import Conformal
 from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
 from morphoscope.classify.certainty.temperature import BOUNDS, fit_temperature
+from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.pairs import Form
 from morphoscope.configs import UserError
 
 COVERAGE, ACCEPTED = 0.9, 0.95
 PREFIX = "certainty/"
 """Of the names of its tensors in the ensemble's file."""
-
-_MAX_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Calibration:
             UserError: something is missing, of another shape, not finite, or out of range.
         """
         reader = _Reader(facts, tensors, path)
-        images = reader.count("images", _MAX_IMAGES)
+        images = reader.count("images", MAX_IMAGES)
         truth, fold = reader.numbers("truth", images, classes), reader.numbers("fold", images, folds)
         scores = reader.reals("scores", (images,))
         spaces = [

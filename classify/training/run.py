@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.model import ConditionClassifier
@@ -38,7 +39,6 @@ from morphoscope.ops.runtime import (
 )
 
 FOLD_KIND = "classifier_fold"
-_MAX_SEEN_IMAGES = 1_000_000  # about 20 MB in the ensemble's metadata
 
 
 def train_ensemble(
@@ -186,7 +186,7 @@ def _seen_images(plans: Sequence[FoldPlan], material: _Material) -> dict[str, li
         seen.update(material.cohort.image_hashes[row] for row in plan.validation)
         for part, chosen in zip(material.parts, plan.learnt, strict=True):
             seen.update(part.image_hashes[row] for row in chosen)
-    return {"seen_images": sorted(seen)} if len(seen) <= _MAX_SEEN_IMAGES else {}
+    return {"seen_images": sorted(seen)} if len(seen) <= MAX_IMAGES else {}
 
 
 def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str:
