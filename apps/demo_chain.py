@@ -11,6 +11,7 @@ from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.apps.studio.figures import draw_curve
 from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
+from morphoscope.classify.statistics import with_interval
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -179,15 +180,14 @@ class _Chain:
         )
 
     def _evaluation_section(self, evaluation: Evaluation, synthetic: Cohort, ensemble: Ensemble) -> Section:
-        score, accuracy = evaluation.balanced_accuracy, evaluation.accuracy
         images = ensemble.metadata["scores"][_HELD_OUT_FOLD]["training_images"]
         return Section(
             "The classifier on phantoms it has never seen",
             "One EfficientNet-Lite0, briefly trained. Intervals are 95 %: with so few images they are wide.",
             [
                 ("trained on", f"{images['real']} real and {images['synthetic']} synthetic phantoms"),
-                ("balanced accuracy", f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"),
-                ("accuracy", f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})"),
+                ("balanced accuracy", with_interval(evaluation.balanced_accuracy)),
+                ("accuracy", with_interval(evaluation.accuracy)),
             ],
             [
                 Figure(

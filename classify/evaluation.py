@@ -18,7 +18,13 @@ from morphoscope.classify.pairs import HALVES, Form, Samples, samples
 from morphoscope.classify.prediction import Prediction
 from morphoscope.classify.seen import seen_images
 from morphoscope.classify.selection import Selection
-from morphoscope.classify.statistics import Estimate, balanced_accuracy, confusion_counts, proportion
+from morphoscope.classify.statistics import (
+    Estimate,
+    balanced_accuracy,
+    confusion_counts,
+    proportion,
+    with_interval,
+)
 from morphoscope.classify.views import in_view, require_paired_test
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, View
@@ -205,18 +211,14 @@ class Evaluation:
         with write_atomically(folder / "probabilities.csv") as temporary:
             self.table().to_csv(temporary, index=False, float_format="%.6f")
         score = self.balanced_accuracy
-        title = (
-            f"balanced accuracy {score.value:.3f} (95% interval {score.low:.3f} to {score.high:.3f}), "
-            f"{len(self.truth)} images"
-        )
+        title = f"balanced accuracy {with_interval(score, named=True)}, {len(self.truth)} images"
         draw_confusion(folder / "confusion.png", self.confusion, self.conditions, title)
         raw, error = self.prediction.uncalibrated, self.calibration_error
         draw_reliability(
             folder / "reliability.png",
             temperature.reliability(self.prediction.combined, self.truth),
             None if raw is None else temperature.reliability(raw, self.truth),
-            f"calibration error {error.value:.3f} (95% interval {error.low:.3f} to {error.high:.3f}), "
-            f"{len(self.truth)} images",
+            f"calibration error {with_interval(error, named=True)}, {len(self.truth)} images",
         )
         if self.strata:
             with write_atomically(folder / "strata.csv") as temporary:

@@ -8,7 +8,7 @@ from timm.models import group_parameters
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
-from morphoscope.classify.pairs import photographs, shown
+from morphoscope.classify.pairs import photographs, present_halves
 from morphoscope.classify.weights import (
     classifier_names,
     create_backbone,
@@ -107,7 +107,7 @@ class ConditionClassifier(nn.Module):
     def _maps(self, images: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(feature maps of images, or of the photographs of pairs that are there; bool [N, 2] which are)."""
         if self._dual:
-            present = self._some_dropped(shown(images) if present is None else present)
+            present = self._some_dropped(present_halves(images) if present is None else present)
             # All focused ones, then all panoramic ones. Black squares would spoil the batch statistics.
             images = torch.cat(photographs(images))[present.T.flatten()]
             images = images.contiguous(memory_format=torch.channels_last)
@@ -181,7 +181,7 @@ class AsShown(nn.Module):
     def __init__(self, model: ConditionClassifier, pair: Tensor) -> None:
         """`pair` is [1, 3, R, 2R]."""
         super().__init__()
-        self.model, self._present = model, shown(pair)
+        self.model, self._present = model, present_halves(pair)
 
     def forward(self, images: Tensor) -> Tensor:
         """Variants [N, 3, R, 2R] of the pair -> logits [N, K]."""

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from morphoscope.classify.selection import Selection
 from morphoscope.cohort import Cohort
-from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import View
+from morphoscope.configs.classifier import EnsembleTraining, PairedView
 
-HALVES: tuple[View, View] = ("focused", "panoramic")
+HALVES: tuple[PairedView, PairedView] = ("focused", "panoramic")
 """Left and right."""
 
-Form = Literal["whole", "focused", "panoramic"]
+Form = Literal["whole"] | PairedView
 """What there is to be judged: an image or both of a pair; or one half alone."""
 
 
@@ -115,6 +114,6 @@ def photographs(pixels: Tensor) -> tuple[Tensor, ...]:
     return pixels.split(pixels.shape[2], dim=3)
 
 
-def shown(pixels: Tensor) -> Tensor:
+def present_halves(pixels: Tensor) -> Tensor:
     """Which photographs of images [N, 3, S, kS] are there, bool [N, k]: those that are not wholly black."""
     return torch.stack([half.ne(0).flatten(1).any(dim=1) for half in photographs(pixels)], dim=1)

@@ -33,11 +33,12 @@ def mean(values: np.ndarray) -> Estimate | None:
     return Estimate(float(values.mean()), float(interval.low), float(interval.high))
 
 
-def shown(estimate: Estimate | None) -> str:
-    """ "0.41 (0.35 to 0.47)", or a dash."""
+def with_interval(estimate: Estimate | None, digits: int = 3, named: bool = False) -> str:
+    """ "0.412 (0.351 to 0.470)", or named "0.412 (95% interval 0.351 to 0.470)"; a dash if there is none."""
     if estimate is None:
         return "–"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+    value, low, high = (f"{number:.{digits}f}" for number in estimate)
+    return f"{value} ({'95% interval ' if named else ''}{low} to {high})"
 
 
 def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

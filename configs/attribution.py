@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.loading import Config
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
@@ -58,7 +59,7 @@ class MapComparison(AttributionSettings):
         description="which images to draw from: the test fold; or any, of which those that the models were "
         "trained on are marked",
     )
-    view: Literal["focused", "panoramic"] | None = Field(
+    view: PairedView | None = Field(
         None, description="only these images; those the ensemble was trained on, or all, if not given"
     )
     images: int = Field(

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from morphoscope.configs.attribution import AttributionSettings, Method
+from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.configs.loading import Config
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rows = Literal["test", "out_of_fold", "all"]
-View = Literal["focused", "panoramic"]
 Compared = Literal["test", "training", "all"]
 Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
 
@@ -76,7 +76,7 @@ class Evaluating(Config):
     rows: Rows = Field(
         "test", description="the test fold; every image by the fold that has not seen it; or every image"
     )
-    view: View | None = Field(
+    view: PairedView | None = Field(
         None,
         description="only these images; if not given, those the ensemble was trained on, or all; an ensemble "
         "of pairs judges whole pairs, or with a view these images alone",

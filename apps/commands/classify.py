@@ -21,8 +21,8 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.attribution import MapComparison, Method
-from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Evaluating, Explaining, Rows, View
+from morphoscope.configs.classifier import EnsembleTraining, PairedView
+from morphoscope.configs.commands import Evaluating, Explaining, Rows
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
@@ -51,7 +51,7 @@ def train(
         list[Path] | None,
         typer.Option(help="Cohort of other lesions to learn along with it; may be repeated."),
     ] = None,
-    view: Annotated[View | None, typer.Option(help="Which images; all if not given.")] = None,
+    view: Annotated[PairedView | None, typer.Option(help="Which images; all if not given.")] = None,
     folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
     config: ConfigFile = None,
     set_: Set = None,
@@ -91,7 +91,7 @@ def evaluate(
         typer.Option(help="Cohort of pictures that the ensemble should call unlike its training."),
     ] = None,
     view: Annotated[
-        View | None,
+        PairedView | None,
         typer.Option(help="Which images; if not given, those it was trained on (or its pairs), or all."),
     ] = None,
     test_time: TestTime = None,
@@ -221,7 +221,7 @@ def attribution(
     path: CohortPath,
     rows: Annotated[str | None, typer.Option(help="test or all.")] = None,
     view: Annotated[
-        View | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
+        PairedView | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
     ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Comma-separated: METHOD or METHOD:BASELINE; see config.yaml.")
@@ -236,7 +236,7 @@ def attribution(
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
     from morphoscope.classify import Ensemble
     from morphoscope.classify.attribution.comparison import MEASURES, compare_maps
-    from morphoscope.classify.statistics import shown
+    from morphoscope.classify.statistics import with_interval
     from morphoscope.cohort import Cohort
 
     listed = None if methods is None else methods.split(",")
@@ -258,7 +258,7 @@ def attribution(
     for measure, title in MEASURES.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)
         for name, row in found.summary.items():
-            console.print(f"  {name:28} {shown(row[measure])}", highlight=False)
+            console.print(f"  {name:28} {with_interval(row[measure], digits=2)}", highlight=False)
     if found.cascade is not None:
         console.print(
             f"[bold]SSIM as layers are drawn anew from the head on[/bold] ({found.cascade.images} images)",

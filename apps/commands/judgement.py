@@ -1,28 +1,31 @@
 """What an ensemble said, as text in the terminal: figures of an evaluation, a table of predictions."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
 from morphoscope.classify import Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.strata import FEW
+from morphoscope.classify.statistics import with_interval
 
 NOT_CALIBRATED = (
     "This ensemble is not calibrated: no prediction sets, and nothing is called unlike its training. "
     "`morphoscope classify calibrate` does it, with the cohort that it was trained on, for as many test-time "
     "views as it is asked for."
 )
+_named = partial(with_interval, named=True)
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """The figures, with their intervals."""
     judged = f"{len(evaluation.truth)} {evaluation.facts.get('judged', 'images')}"
-    _line(console, f"balanced accuracy {_shown(evaluation.balanced_accuracy)}, {judged}")
-    _line(console, f"accuracy {_shown(evaluation.accuracy)}")
+    _line(console, f"balanced accuracy {_named(evaluation.balanced_accuracy)}, {judged}")
+    _line(console, f"accuracy {_named(evaluation.accuracy)}")
     for k, share in evaluation.top_k.items():
         if k > 1:
-            _line(console, f"true condition among the {k} most probable {_shown(share)}")
+            _line(console, f"true condition among the {k} most probable {_named(share)}")
     columns = ["condition", "recall", "95% interval"]
     sets = evaluation.coverage
     if sets is not None:
@@ -63,20 +66,20 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
 
 def _print_certainty(console: Console, evaluation: Evaluation) -> None:
     before, sets, novelty = evaluation.error_without_temperature, evaluation.coverage, evaluation.novelty
-    without = "" if before is None else f"; without temperature {_shown(before)}"
-    _line(console, f"calibration error {_shown(evaluation.calibration_error)}{without}")
+    without = "" if before is None else f"; without temperature {_named(before)}"
+    _line(console, f"calibration error {_named(evaluation.calibration_error)}{without}")
     if sets is None or novelty is None:
         _line(console, NOT_CALIBRATED)
         return
-    covered = _shown(Estimate(**sets["coverage"]))
+    covered = _named(Estimate(**sets["coverage"]))
     _line(
         console,
         f"prediction sets, meant to hold the true condition in {evaluation.prediction.coverage:.0%}, do so "
         f"in {covered}; {sets['mean_size']:.2f} conditions on average, one only in {sets['single']:.0%}",
     )
-    _line(console, f"called unlike the training {_shown(Estimate(**novelty['false_alarms']))}")
+    _line(console, f"called unlike the training {_named(Estimate(**novelty['false_alarms']))}")
     if "unlike" in novelty:
-        unlike = {name: _shown(Estimate(**novelty["unlike"][name])) for name in ("auroc", "detected")}
+        unlike = {name: _named(Estimate(**novelty["unlike"][name])) for name in ("auroc", "detected")}
         _line(
             console,
             f"of {novelty['unlike']['images']} pictures that are: found {unlike['detected']}; area under the "
@@ -93,8 +96,8 @@ def _print_strata(console: Console, evaluation: Evaluation) -> None:
             stratum.attribute,
             stratum.value,
             str(stratum.images),
-            _short(stratum.accuracy),
-            _short(stratum.balanced_accuracy),
+            with_interval(stratum.accuracy),
+            with_interval(stratum.balanced_accuracy),
             f"fewer than {FEW} images: says little" if stratum.few else "",
         )
     console.print(table)
@@ -102,14 +105,6 @@ def _print_strata(console: Console, evaluation: Evaluation) -> None:
 
 def _line(console: Console, text: str) -> None:
     console.print(text, highlight=False)
-
-
-def _shown(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} (95% interval {estimate.low:.3f} to {estimate.high:.3f})"
-
-
-def _short(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _cells(estimate: Estimate) -> list[str]:

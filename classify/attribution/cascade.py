@@ -13,7 +13,7 @@ from rich.progress import track
 
 from morphoscope.classify.attribution.sanity import cascade, similarity, stages
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.statistics import mean, shown
+from morphoscope.classify.statistics import mean, with_interval
 from morphoscope.ops.runtime import write_atomically
 from morphoscope.ops.runtime.plots import colour
 
@@ -75,8 +75,8 @@ class Cascade:
             lines += ["", f"| drawn anew, up to ({title}) | " + " | ".join(methods) + " |"]
             lines.append("|---" * (len(methods) + 1) + "|")
             for stage in self.summary:
-                cells = " | ".join(shown(stage["methods"][method][measure]) for method in methods)
-                lines.append(f"| {stage['stage']}. {stage['layers']} | {cells} |")
+                means = (with_interval(stage["methods"][method][measure], digits=2) for method in methods)
+                lines.append(f"| {stage['stage']}. {stage['layers']} | {' | '.join(means)} |")
         notes = (
             "Cascading randomisation: layers drawn anew from the head towards the input, one stage on top of "
             f"the other, and the similarity of that fold's map to what it was; {self.images} images, means "

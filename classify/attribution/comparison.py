@@ -19,7 +19,7 @@ from morphoscope.classify.attribution.maps import Attribution
 from morphoscope.classify.attribution.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.seen import seen_images
-from morphoscope.classify.statistics import Estimate, mean, proportion, shown
+from morphoscope.classify.statistics import Estimate, mean, proportion, with_interval
 from morphoscope.classify.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort, read_image, square
 from morphoscope.cohort.manifest import View
@@ -94,7 +94,7 @@ class ComparedMaps:
             "| method | " + " | ".join(MEASURES.values()) + " |",
             "|---" * (len(MEASURES) + 1) + "|",
             *(
-                f"| {name} | " + " | ".join(shown(estimate) for estimate in row.values()) + " |"
+                f"| {name} | " + " | ".join(with_interval(found, digits=2) for found in row.values()) + " |"
                 for name, row in self.summary.items()
             ),
         ]

@@ -15,7 +15,7 @@ from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
-from morphoscope.classify.pairs import photographs, shown
+from morphoscope.classify.pairs import photographs, present_halves
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, Baseline, Method
 from morphoscope.configs.loading import validated
@@ -153,7 +153,7 @@ def gradcam(
     )
     halves = enlarged.new_zeros(len(photographs(pixels)), *enlarged.shape[2:])
     # The model reads no missing photograph.
-    halves[slice(None) if len(halves) == len(enlarged) else shown(pixels)[0]] = enlarged[:, 0]
+    halves[slice(None) if len(halves) == len(enlarged) else present_halves(pixels)[0]] = enlarged[:, 0]
     return FoldMap(_array(torch.cat(list(halves), dim=1)[None]))
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 from morphoscope.classify.statistics import Estimate
 
@@ -41,18 +41,26 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     likelihood from 1.12 to 1.06; of the ensemble on test images the error went from 0.09 to 0.06, but the
     likelihood from 0.88 to 0.92.
 
+    Where next to all images are judged right the likelihood would be greatest at no doubt whatever. The mean
+    confidence stays within what so many images can show, (right + 1) / (N + 2): Laplace's rule of succession.
+
     Args:
         probabilities: softmax outputs [N, K], each by a model that has not trained on the image.
         truth: true class [N].
     """
-    found = minimize_scalar(
-        lambda log_temperature: negative_log_likelihood(
-            scaled(probabilities, float(np.exp(log_temperature))), truth
-        ),
-        bounds=tuple(np.log(BOUNDS)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+
+    def at(log_temperature: float) -> np.ndarray:
+        return scaled(probabilities, float(np.exp(log_temperature)))
+
+    least, most = np.log(BOUNDS)
+    best = minimize_scalar(
+        lambda x: negative_log_likelihood(at(x), truth), bounds=(least, most), method="bounded"
+    ).x
+    right = int((probabilities.argmax(axis=1) == truth).sum())
+    shown = (right + 1) / (len(truth) + 2)
+    if at(best).max(axis=1).mean() > shown > at(most).max(axis=1).mean():
+        best = brentq(lambda x: at(x).max(axis=1).mean() - shown, best, most)
+    return float(np.exp(best))
 
 
 def cross_fitted(probabilities: np.ndarray, truth: np.ndarray, fold: np.ndarray) -> np.ndarray:

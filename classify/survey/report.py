@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from morphoscope.classify.figures import draw_confusion
-from morphoscope.classify.statistics import Estimate
+from morphoscope.classify.statistics import Estimate, with_interval
 from morphoscope.classify.survey.analysis import Analysis, views_answered
 from morphoscope.classify.survey.comparison import BOTH, Comparison
 from morphoscope.classify.survey.published import PUBLISHED, SOURCE
@@ -84,14 +84,10 @@ def points(estimate: Estimate) -> str:
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
-
-
 def _lead(whole: Comparison) -> str:
     return (
-        f"Accuracy of the classifier {_share(whole.classifier)}, of {whole.participants} participants "
-        f"{_share(whole.clinicians)}; difference {points(whole.difference)} points, 95% intervals, "
+        f"Accuracy of the classifier {with_interval(whole.classifier)}, of {whole.participants} participants "
+        f"{with_interval(whole.clinicians)}; difference {points(whole.difference)} points, 95% intervals, "
         f"over {whole.answers} answers to {whole.images} pictures in {len(whole.per_survey)} surveys."
     )
 
@@ -124,7 +120,7 @@ def _accuracies(analysis: Analysis) -> Section:
     rows = []
     for c in analysis.comparisons:
         counts = (c.participants, len(c.per_survey), c.sheets, c.images, c.answers)
-        rows.append([_name(c), *map(str, counts), _share(c.clinicians), _share(c.classifier)])
+        rows.append([_name(c), *map(str, counts), with_interval(c.clinicians), with_interval(c.classifier)])
     return Section(
         "Accuracies",
         "Shares of right answers, with the 95% interval of the two-way bootstrap.",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from morphoscope.classify.pairs import PairedImages, form_pairs, photographs, samples, shown
+from morphoscope.classify.pairs import PairedImages, form_pairs, photographs, present_halves, samples
 from morphoscope.cohort import Cohort
 from morphoscope.configs.classifier import EnsembleTraining
 
@@ -85,7 +85,7 @@ def test_a_missing_half_is_black() -> None:
     np.testing.assert_array_equal(joined[1:], np.stack([joined[1], joined[2]]))
 
     pixels = torch.from_numpy(joined[:]).permute(0, 3, 1, 2)
-    assert shown(pixels).tolist() == [[True, True], [False, True], [True, False]]
+    assert present_halves(pixels).tolist() == [[True, True], [False, True], [True, False]]
     left, right = photographs(pixels)
     assert torch.equal(torch.cat([left, right], dim=3), pixels) and left.shape == (3, 3, 4, 4)
 

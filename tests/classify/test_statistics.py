@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphoscope.classify.statistics import auroc, balanced_accuracy, confusion_counts, proportion
+from morphoscope.classify.statistics import (
+    Estimate,
+    auroc,
+    balanced_accuracy,
+    confusion_counts,
+    proportion,
+    with_interval,
+)
 
 
 def test_wilson_interval_has_its_published_value() -> None:
@@ -77,3 +84,11 @@ def test_a_perfect_auroc_of_few_images_is_not_certain() -> None:
     assert found.value == found.high == 1 and 0.75 < found.low < 0.9
     assert auroc(np.arange(10.0) + 100, np.arange(10.0)).high == pytest.approx(1 - found.low)
     assert auroc(np.zeros(1), np.ones(1)).low < 0.3
+
+
+def test_a_value_is_told_with_its_interval() -> None:
+    estimate = Estimate(0.4116, 0.3512, 0.47)
+    assert with_interval(estimate) == "0.412 (0.351 to 0.470)"
+    assert with_interval(estimate, digits=2) == "0.41 (0.35 to 0.47)"
+    assert with_interval(estimate, named=True) == "0.412 (95% interval 0.351 to 0.470)"
+    assert with_interval(None) == "–"

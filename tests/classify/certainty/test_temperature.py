@@ -30,6 +30,18 @@ def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
     assert fit_temperature(probabilities, truth) == pytest.approx(temperature, rel=0.04)
 
 
+def test_images_that_are_all_judged_right_do_not_take_away_all_doubt() -> None:
+    """A hundred of a hundred right may be right 101 times of 102."""
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], 100)
+    temperature = fit_temperature(probabilities, probabilities.argmax(axis=1))
+    assert scaled(probabilities, temperature).max(axis=1).mean() == pytest.approx(101 / 102, abs=1e-3)
+    wrong = probabilities.argmax(axis=1)
+    wrong[0] = probabilities[0].argmin()
+    careful = fit_temperature(probabilities, wrong)
+    assert careful > temperature
+    assert scaled(probabilities, careful).max(axis=1).mean() <= 100 / 102 + 1e-3
+
+
 @given(st.floats(0.1, 10), st.integers(0, 99))
 def test_scaling_keeps_the_order_and_is_undone_by_its_inverse(temperature: float, seed: int) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(5), 7)
