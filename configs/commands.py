@@ -52,6 +52,9 @@ class Augmenting(Config):
     """`generate augment`."""
 
     per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images of each condition")
+    view: PairedView | Literal["other"] = Field(
+        "other", description="what the generator's images show, if it has learnt from one view alone"
+    )
     seed: Seed = 0
     psi: Truncation = 1.0
 

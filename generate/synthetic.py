@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from morphoscope.cohort import Cohort, new_folder
+from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
 from morphoscope.generate.marks import write_synthetic_png
 from morphoscope.generate.model import GeneratorModel, check_seeds
@@ -22,6 +23,7 @@ def augment(
     per_condition: int,
     seed: int = 0,
     psi: float = 1.0,
+    view: View = "other",
     console: Console | None = None,
 ) -> Cohort:
     """Write a synthetic cohort: `per_condition` images of each condition, with manifest and dataset.json.
@@ -35,6 +37,7 @@ def augment(
     Args:
         destination: a new folder; it appears when the cohort is whole.
         psi: truncation; the default 1 keeps the full diversity that training data needs.
+        view: of every image, for the manifest; the generator does not know what view it has learnt.
 
     Raises:
         UserError: `destination` exists and is not empty, or an argument is out of range.
@@ -43,7 +46,7 @@ def augment(
         raise UserError(f"per condition {per_condition}: at least one image is needed.")
     total = per_condition * len(model.conditions)
     check_seeds([seed, seed + total - 1])
-    origin = _origin(model, psi)
+    origin = _origin(model, psi, view)
     with new_folder(destination) as folder:
         rows = []
         for condition, image_seed, image in track(
@@ -68,12 +71,12 @@ def augment(
     return Cohort.load(destination)
 
 
-def _origin(model: GeneratorModel, psi: float) -> dict[str, str]:
+def _origin(model: GeneratorModel, psi: float, view: View) -> dict[str, str]:
     """The columns that are the same for every image of a generator."""
     own = model.metadata["cohort_digest"]
     real = {link["cohort_digest"] for link in model.metadata["started_from"] if not link["phantom"]}
     return {
-        "view": "other",
+        "view": view,
         "fold": "",
         "source": "synthetic",
         "generator": model.digest,

@@ -22,6 +22,7 @@ from morphoscope.apps.commands.options import (
     open_run,
 )
 from morphoscope.configs import load_config
+from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
 
@@ -154,6 +155,10 @@ def augment(
     generator: GeneratorPath,
     destination: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
     per_condition: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
+    view: Annotated[
+        PairedView | None,
+        typer.Option(help="What they show, for dual-view classifiers; other if not given."),
+    ] = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -164,7 +169,9 @@ def augment(
     from morphoscope.generate import load
     from morphoscope.ops.runtime import RunFolder
 
-    settings = load_config(Augmenting, file=config, overrides=set_, per_condition=per_condition, seed=seed)
+    settings = load_config(
+        Augmenting, file=config, overrides=set_, per_condition=per_condition, view=view, seed=seed
+    )
     model = load(generator, device)
     cohort = write_cohort(model, destination, **settings.model_dump())
     RunFolder(destination).write_config(settings, generator=model.digest)

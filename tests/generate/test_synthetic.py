@@ -68,8 +68,19 @@ def test_rows_carry_their_provenance(model, tiny_cohort, tmp_path):
     assert row["trained_on_cohort"] == tiny_cohort.digest
     assert json.loads(row["ancestor_cohorts"]) == []
     assert float(row["psi"]) == 0.9
+    assert row["view"] == "other"
     np.testing.assert_array_equal(cohort.image(0), model.sample(row["condition"], [int(row["seed"])], 0.9)[0])
     assert cohort.check().ok
+
+
+def test_a_cohort_says_what_view_it_shows(tiny_snapshot, tmp_path):
+    arguments = ["augment", str(tiny_snapshot), "--per-condition", "1", "--device", "cpu"]
+    for view, options in {"panoramic": ["--view", "panoramic"], "other": []}.items():
+        assert CliRunner().invoke(app, [*arguments, *options, str(tmp_path / view)]).exception is None
+        assert set(Cohort.load(tmp_path / view).rows["view"]) == {view}
+        assert f"view: {view}" in (tmp_path / view / "config.yaml").read_text()
+    assert CliRunner().invoke(app, [*arguments, "--view", "side", str(tmp_path / "side")]).exit_code == 2
+    assert not (tmp_path / "side").exists()
 
 
 def test_every_picture_says_that_it_is_synthetic(model, tmp_path):
