@@ -22,12 +22,13 @@ from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.views import in_view
 from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, View
+from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.loading import validated
+from morphoscope.configs.views import View
 from morphoscope.ops.runtime import read_checkpoint, resolve_device, to_device, write_checkpoint
 
 KIND = "ensemble"

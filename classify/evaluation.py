@@ -27,9 +27,10 @@ from morphoscope.classify.statistics import (
 )
 from morphoscope.classify.views import in_view, require_paired_test
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, View
+from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError, first_names
 from morphoscope.configs.commands import Rows
+from morphoscope.configs.views import View
 from morphoscope.ops.runtime import write_atomically, write_text
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from morphoscope.classify.selection import Selection
 from morphoscope.cohort import Cohort
-from morphoscope.configs.classifier import EnsembleTraining, PairedView
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.views import PairedView
 
 HALVES: tuple[PairedView, PairedView] = ("focused", "panoramic")
 """Left and right."""

@@ -4,8 +4,8 @@ import numpy as np
 
 from morphoscope.classify.pairs import HALVES, form_pairs
 from morphoscope.cohort import TEST_FOLD, Cohort
-from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError, first_names
+from morphoscope.configs.views import View
 
 
 def in_view(cohort: Cohort, view: View | None) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from morphoscope.cohort.storage import unsafe_reason
 from morphoscope.configs import UserError
+from morphoscope.configs.views import View
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
@@ -21,7 +22,6 @@ SYNTHETIC_COLUMNS = [
     "trained_on_cohort",
     "ancestor_cohorts",
 ]
-View = Literal["focused", "panoramic", "face", "other"]
 VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"

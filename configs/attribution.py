@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.loading import Config
+from morphoscope.configs.views import PairedView
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
 Baseline = Literal["mean", "black", "white", "blurred", "average"]

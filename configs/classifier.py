@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 
 from morphoscope.configs.loading import Config
 
-PairedView = Literal["focused", "panoramic"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 

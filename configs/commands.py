@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from morphoscope.configs.attribution import AttributionSettings, Method
-from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.configs.loading import Config
+from morphoscope.configs.views import PairedView, View
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rows = Literal["test", "out_of_fold", "all"]
@@ -52,8 +52,8 @@ class Augmenting(Config):
     """`generate augment`."""
 
     per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images of each condition")
-    view: PairedView | Literal["other"] = Field(
-        "other", description="what the generator's images show, if it has learnt from one view alone"
+    view: View | None = Field(
+        None, description="for the manifest; if not given, the one view that was learnt from, or other"
     )
     seed: Seed = 0
     psi: Truncation = 1.0

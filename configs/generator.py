@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from morphoscope.configs.errors import UserError
 from morphoscope.configs.loading import Config, validated
+from morphoscope.configs.views import View
 
 # Of the generator's metrics; its weights come with the extra `offline`.
 DEFAULT_NETWORK = "efficientnet_lite0"
@@ -20,6 +21,7 @@ class GeneratorTraining(Config):
     # Images
     resolution: int = Field(64, description="pixels, a power of two from 8 to 1024")
     fit: Literal["crop", "letterbox"] = "crop"
+    view: View | None = Field(None, description="train on images of this view alone; on all if not given")
     mirror: bool = Field(False, description="flip each training image with even odds")
     sampling: Literal["natural", "balanced"] = Field(
         "natural", description="how often a condition is shown: as often as it occurs, or as often as others"

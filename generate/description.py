@@ -2,11 +2,13 @@
 
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from morphoscope.cohort import Fit
 from morphoscope.configs import UserError
+from morphoscope.configs.views import View
 from morphoscope.generate.mapping import check_stages
 
 Width = Annotated[int, Field(ge=1, le=2**16)]
@@ -161,3 +163,19 @@ def checked_metadata(path: Path, metadata: dict[str, Any]) -> tuple[Description,
             f"{path}: what it says of the generator cannot be used ({'; '.join(problems[:5])})."
         ) from error
     return description, {**metadata, "started_from": [link.model_dump() for link in description.started_from]}
+
+
+def training_fit(metadata: dict[str, Any]) -> Fit:
+    """How a generator's training images were made square, by its snapshot's metadata; "crop" if unsaid."""
+    return "letterbox" if _setting(metadata, "fit") == "letterbox" else "crop"
+
+
+def training_view(metadata: dict[str, Any]) -> View | None:
+    """The one view that a generator has learnt from, by its snapshot's metadata; None for all."""
+    said = _setting(metadata, "view")
+    return next((view for view in get_args(View) if view == said), None)
+
+
+def _setting(metadata: dict[str, Any], name: str) -> Any:
+    config = metadata.get("config")
+    return config.get(name) if isinstance(config, dict) else None

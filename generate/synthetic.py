@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import track
 
 from morphoscope.cohort import Cohort, new_folder
-from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
+from morphoscope.configs.views import View
+from morphoscope.generate.description import training_view
 from morphoscope.generate.marks import write_synthetic_png
 from morphoscope.generate.model import GeneratorModel, check_seeds
 
@@ -23,7 +24,7 @@ def augment(
     per_condition: int,
     seed: int = 0,
     psi: float = 1.0,
-    view: View = "other",
+    view: View | None = None,
     console: Console | None = None,
 ) -> Cohort:
     """Write a synthetic cohort: `per_condition` images of each condition, with manifest and dataset.json.
@@ -37,7 +38,7 @@ def augment(
     Args:
         destination: a new folder; it appears when the cohort is whole.
         psi: truncation; the default 1 keeps the full diversity that training data needs.
-        view: of every image, for the manifest; the generator does not know what view it has learnt.
+        view: of every image, for the manifest; None for that which the generator was trained on, or other.
 
     Raises:
         UserError: `destination` exists and is not empty, or an argument is out of range.
@@ -71,12 +72,12 @@ def augment(
     return Cohort.load(destination)
 
 
-def _origin(model: GeneratorModel, psi: float, view: View) -> dict[str, str]:
+def _origin(model: GeneratorModel, psi: float, view: View | None) -> dict[str, str]:
     """The columns that are the same for every image of a generator."""
     own = model.metadata["cohort_digest"]
     real = {link["cohort_digest"] for link in model.metadata["started_from"] if not link["phantom"]}
     return {
-        "view": view,
+        "view": view or training_view(model.metadata) or "other",
         "fold": "",
         "source": "synthetic",
         "generator": model.digest,

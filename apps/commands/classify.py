@@ -21,8 +21,9 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.attribution import MapComparison, Method
-from morphoscope.configs.classifier import EnsembleTraining, PairedView
+from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
+from morphoscope.configs.views import PairedView
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")

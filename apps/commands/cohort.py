@@ -21,10 +21,10 @@ from morphoscope.cohort import (
     import_siim_isic,
 )
 from morphoscope.cohort import phantom as draw_phantom
-from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.loading import Config
+from morphoscope.configs.views import View
 from morphoscope.ops.runtime import RunFolder
 
 app = typer.Typer(help="Images and labels on disk.", no_args_is_help=True)

@@ -22,9 +22,9 @@ from morphoscope.apps.commands.options import (
     open_run,
 )
 from morphoscope.configs import load_config
-from morphoscope.configs.classifier import PairedView
 from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.configs.views import View
 
 if TYPE_CHECKING:
     from morphoscope.generate.metrics import QualityReport
@@ -156,8 +156,8 @@ def augment(
     destination: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
     per_condition: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
     view: Annotated[
-        PairedView | None,
-        typer.Option(help="What they show, for dual-view classifiers; other if not given."),
+        View | None,
+        typer.Option(help="What they show; if not given, the one view that was learnt from, or other."),
     ] = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -174,7 +174,8 @@ def augment(
     )
     model = load(generator, device)
     cohort = write_cohort(model, destination, **settings.model_dump())
-    RunFolder(destination).write_config(settings, generator=model.digest)
+    resolved = settings.model_copy(update={"view": cohort.rows["view"].iloc[0]})
+    RunFolder(destination).write_config(resolved, generator=model.digest)
     Console().print(f"Wrote {len(cohort)} synthetic images to {destination}", highlight=False)
 
 
@@ -198,7 +199,8 @@ def metrics(
     """Compare generated images with real ones: kernel and Fréchet distance, diversity, by condition."""
     from morphoscope.cohort import Cohort
     from morphoscope.generate import load
-    from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows, training_fit
+    from morphoscope.generate.description import training_fit
+    from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows
     from morphoscope.ops.runtime import write_text
 
     settings = load_config(

@@ -22,9 +22,9 @@ from morphoscope.classify.seen import seen_images
 from morphoscope.classify.statistics import Estimate, mean, proportion, with_interval
 from morphoscope.classify.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort, read_image, square
-from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, MapComparison, Method
+from morphoscope.configs.views import View
 from morphoscope.ops.runtime import write_atomically, write_text
 
 CONTROL = "random"

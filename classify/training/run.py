@@ -26,9 +26,9 @@ from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.classify.training.pool import ImagePool, PoolPart, class_targets
 from morphoscope.classify.views import require_halves
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import View
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.views import View
 from morphoscope.ops.runtime import (
     Interruption,
     RunFolder,

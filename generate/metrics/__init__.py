@@ -6,7 +6,7 @@ report = meter.measure(lambda condition, seeds: model.sample(condition, seeds, p
 report.figures()                                             # {"kid_efficientnet_lite0": …, …}
 """
 
-from morphoscope.generate.metrics.comparison import real_rows, training_fit
+from morphoscope.generate.metrics.comparison import real_rows
 from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import FeatureNetwork, load_feature_network
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
@@ -24,5 +24,4 @@ __all__ = [
     "kernel_distance",
     "load_feature_network",
     "real_rows",
-    "training_fit",
 ]

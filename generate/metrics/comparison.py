@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from morphoscope.cohort import TEST_FOLD, Cohort, Fit
+from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Compared
+from morphoscope.generate.description import training_view
 
 log = logging.getLogger(__name__)
 
 
 def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohort:
-    """The real rows that a generator is to be compared with.
+    """The real rows that a generator is to be compared with; of its view, if it has learnt from one alone.
 
     Args:
         rows: "test": the test fold, which the generator must not have seen; "training": the folds that it was
@@ -25,6 +26,9 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
             cohort that the generator was not trained on.
     """
     real = (cohort.rows["source"] == "real").to_numpy()
+    view = training_view(metadata)
+    if view is not None:
+        real = real & (cohort.rows["view"] == view).to_numpy()
     folds = cohort.rows["fold"]
     if rows == "test":
         chosen = real & (folds == TEST_FOLD).to_numpy()
@@ -39,7 +43,8 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
     else:
         chosen = real
     if not chosen.any():
-        raise UserError(f"{cohort.root}: no real image among --rows {rows}; try --rows all.")
+        kind = "real" if view is None else f"real {view}"
+        raise UserError(f"{cohort.root}: no {kind} image among --rows {rows}; try --rows all.")
     if rows == "test":
         _require_unseen(cohort, metadata)
     return cohort.select(np.flatnonzero(chosen))
@@ -65,10 +70,3 @@ def _require_unseen(cohort: Cohort, metadata: dict[str, Any]) -> None:
             metadata["cohort_digest"],
             cohort.digest,
         )
-
-
-def training_fit(metadata: dict[str, Any]) -> Fit:
-    """How a generator's training images were made square, by its snapshot's metadata; "crop" if unsaid."""
-    config = metadata.get("config")
-    fit = config.get("fit") if isinstance(config, dict) else None
-    return "letterbox" if fit == "letterbox" else "crop"

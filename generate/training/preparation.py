@@ -12,6 +12,7 @@ from rich.console import Console
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
+from morphoscope.configs.views import View
 from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.metrics import FeatureNetwork, load_feature_network
 from morphoscope.generate.snapshots import KIND
@@ -69,7 +70,7 @@ def prepare(
     if where.type == "cpu":
         keep_freed_memory()
     processes.on_main(lambda: native_runs(where.type, where.index))  # one builds kernels for all
-    part = training_part(cohort, exclude_folds, config.conditional)
+    part = training_part(cohort, exclude_folds, config.conditional, config.view)
     state = read_unfinished(folder)
     ancestor = None if start_from is None else _described(start_from)
     ancestry = [] if ancestor is None else _ancestry(ancestor)
@@ -126,11 +127,14 @@ def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.
     return part.images(config.resolution, config.fit)
 
 
-def training_part(cohort: Cohort, exclude_folds: list[str], conditional: bool = True) -> Cohort:
+def training_part(
+    cohort: Cohort, exclude_folds: list[str], conditional: bool = True, view: View | None = None
+) -> Cohort:
     """The real rows outside the test fold and `exclude_folds`; errors as for `train_generator`.
 
     Args:
         conditional: else all images get one and the same condition, `ALL`.
+        view: only those of this view; None for all.
     """
     rows = cohort.rows
     real = rows["source"] == "real"
@@ -142,12 +146,12 @@ def training_part(cohort: Cohort, exclude_folds: list[str], conditional: bool = 
     unknown = set(exclude_folds) - set(rows["fold"])
     if unknown:
         raise UserError(f"--exclude-folds: {cohort.root} has no fold {', '.join(sorted(unknown))}.")
-    part = cohort.select(real & ~rows["fold"].isin([TEST_FOLD, *exclude_folds]))
+    chosen = real & ~rows["fold"].isin([TEST_FOLD, *exclude_folds])
+    part = cohort.select(chosen if view is None else chosen & (rows["view"] == view))
     missing = [name for k, name in enumerate(cohort.conditions) if k not in set(part.labels)]
     if missing:
-        raise UserError(
-            f"{cohort.root}: no training image of {', '.join(missing)} outside the excluded folds."
-        )
+        kind = "training image" if view is None else f"{view} training image"
+        raise UserError(f"{cohort.root}: no {kind} of {', '.join(missing)} outside the excluded folds.")
     return part if conditional else part.as_one_condition(ALL)
 
 

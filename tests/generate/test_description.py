@@ -7,6 +7,7 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.generate import Discriminator, Generator, load
+from morphoscope.generate.description import training_fit, training_view
 from morphoscope.generate.snapshots import read_discriminator, write_snapshot
 from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
 
@@ -178,3 +179,17 @@ def test_loading_leaves_the_random_numbers_alone(tiny_snapshot):
     load(tiny_snapshot)
     read_discriminator(tiny_snapshot)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("config", "fit"), [({"fit": "letterbox"}, "letterbox"), ({"fit": "stretch"}, "crop"), (None, "crop")]
+)
+def test_images_are_made_square_as_in_training(config, fit):
+    assert training_fit({"config": config}) == fit
+
+
+@pytest.mark.parametrize(
+    ("config", "view"), [({"view": "focused"}, "focused"), ({"view": "side"}, None), ({}, None), (None, None)]
+)
+def test_the_view_that_was_learnt_from_is_told(config, view):
+    assert training_view({"config": config}) == view

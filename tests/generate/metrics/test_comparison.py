@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from morphoscope.configs import UserError
-from morphoscope.generate.metrics import real_rows, training_fit
+from morphoscope.generate.metrics import real_rows
 
 
 def metadata(digest, folds, ancestors=()):
@@ -49,8 +49,13 @@ def test_no_row_at_all(tiny_cohort):
         real_rows(part, "test", metadata("abc", []))
 
 
-@pytest.mark.parametrize(
-    ("config", "fit"), [({"fit": "letterbox"}, "letterbox"), ({"fit": "stretch"}, "crop"), (None, "crop")]
-)
-def test_images_are_made_square_as_in_training(config, fit):
-    assert training_fit({"config": config}) == fit
+def test_a_generator_of_one_view_is_compared_with_that_view(tiny_cohort):
+    views = ["focused", "panoramic"] * len(tiny_cohort)
+    mixed = type(tiny_cohort).from_rows(
+        tiny_cohort.root, tiny_cohort.rows.assign(view=views[: len(tiny_cohort)])
+    )
+    of_one = metadata(mixed.digest, ["0", "1"]) | {"config": {"view": "focused"}}
+    assert set(real_rows(mixed, "training", of_one).rows["view"]) == {"focused"}
+    of_none = of_one | {"config": {"view": "face"}}
+    with pytest.raises(UserError, match="no real face image among --rows all"):
+        real_rows(mixed, "all", of_none)

@@ -26,3 +26,14 @@ def test_rows_without_folds_are_refused(tiny_cohort):
 def test_condition_without_training_images_is_named(tiny_cohort):
     with pytest.raises(UserError, match="no training image of dark, pale"):
         training_part(tiny_cohort, ["0", "1", "2"])
+
+
+def test_images_of_another_view_are_left_out(tiny_cohort):
+    views = ["focused", "panoramic"] * len(tiny_cohort)
+    mixed = type(tiny_cohort).from_rows(
+        tiny_cohort.root, tiny_cohort.rows.assign(view=views[: len(tiny_cohort)])
+    )
+    part = training_part(mixed, [], view="panoramic")
+    assert set(part.rows["view"]) == {"panoramic"}
+    with pytest.raises(UserError, match="no face training image of"):
+        training_part(mixed, [], view="face")
