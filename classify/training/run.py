@@ -78,21 +78,10 @@ def train_ensemble(
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
     """
     resolved = resolve_device(device)
-    if len(cohort.conditions) < 2:
-        raise UserError(
-            f"{cohort.root}: a classifier needs at least two conditions, not {cohort.conditions}."
-        )
-    generated = cohort.rows["file"][cohort.rows["source"] != "real"].tolist()
-    if generated:
-        raise UserError(
-            f"{cohort.root}: {len(generated)} synthetic images among the real ones (e.g. {generated[0]}); "
-            "keep them in a cohort of their own and pass that with --synthetic."
-        )
     dual = config.views == "dual"
-    if dual and view is not None:
-        raise UserError(f"views 'dual' takes focused and panoramic images: leave out --view {view}.")
-    for extra in (*synthetic, *auxiliary) if dual else ():
-        require_halves(extra)
+    _check_cohort(cohort)
+    if dual:
+        _check_views(view, (*synthetic, *auxiliary))
     classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
     plans = plan_folds(
         cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view, dual
@@ -118,6 +107,27 @@ def train_ensemble(
     ensemble.save(run.path / "ensemble.safetensors")
     evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     return ensemble
+
+
+def _check_cohort(cohort: Cohort) -> None:
+    if len(cohort.conditions) < 2:
+        raise UserError(
+            f"{cohort.root}: a classifier needs at least two conditions, not {cohort.conditions}."
+        )
+    generated = cohort.rows["file"][cohort.rows["source"] != "real"].tolist()
+    if generated:
+        raise UserError(
+            f"{cohort.root}: {len(generated)} synthetic images among the real ones (e.g. {generated[0]}); "
+            "keep them in a cohort of their own and pass that with --synthetic."
+        )
+
+
+def _check_views(view: View | None, others: Sequence[Cohort]) -> None:
+    """That a dual-view model is given both views; `others` are synthetic and auxiliary cohorts."""
+    if view is not None:
+        raise UserError(f"views 'dual' takes focused and panoramic images: leave out --view {view}.")
+    for extra in others:
+        require_halves(extra)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class RealImages:
         """
         indices = np.array([self._index(position) for position in range(start, start + number)])
         if isinstance(self._images, torch.Tensor):
-            images = self._images[torch.from_numpy(indices).to(self.device, non_blocking=True)]
+            images = self._images[to_device(torch.from_numpy(indices), self.device)]
         else:
             images = to_device(torch.from_numpy(self._images[indices]), self.device)
         # NHWC uint8 => NCHW float32, whose memory stays channels_last
@@ -76,7 +76,7 @@ class RealImages:
 
     def _one_hot(self, labels: Sequence[int] | np.ndarray) -> torch.Tensor:
         hot = torch.nn.functional.one_hot(torch.as_tensor(labels), self.classes).float()
-        return hot.to(self.device, non_blocking=True)  # else a GPU is waited for
+        return to_device(hot, self.device)
 
     def _index(self, position: int) -> int:
         """Which image stands at `position`: the pools take turns, in a new order every round."""

@@ -29,6 +29,7 @@ class Steps:
 
     Attributes:
         pl_mean: running mean of the path lengths, a scalar.
+        chunks: micro-batches of a batch, over all processes.
         influence: of the labels, 0 … 1; a tensor where a transition changes it.
     """
 
@@ -49,7 +50,7 @@ class Steps:
         changes = config.transition_end_kimg is not None
         self.influence: float | torch.Tensor = torch.ones([], device=device) if changes else 1.0
         self._weights = output_weights(D.outputs, 1.0, device)
-        self._chunks = config.batch // config.micro_batch
+        self.chunks = config.batch // config.micro_batch
 
     def set_influence(self, influence: float) -> None:
         """How much labels count from now on."""
@@ -127,7 +128,7 @@ class Steps:
         self, loss: torch.Tensor, parameters: list[torch.nn.Parameter]
     ) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Of this micro-batch's part of the whole batch's loss, by parameter that it depends on."""
-        found = torch.autograd.grad(loss / self._chunks, parameters, allow_unused=True)
+        found = torch.autograd.grad(loss / self.chunks, parameters, allow_unused=True)
         return [(p, gradient) for p, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
     def _latents(self, number: int) -> torch.Tensor:

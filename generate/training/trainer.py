@@ -18,7 +18,7 @@ from morphoscope.generate.training.data import RealImages
 from morphoscope.generate.training.recording import RecordedStep, Tensors
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
-from morphoscope.ops.runtime import Processes, load_optimizer
+from morphoscope.ops.runtime import Processes, load_optimizer, to_device
 
 Figures = Tensors
 # What random numbers are drawn for; the order is part of the seeds.
@@ -93,8 +93,7 @@ class GeneratorTrainer:
         }
         self.images_seen = 0
         self.iteration = 0
-        self._chunks = config.batch // config.micro_batch
-        own = self._chunks // processes.world
+        own = self.steps.chunks // processes.world
         self._own_chunks = range(processes.rank * own, (processes.rank + 1) * own)
 
     def _optimizer(self, network: torch.nn.Module, interval: int | None) -> torch.optim.Adam:
@@ -211,7 +210,7 @@ class GeneratorTrainer:
             flat = torch.cat([part.reshape(-1) for _, part in outcome.gradients])
             gradient = flat if gradient is None else gradient.add_(flat)
             if outcome.mean is not None:
-                share = outcome.mean / self._chunks
+                share = outcome.mean / self.steps.chunks
                 mean = share if mean is None else mean.add_(share)
         assert gradient is not None
         self.processes.sum([gradient] if mean is None else [gradient, mean])
@@ -234,7 +233,7 @@ class GeneratorTrainer:
         if self.config.style_mixing > 0:
             mixed = torch.rand([]) < self.config.style_mixing
             crossover = torch.where(mixed, torch.randint(1, self.G.num_ws, []), self.G.num_ws)
-            choices["crossover"] = crossover.to(self.device, non_blocking=True)
+            choices["crossover"] = to_device(crossover, self.device)
         return choices
 
     @torch.no_grad()
