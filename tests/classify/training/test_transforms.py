@@ -1,8 +1,10 @@
 """Random transforms: repeatable, of the strength asked for, and the published ones as published."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import albumentations as A
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -54,16 +56,65 @@ def test_strength_scales_the_change_of_colour() -> None:
     assert 0 < change(0.2) < change(1.0) < 60
 
 
-def test_the_published_transforms_black_out_a_square_of_three_eighths_of_the_side() -> None:
+def test_the_published_cut_out_is_three_eighths_of_the_side_or_what_the_border_leaves() -> None:
     grey = np.full((64, 64, 3), 128, np.uint8)
     transforms = TrainingTransforms(1.0, "paper")
-    black = [
-        (transforms(grey, i) == 0).all(axis=2) for i in range(300)
-    ]  # moves leave narrow black borders too
-    holes = [sliding_window_view(mask, (24, 24)).all(axis=(2, 3)).any() for mask in black]
-    larger = [sliding_window_view(mask, (36, 36)).all(axis=(2, 3)).any() for mask in black]
-    assert np.mean(holes) == pytest.approx(0.7, abs=0.08)
-    assert not any(larger)
+    # moves leave narrow black borders too
+    black = [(transforms(grey, i) == 0).all(axis=2) for i in range(400)]
+
+    def share(side: int) -> float:
+        return float(np.mean([sliding_window_view(m, (side, side)).all(axis=(2, 3)).any() for m in black]))
+
+    whole = (52.5 + 0.5) / 65  # of the 65 places along a side, those from which no border cuts off
+    assert share(24) == pytest.approx(0.7 * whole**2, abs=0.08)
+    assert share(12) == pytest.approx(0.7, abs=0.08)
+    assert share(36) == 0
+
+
+PUBLISHED = """
+    Transpose .5 | VerticalFlip .5 | HorizontalFlip .5
+    RandomBrightnessContrast .75 | RandomBrightnessContrast .75
+    OneOf .7 [ MotionBlur 1 | MedianBlur 1 | GaussianBlur 1 | GaussNoise 1 ]
+    OneOf .7 [ OpticalDistortion 1 | GridDistortion 1 | _LooseAffine 1 ]
+    CLAHE .7 | HueSaturationValue .5 | Affine .85 | _CutOut .7
+"""
+
+
+def test_the_published_transforms_come_in_their_order_with_their_probabilities() -> None:
+    def told(parts: Sequence[A.BasicTransform | A.BaseCompose]) -> Iterator[str]:
+        for part in parts:
+            yield f"{type(part).__name__} {part.p:g}".replace(" 0.", " .")
+            if isinstance(part, A.OneOf):
+                yield from ("[", *told(part.transforms), "]")
+
+    found = " ".join(told(TrainingTransforms(1.0, "paper")._pipeline.transforms))
+    assert found.split() == PUBLISHED.replace("|", "").split()
+
+
+def only(name: str) -> TrainingTransforms:
+    """The published pipeline with nothing but one of its transforms, done always."""
+    transforms = TrainingTransforms(1.0, "paper")
+    parts = transforms._pipeline.transforms
+    inner = [part for whole in parts if isinstance(whole, A.OneOf) for part in whole.transforms]
+    (chosen,) = [part for part in (*parts, *inner) if type(part).__name__ == name]
+    chosen.p = 1.0
+    transforms._pipeline = A.Compose([chosen])
+    return transforms
+
+
+def test_the_published_elastic_transform_moves_three_points_by_a_tenth_of_the_side_at_most() -> None:
+    rows, columns = np.mgrid[0:128, 0:128].astype(np.uint8)
+    image, elastic = (
+        np.stack([rows, columns, rows], axis=2),
+        only("_LooseAffine"),
+    )  # says where pixels came from
+    found = np.array([elastic(image, i)[[22, 106], 106, :2].astype(int) for i in range(60)])
+    moves = found - [[22, 106], [106, 106]]
+    reach = 128 * 50 / 512
+    assert reach / 4 < np.abs(moves).mean() < reach
+    # an affine map of moved points: where one came from lies a little farther than it was moved
+    assert reach / 2 < np.abs(moves).max() < 2 * reach
+    assert np.abs(np.diff(moves[:, :, 0], axis=1)).max() > reach / 2  # stretched, not only shifted
 
 
 def test_images_in_are_left_as_they_are(image: np.ndarray) -> None:
