@@ -18,6 +18,19 @@ def resolved(preset: str, devices: int = 1, **values: object) -> ResolvedTrainin
     return load_config(GeneratorTraining, family="generate", preset=preset, **values).resolved(devices)
 
 
+@pytest.mark.parametrize(("view", "rate", "own_weight"), [("focused", 3e-5, 5), ("panoramic", 1e-5, 10)])
+def test_published_classifiers(view: str, rate: float, own_weight: float) -> None:
+    c = load_config(EnsembleTraining, family="classify", preset=f"paper-{view}")
+    assert (c.learning_rate, c.own_weight) == (rate, own_weight)
+    assert (c.backbone, c.weights, c.resolution) == ("tf_efficientnet_b4.ns_jft_in1k", "hub", 448)
+    assert (c.head_dropouts, c.dropout, c.freeze_stages) == (5, 0.2, 0)
+    assert (c.optimizer, c.weight_decay, c.batch, c.epochs, c.patience) == ("adam", 0, 64, 30, 10)
+    assert (c.schedule, c.transforms) == ("paper", "paper")
+    # the loss knows no other weights, and targets are as they are
+    assert (c.class_balance, c.label_smoothing, c.mixup, c.cutmix, c.ema_decay) == (0, 0, 0, 0, 0)
+    assert c.layer_decay == 1
+
+
 # As published: batch, mbstd group, channel factor on 32768, lr, gamma, EMA kimg, ramp-up, mapping layers.
 PUBLISHED = {
     "stylegan2": (32, 4, 1, 0.002, 10, 10, None, 8),
