@@ -107,6 +107,8 @@ def analyse(
         console.print(f"{name}: {number}", highlight=False)
     for sentence in read.left_out:
         console.print(f"Left out: {sentence}", highlight=False, markup=False)
+    for sentence in read.warnings:
+        console.print(f"Warning: {sentence}", highlight=False, markup=False)
     for found in analysis.comparisons:
         console.print(
             f"{found.view}, {found.specialty}: classifier {found.classifier.value:.3f}, clinicians "

@@ -115,9 +115,11 @@ def analyse(
             been trained on them; one, or as published one for each view.
 
     Raises:
-        UserError: no complete sheet, another cohort than the surveys', not its test images, an ensemble of
-            pairs, or an image that two ensembles judge.
+        UserError: no answer, no complete sheet, another cohort than the surveys', not its test images, an
+            ensemble of pairs, or an image that two ensembles judge.
     """
+    if answers.rows.empty and not answers.left_out:
+        raise UserError(f"No answer in {answers.files} files: they have a header and no line below it.")
     if answers.rows.empty:
         raise UserError(f"No complete sheet among {answers.files} files. {' '.join(answers.left_out[:10])}")
     predicted: dict[str, str] = {}

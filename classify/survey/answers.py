@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from morphoscope.classify.survey.building import Surveys
@@ -19,6 +20,8 @@ _SHOWN_PROBLEMS = 10
 _NOT_GIVEN = "not given"
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _TEXT = re.compile(r"[^\x00-\x1f]{0,60}")
+_NUMBER = re.compile(r"[0-9]{1,2}([.,][0-9]{1,6})?", re.ASCII)
+_MOST_YEARS = 80
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,16 @@ class Answers:
     """What counts of the answers.
 
     Attributes:
-        rows: one row an answer: participant, specialty, years ("" if not given), survey, position, answer,
-            confidence ("1" … "5", or "").
+        rows: one row an answer: participant, specialty, years (a number from 0 to 80, or "" if not given),
+            survey, position, answer, confidence ("1" … "5", or "").
         left_out: one sentence for each sheet (a participant's answers to one survey) that is not complete.
+        warnings: one sentence for each participant's years that are no number from 0 to 80.
         files, repeated: files read; later answers to a question already answered, which do not count.
     """
 
     rows: pd.DataFrame
     left_out: list[str]
+    warnings: list[str]
     files: int
     repeated: int
 
@@ -42,7 +47,8 @@ def read_answers(path: Path, surveys: Surveys) -> Answers:
     """Read a folder of CSV files that the forms saved, or one such file.
 
     Where a participant answered a question more than once, the answer saved first counts; sheets of which
-    95% or less is answered are left out.
+    95% or less is answered are left out. Years that are no number count as not given: nobody's answers are
+    lost for an optional field.
 
     Raises:
         UserError: no file, one larger than 1 MiB, a missing column, an answer to another set of surveys, an
@@ -56,6 +62,7 @@ def read_answers(path: Path, surveys: Surveys) -> Answers:
         raise UserError(f"{path}: {len(files)} files; more than {_MAX_FILES} are refused.")
     table = pd.concat([_read_file(file, surveys) for file in files], ignore_index=True)
     table = table.sort_values("saved", kind="stable")
+    table["years"], warnings = _years(table)
     for column in ("specialty", "years"):  # of a participant: as first given
         given = table[table[column] != ""].groupby("participant")[column].first().to_dict()
         table[column] = [given.get(participant, "") for participant in table["participant"]]
@@ -65,7 +72,7 @@ def read_answers(path: Path, surveys: Surveys) -> Answers:
     complete, left_out = _complete_sheets(table, first, surveys)
     columns = ["participant", "specialty", "years", "survey", "position", "answer", "confidence"]
     rows = complete[columns].sort_values(["survey", "participant", "position"], ignore_index=True)
-    return Answers(rows, left_out, len(files), len(answered) - len(first))
+    return Answers(rows, left_out, warnings, len(files), len(answered) - len(first))
 
 
 def _read_file(file: Path, surveys: Surveys) -> pd.DataFrame:
@@ -109,8 +116,6 @@ def _problems(
         yield f"participant {row['participant'][:50]!r}: 1 to 40 letters, digits, - and _."
     if not _TEXT.fullmatch(row["specialty"]):
         yield "specialty: at most 60 characters on one line."
-    if row["years"] and not 0 <= _whole_number(row["years"]) <= 80:
-        yield f"years {row['years'][:20]!r}: 0 to 80, or nothing."
     if pd.isna(pd.to_datetime(row["saved"], format="ISO8601", utc=True, errors="coerce")):
         yield f"saved {row['saved'][:40]!r}: a time like 2026-05-01T12:00:00Z."
 
@@ -118,6 +123,20 @@ def _problems(
 def _whole_number(text: str) -> int:
     """Its value, or -1 for anything else."""
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else -1
+
+
+def _years(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Each row's years as a plain number or "", and a sentence for each that is not from 0 to 80."""
+    years, warnings = [], {}
+    for participant, given in zip(table["participant"], table["years"], strict=True):
+        number = float(given.replace(",", ".")) if _NUMBER.fullmatch(given) else None
+        sensible = number is not None and number <= _MOST_YEARS
+        years.append(f"{number:g}" if sensible else "")
+        if given and not sensible:
+            warnings[participant, given] = (
+                f"{participant}: years {given[:20]!r} count as not given; 0 to {_MOST_YEARS} was asked for."
+            )
+    return years, list(warnings.values())
 
 
 def _complete_sheets(
@@ -132,5 +151,6 @@ def _complete_sheets(
         for participant, survey in sorted(set(zip(table["participant"], table["survey"], strict=True)))
         if answered.get((participant, survey), 0) <= COMPLETE * questions[survey]
     }
-    kept = [sheet not in left_out for sheet in zip(first["participant"], first["survey"], strict=True)]
+    sheets = zip(first["participant"], first["survey"], strict=True)
+    kept = np.array([sheet not in left_out for sheet in sheets], bool)  # an empty list would select columns
     return first[kept], list(left_out.values())

@@ -48,6 +48,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
         "classifiers": facts,
         "counts": analysis.counts(),
         "left_out": analysis.answers.left_out,
+        "warnings": analysis.answers.warnings,
         # Through pandas, which writes what is not a number as null.
         **{name: json.loads(tables[name].to_json(orient="records")) for name in tables if name != "answers"},
     }
@@ -109,6 +110,7 @@ def _counts(analysis: Analysis) -> Section:
     whole = analysis.comparisons[0]
     patients = analysis.judged["group"].nunique()
     alarms = [f"Left out: {sentence}" for sentence in analysis.answers.left_out]
+    alarms += analysis.answers.warnings
     for number, what in [(whole.participants, "participants"), (patients, "patients")]:
         if number < _FEW:
             alarms.append(f"Only {number} {what}: bootstrap intervals of fewer than {_FEW} are too narrow.")

@@ -106,7 +106,10 @@ def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation:
     folder = saved(fill("a", skipped=tuple(range(1, 8))))
     with pytest.raises(UserError, match=r"No complete sheet among 1 files\. a, survey 1: 5 of 12"):
         analyse(surveys, read_answers(folder, surveys), [evaluation], CONFIG)
-    answers = read_answers(saved(fill("b")), surveys)
+    with pytest.raises(UserError, match=r"No answer in 1 file"):
+        nothing = read_answers(saved(fill("a").iloc[:0]).joinpath("001.csv"), surveys)
+        analyse(surveys, nothing, [evaluation], CONFIG)
+    answers = read_answers(saved(fill("b")).joinpath("002.csv"), surveys)
     for facts in ({"rows": "all"}, {"cohort_digest": "0" * 16}):
         other = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, **facts}})
         with pytest.raises(UserError, match="Give the cohort, with the split"):

@@ -62,7 +62,6 @@ def test_exactly_95_percent_is_not_over_it(fill, saved, surveys: Surveys) -> Non
         ({"confidence": "6"}, "confidence '6'"),
         ({"participant": "=cmd()"}, r"participant '=cmd\(\)'"),
         ({"participant": ""}, "participant ''"),
-        ({"years": "-1"}, "years '-1'"),
         ({"saved": "yesterday"}, "saved 'yesterday'"),
         ({"specialty": "x" * 61}, "specialty: at most 60"),
     ],
@@ -71,6 +70,34 @@ def test_bad_lines_are_named(fill, saved, surveys: Surveys, columns: dict, messa
     with pytest.raises(UserError, match=rf"000\.csv: line 2: {message}") as error:
         read_answers(saved(fill("a").assign(**columns)), surveys)
     assert len(str(error.value)) < 2500
+
+
+@pytest.mark.parametrize("skipped", [None, range(1, 13)])
+def test_answers_of_nobody_are_no_rows(fill, saved, surveys: Surveys, skipped: range | None) -> None:
+    table = fill("a").iloc[:0] if skipped is None else fill("a", skipped=tuple(skipped))
+    found = read_answers(saved(table), surveys)
+    assert found.rows.empty and "answer" in found.rows.columns
+    assert len(found.left_out) == (skipped is not None)
+
+
+@pytest.mark.parametrize(
+    ("given", "counted"),
+    [("7", "7"), ("5.0", "5"), ("5,00", "5"), ("2.5", "2.5"), ("0", "0"), ("", "")],
+)
+def test_years_are_numbers_however_written(fill, saved, surveys: Surveys, given: str, counted: str) -> None:
+    found = read_answers(saved(fill("a", years=given)), surveys)
+    assert set(found.rows["years"]) == {counted} and not found.warnings
+
+
+@pytest.mark.parametrize("given", ["-1", "81", "many", "1e400", "5.", "²", "x" * 1000])
+def test_years_that_are_no_number_are_not_given_and_told_of(
+    fill, saved, surveys: Surveys, given: str
+) -> None:
+    found = read_answers(saved(fill("a", years=given), fill("a", 2, years="8"), fill("b")), surveys)
+    years = found.rows.groupby("participant")["years"].unique()
+    assert list(years["a"]) == ["8"] and list(years["b"]) == ["7"]  # the first that is one
+    (warning,) = found.warnings
+    assert warning.startswith(f"a: years {given[:20]!r}") and len(warning) < 120
 
 
 def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
