@@ -25,14 +25,23 @@ Form = Literal["whole"] | PairedView
 """What there is to be judged: an image or both of a pair; or one half alone."""
 
 
+def lesions(rows: pd.DataFrame) -> np.ndarray:
+    """Which lesion each row of a manifest shows: numbers from 0 in order of appearance, int64 [N].
+
+    A lesion is what shares group, condition and fold (and, where the manifest has a column `pair`, its cell:
+    for patients with several lesions).
+    """
+    keys = ["group", "condition", "fold", *(["pair"] if "pair" in rows.columns else [])]
+    return rows.groupby(keys, sort=False).ngroup().to_numpy()
+
+
 def form_pairs(rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
     """Which photographs belong together: row numbers int64 [P, 2], focused and panoramic, -1 where missing.
 
-    A lesion is what shares group, condition and fold (and, where the manifest has a column `pair`, its cell:
-    for patients with several lesions). The i-th focused photograph of a lesion, in the manifest's order,
-    goes with its i-th panoramic one; the view with fewer starts again from its first, so that each photograph
-    is in a pair, and as few as can be are in several. Photographs of a lesion without the other view are
-    half-pairs. Other views are left out.
+    The i-th focused photograph of a lesion (see `lesions`), in the manifest's order, goes with its i-th
+    panoramic one; the view with fewer starts again from its first, so that each photograph is in a pair, and
+    as few as can be are in several. Photographs of a lesion without the other view are half-pairs. Other
+    views are left out.
 
     Args:
         rows: of a manifest, RangeIndex.
@@ -40,13 +49,12 @@ def form_pairs(rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
     """
     table = rows.iloc[among]
     table = table[table["view"].isin(HALVES)]
-    keys = ["group", "condition", "fold", *(["pair"] if "pair" in table.columns else [])]
-    lesion = table.groupby(keys, sort=False).ngroup().to_numpy()
-    lesions = int(lesion.max(initial=-1)) + 1
+    lesion = lesions(table)
+    number = int(lesion.max(initial=-1)) + 1
     own = [np.flatnonzero(table["view"] == view) for view in HALVES]
-    counts = [np.bincount(lesion[positions], minlength=lesions) for positions in own]
+    counts = [np.bincount(lesion[positions], minlength=number) for positions in own]
     pairs = np.maximum(*counts)
-    owner = np.repeat(np.arange(lesions), pairs)
+    owner = np.repeat(np.arange(number), pairs)
     turn = np.arange(len(owner)) - np.repeat(np.cumsum(pairs) - pairs, pairs)  # within its lesion
     result = np.full((len(owner), 2), -1, np.int64)
     for side, (positions, count) in enumerate(zip(own, counts, strict=True)):

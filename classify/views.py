@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from morphoscope.classify.pairs import HALVES, form_pairs
+from morphoscope.classify.pairs import HALVES, form_pairs, lesions
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError, first_names
 from morphoscope.configs.views import View
@@ -43,23 +43,24 @@ def require_paired_test(cohort: Cohort) -> None:
     """The test rule of both views: what is compared in the two must be the same lesions, and unseen.
 
     Each panoramic image of the fold "test" has exactly one focused partner there: the focused image of its
-    group (or, where the manifest has a column `pair`, of its pair, for patients with several lesions). No
-    image of a test group, in either view, is in another fold or the same file as one that is.
+    lesion, as `lesions` tells them apart. No image of a test group, in either view, is in another fold or the
+    same file as one that is.
 
     Raises:
         UserError: the rule is broken; it names the images.
     """
     rows = cohort.rows[cohort.rows["source"] == "real"]
     tested = rows["fold"] == TEST_FOLD
-    pair = rows["pair"].where(rows["pair"] != "", rows["group"]) if "pair" in rows.columns else rows["group"]
-    partners = pair[tested & (rows["view"] == "focused")].value_counts()
-    panoramic = tested & (rows["view"] == "panoramic")
-    unpaired = rows["file"][panoramic & (pair.map(partners).fillna(0) != 1)]
+    test = rows[tested]
+    focused, lesion = (test["view"] == "focused").to_numpy(), lesions(test)
+    partners = np.bincount(lesion, weights=focused)[lesion]
+    unpaired = test["file"][(test["view"] == "panoramic") & (partners != 1)]
     if len(unpaired):
         raise UserError(
             f"{cohort.root}: {len(unpaired)} panoramic test images do not have exactly one focused test "
-            f"image in their group: {first_names(list(unpaired))}. Leave out those without a partner; where "
-            "a group holds several lesions, tell in a column `pair` which images belong together."
+            f"image in their group, of their condition: {first_names(list(unpaired))}. Leave out those "
+            "without a partner; where a group holds several lesions, tell in a column `pair` which images "
+            "belong together."
         )
     contents = np.array(cohort.image_hashes)[rows.index]
     leaked = rows["group"].isin(set(rows["group"][tested])) | np.isin(contents, contents[tested])

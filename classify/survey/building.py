@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from morphoscope.classify.pairs import lesions
 from morphoscope.classify.survey.form import FormText, encode_image, render_form
 from morphoscope.classify.survey.spreadsheet import read_csv, write_csv
+from morphoscope.classify.views import require_paired_test
 from morphoscope.cohort import TEST_FOLD, Cohort, new_folder
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyBuilding
@@ -68,16 +70,18 @@ class Surveys:
 def build_surveys(cohort: Cohort, destination: Path, config: SurveyBuilding) -> Surveys:
     """Write `forms/survey-01.html` …, and apart from them the answers: `key.csv`, with `survey.json`.
 
-    Only real images of the fold "test" are shown, and of those only patients (groups) photographed in both
-    views. See `plan_surveys` for who sees what.
+    Only real images of the fold "test" are shown, and of those only lesions photographed in both views. See
+    `plan_surveys` for who sees what.
 
     Args:
         destination: a new or empty folder; it appears only once it is complete.
 
     Raises:
-        UserError: a condition with too few images, images that cannot be read, or a folder in use.
+        UserError: a test that is not fair to both views (see `require_paired_test`), a condition with too few
+            images, images that cannot be read, or a folder in use.
     """
     conditions = list(config.conditions) or list(cohort.conditions)
+    require_paired_test(cohort)
     paired = paired_test_rows(cohort, conditions)
     key = plan_surveys(paired, conditions, config.surveys, config.per_condition, config.seed)
     content = key.to_csv(index=False) + json.dumps([conditions, cohort.digest])
@@ -102,7 +106,7 @@ def build_surveys(cohort: Cohort, destination: Path, config: SurveyBuilding) -> 
 
 
 def paired_test_rows(cohort: Cohort, conditions: list[str]) -> pd.DataFrame:
-    """The real test rows of these conditions whose patient (group) was photographed in both views.
+    """The real test rows of these conditions whose lesion (see `lesions`) was photographed in both views.
 
     Raises:
         UserError: a condition that the cohort does not have.
@@ -113,7 +117,7 @@ def paired_test_rows(cohort: Cohort, conditions: list[str]) -> pd.DataFrame:
     rows = cohort.rows
     rows = rows[(rows["fold"] == TEST_FOLD) & (rows["source"] == "real") & rows["view"].isin(SURVEY_VIEWS)]
     rows = rows[rows["condition"].isin(conditions)]
-    views = rows.groupby(["group", "condition"])["view"].transform("nunique")
+    views = rows["view"].groupby(lesions(rows)).transform("nunique")
     return rows[views == len(SURVEY_VIEWS)]
 
 

@@ -61,6 +61,25 @@ def test_pairs_may_be_told_within_a_group(paired: Cohort) -> None:
         require_paired_test(Cohort.from_rows(paired.root, rows.drop(columns="pair")))
 
 
+def test_pairs_of_different_patients_may_have_one_name(paired: Cohort) -> None:
+    rows = paired.rows.assign(pair="1")
+    require_paired_test(Cohort.from_rows(paired.root, rows))
+    tested = rows.index[rows["fold"] == "test"]
+    lonely, other = tested[1], tested[2]  # one patient's panoramic image, another's focused one
+    assert rows["group"][lonely] != rows["group"][other]
+    rows.loc[[lonely, other], "pair"] = "2"
+    with pytest.raises(UserError, match=f"2 panoramic test images do not .*: {rows['file'][lonely]}"):
+        require_paired_test(Cohort.from_rows(paired.root, rows))
+
+
+def test_a_partner_has_the_same_condition(paired: Cohort) -> None:
+    rows = paired.rows.copy()
+    first = rows.index[rows["fold"] == "test"][0]
+    rows.loc[first, "condition"] = "green"
+    with pytest.raises(UserError, match=f"1 panoramic test images do not .*: {rows['file'][first + 1]}"):
+        require_paired_test(Cohort.from_rows(paired.root, rows))
+
+
 def test_a_test_group_may_not_train_in_either_view(paired: Cohort) -> None:
     row = first_in_test(paired, "focused")
     training = int(paired.rows.index[paired.rows["fold"] == "0"][0])

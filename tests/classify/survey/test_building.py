@@ -70,6 +70,21 @@ def test_only_test_patients_seen_in_both_views_are_shown(paired: Cohort, surveys
     assert len(paired_test_rows(paired, paired.conditions)) == 3 * 5 * 2
 
 
+def test_views_of_different_lesions_are_no_pair(paired: Cohort, tmp_path: Path) -> None:
+    """An arm photographed from near only, and a leg from afar only, are nothing to compare."""
+    rows = paired.rows.assign(pair=paired.rows["view"])
+    apart = Cohort.from_rows(paired.root, rows)
+    with pytest.raises(UserError, match="15 panoramic test images do not have exactly one focused"):
+        build_surveys(apart, tmp_path / "set", SurveyBuilding(per_condition=1))
+    assert not (tmp_path / "set").exists()
+    # One patient's arm in both views, and the leg in one: only the arm is shown.
+    leg = rows["file"].str.contains("-1-")
+    kept = rows[~leg | (rows["view"] == "focused")].assign(pair=leg.map({True: "leg", False: "arm"}))
+    kept["group"] = kept["group"].str.replace("-1", "-0")
+    shown = paired_test_rows(Cohort.from_rows(paired.root, kept), paired.conditions)
+    assert len(shown) == 3 * 4 * 2 and not shown["file"].str.contains("-1-").any()
+
+
 def test_too_few_images_are_named(paired: Cohort, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"{paired.conditions[0]} \(focused: 5\).*\(panoramic: 5\)"):
         build_surveys(paired, tmp_path / "set", SurveyBuilding(per_condition=6))
