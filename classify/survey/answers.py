@@ -32,7 +32,7 @@ class Answers:
         rows: one row an answer: participant, specialty, years (a number from 0 to 80, or "" if not given),
             survey, position, answer, confidence ("1" … "5", or "").
         left_out: one sentence for each sheet (a participant's answers to one survey) that is not complete.
-        warnings: one sentence for each participant's years that are no number from 0 to 80.
+        warnings: one sentence for each participant whose years are no number from 0 to 80.
         files, repeated: files read; later answers to a question already answered, which do not count.
     """
 
@@ -126,16 +126,18 @@ def _whole_number(text: str) -> int:
 
 
 def _years(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Each row's years as a plain number or "", and a sentence for each that is not from 0 to 80."""
-    years, warnings = [], {}
+    """Each row's years as a plain number or "", and a sentence for each participant of whom it is none."""
+    years: list[str] = []
+    warnings: dict[str, str] = {}
     for participant, given in zip(table["participant"], table["years"], strict=True):
         number = float(given.replace(",", ".")) if _NUMBER.fullmatch(given) else None
         sensible = number is not None and number <= _MOST_YEARS
         years.append(f"{number:g}" if sensible else "")
         if given and not sensible:
-            warnings[participant, given] = (
+            told = (
                 f"{participant}: years {given[:20]!r} count as not given; 0 to {_MOST_YEARS} was asked for."
             )
+            warnings.setdefault(participant, told)
     return years, list(warnings.values())
 
 

@@ -1,5 +1,6 @@
 """Classifier against clinicians on the same images: differences with intervals, tests, agreement."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,13 +97,15 @@ def compare(judged: pd.DataFrame, replicates: int = 2000, seed: int = 0) -> list
         judged: as `judged_answers` returns them; at least one row.
         replicates, seed: of the bootstrap.
     """
-    found = []
+    return [_compare_rows(view, specialty, rows, replicates, seed) for view, specialty, rows in parts(judged)]
+
+
+def parts(judged: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """View, specialty and rows of what is told apart: both views and each, all participants and each kind."""
     for view in (BOTH, *SURVEY_VIEWS):
         seen = judged if view == BOTH else judged[judged["view"] == view]
         for specialty in (ALL, *sorted(set(seen["specialty"]))):
-            rows = seen if specialty == ALL else seen[seen["specialty"] == specialty]
-            found.append(_compare_rows(view, specialty, rows, replicates, seed))
-    return found
+            yield view, specialty, seen if specialty == ALL else seen[seen["specialty"] == specialty]
 
 
 def two_way_bootstrap(judged: pd.DataFrame, replicates: int, seed: int) -> dict[str, Estimate]:

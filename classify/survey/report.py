@@ -14,6 +14,7 @@ from morphoscope.classify.statistics import Estimate, with_interval
 from morphoscope.classify.survey.analysis import Analysis, views_answered
 from morphoscope.classify.survey.comparison import BOTH, Comparison
 from morphoscope.classify.survey.published import PUBLISHED, SOURCE
+from morphoscope.classify.survey.self_reports import by_confidence, by_experience, self_report_sections
 from morphoscope.classify.survey.spreadsheet import write_csv
 from morphoscope.ops.runtime import write_text
 from morphoscope.ops.runtime.plots import colour, plain, svg
@@ -32,6 +33,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
     Returns:
         The report's path.
     """
+    told = {"confidence": by_confidence(analysis.judged), "experience": by_experience(analysis.judged)}
     tables = {
         "summary": analysis.summary(),
         "surveys": analysis.per_survey(),
@@ -39,6 +41,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
         "power": analysis.power(),
         "answers": analysis.judged,
         "published": pd.DataFrame(PUBLISHED).assign(source=SOURCE),
+        **{name: table for name, table in told.items() if len(table)},
     }
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table)
@@ -69,6 +72,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
                 figures=figures,
                 side_by_side=True,
             ),
+            *self_report_sections(**told),
             _agreement(analysis),
             _power(tables["power"]),
             _published(),

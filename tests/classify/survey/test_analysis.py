@@ -68,7 +68,9 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
         "agreement.csv",
         "analysis.json",
         "answers.csv",
+        "confidence.csv",
         *(f"confusion-{v}-{w}.png" for v in ("focused", "panoramic") for w in ("classifier", "clinicians")),
+        "experience.csv",
         "power.csv",
         "published.csv",
         "report.html",
@@ -86,6 +88,11 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
     assert (first["view"], first["specialty"], first["surveys"], first["df"]) == ("both", "all", 4, 3)
     assert first["difference"] == pytest.approx(first["classifier"] - first["clinicians"])
     assert {row["quantity"] for row in content["published"]} >= {"ICC", "accuracy of the classifier"}
+    sure = pd.DataFrame(content["confidence"]).query("specialty == 'all' and confidence == '3'")
+    both = sure.set_index("view").loc["both"]
+    assert both["answers"] == 16 * 12 and both["accuracy"] == pytest.approx(first["clinicians"])
+    assert {row["years"] for row in content["experience"]} == {"5 to 14 years"}
+    assert "Right when they are sure?" in html and "By years of experience" in html
     power = pd.read_csv(report.parent / "power.csv")
     assert list(power["view"].unique()) == ["both", "focused", "panoramic"]
     assert (power["surveys_for_90%"] >= power["surveys_for_80%"]).all()
@@ -95,8 +102,10 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
 def test_one_participant_gives_a_report_without_tests(
     fill, saved, surveys: Surveys, evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    analysis = analyse(surveys, read_answers(saved(fill("a", wrong=0.5)), surveys), [evaluation], CONFIG)
+    silent = fill("a", wrong=0.5, years="", confidence="")
+    analysis = analyse(surveys, read_answers(saved(silent), surveys), [evaluation], CONFIG)
     html = write_analysis(analysis, tmp_path / "run", []).read_text()
+    assert "sure?" not in html and not (tmp_path / "run" / "confidence.csv").exists()
     assert "Only 1 participants" in html and "Not computed: fewer than two surveys" in html
     summary = json.loads((tmp_path / "run" / "analysis.json").read_text())["summary"]
     assert summary[0]["p"] is None
