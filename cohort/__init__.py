@@ -40,6 +40,7 @@ from morphoscope.cohort.classifynf1 import import_classifynf1
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers import import_csv, import_dataset_json, import_folder
 from morphoscope.cohort.isic import import_isic
+from morphoscope.cohort.joining import join_cohorts
 from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
@@ -62,6 +63,7 @@ __all__ = [
     "import_folder",
     "import_isic",
     "import_siim_isic",
+    "join_cohorts",
     "new_folder",
     "phantom",
     "phantom_image",

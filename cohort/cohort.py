@@ -63,7 +63,7 @@ class Cohort:
         if not store.has(MANIFEST):
             raise UserError(f"{path}: no {MANIFEST} at its top; make one with an importer (`cohort import`).")
         rows = normalise_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
-        return cls._checked(store, rows, None) if strict else cls(store, rows)
+        return cls.from_store(store, rows) if strict else cls(store, rows)
 
     @classmethod
     def from_rows(cls, root: Path, rows: pd.DataFrame, conditions: Sequence[str] | None = None) -> "Cohort":
@@ -76,10 +76,13 @@ class Cohort:
         Raises:
             UserError: as `load`, or a condition that is not among `conditions`.
         """
-        return cls._checked(open_store(Path(root)), normalise_rows(rows), conditions)
+        return cls.from_store(open_store(Path(root)), normalise_rows(rows), conditions)
 
     @classmethod
-    def _checked(cls, store: Store, rows: pd.DataFrame, conditions: Sequence[str] | None) -> "Cohort":
+    def from_store(
+        cls, store: Store, rows: pd.DataFrame, conditions: Sequence[str] | None = None
+    ) -> "Cohort":
+        """For use inside the room: a cohort of normalised rows; UserError as `from_rows`."""
         messages = [problem.message for problem in manifest_problems(rows) if problem.severity == "error"]
         raise_together(messages, f"problem(s) in the manifest of {store.location}")
         if rows.empty:

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -128,6 +128,32 @@ class ZipStore(Store):
             raise UserError(f"{name}: damaged in {self.location} ({error}).") from error
         except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression Python lacks
             raise UserError(f"{name}: cannot be unpacked from {self.location} ({error}).") from error
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.location.parent / ".cache"
+
+
+class JoinedStore(Store):
+    """Several stores as one, the files of each below a folder; `location` is where they are to be copied."""
+
+    def __init__(self, location: Path, parts: Mapping[str, Store]) -> None:
+        super().__init__(location)
+        self._parts = dict(parts)
+
+    def names(self) -> list[str]:
+        return sorted(f"{folder}/{name}" for folder, part in self._parts.items() for name in part.names())
+
+    def has(self, name: str) -> bool:
+        folder, _, inner = name.partition("/")
+        return folder in self._parts and self._parts[folder].has(inner)
+
+    def read(self, name: str) -> bytes:
+        folder, _, inner = name.partition("/")
+        try:
+            return self._parts[folder].read(inner)
+        except UserError as error:
+            raise UserError(f"{folder}/{error}") from error
 
     @property
     def cache_folder(self) -> Path:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Seed, Set
 from morphoscope.cohort import (
+    TEST_FOLD,
     Cohort,
     import_classifynf1,
     import_csv,
@@ -19,6 +20,7 @@ from morphoscope.cohort import (
     import_folder,
     import_isic,
     import_siim_isic,
+    join_cohorts,
 )
 from morphoscope.cohort import phantom as draw_phantom
 from morphoscope.configs import UserError, load_config
@@ -81,6 +83,27 @@ def import_images(
     importer = _IMPORTERS[layout]
     given = {name: value for name, value in options.items() if value is not None}
     _describe(importer(source, destination, **_accepted(importer, layout, given)))
+
+
+@app.command()
+def join(
+    sources: Annotated[list[Path], typer.Argument(metavar="COHORT", help="Two or more folders or zips.")],
+    destination: Annotated[Path, typer.Argument(help="New folder (or .zip) for the cohort.")],
+    test_fold_only: Annotated[
+        bool, typer.Option("--test-fold-only", help="Keep no fold but 'test'; split deals the others anew.")
+    ] = False,
+) -> None:
+    """Make one cohort of several; groups of one name in two of them are taken for the same patient."""
+    cohort = join_cohorts([Cohort.load(path) for path in sources], destination, test_fold_only=test_fold_only)
+    rows = cohort.rows
+    shared = int((rows["file"].str.partition("/")[0].groupby(rows["group"]).nunique() > 1).sum())
+    _describe(cohort)
+    Console().print(f"{shared} groups are of several cohorts, taken for the same patients.", highlight=False)
+    if (rows["fold"][rows["source"] == "real"] == "").any():
+        keep = " --test 0" if TEST_FOLD in set(rows["fold"]) else ""
+        Console().print(
+            f"Not every image has a fold: morphoscope cohort split {destination}{keep}", highlight=False
+        )
 
 
 @app.command()

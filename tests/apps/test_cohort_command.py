@@ -10,7 +10,9 @@ import yaml
 from PIL import Image
 
 from morphoscope.apps import cli
+from morphoscope.classify.training.plans import plan_folds
 from morphoscope.cohort import Cohort
+from morphoscope.configs import UserError
 
 Run = Callable[..., tuple[int, str]]
 
@@ -81,6 +83,92 @@ def test_split_and_phantom_record_their_settings(run: Run) -> None:
     assert yaml.safe_load(Path("toy/phantom.yaml").read_text()) == {"per_condition": 6, "size": 32, "seed": 7}
     assert yaml.safe_load(Path("toy/split.yaml").read_text()) == {"folds": 2, "test": 0.34, "seed": 3}
     assert Path("toy/split.yaml").read_text().startswith("# command: cohort split toy --folds 2")
+
+
+NF1_TABLE = "image_name,filepath,patient_id,sex,age_approx,diagnosis,tfrecord,is_test"
+NF1_CONDITIONS = ("NF1", "TSC")
+
+
+def write_classifynf1(folder: Path, seed: int, records: tuple[int, ...], patients: bool = True) -> None:
+    """A ClassifyNF1 folder: of each condition a test patient and one for each tfrecord, an image each."""
+    folder.mkdir()
+    lines = [NF1_TABLE]
+    for condition in NF1_CONDITIONS:
+        for number, record in enumerate((-2, *records)):
+            name = f"{condition}_{folder.name}Slide{number}.png"
+            pixels = np.random.default_rng([seed, len(lines)]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name)
+            patient = f"{condition}-{number}" if patients else "-1"
+            lines.append(f"{name},{name},{patient},0,0,{condition},{record},{int(record == -2)}")
+    (folder / "train.csv").write_text("\n".join(lines) + "\n")
+
+
+def import_both_views(run: Run) -> None:
+    for folder, view in (("Crop", "focused"), ("Recrop", "panoramic")):
+        words = ("cohort", "import", "classifynf1", f"{folder}/train.csv", view, "--view", view)
+        assert run(*words) == (0, "")
+
+
+def test_the_published_views_are_imported_joined_and_planned(run: Run) -> None:
+    write_classifynf1(Path("Crop"), 1, (8, 7, 10))
+    write_classifynf1(Path("Recrop"), 2, (5, 0, 12))  # other records, the same folds
+    import_both_views(run)
+    assert run("cohort", "join", "focused", "panoramic", "both") == (0, "")
+    both = Cohort.load(Path("both"))
+    assert both.rows.groupby("group")["view"].agg(sorted).tolist() == [["focused", "panoramic"]] * 8
+    plans = plan_folds(both, [], view="panoramic")
+    assert [plan.fold for plan in plans] == ["0", "1", "2"]
+    assert [len(plan.training) for plan in plans] == [4, 4, 4]
+    assert set(both.rows["view"].iloc[plans[0].training]) == {"panoramic"}
+
+
+def test_published_folds_that_disagree_are_dealt_anew_without_the_test_fold(run: Run) -> None:
+    write_classifynf1(Path("Crop"), 1, (8, 7, 10))
+    write_classifynf1(Path("Recrop"), 2, (7, 8, 10))
+    import_both_views(run)
+    code, error = run("cohort", "join", "focused", "panoramic", "both")
+    assert code == 2
+    assert "NF1-1 (0, 1)" in error
+    assert not Path("both").exists()
+    assert run("cohort", "join", "focused", "panoramic", "both", "--test-fold-only") == (0, "")
+    assert run("cohort", "split", "both", "--folds", "3", "--test", "0") == (0, "")
+    both = Cohort.load(Path("both"))
+    assert set(both.rows["group"][both.rows["fold"] == "test"]) == {"NF1-0", "TSC-0"}
+    assert len(plan_folds(both, [], view="panoramic")) == 3
+
+
+def test_tables_that_name_no_patient_make_no_pairs(run: Run) -> None:
+    write_classifynf1(Path("Crop"), 1, (8, 7, 10), patients=False)
+    write_classifynf1(Path("Recrop"), 2, (8, 7, 10), patients=False)
+    import_both_views(run)
+    assert run("cohort", "join", "focused", "panoramic", "both") == (0, "")
+    with pytest.raises(UserError, match=r"panoramic/images/NF1_RecropSlide0\.png"):
+        plan_folds(Cohort.load(Path("both")), [], view="panoramic")
+
+
+def test_join_needs_two_cohorts_that_exist(run: Run) -> None:
+    assert run("cohort", "import", "folder", "photos", "a") == (0, "")
+    code, error = run("cohort", "join", "a", "out")
+    assert code == 2
+    assert "At least two cohorts" in error
+    code, error = run("cohort", "join", "a", "absent", "out")
+    assert code == 2
+    assert "absent: no such folder" in error
+
+
+def test_join_tells_the_patients_in_common_and_how_to_split(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_classifynf1(Path("Crop"), 1, (8, 7, 10))
+    write_classifynf1(Path("Recrop"), 2, (7, 8, 10))
+    import_both_views(run)
+    words = ["cohort", "join", "focused", "panoramic", "both", "--test-fold-only"]
+    monkeypatch.setattr(sys, "argv", ["morphoscope", *words])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().out
+    assert "8 groups are of several cohorts" in said
+    assert "morphoscope cohort split both --test 0" in said
 
 
 def test_rows_are_checked_before_any_work(run: Run) -> None:

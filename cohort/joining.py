@@ -1,0 +1,97 @@
+"""One cohort of several that were imported apart, e.g. of the two views of the same patients."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.manifest import TEST_FOLD, normalise_rows
+from morphoscope.cohort.storage import JoinedStore
+from morphoscope.configs import UserError, first_names
+
+
+def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only: bool = False) -> Cohort:
+    """Copy the images, masks and rows of several cohorts into a new one; whole or not at all.
+
+    Files lie in a folder named after their cohort. All columns are kept, empty where a cohort lacks them.
+    Groups of one name are one patient; a group named after an image names no patient and stays that image's.
+    Folds are kept if every real image has one; otherwise only the fold "test" is, and `split` deals the rest.
+
+    Args:
+        cohorts: at least two, all of real or all of synthetic images.
+        destination: a new folder, or an uncompressed zip if it ends in .zip.
+        test_fold_only: keep no fold but "test", for cohorts that deal the same patients differently.
+
+    Raises:
+        UserError: fewer than two cohorts, real and synthetic images, a group that would lie in two folds, one
+            image in two cohorts, an image that cannot be read, or a destination that exists.
+    """
+    if len(cohorts) < 2:
+        raise UserError("At least two cohorts are needed to join them.")
+    folders = _folder_names(cohorts)
+    parts = [_moved(cohort.rows, folder) for cohort, folder in zip(cohorts, folders, strict=True)]
+    rows = normalise_rows(pd.concat(parts, ignore_index=True))
+    _require_one_source(rows)
+    real = rows["source"] == "real"
+    if test_fold_only or (rows["fold"][real] == "").any():
+        rows["fold"] = rows["fold"].where(rows["fold"] == TEST_FOLD, "")
+    _require_one_fold_a_group(rows)
+    stores = dict(zip(folders, (cohort.store for cohort in cohorts), strict=True))
+    joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows)
+    _require_distinct(joined)
+    return joined.save_as(destination)
+
+
+def _folder_names(cohorts: Sequence[Cohort]) -> list[str]:
+    """The cohorts' own names, numbered where one was taken already (by whatever case)."""
+    names: list[str] = []
+    for cohort in cohorts:
+        path = cohort.root.resolve()
+        own = (path.stem if path.suffix.lower() == ".zip" else path.name).lstrip(".") or "cohort"
+        taken = {name.lower() for name in names}
+        numbered = (f"{own}-{number}" for number in range(2, len(cohorts) + 2))
+        names.append(next(name for name in (own, *numbered) if name.lower() not in taken))
+    return names
+
+
+def _moved(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
+    """A cohort's rows with its files, and the groups that are named after one of them, below `folder`."""
+    result = rows.copy()
+    result["group"] = rows["group"].mask(rows["group"].isin(set(rows["file"])), f"{folder}/" + rows["group"])
+    result["file"] = f"{folder}/" + rows["file"]
+    if "mask" in rows.columns:
+        result["mask"] = rows["mask"].mask(rows["mask"] != "", f"{folder}/" + rows["mask"])
+    return result
+
+
+def _require_one_source(rows: pd.DataFrame) -> None:
+    synthetic = list(rows["file"][rows["source"] == "synthetic"])
+    if 0 < len(synthetic) < len(rows):
+        raise UserError(
+            f"{synthetic[0]}: a synthetic image would lie among real ones; leave its cohort apart and pass "
+            "it with --synthetic."
+        )
+
+
+def _require_one_fold_a_group(rows: pd.DataFrame) -> None:
+    folds = rows[rows["fold"] != ""].groupby("group")["fold"].unique()
+    split = [f"{group} ({', '.join(sorted(names))})" for group, names in folds.items() if len(names) > 1]
+    if split:
+        raise UserError(
+            f"{len(split)} group(s) would lie in two folds: {first_names(split)}. One patient, one fold: "
+            "join with --test-fold-only, then deal the others with `cohort split --test 0`."
+        )
+
+
+def _require_distinct(joined: Cohort) -> None:
+    """UserError if one image lies in two of the cohorts."""
+    files = joined.rows["file"].groupby(pd.Series(joined.image_hashes)).unique()
+    same = [
+        " = ".join(sorted(names)) for names in files if len({name.partition("/")[0] for name in names}) > 1
+    ]
+    if same:
+        raise UserError(
+            f"{len(same)} image(s) are in two of the cohorts, byte for byte: {first_names(same)}. Leave them "
+            "out of one."
+        )
