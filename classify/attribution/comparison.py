@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from rich.progress import track
 
 from morphoscope.classify.attribution.cascade import Cascade, Original, run_cascade
@@ -18,10 +17,11 @@ from morphoscope.classify.attribution.localisation import points_at, share_insid
 from morphoscope.classify.attribution.maps import Attribution
 from morphoscope.classify.attribution.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
+from morphoscope.classify.lesions import lesion_mask
 from morphoscope.classify.seen import seen_images
 from morphoscope.classify.statistics import Estimate, mean, proportion, with_interval
 from morphoscope.classify.views import in_view
-from morphoscope.cohort import TEST_FOLD, Cohort, read_image, square
+from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
@@ -172,7 +172,8 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     steps = track(chosen, description="Comparing maps", transient=True)
     for position, index in enumerate(steps):
         condition = cohort.rows["condition"].iloc[index]
-        trial = _Trial(ensemble, np.array(images[index]), condition, _mask(cohort, index, ensemble), config)
+        lesion = lesion_mask(cohort, index, ensemble.resolution, ensemble.config.fit)
+        trial = _Trial(ensemble, np.array(images[index]), condition, lesion, config)
         file = cohort.rows["file"].iloc[index]
         facts = {"file": file, "condition": condition, "seen": None if seen is None else bool(seen[position])}
         maps = {}
@@ -223,15 +224,6 @@ def choose(cohort: Cohort, rows: str, count: int, seed: int, view: View | None =
     turn = table.groupby("condition").cumcount()
     ordered = table.assign(turn=turn).sort_values(["turn", "condition"])
     return [int(index) for index in ordered["index"].head(count)]
-
-
-def _mask(cohort: Cohort, index: int, ensemble: Ensemble) -> np.ndarray | None:
-    """The lesion in the square that the models see, bool [R, R]; None if it is not known."""
-    name = cohort.rows["mask"].iloc[index] if "mask" in cohort.rows.columns else ""
-    if not name:
-        return None
-    whole = Image.fromarray(read_image(cohort.store.read(name), name))
-    return square(whole, ensemble.resolution, ensemble.config.fit)[..., 0] > 127
 
 
 @dataclass(frozen=True)

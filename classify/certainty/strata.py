@@ -1,6 +1,7 @@
 """How good the answers are for parts of the patients: by skin tone, age, sex and view."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,10 @@ FEW = 20
 
 UNKNOWN = "unknown"
 _AGES = {"0-1": 2, "2-11": 12, "12-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 150}
-_ORDER = [*_AGES, *CATEGORIES]
+_FITZPATRICK = ("Fitzpatrick I-II", "Fitzpatrick III-IV", "Fitzpatrick V-VI")
+_ROMAN = ["i", "ii", "iii", "iv", "v", "vi"]
+_NO_TYPE = ("", UNKNOWN, "nan", "-1")  # the last one Fitzpatrick17k's
+_ORDER = [*_AGES, *CATEGORIES, *_FITZPATRICK]
 
 
 class Stratum(NamedTuple):
@@ -34,23 +38,33 @@ class Stratum(NamedTuple):
         return self.images < FEW
 
 
-def attributes(rows: pd.DataFrame, images: Sequence[np.ndarray] | np.ndarray) -> pd.DataFrame:
+def attributes(
+    rows: pd.DataFrame,
+    images: Sequence[np.ndarray] | np.ndarray,
+    lesions: Iterable[np.ndarray | None] | None = None,
+) -> pd.DataFrame:
     """What is known of each image: columns such as `age`, one row an image.
 
-    The manifest's columns `skin_tone` (ITA in degrees, or names that are taken as they are), `age` (years),
-    `sex` and `view` count. Without a `skin_tone` it is measured, and called so: in focused photographs only,
-    since the border of others need not be skin. What is not known is "unknown"; an attribute of which nothing
-    is known is left out.
+    The manifest's columns `skin_tone`, `age` (years), `sex` and `view` count. Numbers of `skin_tone` are the
+    ITA in degrees, unless all that are given are whole numbers from 1 to 6 or roman I to VI: these are
+    Fitzpatrick's types, told in pairs, as usual since the DDI data set (Daneshjou et al. 2022). Names are
+    taken as they are.
+
+    Without a `skin_tone` it is measured, and called so: in focused photographs only, since what surrounds the
+    lesion in others need not be skin; outside the lesion where it is known, else on the border. What is not
+    known is "unknown"; an attribute of which nothing is known is left out.
 
     Args:
         rows: of the manifest.
         images: uint8 [S, S, 3] of each row.
+        lesions: bool [S, S] of each row, or None where the lesion is not known; None: of no row. Only looked
+            at if skin is to be measured.
     """
     columns = {"view": list(rows["view"])}
     if "skin_tone" in rows.columns:
-        columns["skin tone"] = [_named_tone(str(cell).strip()) for cell in rows["skin_tone"]]
+        columns["skin tone"] = _named_tones([str(cell).strip().lower() for cell in rows["skin_tone"]])
     else:
-        columns["skin tone (measured)"] = _measured_tones(rows["view"], images)
+        columns |= _measured_tones(rows["view"], images, lesions or repeat(None))
     if "age" in rows.columns:
         columns["age"] = [_age(cell) for cell in rows["age"]]
     if "sex" in rows.columns:
@@ -105,16 +119,37 @@ def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[i
     }
 
 
-def _measured_tones(views: pd.Series, images: Sequence[np.ndarray] | np.ndarray) -> list[str]:
+def _measured_tones(
+    views: pd.Series, images: Sequence[np.ndarray] | np.ndarray, lesions: Iterable[np.ndarray | None]
+) -> dict[str, list[str]]:
+    """The tones, under a name that says on what they were measured if that was the same for all."""
+    tones, beside = [], True
+    for view, image, lesion in zip(views, images, lesions, strict=False):  # `lesions` may be endless
+        focused = view == "focused"
+        tones.append((category(typology_angle(image, lesion)) if focused else None) or UNKNOWN)
+        beside &= not focused or (lesion is not None and bool(lesion.any()))
+    where = " on the non-lesion skin" if beside else ""
+    return {f"skin tone (measured{where})": tones}
+
+
+def _named_tones(cells: list[str]) -> list[str]:
+    """Names of tones, all of one kind, from a column's texts in lower case."""
+    types = [_fitzpatrick(cell) for cell in cells]
+    if None not in types:
+        return [found or UNKNOWN for found in types]
+    numbers = [_number(cell) for cell in cells]
     return [
-        (category(typology_angle(image)) if view == "focused" else None) or UNKNOWN
-        for view, image in zip(views, images, strict=True)
+        (cell if number is None else category(number)) or UNKNOWN
+        for cell, number in zip(cells, numbers, strict=True)
     ]
 
 
-def _named_tone(cell: str) -> str:
-    number = _number(cell)
-    return cell.lower() or UNKNOWN if number is None else category(number) or UNKNOWN
+def _fitzpatrick(cell: str) -> str | None:
+    """Its pair of types, or "unknown"; None if it is no type."""
+    if cell in _NO_TYPE:
+        return UNKNOWN
+    number = _ROMAN.index(cell) + 1 if cell in _ROMAN else _number(cell)
+    return None if number is None or number not in range(1, 7) else _FITZPATRICK[(int(number) - 1) // 2]
 
 
 def _age(cell: object) -> str:

@@ -28,6 +28,20 @@ def test_lesions_and_black_corners_do_not_count() -> None:
     assert np.isnan(typology_angle(plain((0, 0, 0))))
 
 
+def test_a_lesion_that_reaches_the_border_does_not_count_where_it_is_known() -> None:
+    image = plain((194, 150, 130))
+    wanted = typology_angle(image)
+    lesion = np.zeros((64, 64), bool)
+    lesion[:, 10:] = True
+    image[lesion] = (60, 30, 20)
+    assert typology_angle(image) < wanted - 60
+    assert typology_angle(image, lesion) == pytest.approx(wanted, abs=0.01)
+    lesion[:, 2:] = True
+    assert np.isnan(typology_angle(image, lesion))  # too little skin is left
+    empty = np.zeros_like(lesion)
+    assert typology_angle(image, empty) == typology_angle(image)  # tells of no lesion, though there is one
+
+
 def test_categories_are_those_of_chardon() -> None:
     angles = [60, 55, 41, 28, 10, -30, -60]
     assert [category(angle) for angle in angles] == [

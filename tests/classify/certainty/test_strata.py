@@ -26,6 +26,40 @@ def test_attributes_come_from_the_manifest() -> None:
     assert found["view"].tolist() == ["focused", "panoramic", "focused"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["1", "2", "3", "4", "5", "6", ""],
+        ["I", "ii", "III", "IV", "V", "VI", "unknown"],
+        ["1.0", "II", "3.0", "4", "5", "vi", "nan"],  # as a table with empty cells writes whole numbers
+        ["1", "2", "3", "4", "5", "6", "-1"],  # Fitzpatrick17k's "not known"
+    ],
+)
+def test_fitzpatrick_types_are_never_taken_for_degrees(given: list[str]) -> None:
+    found = attributes(pd.DataFrame({"view": "focused", "skin_tone": given}), [GREY] * 7)
+    pairs = [f"Fitzpatrick {name}" for name in ("I-II", "III-IV", "V-VI")]
+    assert found["skin tone"].tolist() == [*np.repeat(pairs, 2), "unknown"]
+    strata = stratify(found, np.zeros(7, int), np.zeros(7, int), np.arange(7).astype(str))
+    assert [stratum.value for stratum in strata] == [*pairs, "unknown"]
+
+
+@pytest.mark.parametrize("other", ["48.2", "3.5", "7", "-40", "0"])
+def test_numbers_that_are_not_all_types_are_degrees(other: str) -> None:
+    found = attributes(pd.DataFrame({"view": "focused", "skin_tone": ["5", other]}), [GREY] * 2)
+    assert found["skin tone"][0] == "brown"
+
+
+def test_skin_tone_is_measured_beside_the_lesion_where_that_is_known() -> None:
+    rows = pd.DataFrame({"view": ["focused", "focused", "other"]})
+    dark, lesion = SKIN.copy(), np.zeros((16, 16), bool)
+    lesion[:, :12] = True  # reaches the border on three sides
+    dark[lesion] = (60, 30, 20)
+    known = attributes(rows, [dark, SKIN, dark], [lesion, lesion, lesion])
+    assert known["skin tone (measured on the non-lesion skin)"].tolist() == ["light", "light", "unknown"]
+    partly = attributes(rows, [dark, dark, dark], [lesion, None, lesion])
+    assert partly["skin tone (measured)"].tolist() == ["light", "dark", "unknown"]
+
+
 def test_skin_tone_is_measured_in_focused_photographs_only() -> None:
     rows = pd.DataFrame({"view": ["focused", "other"], "age": ["", "unclear"]})
     found = attributes(rows, [SKIN, SKIN])
