@@ -13,10 +13,11 @@ from morphoscope.classify.certainty import conformal, novelty, temperature
 from morphoscope.classify.certainty.strata import Stratum, attributes, stratify, top_k
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion, draw_reliability
+from morphoscope.classify.lesions import lesion_mask
 from morphoscope.classify.out_of_fold import predict_out_of_fold
 from morphoscope.classify.pairs import HALVES, Form, Samples, samples
 from morphoscope.classify.prediction import Prediction
-from morphoscope.classify.seen import seen_images
+from morphoscope.classify.seen import refuse_seen_images
 from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import (
     Estimate,
@@ -28,7 +29,7 @@ from morphoscope.classify.statistics import (
 from morphoscope.classify.views import in_view, require_paired_test
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 from morphoscope.ops.runtime import write_atomically, write_text
@@ -296,6 +297,8 @@ def evaluate(
         "calibration": None if calibration is None else calibration.facts(),
         "unlike": None if unlike is None else unlike.root.name,
     }
+    size = (ensemble.resolution, ensemble.config.fit)
+    lesions = (lesion_mask(cohort, row, *size) for row in shown.rows)
     strange = None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
@@ -307,7 +310,7 @@ def evaluate(
         chosen["group"].to_numpy(dtype=str),
         prediction,
         facts,
-        attributes(chosen, Selection(cohort.images(ensemble.resolution, ensemble.config.fit), shown.rows)),
+        attributes(chosen, Selection(cohort.images(*size), shown.rows), lesions),
         strange,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
     )
@@ -349,7 +352,7 @@ def _check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohor
 
 
 def _rows_to_judge(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
-    """bool [N]: the rows asked for, of this view; a test of views is checked to be fair."""
+    """bool [N]: the rows asked for, of this view; a test must be unseen and, of views, fair."""
     fold_of = cohort.rows["fold"].to_numpy(dtype=str)
     mask = {
         "test": fold_of == TEST_FOLD,
@@ -360,7 +363,8 @@ def _rows_to_judge(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | 
         raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
     if view is not None and rows == "test":
         require_paired_test(cohort)
-        _refuse_seen_images(ensemble, cohort, fold_of == TEST_FOLD)
+    if rows == "test":
+        refuse_seen_images(ensemble, cohort, fold_of == TEST_FOLD)
     return mask
 
 
@@ -372,19 +376,6 @@ def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> N
             "count training images. Use rows 'test' or 'out_of_fold'."
         )
     if rows == "all":
-        _refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))
+        refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))
     else:
         ensemble.require_training_cohort(cohort)
-
-
-def _refuse_seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> None:
-    """Among `rows`, bool [N]; what is not known is not refused."""
-    chosen = np.flatnonzero(rows)
-    seen = seen_images(ensemble, cohort, chosen)
-    files = [] if seen is None else cohort.rows["file"].iloc[chosen[seen]].tolist()
-    if files:
-        raise UserError(
-            f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "
-            f"{first_names(files)}. "
-            "Judge a cohort without them."
-        )

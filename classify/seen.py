@@ -5,6 +5,7 @@ import numpy as np
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.configs import UserError, first_names
 
 
 def seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
@@ -19,3 +20,16 @@ def seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> np.ndar
     if cohort.digest != ensemble.metadata.get("cohort_digest"):
         return None
     return ((cohort.rows["fold"] != TEST_FOLD).to_numpy() & in_view(cohort, ensemble.view))[rows]
+
+
+def refuse_seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> None:
+    """UserError if a model has seen images among `rows`, bool [N]; what is not known is not refused."""
+    chosen = np.flatnonzero(rows)
+    seen = seen_images(ensemble, cohort, chosen)
+    files = [] if seen is None else cohort.rows["file"].iloc[chosen[seen]].tolist()
+    if files:
+        raise UserError(
+            f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "
+            f"{first_names(files)}. "
+            "Judge a cohort without them."
+        )

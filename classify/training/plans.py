@@ -10,7 +10,7 @@ from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apar
 from morphoscope.classify.views import in_view, require_pair, require_paired_test
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, ancestor_cohorts, name_list
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, first_names
 from morphoscope.configs.views import View
 
 
@@ -46,8 +46,8 @@ def plan_folds(
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
     generator saw the test fold, or it or an ancestor of it another cohort or split. For auxiliary images see
-    `auxiliary_rows`. With a view, the test must be fair to both, see `require_paired_test`. The rules for
-    pairs are the same: a pair lies within one group.
+    `auxiliary_rows`. No file may be in two folds, under whatever names. With a view, the test must be fair to
+    both, see `require_paired_test`. The rules for pairs are the same: a pair lies within one group.
 
     Args:
         cohort: real images with their folds.
@@ -60,16 +60,18 @@ def plan_folds(
         dual: the rows are for a dual-view model: focused and panoramic images.
 
     Raises:
-        UserError: no folds, an unknown fold, a synthetic condition that the cohort lacks, unknown provenance,
-            a generator trained on the test fold, a fold without any synthetic image that it may see, a fold
-            whose training images lack a condition or which has none to validate on, auxiliary images of the
-            test fold, with a view a broken test rule, or, if dual, no whole pair to train or validate on.
+        UserError: no folds, an unknown fold, one file in two folds, a synthetic condition that the cohort
+            lacks, unknown provenance, a generator trained on the test fold, a fold without any synthetic
+            image that it may see, a fold whose training images lack a condition or which has none to validate
+            on, auxiliary images of the test fold, with a view a broken test rule, or, if dual, no whole pair
+            to train or validate on.
     """
     fold_of = _fold_column(cohort)
     chosen = _chosen_folds(fold_of, folds)
     viewed = cohort.rows["view"].isin(HALVES).to_numpy() if dual else in_view(cohort, view)
     if view is not None:
         require_paired_test(cohort)
+    _require_no_copies(cohort, viewed)
     for extra in auxiliary:
         require_apart_from_test(cohort, extra)
     provenance = [_provenance(extra, cohort) for extra in synthetic]
@@ -118,6 +120,20 @@ def _chosen_folds(fold_of: np.ndarray, folds: Sequence[str] | None) -> list[str]
     if unknown or not chosen:
         raise UserError(f"--folds {', '.join(unknown) or '(none)'}: the cohort has {', '.join(available)}.")
     return chosen
+
+
+def _require_no_copies(cohort: Cohort, used: np.ndarray) -> None:
+    """UserError if real images of different folds, test among them, are the same file; `used` is bool [N]."""
+    rows = cohort.rows.assign(content=cohort.image_hashes)[used & (cohort.rows["source"] == "real")]
+    copies = rows[rows.groupby("content")["fold"].transform("nunique") > 1]
+    copies = copies.sort_values("content", kind="stable")
+    if len(copies):
+        told = [f"{file} (fold {fold})" for file, fold in zip(copies["file"], copies["fold"], strict=True)]
+        raise UserError(
+            f"{cohort.root}: {len(copies)} images are the same file as one in another fold, so that models "
+            f"would be judged by what they were trained on: {first_names(told)}. `morphoscope cohort check` "
+            "lists such copies: remove all but one, or give them one group and split the cohort again."
+        )
 
 
 def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:

@@ -145,6 +145,14 @@ def test_images_of_the_training_are_found_in_any_other_cohort(
     assert len(evaluate(fitting, outside, rows="all").files) == 20
 
 
+def test_a_test_image_that_was_trained_on_is_refused(fitting: Ensemble, cohort: Cohort) -> None:
+    tested = np.flatnonzero(cohort.rows["fold"] == "test")
+    fitting.metadata["seen_images"] = [cohort.image_hashes[tested[2]]]
+    with pytest.raises(UserError, match=rf"on 1 of these images: {cohort.rows['file'][tested[2]]}"):
+        evaluate(fitting, cohort)
+    assert len(evaluate(fitting, cohort, rows="out_of_fold").files) == 54
+
+
 def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False

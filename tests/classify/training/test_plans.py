@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +121,24 @@ def test_bad_folds_are_named(cohort: Cohort) -> None:
         plan_folds(unsplit, [])
     with pytest.raises(UserError, match="two folds"):
         plan_folds(cohort.select(cohort.rows["fold"].isin(["0", "test"])), [])
+
+
+@pytest.mark.parametrize("second", ["1", "test"])
+def test_one_file_in_two_folds_is_an_error(cohort: Cohort, tmp_path: Path, second: str) -> None:
+    """A copy of another name and group would be judged after it was trained on."""
+    copied = cohort.save_as(tmp_path / "copied")
+    rows = copied.rows
+    names = [rows["file"][(rows["fold"] == fold) & (rows["condition"] == "red")] for fold in ("0", second)]
+    first, twin, neighbour = names[0].iloc[0], names[1].iloc[0], names[0].iloc[1]
+    content = (copied.root / first).read_bytes()
+    (copied.root / neighbour).write_bytes(content)  # within one fold it is nobody's loss
+    assert len(plan_folds(Cohort.load(copied.root), [])) == 3
+    (copied.root / twin).write_bytes(content)
+    leaky = Cohort.load(copied.root)
+    told = rf"(?=.*{first} \(fold 0\))(?=.*{twin} \(fold {second}\)).*cohort check"
+    for folds in (None, ["2"]):
+        with pytest.raises(UserError, match=told):
+            plan_folds(leaky, [], folds=folds)
 
 
 def test_a_condition_without_training_images_is_an_error(cohort: Cohort) -> None:
