@@ -33,6 +33,9 @@ _KILLED = (
 class Listener(Protocol):
     """Told about progress."""
 
+    def begin(self, fold: str, epoch: int) -> None:
+        """A fold begins, or goes on, after so many whole epochs; what was told of later ones is void."""
+
     def step(self, done: int, total: int, epoch: int) -> None:
         """`done` of `total` steps of the whole fold; `epoch` counts from 0."""
 
@@ -102,6 +105,7 @@ class FoldTrainer:
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
+        listener.begin(self.fold, state.epoch)
         workers = worker_count(self.device)
         with BatchLoader(self.training, self.transforms, config.batch, workers) as loader:
             while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:

@@ -61,6 +61,8 @@ def train_ensemble(
     `out_of_fold/` (metrics, probabilities and confusion matrix of every image, judged by the one model that
     did not train on it). Called again with the same run folder, it continues at the first unfinished epoch.
 
+    A user's error before anything is trained leaves no empty run folder behind.
+
     A dual-view model (`config.views`) learns from the pairs that `form_pairs` makes of a fold's images.
 
     Args:
@@ -77,19 +79,13 @@ def train_ensemble(
             or a run folder begun with other inputs.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; finished folds and epochs are kept.
     """
-    resolved = resolve_device(device)
-    dual = config.views == "dual"
-    _check_cohort(cohort)
-    if dual:
-        _check_views(view, (*synthetic, *auxiliary))
-    classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
-    plans = plan_folds(
-        cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view, dual
-    )
-    for plan in plans:
-        require_every_class(plan.fold, auxiliary, plan.auxiliary, config.auxiliary_names)
-    material = _Material(cohort, synthetic, auxiliary, classes, view)
-    fingerprint = _claim(run, config, material)
+    try:
+        resolved = resolve_device(device)
+        material, plans = _prepare(config, cohort, synthetic, folds, auxiliary, view)
+        fingerprint = _claim(run, config, material)
+    except UserError:
+        run.remove_if_empty()
+        raise
     run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, view=view, device=resolved)
     models, scores = _train_folds(config, material, run, plans, resolved, fingerprint)
     metadata = {
@@ -107,6 +103,28 @@ def train_ensemble(
     ensemble.save(run.path / "ensemble.safetensors")
     evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     return ensemble
+
+
+def _prepare(
+    config: EnsembleTraining,
+    cohort: Cohort,
+    synthetic: Sequence[Cohort],
+    folds: Sequence[str] | None,
+    auxiliary: Sequence[Cohort],
+    view: View | None,
+) -> tuple["_Material", list[FoldPlan]]:
+    """What is trained on, and the plan of each fold; refuses, as `train_ensemble` says, what may not be."""
+    dual = config.views == "dual"
+    _check_cohort(cohort)
+    if dual:
+        _check_views(view, (*synthetic, *auxiliary))
+    classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
+    plans = plan_folds(
+        cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view, dual
+    )
+    for plan in plans:
+        require_every_class(plan.fold, auxiliary, plan.auxiliary, config.auxiliary_names)
+    return _Material(cohort, synthetic, auxiliary, classes, view), plans
 
 
 def _check_cohort(cohort: Cohort) -> None:
@@ -200,9 +218,12 @@ def _seen_images(plans: Sequence[FoldPlan], material: _Material) -> dict[str, li
 
 
 def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str:
-    """Mark the run folder with what it is for; refuse one that was begun for something else."""
+    """Mark the run folder with what it is for; refuse one in which something else was trained.
+
+    Micro-batches may change: they are how a step is computed, and what to change where memory ran out.
+    """
     facts = {
-        "config": config.model_dump(mode="json"),
+        "config": config.model_copy(update={"micro_batch": None}).model_dump(mode="json"),
         "cohort": material.cohort.digest,
         "synthetic": [extra.digest for extra in material.synthetic],
         "auxiliary": [extra.digest for extra in material.auxiliary],
@@ -210,7 +231,8 @@ def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str
     }
     fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = run.path / "fingerprint.txt"
-    if path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
+    trained = any((run.path / "folds").glob("fold-*"))
+    if trained and path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
         raise UserError(
             f"{run.path}: this run folder was begun with another config, view or cohort (be it real, "
             "synthetic or auxiliary); give the same ones to continue it, or another run folder."
@@ -290,6 +312,9 @@ class _Display:
             + ", ".join(f"{count} {kind}" for kind, count in _counts(plan).items())
             + f" training images, {len(plan.validation)} for validation"
         )
+
+    def begin(self, fold: str, epoch: int) -> None:
+        self._run.forget_after("epoch", epoch, fold=fold)
 
     def step(self, done: int, total: int, epoch: int) -> None:
         description = f"fold {self._fold}, epoch {epoch + 1}"

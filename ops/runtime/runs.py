@@ -54,20 +54,23 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
 
-    def forget_after(self, key: str, last: float) -> None:
+    def forget_after(self, key: str, last: float, **only: Any) -> None:
         """Drop lines of the files of JSON lines whose `key` lies beyond `last`, and half-written ones.
 
         A killed run may have logged more than its newest state knows; going on from there, it logs it again.
+        With `only`, whole lines that say something else than these values stay.
         """
         for path in self.path.glob("*.jsonl"):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _said_until(line, key, last)]
+            kept = [line for line in lines if _stays(line, key, last, only)]
             if kept != lines:
                 write_text(path, "".join(kept))
 
 
-def _said_until(line: str, key: str, last: float) -> bool:
+def _stays(line: str, key: str, last: float, only: dict[str, Any]) -> bool:
     try:
-        return line.endswith("\n") and float(json.loads(line)[key]) <= last
+        said = json.loads(line)
+        elsewhere = any(said[name] != value for name, value in only.items())
+        return line.endswith("\n") and (elsewhere or float(said[key]) <= last)
     except (ValueError, LookupError, TypeError):
         return False

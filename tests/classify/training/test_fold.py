@@ -41,12 +41,16 @@ class StopAfter:
 
     def __init__(self, steps: int = -1, watch: Callable[[], None] = lambda: None) -> None:
         self.left, self.requested, self.epochs, self.watch = steps, False, 0, watch
+        self.begun = -1
 
     def step(self, done: int, total: int, epoch: int) -> None:
         assert 0 < done <= total
         self.watch()
         self.left -= 1
         self.requested = self.left == 0
+
+    def begin(self, fold: str, epoch: int) -> None:
+        self.begun = epoch
 
     def epoch(self, fold: str, epoch: int, **values: float) -> None:
         self.epochs += 1
@@ -105,7 +109,7 @@ def test_resumed_training_equals_uninterrupted(
     assert not multiprocessing.active_children()
     again = StopAfter()
     resumed = fit(make(**changes), tmp_path / "cut.pt", again)
-    assert again.epochs == 2
+    assert again.begun == 1 and again.epochs == 2
     assert (resumed.best_epoch, resumed.best_score) == (whole.best_epoch, whole.best_score)
     for name, value in whole.best_weights.items():
         assert torch.equal(value, resumed.best_weights[name]), name

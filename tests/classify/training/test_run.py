@@ -56,6 +56,37 @@ def test_a_run_folder_goes_on_with_unfinished_folds_only(
         train_ensemble(config, cohort, run, device="cpu")
 
 
+def test_what_was_never_trained_binds_no_run_folder(
+    cohort: Cohort, config: EnsembleTraining, run: RunFolder
+) -> None:
+    """An error's remedy, e.g. other first weights, works in the same run folder."""
+    config = config.model_copy(update={"epochs": 1})
+    absent = config.model_copy(update={"weights_file": run.path / "absent.pth"})
+    with pytest.raises(UserError, match=r"absent\.pth: no such file"):
+        train_ensemble(absent, cohort, run, folds=["0"], device="cpu")
+    assert train_ensemble(config, cohort, run, folds=["0"], device="cpu").folds == ["0"]
+    assert "weights_file: null" in (run.path / "config.yaml").read_text()
+
+
+def test_micro_batches_may_change_within_a_run(
+    cohort: Cohort, config: EnsembleTraining, run: RunFolder
+) -> None:
+    """They are how a step is computed, which a smaller card may ask for after some folds."""
+    config = config.model_copy(update={"epochs": 1})
+    train_ensemble(config, cohort, run, folds=["0"], device="cpu")
+    smaller = config.model_copy(update={"micro_batch": 4})
+    assert train_ensemble(smaller, cohort, run, folds=["0", "1"], device="cpu").folds == ["0", "1"]
+
+
+def test_a_user_error_leaves_no_empty_run_folder(
+    cohort: Cohort, config: EnsembleTraining, run: RunFolder
+) -> None:
+    unsplit = Cohort.from_rows(cohort.root, cohort.rows.assign(fold=""))
+    with pytest.raises(UserError, match="cohort split"):
+        train_ensemble(config, unsplit, run, device="cpu")
+    assert not run.path.exists()
+
+
 def test_synthetic_images_are_used_and_recorded(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder, make_synthetic: Callable[..., Cohort]
 ) -> None:
@@ -133,3 +164,16 @@ def test_stats_hold_one_line_an_epoch(cohort: Cohort, config: EnsembleTraining, 
     lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     assert [(line["fold"], line["epoch"]) for line in lines] == [("0", 1), ("0", 2)]
     assert all(0 <= line["balanced_accuracy"] <= 1 and line["loss"] > 0 for line in lines)
+
+
+def test_a_killed_epoch_is_told_once(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
+    """Its line was written, its state was not: it is trained, and told, again."""
+    config = config.model_copy(update={"epochs": 2})
+    train_ensemble(config, cohort, run, folds=["0"], device="cpu")
+    told = (run.path / "stats.jsonl").read_text()
+    run.append("stats.jsonl", fold="1", epoch=1, loss=9.0, balanced_accuracy=0.0)
+    train_ensemble(config, cohort, run, folds=["0", "1"], device="cpu")
+    lines = (run.path / "stats.jsonl").read_text()
+    assert lines.startswith(told) and "9.0" not in lines
+    found = [(line["fold"], line["epoch"]) for line in map(json.loads, lines.splitlines())]
+    assert found == [("0", 1), ("0", 2), ("1", 1), ("1", 2)]

@@ -88,6 +88,17 @@ def test_what_lies_beyond_is_forgotten_in_every_file_of_lines(tmp_path: Path) ->
         assert lines == [1.0, 2.0]
 
 
+def test_only_one_part_of_a_run_may_be_forgotten(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for fold, epoch in (("0", 1), ("0", 2), ("1", 1), ("1", 2), ("1", 3)):
+        run.append("stats.jsonl", fold=fold, epoch=epoch)
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"fold": "0"')
+    run.forget_after("epoch", 1, fold="1")
+    lines = map(json.loads, (tmp_path / "stats.jsonl").read_text().splitlines())
+    assert [tuple(line.values()) for line in lines] == [("0", 1), ("0", 2), ("1", 1)]
+
+
 def test_an_empty_folder_is_taken_away_again(tmp_path: Path) -> None:
     RunFolder(tmp_path / "empty").remove_if_empty()
     assert not (tmp_path / "empty").exists()
