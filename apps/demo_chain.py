@@ -216,7 +216,7 @@ class _Chain:
             f"Integrated gradients of the probability of {_MORPH[0]}, a test image against its mean colour.",
             [
                 ("evidence in all", f"{found.difference:+.3f} of probability"),
-                ("convergence delta", f"{found.convergence_delta:+.4f} (the method's numerical error)"),
+                ("convergence delta", f"up to {found.convergence_delta:+.4f} (a model's numerical error)"),
             ],
             [Figure(picture, "Left: the phantom. Right: red speaks for the condition, blue against it.")],
         )

@@ -178,7 +178,10 @@ def explain(
     device: Device = "auto",
     seed: Seed = None,
 ) -> None:
-    """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's)."""
+    """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's).
+
+    Integrated gradients also write deltas.npy, each model's convergence delta.
+    """
     from morphoscope.apps.commands.photographs import as_judged, read_photographs
     from morphoscope.classify import Ensemble, legend, overlay
     from morphoscope.ops.runtime import write_atomically
@@ -199,6 +202,9 @@ def explain(
         np.save(temporary, found.map)
     with write_atomically(folder.path / "folds.npy") as temporary:
         np.save(temporary, found.per_fold)
+    if found.deltas is not None:
+        with write_atomically(folder.path / "deltas.npy") as temporary:
+            np.save(temporary, found.deltas)
     console = Console()
     console.print(f"Evidence for {condition} by {settings.method}.", highlight=False)
     if found.agreement is not None:
@@ -208,7 +214,7 @@ def explain(
     if found.difference is not None:
         console.print(
             f"The map sums to {found.difference:+.3f} of probability (baseline {settings.baseline}); "
-            f"convergence delta {found.convergence_delta:+.4f}.",
+            f"convergence delta up to {found.convergence_delta:+.4f}.",
             highlight=False,
         )
     if found.warning:

@@ -130,8 +130,8 @@ def explanation(attribution: Attribution, folds: int) -> list[str]:
     if attribution.difference is not None and attribution.convergence_delta is not None:
         lines.append(
             f"Compared with that, this picture moves the probability of {name} by "
-            f"{100 * attribution.difference:+.1f} percentage points. Convergence delta "
-            f"{attribution.convergence_delta:+.4f}: by so much (in probability) the map's sum misses it."
+            f"{100 * attribution.difference:+.1f} percentage points. Convergence delta up to "
+            f"{attribution.convergence_delta:+.4f}: by so much (probability) a single model's map misses it."
         )
     if attribution.warning:
         lines.append("That is a lot: take this map as a rough hint only.")

@@ -105,7 +105,8 @@ class ComparedMaps:
             "probability while pixels are taken away or put back, the most important first; what is away is "
             f"{self.facts['replacement']}. Folds agree: mean rank correlation between their maps. "
             f"Random weights: {self.facts['sanity']}; 0 is unrelated, as it should be. "
-            f"Integral's error: convergence delta over difference. `{CONTROL}` is noise, the control."
+            "Integral's error: largest convergence delta of a model and baseline over their mean difference. "
+            f"`{CONTROL}` is noise, the control."
         )
         warning = "" if self.warning is None else f"**Warning.** {self.warning}\n\n"
         cascade = "" if self.cascade is None else self.cascade.markdown()

@@ -24,16 +24,17 @@ class Attribution:
             its value, which is 0 or above.
         per_fold: float32 [F, R, R], each fold's map at the models' resolution.
         difference: integrated gradients: mean probability of `target` for the image minus that for the
-            baseline; the map sums to it, up to `convergence_delta` and the spreading over the image's own
-            pixels. None for the other methods.
-        convergence_delta: sum of the mean of `per_fold` minus `difference`: the integral's error.
+            baseline; the map sums to it, up to an error of at most `convergence_delta` and the spreading
+            over the image's own pixels. None for the other methods.
+        deltas: float64 [F], each fold's convergence delta: sum of its map minus its difference, the
+            integral's error; of several baselines that of the worst. None for the other methods.
         target, method, baseline: what was asked; baseline None: the method has none.
     """
 
     map: np.ndarray
     per_fold: np.ndarray
     difference: float | None
-    convergence_delta: float | None
+    deltas: np.ndarray | None
     target: str
     method: Method
     baseline: Baseline | None
@@ -42,6 +43,11 @@ class Attribution:
     def signed(self) -> bool:
         """Whether negative values mean evidence against `target`."""
         return is_signed(self.method)
+
+    @property
+    def convergence_delta(self) -> float | None:
+        """The one of `deltas` that is furthest from 0: in a mean the folds' errors would cancel."""
+        return None if self.deltas is None else float(max(self.deltas, key=abs))
 
     @property
     def agreement(self) -> float | None:
@@ -54,15 +60,15 @@ class Attribution:
 
     @property
     def warning(self) -> str | None:
-        """A sentence if the integral is coarse: its error exceeds 5% of the difference."""
+        """A sentence if the integral is coarse: its largest error exceeds 5% of the difference."""
         if self.difference is None or self.convergence_delta is None:
             return None
         error = abs(self.convergence_delta)
         if error <= max(COARSE * abs(self.difference), _NEGLIGIBLE):
             return None
         return (
-            f"The map misses the difference of {self.difference:+.4f} by {self.convergence_delta:+.4f}, more "
-            f"than {COARSE:.0%} of it: take more steps."
+            f"The integral misses a model's difference by up to {self.convergence_delta:+.4f}, more than "
+            f"{COARSE:.0%} of their mean of {self.difference:+.4f}: take more steps."
         )
 
 

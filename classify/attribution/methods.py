@@ -24,7 +24,9 @@ _BLUR = 0.1  # of the side: the deviation of a blur that leaves no lesion
 
 
 class FoldMap(NamedTuple):
-    """A model's map float32 [R, R]; integrated gradients also give what it should sum to, and its error."""
+    """A model's map float32 [R, R]; integrated gradients also give what it should sum to, and the error, of
+    several baselines the largest.
+    """
 
     map: np.ndarray
     difference: float | None = None
@@ -32,11 +34,11 @@ class FoldMap(NamedTuple):
 
 
 class EnsembleMaps(NamedTuple):
-    """The folds' maps float32 [F, R, R]; difference and delta are the folds' means."""
+    """The folds' maps float32 [F, R, R], their mean difference, and the delta of each, float64 [F]."""
 
     per_fold: np.ndarray
     difference: float | None
-    delta: float | None
+    deltas: np.ndarray | None
 
 
 def check_request(method: str, options: dict[str, Any]) -> AttributionSettings:
@@ -66,7 +68,7 @@ def explain(
     return EnsembleMaps(
         np.stack([fold.map for fold in found]),
         float(np.mean(differences)) if differences else None,
-        float(np.mean(deltas)) if deltas else None,
+        np.array(deltas) if deltas else None,
     )
 
 
@@ -91,7 +93,8 @@ def integrated_gradients(
             differences.append(float(probability(pixels) - probability(start)))
         maps.append(_array(found.sum(dim=1)))
         deltas.append(float(delta))
-    return FoldMap(np.mean(maps, axis=0), float(np.mean(differences)), float(np.mean(deltas)))
+    # Errors of several baselines may cancel in the mean while each map has its own.
+    return FoldMap(np.mean(maps, axis=0), float(np.mean(differences)), max(deltas, key=abs))
 
 
 def smoothgrad(

@@ -31,17 +31,21 @@ def test_explain_by_another_method(run, phantoms, tmp_path):
     assert "by gradcam" in out and "rank correlation" in out and "convergence" not in out
     assert np.load(tmp_path / "cam" / "map.npy").shape == (64, 64)
     assert np.load(tmp_path / "cam" / "folds.npy").shape == (5, 128, 128)
+    assert not (tmp_path / "cam" / "deltas.npy").exists()
     assert Image.open(tmp_path / "cam" / "overlay.png").size == (64, 64 + 44)
     assert yaml.safe_load((tmp_path / "cam" / "config.yaml").read_text())["method"] == "gradcam"
 
 
-def test_explain_warns_of_a_coarse_integral(run, phantoms):
+def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):
     image = phantoms.root / phantoms.rows["file"][1]
     code, out, _ = run(
         "classify", "explain", ENSEMBLE, image, "--set", "steps=2", "--set", "baseline=black", "--run", "ig"
     )
     assert code == 0
-    assert "Warning: The map misses the difference" in " ".join(out.split())
+    assert "Warning: The integral misses a model's difference by up to" in " ".join(out.split())
+    deltas = np.load(tmp_path / "ig" / "deltas.npy")
+    assert deltas.shape == (5,)
+    assert f"convergence delta up to {max(deltas, key=abs):+.4f}" in " ".join(out.split())
     assert "--set steps=4" in " ".join(out.split())
 
 

@@ -52,7 +52,7 @@ class Brightness:
     def attribute(self, image: np.ndarray, target: str | int, method: Method) -> Attribution:
         name = target if isinstance(target, str) else CONDITIONS[target]
         flat = np.full(image.shape[:2], 0.001, np.float32)
-        return Attribution(flat, flat[None], 0.4, 0.001, name, method, "mean")
+        return Attribution(flat, flat[None], 0.4, np.array([0.001]), name, method, "mean")
 
 
 class Grey:
@@ -210,9 +210,14 @@ class TestWords:
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)
-        good = Attribution(flat, flat[None], 0.4, 0.001, "pale", "integrated_gradients", "mean")
-        poor = Attribution(flat, flat[None], 0.4, -0.2, "pale", "integrated_gradients", "black")
+        good = Attribution(
+            flat, flat[None], 0.4, np.array([0.001, 0.0]), "pale", "integrated_gradients", "mean"
+        )
+        poor = Attribution(
+            flat, flat[None], 0.4, np.array([0.0, -0.2]), "pale", "integrated_gradients", "black"
+        )
         assert "+40.0 percentage points" in " ".join(words.explanation(good, 2))
+        assert "Convergence delta up to +0.0010" in " ".join(words.explanation(good, 2))
         assert "rough hint" not in " ".join(words.explanation(good, 2))
         assert "rough hint" in " ".join(words.explanation(poor, 2))
 
@@ -251,7 +256,7 @@ class TestFigures:
         morph = Morph(*nasty, seed=0, psi=1.0)
         curve = Curve(np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
         flat = np.ones((8, 8), np.float32)
-        found = Attribution(flat, flat[None], 0, 0, nasty[0], "integrated_gradients", "mean")
+        found = Attribution(flat, flat[None], 0, np.zeros(1), nasty[0], "integrated_gradients", "mean")
         image = np.zeros((8, 8, 3), np.uint8)
         for html in [
             figures.bars(judged),

@@ -1,5 +1,7 @@
 """What is said of a map: agreement of the folds, the integral's error, and its place on the photograph."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,9 +16,10 @@ def attribution(
     per_fold: np.ndarray,
     method: Method = "integrated_gradients",
     difference: float | None = 0.5,
-    delta: float | None = 0.0,
+    deltas: Sequence[float] | None = (0.0,),
 ) -> Attribution:
-    return Attribution(per_fold.mean(axis=0), per_fold, difference, delta, "red", method, None)
+    of_folds = None if deltas is None else np.array(deltas)
+    return Attribution(per_fold.mean(axis=0), per_fold, difference, of_folds, "red", method, None)
 
 
 def test_agreement_is_the_mean_rank_correlation_of_all_pairs_of_folds() -> None:
@@ -34,10 +37,15 @@ def test_a_constant_map_correlates_with_nothing() -> None:
 
 def test_an_error_beyond_five_percent_of_the_difference_is_warned_of_with_the_remedy() -> None:
     maps = np.ones((2, 4, 4), np.float32)
-    assert attribution(maps, difference=0.5, delta=0.02).warning is None
-    for difference, delta in ((0.5, 0.03), (-0.5, -0.03)):
-        assert "more steps" in (attribution(maps, difference=difference, delta=delta).warning or "")
-    assert attribution(maps, difference=0.0, delta=1e-7).warning is None  # nothing to explain, no error
+    assert attribution(maps, difference=0.5, deltas=(0.02, -0.02)).warning is None
+    for difference, deltas in ((0.5, (0.0, 0.03)), (-0.5, (-0.03, 0.03)), (0.5, (0.03, -0.04))):
+        found = attribution(maps, difference=difference, deltas=deltas)
+        assert "more steps" in (found.warning or "")
+        assert f"{found.convergence_delta:+.4f}" in (found.warning or "")
+    assert found.convergence_delta == -0.04  # the worst one, with its sign
+    assert (
+        attribution(maps, difference=0.0, deltas=(1e-7, 0.0)).warning is None
+    )  # nothing to explain, no error
     assert attribution(maps, "gradcam", None, None).warning is None
 
 

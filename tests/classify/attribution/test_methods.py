@@ -69,6 +69,33 @@ def test_the_average_over_baselines_is_the_mean_of_their_maps() -> None:
     assert not np.allclose(maps["mean"], maps["blurred"], atol=1e-4)
 
 
+class Steep(TwoPixels):
+    """The same, so much steeper that few points miss the integral; `sign` says for or against."""
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self.sign = sign
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.sign * 20 * super().forward(images)
+
+
+def test_errors_of_models_and_baselines_do_not_cancel() -> None:
+    pixels = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(6))
+    settings = AttributionSettings(baseline="mean", steps=3)
+    alone = integrated_gradients(Steep(1), pixels, 0, settings, 4)
+    assert alone.delta is not None and abs(alone.delta) > 0.05
+    both = explain([Steep(1), Steep(-1)], pixels, 0, "integrated_gradients", settings, 4)
+    np.testing.assert_allclose(both.deltas, [alone.delta, -alone.delta], atol=1e-6)
+    deltas = {
+        name: integrated_gradients(Steep(1), pixels, 0, AttributionSettings(baseline=name, steps=3), 4).delta
+        for name in ("mean", "black", "white", "blurred", "average")
+    }
+    average = deltas.pop("average")
+    assert average == pytest.approx(max(deltas.values(), key=abs))
+    assert abs(np.mean(list(deltas.values()))) < 0.8 * abs(average)
+
+
 def test_smoothgrad_gives_the_gradients_magnitude() -> None:
     """Of a linear model the noise changes nothing but the softmax's slope, which all pixels share."""
     found = smoothgrad(TwoPixels(), torch.rand(1, 3, 4, 4), 0, AttributionSettings(noise=0.01), 8)
@@ -165,10 +192,12 @@ def test_integrated_gradients_are_complete(
     here = ensemble.predict([image]).per_fold.mean(axis=0)[0, 2]
     assert found.difference is not None and found.convergence_delta is not None
     assert found.difference == pytest.approx(here - black, abs=1e-5)
+    assert found.deltas is not None and found.deltas.shape == (3,)
+    assert abs(found.convergence_delta) == pytest.approx(np.abs(found.deltas).max())
     assert abs(found.convergence_delta) < 0.02 * max(abs(found.difference), 0.01)
     assert found.map.shape == image.shape[:2]
     assert found.map.sum() == pytest.approx(
-        found.difference + found.convergence_delta, abs=0.01 * float(np.abs(found.map).sum())
+        found.difference + found.deltas.mean(), abs=0.01 * float(np.abs(found.map).sum())
     )
     assert found.target == "red"
 
