@@ -67,7 +67,7 @@ def train(
         EnsembleTraining, family="classify", preset=preset, file=config, overrides=set_, seed=seed
     )
     cohort = Cohort.load(path)
-    extras = [Cohort.load(extra) for extra in synthetic or []]
+    extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
     folder = open_run(run, f"{path.stem}-{preset}")
     train_ensemble(
         settings,
@@ -76,7 +76,7 @@ def train(
         synthetic=extras,
         folds=[fold for fold in folds.split(",") if fold] or None,
         device=device,
-        auxiliary=[Cohort.load(extra) for extra in auxiliary or []],
+        auxiliary=beside,
         view=view,
     )
     Console().print(f"Ensemble: {folder.path / 'ensemble.safetensors'}", highlight=False)
@@ -258,8 +258,8 @@ def attribution(
         seed=seed,
     )
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
-    folder = open_run(run, "attribution", settings, ensemble=ensemble, cohort=path)
     found = compare_maps(model, cohort, settings)
+    folder = open_run(run, "attribution", settings, ensemble=ensemble, cohort=path)
     found.write(folder.path)
     console = Console()
     for measure, title in MEASURES.items():

@@ -1,0 +1,41 @@
+"""What a user can mend leaves no run folder behind."""
+
+import pytest
+
+from morphoscope.apps.bundled_models import ENSEMBLE
+from morphoscope.cohort import Cohort, phantom
+
+
+@pytest.fixture
+def unsplit(tmp_path):
+    return phantom(tmp_path / "phantoms", per_condition=2, size=32)
+
+
+@pytest.fixture
+def strange(unsplit, tmp_path):
+    """A condition that the bundled ensemble does not know."""
+    cohort = Cohort.from_rows(unsplit.root, unsplit.rows.assign(condition="violet"))
+    cohort.save()
+    return cohort
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, command_line):
+    monkeypatch.chdir(tmp_path)
+    return command_line
+
+
+def left_behind(tmp_path):
+    return list((tmp_path / "runs").glob("*"))
+
+
+def test_train(run, unsplit, tmp_path):
+    code, _, err = run("classify", "train", unsplit.root)
+    assert code == 2 and "cohort split" in err and not left_behind(tmp_path)
+    code, _, err = run("classify", "train", unsplit.root, "--auxiliary", tmp_path / "absent")
+    assert code == 2 and "absent" in err and not left_behind(tmp_path)
+
+
+def test_attribution(run, strange, tmp_path):
+    code, _, err = run("classify", "attribution", ENSEMBLE, strange.root, "--rows", "all")
+    assert code == 2 and "does not know violet" in err and not left_behind(tmp_path)
