@@ -100,8 +100,8 @@ class FoldTrainer:
 
         Raises:
             KeyboardInterrupt: the user asked to stop; the last whole epoch is in `state_file`.
-            UserError: a damaged `state_file`, images at once that do not fit a GPU's memory, or a process
-                that prepares them was killed.
+            UserError: a damaged `state_file`, images at once that do not fit a GPU's memory, a process that
+                prepares them was killed, or an epoch diverged: then `state_file` is that of the one before.
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
@@ -144,8 +144,10 @@ class FoldTrainer:
 
     def _end_epoch(self, state: FoldState, loss: float, listener: Listener) -> None:
         """Score the epoch just trained, keep its weights if they are the best, and count it."""
-        predicted = self._validate().argmax(axis=1)
-        score = float(balanced_accuracy_score(self.validation.labels, predicted))
+        logits = self._validate()
+        if not (math.isfinite(loss) and np.isfinite(logits).all()):
+            raise UserError(self._diverged(state.epoch))
+        score = float(balanced_accuracy_score(self.validation.labels, logits.argmax(axis=1)))
         listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
         if score > state.best_score:
             kept = self._kept_model.state_dict()
@@ -155,6 +157,15 @@ class FoldTrainer:
 
     def _stopped(self, epoch: int) -> KeyboardInterrupt:
         return KeyboardInterrupt(f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on.")
+
+    def _diverged(self, epoch: int) -> str:
+        half = str(self.half).removeprefix("torch.")
+        instead = "" if self.half is None else f" or precision=float32 instead of {half}"
+        return (
+            f"Fold {self.fold} diverged in epoch {epoch + 1}: its loss, or what it says of the validation "
+            f"images, is no finite number. Try a lower learning_rate (it is {self.config.learning_rate:g})"
+            f"{instead}, in another run folder; this one keeps the epochs before."
+        )
 
     def _too_large(self) -> str:
         config = self.config

@@ -119,6 +119,20 @@ def test_resumed_training_equals_uninterrupted(
             assert torch.equal(value, files[1][kind][name]), (kind, name)
 
 
+@pytest.mark.parametrize("batch", [8, 36], ids=["seen in the loss", "seen in validation"])
+def test_divergence_is_told_and_keeps_the_last_good_epoch(make: Make, batch: int, tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    fit(make(epochs=1), path)
+    before, listener = path.read_bytes(), StopAfter()
+    with pytest.raises(UserError, match=r"Fold 1 diverged in epoch 2: .*learning_rate.*1e\+30") as told:
+        fit(make(epochs=3, batch=batch, learning_rate=1e30), path, listener)
+    assert listener.epochs == 0 and path.read_bytes() == before
+    assert "precision" not in str(told.value)
+    with pytest.raises(UserError, match="diverged in epoch 1: .*precision=float32 instead of bfloat16"):
+        fit(make(batch=batch, learning_rate=1e30, precision="bfloat16"), tmp_path / "other.pt")
+    assert not (tmp_path / "other.pt").exists()
+
+
 def test_a_damaged_state_is_named(make: Make, tmp_path: Path) -> None:
     fit(make(epochs=1), tmp_path / "state.pt")
     with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):
