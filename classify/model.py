@@ -14,6 +14,7 @@ from morphoscope.classify.weights import (
     create_backbone,
     load_first_weights,
     pretrained_facts,
+    resolution_error,
 )
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -50,15 +51,19 @@ class ConditionClassifier(nn.Module):
 
     @classmethod
     def pretrained(cls, config: EnsembleTraining, classes: int, auxiliary: int = 0) -> "ConditionClassifier":
-        """A model ready to be trained: first weights loaded, leading stages frozen.
+        """A model ready to be trained: tried out, first weights loaded, leading stages frozen.
 
         Raises:
-            UserError: as `load_first_weights`, or more stages are to be frozen than the backbone has.
+            UserError: as `load_first_weights`, a backbone that cannot read images of the resolution or does
+                not tell its layers where the config needs them, or more stages to freeze than it has.
         """
         model = cls(config, classes, auxiliary)
+        model._require_layers(config)
+        model._try_out(config)
         load_first_weights(model.backbone, config)
-        model._reset_head()
-        model._freeze(config.freeze_stages)
+        model._reset_head(config.backbone)
+        if config.freeze_stages:
+            model._freeze(config.freeze_stages)
         return model.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -149,16 +154,40 @@ class ConditionClassifier(nn.Module):
             raise UserError(f"backbone '{backbone}': views 'dual' needs one that ends in one linear layer.")
         self.backbone.set_submodule(name, nn.Linear(2 * head.in_features, head.out_features))
 
-    def _reset_head(self) -> None:
+    def _require_layers(self, config: EnsembleTraining) -> None:
+        """UserError if layers are to be told apart that the backbone does not tell."""
+        if (config.layer_decay < 1 or config.freeze_stages) and not hasattr(self.backbone, "group_matcher"):
+            raise UserError(
+                f"backbone '{config.backbone}': timm does not tell its layers apart; use --set layer_decay=1 "
+                "--set freeze_stages=0, or another backbone."
+            )
+
+    def _try_out(self, config: EnsembleTraining) -> None:
+        """Judge one image, since not every backbone can at every resolution; UserError if this one cannot."""
+        side = config.resolution
+        self.eval()
+        try:
+            with torch.no_grad():  # not inference mode: some keep a tensor for later passes
+                # White: black halves of a pair would count as missing.
+                self.judge(torch.ones(1, 3, side, 2 * side if self._dual else side))
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:  # each family's own way
+            raise resolution_error(config, error) from error
+        self.train()
+
+    def _reset_head(self, backbone: str) -> None:
         """Small weights, so that training starts at even probabilities; timm's grow with fewer classes."""
         for name in classifier_names(self.backbone):
             head = self.backbone.get_submodule(name)
-            assert isinstance(head, nn.Linear), "timm's classifiers end in a linear layer"
+            if not isinstance(head, nn.Linear | nn.Conv2d):  # a convolution of 1 x 1
+                raise UserError(
+                    f"backbone '{backbone}': its head '{name}' is not linear; use another backbone."
+                )
             nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
+            if head.bias is not None:
+                nn.init.zeros_(head.bias)
 
     def _freeze(self, stages: int) -> None:
-        matcher = cast(Callable[..., dict[str, Any]], self.backbone.group_matcher)  # every timm model has one
+        matcher = cast(Callable[..., dict[str, Any]], self.backbone.group_matcher)
         groups = group_parameters(self.backbone, matcher(coarse=True))
         available = len(groups) - 1  # the last group is the head, which must learn
         if stages > available:

@@ -27,7 +27,7 @@ def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
     """A timm model with random weights and a linear head of `classes` outputs, for `config.resolution`.
 
     Raises:
-        UserError: timm does not know the backbone.
+        UserError: timm does not know the backbone, or cannot build it for this resolution.
     """
     known = timm.models.get_pretrained_cfg(config.backbone.split(".")[0])
     # Transformers are built for one size; others take any, and no such argument.
@@ -42,6 +42,19 @@ def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
         raise UserError(
             f"backbone '{config.backbone}': timm {timm.__version__} cannot build it ({error})."
         ) from error
+    except (AssertionError, ValueError) as error:  # its ways of saying that the parts do not fit the size
+        raise resolution_error(config, error) from error
+
+
+def resolution_error(config: EnsembleTraining, error: Exception) -> UserError:
+    """What to say of a backbone that failed at the config's resolution."""
+    known = timm.models.get_pretrained_cfg(config.backbone)
+    own = f" (it was made for --set resolution={known.input_size[-1]})" if known is not None else ""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(
+        f"backbone '{config.backbone}' cannot read images of {config.resolution} px: {reason}. Choose "
+        f"another resolution{own} or another backbone."
+    )
 
 
 def pretrained_facts(backbone: nn.Module) -> dict[str, Any]:
@@ -60,12 +73,12 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
         source, state = str(config.weights_file), read_weights(config.weights_file)
     elif config.weights == "hub":
         path = _hub_file(config.backbone)
-        source, state = str(path), _filtered(read_weights(path), model)
+        source, state = str(path), read_weights(path)
     elif config.weights == "offline":
         source, state = "the `offline` extra", _offline_state(config.backbone, model)
     else:
         return
-    _load(model, state, source, config.backbone)
+    _load(model, _filtered(state, model, source, config.backbone), source, config.backbone)
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:
@@ -75,7 +88,10 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbon
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise UserError(f"{source} does not fit {backbone}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(
+            f"{source} does not fit {backbone}: {' '.join(str(error).split())[:300]} Set `backbone`, or "
+            "`resolution`, to that of the model that the file was saved from."
+        ) from error
     missing = [name for name in missing if not name.startswith(head)]
     if missing or unexpected:
         names = ", ".join([*missing, *unexpected][:3])
@@ -91,11 +107,21 @@ def classifier_names(backbone: nn.Module) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _filtered(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
-    """Apply timm's own renaming for model families whose published names differ from the module's."""
+def _filtered(
+    state: dict[str, torch.Tensor], model: nn.Module, source: str, backbone: str
+) -> dict[str, torch.Tensor]:
+    """Apply timm's own filter of the model's family: published names, position embeddings of another size."""
     module = importlib.import_module(type(model).__module__)
-    rename = getattr(module, "checkpoint_filter_fn", None)
-    return state if rename is None else rename(state, model)
+    timms_filter = getattr(module, "checkpoint_filter_fn", None)
+    if timms_filter is None:
+        return state
+    try:
+        return timms_filter(state, model)
+    except (RuntimeError, AssertionError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # Filters look for their family's tensors and take them as they find them.
+        raise UserError(
+            f"{source} does not fit {backbone} ({' '.join(str(error).split())[:200]})."
+        ) from error
 
 
 def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,11 +1,13 @@
 """One fold's network: its parameters in an optimiser's groups, and backbones of other families."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 
 
@@ -54,6 +56,71 @@ def test_backbones_of_any_family_take_the_resolution(
         assert logits.shape == (2, 3)
         assert features.shape == (2, model.features)
         torch.testing.assert_close(model(images), logits)
+
+
+def test_a_head_that_is_a_convolution_starts_as_a_linear_one_does(config: EnsembleTraining) -> None:
+    model = network(config, backbone="dla34", dropout=0).eval()
+    with torch.no_grad():
+        logits, features = model.judge(torch.rand(2, 3, 32, 32))
+    weight = model.backbone.get_submodule("fc").weight
+    assert isinstance(weight, torch.Tensor)
+    assert weight.shape == (3, 512, 1, 1)
+    weight = weight.detach()
+    assert float(weight.std()) == pytest.approx(0.01, rel=0.1)
+    torch.testing.assert_close(logits, features @ weight[:, :, 0, 0].T)
+    with pytest.raises(UserError, match=r"'dla34': views 'dual'"):
+        network(config, backbone="dla34", views="dual")
+
+
+def test_a_head_of_several_layers_is_refused(config: EnsembleTraining) -> None:
+    model = ConditionClassifier(config, 3)
+    model.backbone.set_submodule("classifier", torch.nn.Sequential(torch.nn.Linear(5, 3)))
+    with pytest.raises(UserError, match=r"'test_efficientnet': its head 'classifier' is not linear"):
+        model._reset_head("test_efficientnet")
+
+
+def test_without_known_layers_all_learn_at_one_rate_or_not_at_all(
+    config: EnsembleTraining, tmp_path: Path
+) -> None:
+    model = network(config, backbone="pit_ti_224")
+    assert {group["lr_scale"] for group in model.parameter_groups(0.05, 1.0)} == {1}
+    with pytest.raises(UserError, match=r"'pit_ti_224'.*layer_decay=1"):
+        network(config, backbone="pit_ti_224", layer_decay=0.8)
+    path = tmp_path / "w.pth"
+    torch.save(model.backbone.state_dict(), path)
+    with pytest.raises(UserError, match=r"'pit_ti_224'.*freeze_stages=0"):
+        network(config, backbone="pit_ti_224", freeze_stages=1, weights_file=path)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "resolution", "own"),
+    [
+        ("crossvit_tiny_240", 128, 240),  # its forward pass fails
+        ("efficientformer_l1", 96, 224),
+        ("test_vit", 100, 160),
+        ("xcit_nano_12_p8_224", 100, 224),  # it cannot even be built
+    ],
+)
+def test_a_resolution_that_a_backbone_cannot_read_is_refused_before_training(
+    config: EnsembleTraining, backbone: str, resolution: int, own: int
+) -> None:
+    with pytest.raises(UserError, match=rf"'{backbone}'.*{resolution} px.*resolution={own}") as error:
+        network(config, backbone=backbone, resolution=resolution)
+    assert "\n" not in str(error.value)
+
+
+def test_trying_a_network_out_changes_nothing(config: EnsembleTraining) -> None:
+    """The dry run must neither move batch statistics nor draw random numbers nor leave evaluation mode on."""
+    torch.manual_seed(0)
+    untried = ConditionClassifier(config, 3)
+    untried._reset_head("test_efficientnet")
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    tried = network(config)
+    assert torch.equal(torch.rand(1), drawn)
+    assert all(module.training for module in tried.modules())
+    for name, value in untried.state_dict().items():
+        assert torch.equal(value, tried.state_dict()[name]), name
 
 
 def test_the_head_is_the_mean_over_several_dropouts(config: EnsembleTraining) -> None:

@@ -9,6 +9,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import nn
 
+from morphoscope.classify import weights
 from morphoscope.classify.model import ConditionClassifier
 from morphoscope.cohort.phantom import phantom_image
 from morphoscope.configs import UserError, list_presets, load_config
@@ -114,6 +115,37 @@ def test_a_local_file_of_another_backbone_is_refused(config: EnsembleTraining, t
     torch.save(timm.create_model("test_resnet").state_dict(), path)
     with pytest.raises(UserError, match=r"other\.pth does not fit test_efficientnet"):
         ConditionClassifier.pretrained(config.model_copy(update={"weights_file": path}), 3)
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_efficientnet"])
+def test_a_file_of_another_resolution_is_loaded_as_the_hub_s(
+    config: EnsembleTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
+) -> None:
+    published = timm.create_model(backbone)  # for 160 px
+    path = tmp_path / "weights.safetensors"
+    save_file(published.state_dict(), path)
+    config = config.model_copy(update={"backbone": backbone, "resolution": 64})
+    from_file = ConditionClassifier.pretrained(config.model_copy(update={"weights_file": path}), 3)
+    monkeypatch.setattr(weights, "_hub_file", lambda backbone: path)
+    from_hub = ConditionClassifier.pretrained(config.model_copy(update={"weights": "hub"}), 3)
+    head = from_hub.backbone.pretrained_cfg["classifier"]
+    loaded = from_file.backbone.state_dict()
+    for name, value in from_hub.backbone.state_dict().items():
+        assert name.startswith(head) or torch.equal(value, loaded[name]), name
+    if backbone == "test_vit":  # 10 x 10 patches became 4 x 4
+        assert published.state_dict()["pos_embed"].shape[1] > loaded["pos_embed"].shape[1]
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "swin_tiny_patch4_window7_224", "levit_128s"])
+def test_a_file_whose_tensors_have_strange_names_is_refused(
+    config: EnsembleTraining, tmp_path: Path, backbone: str
+) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"pos_embed": torch.zeros(3), "patch_embed.proj.weight": torch.zeros(2)}, path)
+    with pytest.raises(UserError, match=rf"other\.pth does not fit {backbone}"):
+        ConditionClassifier.pretrained(
+            config.model_copy(update={"backbone": backbone, "weights_file": path, "resolution": 64}), 3
+        )
 
 
 def test_an_unknown_backbone_is_named(config: EnsembleTraining) -> None:
