@@ -18,6 +18,28 @@ def test_overlay_colours_say_for_and_against() -> None:
     assert legend(300, 44).shape == (44, 300, 3)
 
 
+def test_an_overlay_of_a_large_photograph_is_drawn_smaller() -> None:
+    """And shows what one of the smaller photograph would."""
+    rng = np.random.default_rng(0)
+    small = np.repeat(np.repeat(rng.integers(60, 200, (30, 40, 3), dtype=np.uint8), 40, axis=0), 40, axis=1)
+    evidence = np.zeros(small.shape[:2], np.float32)
+    evidence[200:500, 200:500], evidence[700:1000, 900:1400] = 1, -1
+    large, spread = (np.repeat(np.repeat(array, 2, axis=0), 2, axis=1) for array in (small, evidence))
+    assert small.shape == (1200, 1600, 3) and large.shape == (2400, 3200, 3)
+    for signed in (True, False):
+        picture, expected = overlay(large, spread / 4, signed), overlay(small, evidence, signed)
+        assert picture.shape == expected.shape == small.shape
+        assert np.abs(picture.astype(int) - expected).max() <= 2
+    assert overlay(np.zeros((1, 4000, 3), np.uint8), np.ones((1, 4000), np.float32)).shape == (1, 1600, 3)
+
+
+def test_shrinking_an_overlay_averages_rather_than_picks() -> None:
+    checks = np.zeros((3200, 3200, 3), np.uint8)
+    checks[::2, ::2] = checks[1::2, 1::2] = 200
+    picture = overlay(checks, np.zeros((3200, 3200), np.float32))
+    np.testing.assert_allclose(picture, 100, atol=2)
+
+
 def test_an_unsigned_overlay_shows_strength_in_other_colours() -> None:
     image = np.full((60, 60, 3), 128, np.uint8)
     strength = np.zeros((60, 60), np.float32)
