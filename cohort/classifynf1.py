@@ -36,6 +36,7 @@ def import_classifynf1(
     Rows with is_test 1 get the fold "test"; the others the published fold of their tfrecord, and those with
     tfrecord -1 are left out. Synonymous ISIC diagnoses are merged as published (seborrheic keratosis -> BKL,
     NV -> nevus, …). The group is `patient_id`, or else `lesion_id`, or else the image. All columns are kept.
+    Of its `age_approx` no `age` is made: the published tables fill it with 0.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.

@@ -59,6 +59,19 @@ def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows, table.rename(columns=renamed)], axis=1)
 
 
+def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Manifest rows with a column `age`: ISIC's approximate one, "" where it is no number from 0 on.
+
+    Unchanged if `table` has no such column, or an `age` of its own.
+    """
+    by_lower = {str(column).lower(): column for column in table.columns}
+    approximate = by_lower.get("age_approx", by_lower.get("age_approximate"))
+    if approximate is None or "age" in by_lower:
+        return rows
+    given = table[approximate]
+    return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
+
+
 def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) -> tuple[list[str], list[str]]:
     """Find listed files in a store: by path, else by file name, else by name without suffix.
 

@@ -13,6 +13,7 @@ from morphoscope.cohort.importing import (
     open_table,
     patient_or_lesion,
     unlisted_files,
+    with_age,
 )
 
 _FILE_COLUMNS = ("file", "image_id", "image", "image_name", "isic_id", "filename")
@@ -33,7 +34,8 @@ def import_isic(
 
     The image is named in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
     suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
-    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept.
+    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `age_approx` (or
+    `age_approximate`), where known, is also the manifest's `age`.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -60,9 +62,8 @@ def import_isic(
     rows = pd.DataFrame(
         {"file": found, "condition": condition, "group": patient_or_lesion(table), "view": view}
     )
-    return copy_in(
-        store, keep_other_columns(rows, table.drop(columns=[file_column, *one_hot])), destination, errors
-    )
+    others = table.drop(columns=[file_column, *one_hot])
+    return copy_in(store, keep_other_columns(with_age(rows, table), others), destination, errors)
 
 
 def _from_one_hot(values: pd.DataFrame) -> pd.Series:

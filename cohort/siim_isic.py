@@ -16,6 +16,7 @@ from morphoscope.cohort.importing import (
     open_table,
     patient_or_lesion,
     unlisted_files,
+    with_age,
 )
 
 # The published folds: tfrecord modulo 15 -> fold.
@@ -44,7 +45,7 @@ def import_siim_isic(
     nine over the tables of 2020 and of 2018-2019 together. Rows with tfrecord -1 (duplicates) are left out;
     the others get the published fold of their tfrecord, in which patients are kept together. There is no test
     fold: the challenge's test images have no labels. The view is focused, the group `patient_id` or else the
-    image. All columns are kept.
+    image. All columns are kept; `age_approx`, where known, is also the manifest's `age`.
 
     Args:
         source: the train.csv, or a folder or zip with exactly one CSV in it.
@@ -79,4 +80,4 @@ def import_siim_isic(
             "fold": (record % 15).map(FOLD_OF_RECORD),
         }
     )
-    return copy_in(store, keep_other_columns(rows, table), destination, errors)
+    return copy_in(store, keep_other_columns(with_age(rows, table), table), destination, errors)

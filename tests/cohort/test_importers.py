@@ -344,3 +344,82 @@ def test_siim_isic_names_every_bad_row(tmp_path: Path, write_pattern: Write) -> 
         import_siim_isic(tmp_path / "in", tmp_path / "out")
     for part in ("a: tfrecord", "b: tfrecord", "a: no diagnosis", "b: absent", "test/z.png: no row"):
         assert part in str(error.value)
+
+
+def import_one_row_each(tmp_path: Path, write_pattern: Write, columns: dict[str, list[str]]) -> pd.DataFrame:
+    """The manifest rows of a stratified table, an image a row; diagnosis nevus, tfrecord 0 if not given."""
+    count = len(next(iter(columns.values())))
+    table = pd.DataFrame({"image_name": [f"i{number:02d}" for number in range(count)]})
+    table = table.assign(**{"diagnosis": "nevus", "tfrecord": "0", **columns})
+    for number, name in enumerate(table["image_name"]):
+        write_pattern(tmp_path / f"in/{name}.png", seed=number, height=8, width=8)
+    table.to_csv(tmp_path / "in/train.csv", index=False)
+    return import_siim_isic(tmp_path / "in", tmp_path / "out").rows
+
+
+# As published; what is not listed keeps its name.
+PUBLISHED_NAMES = {
+    "seborrheic keratosis": "BKL",
+    "lichenoid keratosis": "BKL",
+    "solar lentigo": "BKL",
+    "lentigo NOS": "BKL",
+    "cafe-au-lait macule": "unknown",
+    "atypical melanocytic proliferation": "unknown",
+    "NV": "nevus",
+    "MEL": "melanoma",
+    "nevus": "nevus",
+    "melanoma": "melanoma",
+    "unknown": "unknown",
+    "BKL": "BKL",
+    "BCC": "BCC",
+    "AK": "AK",
+    "DF": "DF",
+    "VASC": "VASC",
+    "SCC": "SCC",
+}
+
+
+def test_siim_isic_merges_diagnoses_into_nine_as_published(tmp_path: Path, write_pattern: Write) -> None:
+    rows = import_one_row_each(tmp_path, write_pattern, {"diagnosis": list(PUBLISHED_NAMES)})
+    assert dict(zip(rows["diagnosis"], rows["condition"], strict=True)) == PUBLISHED_NAMES
+    assert rows["condition"].nunique() == 9
+
+
+def test_siim_isic_deals_tfrecords_into_folds_as_published(tmp_path: Path, write_pattern: Write) -> None:
+    published = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
+    fold_of = {record: fold for fold, records in published.items() for record in records}
+    assert sorted(fold_of) == list(range(15))
+    records = [-1, *range(31)]
+    rows = import_one_row_each(tmp_path, write_pattern, {"tfrecord": [str(record) for record in records]})
+    assert rows["tfrecord"].tolist() == [str(record) for record in range(31)]  # without the duplicate, -1
+    assert rows["fold"].tolist() == [fold_of[record % 15] for record in range(31)]
+
+
+AGES = {"45": "45", "0.0": "0.0", "": "", "unknown": "", "-1": "", "nan": "", "NA": ""}
+
+
+def test_siim_isic_carries_age_and_sex(tmp_path: Path, write_pattern: Write) -> None:
+    sexes = ["male", "female", "", "male", "female", "", ""]
+    rows = import_one_row_each(tmp_path, write_pattern, {"age_approx": list(AGES), "sex": sexes})
+    assert rows["age"].tolist() == list(AGES.values())
+    assert rows["age_approx"].tolist() == list(AGES)
+    assert rows["sex"].tolist() == sexes
+
+
+@pytest.mark.parametrize("column", ["age_approx", "age_approximate", "Age_Approx"])
+def test_isic_carries_the_approximate_age_unless_the_table_has_an_age(
+    tmp_path: Path, write_pattern: Write, column: str
+) -> None:
+    for number in range(3):
+        write_pattern(tmp_path / f"in/I{number}.png", seed=number)
+    table = tmp_path / "in/m.csv"
+    table.write_text(f"isic_id,diagnosis,{column},sex\nI0,nv,35,male\nI1,mel,unknown,\nI2,mel,,female\n")
+    rows = import_isic(table, tmp_path / "out").rows
+    assert rows["age"].tolist() == ["35", "", ""]
+    assert rows["sex"].tolist() == ["male", "", "female"]
+    table.write_text(f"isic_id,diagnosis,age,{column}\nI0,nv,37,35\nI1,mel,,50\nI2,mel,x,\n")
+    assert import_isic(table, tmp_path / "out2").rows["age"].tolist() == ["37", "", "x"]
+
+
+def test_tables_without_ages_get_no_column_of_them(tmp_path: Path, write_pattern: Write) -> None:
+    assert "age" not in import_one_row_each(tmp_path, write_pattern, {"sex": ["male", "female"]}).columns
