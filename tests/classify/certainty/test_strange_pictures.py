@@ -1,0 +1,68 @@
+"""The bundled ensemble on pictures that are no phantoms, and on phantoms that it has not seen."""
+
+import numpy as np
+import pytest
+
+from morphoscope.apps.bundled_models import ENSEMBLE
+from morphoscope.classify import Ensemble, Prediction
+from morphoscope.classify.certainty.novelty import detection
+from morphoscope.cohort import PHANTOM_CONDITIONS, phantom_image
+
+SIDE, COUNT = 128, 12
+
+
+def uniform_noise(random: np.random.Generator) -> np.ndarray:
+    return random.integers(0, 256, (SIDE, SIDE, 3))
+
+
+def gaussian_noise(random: np.random.Generator) -> np.ndarray:
+    return random.normal(128, 40, (SIDE, SIDE, 3)).clip(0, 255)
+
+
+def plain_colour(random: np.random.Generator) -> np.ndarray:
+    return np.broadcast_to(random.integers(0, 256, 3), (SIDE, SIDE, 3))
+
+
+def plain_skin(random: np.random.Generator) -> np.ndarray:
+    return np.broadcast_to(random.uniform(0.3, 1.2) * np.array([194, 150, 130]), (SIDE, SIDE, 3))
+
+
+def gradient(random: np.random.Generator) -> np.ndarray:
+    """From one colour to another, in any direction."""
+    angle = random.uniform(0, 2 * np.pi)
+    across = np.tensordot([np.cos(angle), np.sin(angle)], np.mgrid[:SIDE, :SIDE], axes=1)
+    share = ((across - across.min()) / np.ptp(across))[..., None]
+    first, last = random.integers(0, 256, (2, 3))
+    return first + share * (last - first)
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> Ensemble:
+    return Ensemble.load(ENSEMBLE)
+
+
+@pytest.fixture(scope="module")
+def unseen(ensemble: Ensemble) -> Prediction:
+    """Of phantoms of another seed, three patients a condition."""
+    images = [
+        phantom_image(name, 2 * patient, size=SIDE, seed=7).image
+        for name in PHANTOM_CONDITIONS
+        for patient in range(3)
+    ]
+    return ensemble.predict(np.stack(images))
+
+
+def test_unseen_phantoms_are_mostly_accepted(unseen: Prediction) -> None:
+    """5% are meant to be called novel, by the guarantee at most 10%: at most 4 of 21 with 95% probability."""
+    assert unseen.novel is not None and unseen.novel.sum() <= 4
+
+
+@pytest.mark.parametrize("draw", [uniform_noise, gaussian_noise, plain_colour, plain_skin, gradient])
+def test_what_is_no_photograph_is_called_novel(ensemble: Ensemble, unseen: Prediction, draw) -> None:
+    random = np.random.default_rng(0)
+    images = np.stack([np.asarray(draw(random)).round().clip(0, 255) for _ in range(COUNT)]).astype(np.uint8)
+    judged = ensemble.predict(images)
+    assert judged.novel is not None and judged.novelty is not None and unseen.novelty is not None
+    assert judged.novel.all()
+    found = detection(unseen.novelty, judged.novelty, judged.novel)
+    assert found["auroc"]["value"] > 0.99  # and far off, not only just beyond the threshold
