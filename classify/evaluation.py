@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ from morphoscope.classify.certainty import conformal, novelty, temperature
 from morphoscope.classify.certainty.strata import Stratum, attributes, stratify, top_k
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.figures import draw_confusion, draw_reliability
+from morphoscope.classify.judgeable import check_request, judged_form, judged_rows, judged_samples
 from morphoscope.classify.lesions import lesion_mask
-from morphoscope.classify.out_of_fold import predict_out_of_fold
-from morphoscope.classify.pairs import HALVES, Form, Samples, samples
+from morphoscope.classify.out_of_fold import novelty_in_turn, predict_out_of_fold
+from morphoscope.classify.pairs import Form
 from morphoscope.classify.prediction import Prediction
-from morphoscope.classify.seen import refuse_seen_images
 from morphoscope.classify.selection import Selection
 from morphoscope.classify.statistics import (
     Estimate,
@@ -26,13 +26,18 @@ from morphoscope.classify.statistics import (
     proportion,
     with_interval,
 )
-from morphoscope.classify.views import in_view, require_paired_test
+from morphoscope.classify.views import in_view
 from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 from morphoscope.ops.runtime import write_atomically, write_text
+
+_ONE_FOLD = (
+    "These images are all of one fold and fitted the calibration, so nothing is left to judge it on: "
+    "probabilities are as without it, and there are no prediction sets or alarms. The test fold has them "
+    "(--rows test)."
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Evaluation:
         prediction: what the ensemble said.
         facts: which rows of which cohort were judged by what; goes into metrics.json.
         attributes: what is known of each image beside its condition, a column each, N rows.
-        unlike: what the ensemble said of pictures that it should call novel; None if there were none.
+        unlike: novelty float32 [M] and novel bool [M] of pictures that it should call novel; None if none.
         partners: names of the pairs' panoramic images [N]; None where single images were judged.
     """
 
@@ -57,7 +62,7 @@ class Evaluation:
     prediction: Prediction
     facts: dict[str, Any]
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
-    unlike: Prediction | None = None
+    unlike: tuple[np.ndarray, np.ndarray] | None = None
     partners: np.ndarray | None = None
 
     @cached_property
@@ -119,8 +124,8 @@ class Evaluation:
         if inside is None or novel is None:
             return None
         found: dict[str, Any] = {"false_alarms": proportion(int(novel.sum()), len(novel))._asdict()}
-        if self.unlike is not None and self.unlike.novelty is not None and self.unlike.novel is not None:
-            found["unlike"] = novelty.detection(inside, self.unlike.novelty, self.unlike.novel)
+        if self.unlike is not None:
+            found["unlike"] = novelty.detection(inside, *self.unlike)
         return found
 
     def metrics(self) -> dict[str, Any]:
@@ -259,30 +264,38 @@ def evaluate(
             sets and alarms of each fold are then those of the other folds' images. "all": every image, by
             the whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for
             byte) of the training.
-        unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds.
+        unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds,
+            but with "out_of_fold" by one fold each, in turn, as the images are that they are compared with.
         view: only images of this view. If None, those of the ensemble's own view, or all of a cohort that it
             was not trained on; by a dual-view ensemble the whole pairs. With a view it judges those images
             alone, as if the other half were missing. A test of views must be fair to both, see
             `require_paired_test`.
 
     Raises:
-        UserError: `unlike` with an ensemble that is not calibrated, a condition that the ensemble does not
-            know, no image in the rows asked for, or a cohort that does not fit them (a different split would
-            count training images as test images).
+        UserError: `unlike` with an ensemble that is not calibrated, or out of fold with images of one fold
+            only, a condition that the ensemble does not know, no image in the rows asked for, or a cohort
+            that does not fit them (a different split would count training images as test images).
     """
-    _check_request(ensemble, cohort, rows, unlike)
+    check_request(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
-    form = _form(ensemble, view)
-    mask = _rows_to_judge(ensemble, cohort, rows, view)
-    shown = _samples(ensemble, cohort, mask, form)
+    form = judged_form(ensemble, view)
+    mask = judged_rows(ensemble, cohort, rows, view)
+    shown = judged_samples(ensemble, cohort, mask, form)
     chosen = cohort.rows.iloc[shown.rows]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
+    fold_of = chosen["fold"].to_numpy(dtype=str)
+    pairs, calibration = ensemble.dual and form == "whole", ensemble.calibrations.get(form)
+    note = None
+    if rows == "out_of_fold" and calibration is not None and len(set(fold_of)) == 1:
+        calibration, note = None, _ONE_FOLD
+        if unlike is not None:
+            raise UserError(f"{cohort.root}: {note} Nor can others be told from them: leave out --unlike.")
     if rows == "out_of_fold":
-        fold_of = chosen["fold"].to_numpy(dtype=str)
         prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
+        judges = "one fold each, in turn"
     else:
         prediction = ensemble.predict(shown.images)
-    pairs, calibration = ensemble.dual and form == "whole", ensemble.calibrations.get(form)
+        judges = "all folds"
     facts = {
         "rows": rows,
         "cohort": cohort.root.name,
@@ -295,14 +308,17 @@ def evaluate(
         "phantom": ensemble.metadata.get("phantom", False),
         "epoch_chosen_on_these_images": rows == "out_of_fold",
         "calibration": None if calibration is None else calibration.facts(),
+        "calibration_note": note,
         "unlike": None if unlike is None else unlike.root.name,
+        "unlike_judged_by": None if unlike is None else judges,
     }
     size = (ensemble.resolution, ensemble.config.fit)
     lesions = (lesion_mask(cohort, row, *size) for row in shown.rows)
     strange = None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
-        strange = ensemble.predict(_samples(ensemble, unlike, everything, form).images)
+        others = judged_samples(ensemble, unlike, everything, form).images
+        strange = _novelty_of(ensemble, others, form, prediction, fold_of if rows == "out_of_fold" else None)
     return Evaluation(
         ensemble.conditions,
         chosen["file"].to_numpy(),
@@ -316,66 +332,13 @@ def evaluate(
     )
 
 
-def _form(ensemble: Ensemble, view: View | None) -> Form:
-    """In what form images are judged; UserError if a dual-view ensemble has no such half."""
-    if view is None or not ensemble.dual:
-        return "whole"
-    for half in HALVES:
-        if view == half:
-            return half
-    raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
-
-
-def _samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
-    """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
-    found = samples(cohort, ensemble.config, mask, form == "whole")
-    if not len(found.members):
-        raise UserError(f"{cohort.root}: no pair of a focused and a panoramic image to judge; give a view.")
-    return found
-
-
-def _check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
-    """Refuse what the ensemble cannot, or may not, judge."""
-    if rows not in get_args(Rows):
-        raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
-    unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
-    if unknown:
-        raise UserError(
-            f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
-        )
-    if unlike is not None and ensemble.calibration is None:
-        raise UserError(
-            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
-            "morphoscope classify calibrate."
-        )
-    _require_fitting_cohort(ensemble, cohort, rows)
-
-
-def _rows_to_judge(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
-    """bool [N]: the rows asked for, of this view; a test must be unseen and, of views, fair."""
-    fold_of = cohort.rows["fold"].to_numpy(dtype=str)
-    mask = {
-        "test": fold_of == TEST_FOLD,
-        "out_of_fold": np.isin(fold_of, ensemble.folds),
-        "all": np.ones(len(fold_of), bool),
-    }[rows] & in_view(cohort, view)
-    if not mask.any():
-        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
-    if view is not None and rows == "test":
-        require_paired_test(cohort)
-    if rows == "test":
-        refuse_seen_images(ensemble, cohort, fold_of == TEST_FOLD)
-    return mask
-
-
-def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> None:
-    same = cohort.digest == ensemble.metadata.get("cohort_digest")
-    if rows == "all" and same:
-        raise UserError(
-            f"{cohort.root} is the cohort that the ensemble was trained on: judging all its images would "
-            "count training images. Use rows 'test' or 'out_of_fold'."
-        )
-    if rows == "all":
-        refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))
-    else:
-        ensemble.require_training_cohort(cohort)
+def _novelty_of(
+    ensemble: Ensemble, images: Selection, form: Form, said: Prediction, fold_of: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(novelty, novel) of other pictures than those of which `said` was said; `fold_of` if out of fold."""
+    if fold_of is not None:
+        assert said.novelty is not None  # it was asked for a calibration
+        return novelty_in_turn(ensemble, images, (said.novelty, fold_of), form)
+    found = ensemble.predict(images)
+    assert found.novelty is not None and found.novel is not None
+    return found.novelty, found.novel

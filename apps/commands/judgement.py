@@ -69,7 +69,7 @@ def _print_certainty(console: Console, evaluation: Evaluation) -> None:
     without = "" if before is None else f"; without temperature {_named(before)}"
     _line(console, f"calibration error {_named(evaluation.calibration_error)}{without}")
     if sets is None or novelty is None:
-        _line(console, NOT_CALIBRATED)
+        _line(console, evaluation.facts.get("calibration_note") or NOT_CALIBRATED)
         return
     covered = _named(Estimate(**sets["coverage"]))
     _line(

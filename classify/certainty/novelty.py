@@ -85,12 +85,23 @@ class Novelty:
         return distances.mean(axis=0), p_values(own, distances) <= 1 - self.accepted + ROUNDING
 
 
-def cross_fitted(distances: np.ndarray, fold: np.ndarray, accepted: float) -> np.ndarray:
-    """Which out-of-fold images would be called novel, each judged by the other folds': bool [N]."""
+def cross_fitted(
+    distances: np.ndarray,
+    fold: np.ndarray,
+    accepted: float,
+    known: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Which images would be called novel, each by one fold's model and the other folds' images: bool [N].
+
+    Args:
+        distances, fold: of the images to judge, to that model's subspace [N].
+        known: distances and folds of the out-of-fold images [n]; None if it is these that are judged.
+    """
+    compared, compared_fold = (distances, fold) if known is None else known
     novel = np.zeros(len(distances), bool)
     for name in np.unique(fold):
-        here = fold == name
-        novel[here] = p_values([distances[~here]], distances[None, here]) <= 1 - accepted + ROUNDING
+        here, others = fold == name, compared[compared_fold != name]
+        novel[here] = p_values([others], distances[None, here]) <= 1 - accepted + ROUNDING
     return novel
 
 

@@ -56,7 +56,7 @@ def evaluation(prediction: Prediction) -> Evaluation:
         prediction,
         {},
         pd.DataFrame({"sex": ["female", "male", "male"]}),
-        unlike=prediction,
+        unlike=None if prediction.novelty is None else (prediction.novelty, prediction.novel),
     )
 
 
@@ -90,3 +90,9 @@ def test_evaluation_prints_the_essentials(console: Console, calibrated: Predicti
 def test_evaluation_says_that_there_is_no_calibration(console: Console, plain: Prediction) -> None:
     print_evaluation(console, evaluation(plain))
     assert "not calibrated" in console.export_text()
+
+
+def test_evaluation_says_why_a_calibration_cannot_be_judged(console: Console, plain: Prediction) -> None:
+    print_evaluation(console, replace(evaluation(plain), facts={"calibration_note": "Nothing is left."}))
+    text = console.export_text()
+    assert "Nothing is left." in text and "not calibrated" not in text

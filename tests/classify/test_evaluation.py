@@ -158,16 +158,22 @@ def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensem
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
 
 
-def test_a_calibrated_ensemble_is_judged_as_such(fitting: Ensemble, cohort: Cohort, tmp_path: Path) -> None:
-    fitting.calibrate(cohort)
+@pytest.fixture
+def unlike(tmp_path: Path) -> Cohort:
+    """Twelve pictures of noise."""
     noise = [f"noise-{index}.png" for index in range(12)]
     for index, name in enumerate(noise):
         pixels = np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         write_image(tmp_path / name, pixels)
-    unlike = Cohort.from_rows(tmp_path, pd.DataFrame({"file": noise, "condition": "noise"}))
+    return Cohort.from_rows(tmp_path, pd.DataFrame({"file": noise, "condition": "noise"}))
+
+
+def test_a_calibrated_ensemble_is_judged_as_such(fitting: Ensemble, cohort: Cohort, unlike: Cohort) -> None:
+    fitting.calibrate(cohort)
     found = evaluate(fitting, cohort, unlike=unlike)
     metrics = found.metrics()
-    assert metrics["calibration"]["images"] == 54 and metrics["unlike"] == tmp_path.name
+    assert metrics["calibration"]["images"] == 54 and metrics["unlike"] == unlike.root.name
+    assert metrics["unlike_judged_by"] == "all folds" and metrics["calibration_note"] is None
     assert metrics["novelty"]["unlike"]["images"] == 12
     assert metrics["novelty"]["unlike"]["auroc"]["value"] > 0.9
     sets = found.prediction.prediction_sets
@@ -192,6 +198,41 @@ def test_out_of_fold_certainty_does_not_know_its_own_fold(fitting: Ensemble, coh
         sets = others.sets(before.prediction.uncalibrated[None, here])
         np.testing.assert_array_equal(before.prediction.prediction_sets[here], sets)
     assert before.prediction.novel is not None and before.prediction.novel.mean() < 0.2
+
+
+def test_out_of_fold_unlike_pictures_are_judged_by_one_model_each(
+    fitting: Ensemble, cohort: Cohort, unlike: Cohort
+) -> None:
+    """As the images they are compared with: a mean over the folds would be another scale."""
+    fitting.calibrate(cohort)
+    found = evaluate(fitting, cohort, "out_of_fold", unlike)
+    assert fitting.calibration is not None and found.unlike is not None
+    inside, (distances, novel) = found.prediction.novelty, found.unlike
+    fold_of = cohort.rows["fold"][cohort.rows["fold"] != "test"].to_numpy(dtype=str)
+    for index in range(12):
+        position = index % 3
+        features = fitting.judge_by(fitting.folds[position], unlike.images(32)[index : index + 1]).features
+        expected = fitting.calibration.novelty.subspaces[position].distance(features)[0]
+        assert distances[index] == pytest.approx(expected, abs=1e-5)
+        others = inside[fold_of != fitting.folds[position]]
+        assert novel[index] == ((1 + (others >= distances[index]).sum()) / (1 + len(others)) <= 0.05)
+    metrics = found.metrics()
+    assert metrics["unlike_judged_by"] == "one fold each, in turn"
+    assert metrics["novelty"]["unlike"]["detected"]["value"] == pytest.approx(novel.mean())
+
+
+def test_one_fold_alone_leaves_nothing_to_judge_its_calibration_on(
+    fitting: Ensemble, cohort: Cohort, unlike: Cohort
+) -> None:
+    alone = fitting.fold("1")
+    alone.calibrate(cohort)
+    metrics = evaluate(alone, cohort, "out_of_fold").metrics()
+    assert metrics["calibration"] is metrics["prediction_sets"] is metrics["novelty"] is None
+    assert "of one fold" in metrics["calibration_note"]
+    with pytest.raises(UserError, match=r"of one fold.*--rows test.*leave out --unlike"):
+        evaluate(alone, cohort, "out_of_fold", unlike)
+    tested = evaluate(alone, cohort, unlike=unlike).metrics()
+    assert tested["calibration"]["images"] > 0 and tested["novelty"]["unlike"]["images"] == 12
 
 
 def test_only_a_calibrated_ensemble_can_call_pictures_novel(fitting: Ensemble, cohort: Cohort) -> None:

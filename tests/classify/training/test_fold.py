@@ -128,7 +128,7 @@ def test_divergence_is_told_and_keeps_the_last_good_epoch(make: Make, batch: int
         fit(make(epochs=3, batch=batch, learning_rate=1e30), path, listener)
     assert listener.epochs == 0 and path.read_bytes() == before
     assert "precision" not in str(told.value)
-    with pytest.raises(UserError, match="diverged in epoch 1: .*precision=float32 instead of bfloat16"):
+    with pytest.raises(UserError, match=r"diverged in epoch 1: .*precision=float32 instead of bfloat16"):
         fit(make(batch=batch, learning_rate=1e30, precision="bfloat16"), tmp_path / "other.pt")
     assert not (tmp_path / "other.pt").exists()
 
