@@ -86,7 +86,7 @@ def _require_one_fold_a_group(rows: pd.DataFrame) -> None:
 
 def _require_distinct(joined: Cohort) -> None:
     """UserError if one image lies in two of the cohorts."""
-    files = joined.rows["file"].groupby(pd.Series(joined.image_hashes)).unique()
+    files = joined.rows["file"].groupby(pd.Series(joined.image_hashes), sort=False).unique()
     same = [
         " = ".join(sorted(names)) for names in files if len({name.partition("/")[0] for name in names}) > 1
     ]
