@@ -47,6 +47,7 @@ class Ensemble:
             digits of the SHA-256 of every training and validation file), normalisation, per-fold scores …
         calibrations: temperature, prediction sets and novelty, by the form of what is judged: whole images or
             pairs, of a dual-view ensemble also each half alone; empty if it is not calibrated.
+        stored_dtype: of the matrices in the file it was read from; float32 if from none.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Ensemble:
         self.auxiliary: list[str] = list(metadata.get("auxiliary", []))
         self.device = resolve_device(device)
         self.calibrations: dict[Form, Calibration] = dict(calibrations or {})
+        self.stored_dtype = torch.float32
         self.models = [
             model.eval().requires_grad_(False).to(self.device).to(memory_format=torch.channels_last)
             for model in models.values()
@@ -247,13 +249,14 @@ class Ensemble:
         model = self.models[self.folds.index(name)]
         return Ensemble(self.config, self.conditions, {name: model}, self.metadata, self.device)
 
-    def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    def save(self, path: Path, dtype: torch.dtype | None = None) -> None:
         """Write one safetensors file; tensors that are the same in all folds are stored once.
 
         Args:
             dtype: torch.float16 halves the file: matrices and filters are rounded, while biases and
-                normalisation statistics stay as they are.
+                normalisation statistics stay as they are. If None, that of the file it was read from.
         """
+        dtype = dtype or self.stored_dtype
         states = [
             {key: _cast(value, dtype) for key, value in model.state_dict().items()} for model in self.models
         ]
@@ -312,7 +315,10 @@ class Ensemble:
             features=models[folds[0]].features,
             path=Path(path),
         )
-        return cls(config, conditions, models, metadata, device, calibrations)
+        found = cls(config, conditions, models, metadata, device, calibrations)
+        if any(tensor.dtype == torch.float16 for tensor in tensors.values()):
+            found.stored_dtype = torch.float16
+        return found
 
     def _inputs(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """What the models see, uint8 [n, R, R, 3] or, of pairs, [n, R, 2R, 3]."""

@@ -44,6 +44,17 @@ def test_an_earlier_ensemble_is_calibrated(cohort: Cohort, path: Path) -> None:
     assert "possible (90%)" in after.output and "not calibrated" not in after.output
 
 
+def test_a_float16_file_stays_one(cohort: Cohort, path: Path) -> None:
+    Ensemble.load(path).save(path, torch.float16)
+    before = path.stat().st_size
+    done = CliRunner().invoke(app, ["classify", "calibrate", str(path), str(cohort.root)])
+    assert done.exit_code == 0, done.output
+    calibration = Ensemble.load(path).calibration
+    assert calibration is not None
+    room = sum(tensor.nbytes for tensor in calibration.tensors().values())
+    assert path.stat().st_size < before + room + 5_000
+
+
 def test_evaluate_takes_pictures_that_are_unlike(cohort: Cohort, path: Path, tmp_path: Path) -> None:
     arguments = ["classify", "evaluate", str(path), str(cohort.root), "--unlike", str(cohort.root)]
     refused = CliRunner().invoke(app, [*arguments, "--run", str(tmp_path / "a")])

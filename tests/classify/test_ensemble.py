@@ -82,6 +82,10 @@ def test_float16_halves_the_file_and_keeps_the_probabilities(
     np.testing.assert_allclose(
         half.predict(photographs).per_fold, ensemble.predict(photographs).per_fold, atol=0.01
     )
+    half.save(tmp_path / "again.safetensors")  # as it was read
+    tensors = [read_checkpoint(tmp_path / f"{name}.safetensors", "ensemble")[0] for name in ("half", "again")]
+    for name, value in tensors[0].items():
+        assert tensors[1][name].dtype == value.dtype and torch.equal(tensors[1][name], value), name
 
 
 def test_an_ensemble_of_one_fold_can_be_saved(
