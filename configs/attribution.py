@@ -46,13 +46,16 @@ class MapComparison(AttributionSettings):
         [
             "integrated_gradients:mean",
             "integrated_gradients:black",
+            "integrated_gradients:white",
             "integrated_gradients:blurred",
+            "integrated_gradients:average",
             "smoothgrad",
             "gradcam",
             "occlusion",
         ],
         min_length=1,
-        description="METHOD or METHOD:BASELINE; without one, that of `baseline`",
+        description="METHOD or METHOD:BASELINE; without one, that of `baseline`. The average costs as much "
+        "as four others",
     )
     rows: Literal["test", "all"] = Field(
         "test",

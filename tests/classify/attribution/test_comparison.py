@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from morphoscope.classify import Ensemble
 from morphoscope.classify.attribution.comparison import CONTROL, MEASURES, ComparedMaps, choose, compare_maps
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import MapComparison
+from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.loading import validated
 
 SETTINGS = {"steps": 4, "samples": 2, "points": 4, "window": 0.5, "images": 6, "cascade": 0}
@@ -35,6 +36,13 @@ def test_images_are_drawn_evenly_one_a_patient_from_the_test_fold(cohort: Cohort
     assert sorted(rows["condition"].value_counts()) == [2, 2, 3]
     assert choose(cohort, "test", 7, seed=0) == list(rows.index) != choose(cohort, "test", 7, seed=1)
     assert len(choose(cohort, "all", 1000, seed=0)) == cohort.rows["group"].nunique()
+
+
+def test_all_methods_and_baselines_are_compared_unless_told_otherwise() -> None:
+    methods = MapComparison().methods
+    assert {name.partition(":")[0] for name in methods} == set(get_args(Method))
+    gradients = {name.partition(":")[2] for name in methods if name.startswith("integrated_gradients")}
+    assert gradients == set(get_args(Baseline))
 
 
 def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensemble, masked: Cohort) -> None:
