@@ -306,7 +306,7 @@ def evaluate(
         "test_time": ensemble.config.test_time,
         "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
-        "epoch_chosen_on_these_images": rows == "out_of_fold",
+        "epoch_chosen_on_these_images": rows == "out_of_fold" and ensemble.config.patience is not None,
         "calibration": None if calibration is None else calibration.facts(),
         "calibration_note": note,
         "unlike": None if unlike is None else unlike.root.name,

@@ -88,10 +88,12 @@ class EnsembleTraining(Config):
         description="judge and keep a running mean of the weights, which holds on to this share of itself a "
         "step (to less in the first steps); 0 keeps the weights themselves",
     )
-    patience: int = Field(
+    patience: int | None = Field(
         10,
         ge=1,
-        description="stop a fold after so many epochs without a better balanced accuracy in validation",
+        description="keep the epoch with the best balanced accuracy in validation, and stop a fold after so "
+        "many epochs without a better one; null keeps the last epoch, so that validation chooses nothing and "
+        "out-of-fold figures are of images that played no part",
     )
     class_balance: float = Field(
         1.0,

@@ -1,4 +1,4 @@
-"""One fold's training: from images to the weights of its best epoch, resumable after every epoch."""
+"""One fold's training: from images to the weights of its best or last epoch, resumable after every epoch."""
 
 import math
 from concurrent.futures.process import BrokenProcessPool
@@ -48,9 +48,15 @@ class FoldState:
     """What a fold's training knows after whole epochs."""
 
     epoch: int = 0  # epochs done
-    best_epoch: int = -1
-    best_score: float = -1.0  # balanced accuracy in validation
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    kept_epoch: int = -1
+    kept_score: float = -1.0  # its balanced accuracy in validation
+    kept_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def goes_on(self, config: EnsembleTraining) -> bool:
+        """Whether another epoch should follow."""
+        if config.patience is not None and self.epoch - self.kept_epoch > config.patience:
+            return False
+        return self.epoch < config.epochs
 
 
 class FoldTrainer:
@@ -108,7 +114,7 @@ class FoldTrainer:
         listener.begin(self.fold, state.epoch)
         workers = worker_count(self.device)
         with BatchLoader(self.training, self.transforms, config.batch, workers) as loader:
-            while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
+            while state.goes_on(config):
                 try:
                     loss = self._train_epoch(state.epoch, loader, interruption, listener)
                 except torch.OutOfMemoryError as error:
@@ -143,16 +149,16 @@ class FoldTrainer:
         return total.item() / len(self.training)
 
     def _end_epoch(self, state: FoldState, loss: float, listener: Listener) -> None:
-        """Score the epoch just trained, keep its weights if they are the best, and count it."""
+        """Score the epoch just trained, keep its weights if they are the best (or any), and count it."""
         logits = self._validate()
         if not (math.isfinite(loss) and np.isfinite(logits).all()):
             raise UserError(self._diverged(state.epoch))
         score = float(balanced_accuracy_score(self.validation.labels, logits.argmax(axis=1)))
         listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
-        if score > state.best_score:
+        if self.config.patience is None or score > state.kept_score:
             kept = self._kept_model.state_dict()
             weights = {name: value.detach().cpu().clone() for name, value in kept.items()}
-            state.best_epoch, state.best_score, state.best_weights = state.epoch, score, weights
+            state.kept_epoch, state.kept_score, state.kept_weights = state.epoch, score, weights
         state.epoch += 1
 
     def _stopped(self, epoch: int) -> KeyboardInterrupt:

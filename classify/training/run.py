@@ -54,8 +54,9 @@ def train_ensemble(
     """Train one classifier a fold on real images of the other folds and on synthetic images that cannot leak.
 
     Fold j's model never sees images of fold j or of the fold "test", nor synthetic images of a generator that
-    did. Its best epoch is that with the highest balanced accuracy on fold j. Auxiliary cohorts are learnt in
-    one softmax with the cohort's conditions and play no part in validation and evaluation.
+    did. Kept is its epoch with the highest balanced accuracy on fold j or, without `config.patience`, its
+    last. Auxiliary cohorts are learnt in one softmax with the cohort's conditions and play no part in
+    validation and evaluation.
 
     The run folder gets `folds/fold-J.safetensors` as each fold ends, `ensemble.safetensors`, and
     `out_of_fold/` (metrics, probabilities and confusion matrix of every image, judged by the one model that
@@ -263,12 +264,12 @@ def _write_fold(path: Path, plan: FoldPlan, state: FoldState, fingerprint: str) 
     facts = {
         "fold": plan.fold,
         "fingerprint": fingerprint,
-        "balanced_accuracy": state.best_score,
-        "epoch": state.best_epoch + 1,
+        "balanced_accuracy": state.kept_score,
+        "epoch": state.kept_epoch + 1,
         "training_images": _counts(plan),
         "validation_images": len(plan.validation),
     }
-    write_checkpoint(path, FOLD_KIND, state.best_weights, facts)
+    write_checkpoint(path, FOLD_KIND, state.kept_weights, facts)
 
 
 def _counts(plan: FoldPlan) -> dict[str, int]:

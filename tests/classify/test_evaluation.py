@@ -156,6 +156,8 @@ def test_a_test_image_that_was_trained_on_is_refused(fitting: Ensemble, cohort: 
 def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
+    fitting.config = fitting.config.model_copy(update={"patience": None})
+    assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is False
 
 
 @pytest.fixture

@@ -110,13 +110,28 @@ def test_resumed_training_equals_uninterrupted(
     again = StopAfter()
     resumed = fit(make(**changes), tmp_path / "cut.pt", again)
     assert again.begun == 1 and again.epochs == 2
-    assert (resumed.best_epoch, resumed.best_score) == (whole.best_epoch, whole.best_score)
-    for name, value in whole.best_weights.items():
-        assert torch.equal(value, resumed.best_weights[name]), name
+    assert (resumed.kept_epoch, resumed.kept_score) == (whole.kept_epoch, whole.kept_score)
+    for name, value in whole.kept_weights.items():
+        assert torch.equal(value, resumed.kept_weights[name]), name
     files = [torch.load(tmp_path / name, weights_only=True) for name in ("whole.pt", "cut.pt")]
     for kind in ("model", "average"):
         for name, value in (files[0][kind] or {}).items():
             assert torch.equal(value, files[1][kind][name]), (kind, name)
+
+
+@pytest.mark.parametrize(("patience", "epochs", "kept"), [(2, 4, 2), (9, 5, 2), (None, 5, 5)])
+def test_patience_keeps_the_best_epoch_and_none_the_last(
+    make: Make, patience: int | None, epochs: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.4, 0.8, 0.7, 0.8, 0.6])
+    monkeypatch.setattr(fold, "balanced_accuracy_score", lambda truth, said: next(scores))
+    trainer = make(epochs=5, patience=patience)
+    state = fit(trainer, tmp_path / "state.pt")
+    assert (state.epoch, state.kept_epoch + 1) == (epochs, kept)
+    assert state.kept_score == {2: 0.8, 5: 0.6}[kept]
+    last = trainer.model.state_dict()
+    same = all(torch.equal(value, last[name]) for name, value in state.kept_weights.items())
+    assert same == (kept == epochs)
 
 
 @pytest.mark.parametrize("batch", [8, 36], ids=["seen in the loss", "seen in validation"])
@@ -158,8 +173,8 @@ def test_a_state_does_not_say_how_this_device_makes_its_steps(make: Make, tmp_pa
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_is_wired(make: Make, option: str, tmp_path: Path) -> None:
-    plain = fit(make(epochs=1), tmp_path / "plain.pt").best_weights
-    other = fit(make(epochs=1, **OPTIONS[option]), tmp_path / "other.pt").best_weights
+    plain = fit(make(epochs=1), tmp_path / "plain.pt").kept_weights
+    other = fit(make(epochs=1, **OPTIONS[option]), tmp_path / "other.pt").kept_weights
     name = "backbone.conv_stem.weight"
     assert not torch.equal(plain[name], other[name])
     torch.testing.assert_close(plain[name], other[name], atol=0.05, rtol=0)
@@ -175,15 +190,15 @@ def test_the_running_mean_is_kept_and_judged(make: Make, tmp_path: Path) -> None
         mean = seen[0][name]
         for step in (2, 3, 4):
             mean = torch.lerp(seen[step - 1][name], mean, min(0.6, 1 - step ** (-2 / 3)))
-        torch.testing.assert_close(state.best_weights[name], mean, atol=1e-6, rtol=1e-5)
-        assert not torch.equal(state.best_weights[name], seen[3][name])
+        torch.testing.assert_close(state.kept_weights[name], mean, atol=1e-6, rtol=1e-5)
+        assert not torch.equal(state.kept_weights[name], seen[3][name])
     model = ConditionClassifier(trainer.config, 3)
-    model.load_state_dict(state.best_weights)
+    model.load_state_dict(state.kept_weights)
     images = np.stack([trainer.validation.image(i) for i in range(len(trainer.validation))])
     with torch.inference_mode():
         found = model.eval()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255).argmax(dim=1).numpy()
     recalls = [(found == k)[trainer.validation.labels == k].mean() for k in range(3)]
-    assert state.best_score == pytest.approx(np.mean(recalls))
+    assert state.kept_score == pytest.approx(np.mean(recalls))
 
 
 def test_frozen_stages_stay_in_the_running_mean(make: Make, tmp_path: Path) -> None:
@@ -191,7 +206,7 @@ def test_frozen_stages_stay_in_the_running_mean(make: Make, tmp_path: Path) -> N
     first = make().model
     torch.save(first.backbone.state_dict(), tmp_path / "first.pth")
     frozen = make(ema_decay=0.9, epochs=1, weights_file=tmp_path / "first.pth", freeze_stages=3)
-    kept = fit(frozen, tmp_path / "state.pt").best_weights
+    kept = fit(frozen, tmp_path / "state.pt").kept_weights
     for name, value in first.state_dict().items():
         if name.startswith(("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0")):
             assert torch.equal(kept[name], value), name
@@ -220,7 +235,7 @@ def test_float16_leaves_out_steps_whose_gradients_overflow(make: Make, tmp_path:
     trainer = make(epochs=1, batch=36, precision="float16")
     trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
     before = trainer.model.backbone.get_submodule("classifier").weight.detach().clone()
-    after = fit(trainer, tmp_path / "state.pt").best_weights["backbone.classifier.weight"]
+    after = fit(trainer, tmp_path / "state.pt").kept_weights["backbone.classifier.weight"]
     assert torch.equal(before, after)
     assert trainer.scaler.get_scale() == 2.0**39
 
@@ -255,7 +270,7 @@ def test_layers_learn_at_their_own_rates(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("backbone", ["test_convnext2", "test_vit", "test_resnet"])
 def test_any_backbone_learns(make: Make, backbone: str, tmp_path: Path) -> None:
     state = fit(make(backbone=backbone, epochs=8, augmentation=0.2, layer_decay=0.9), tmp_path / "state.pt")
-    assert state.best_score >= 0.9
+    assert state.kept_score >= 0.9
 
 
 def test_too_little_memory_asks_for_micro_batches(
