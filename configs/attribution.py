@@ -19,7 +19,7 @@ class AttributionSettings(Config):
         description="integrated gradients, occlusion: what stands for 'nothing there'. Plain in the image's "
         "mean colour, black or white; the image itself, blurred; or the average of the maps of these four",
     )
-    steps: int = Field(32, ge=2, le=1000, description="integrated gradients: points of the path integral")
+    steps: int = Field(64, ge=2, le=1000, description="integrated gradients: points of the path integral")
     samples: int = Field(32, ge=1, le=1000, description="smoothgrad: noisy copies of the image")
     noise: float = Field(
         0.15,
