@@ -1,9 +1,9 @@
 """Does a map depend on what was learnt? Random weights must destroy it (Adebayo et al. 2018)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 from morphoscope.classify.attribution.maps import rank_correlation
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.weights import classifier_names
 
 _STRONGEST = 99.0  # percentile of a map that counts as 1
 _WINDOW = 1.5  # deviation of the Gaussian window, pixels
@@ -46,19 +47,31 @@ class Stage(NamedTuple):
 
 
 def stages(backbone: nn.Module) -> list[Stage]:
-    """The head, then timm's stages of the backbone towards the input, joined to at most five."""
-    matcher = cast(Callable[..., dict[str, Any]], backbone.group_matcher)  # every timm model has one
-    groups = group_parameters(backbone, matcher(coarse=True))
-    owner = {name.rpartition(".")[0]: group for group, names in groups.items() for name in names}
-    found: dict[int, list[str]] = {group: [] for group in sorted(groups, reverse=True)}
-    for key in backbone.state_dict():  # batch statistics, too, go with their layer
-        found[owner.get(key.rpartition(".")[0], 0)].append(key)
-    head, *others = found.values()
+    """The head, then timm's stages of the backbone towards the input, joined to at most five.
+
+    Of a family whose stages timm does not tell: the head, then all the rest.
+    """
+    head, *others = _stage_keys(backbone)
     joined = [
         [key for keys in others[part[0] : part[-1] + 1] for key in keys]
         for part in np.array_split(np.arange(len(others)), min(_STAGES, len(others)))
     ]
     return [Stage(_layers(keys), keys) for keys in (head, *joined)]
+
+
+def _stage_keys(backbone: nn.Module) -> list[list[str]]:
+    """The keys of a backbone's state by stage, from the head on."""
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        heads = tuple(f"{name}." for name in classifier_names(backbone))
+        keys = list(backbone.state_dict())
+        return [[key for key in keys if key.startswith(heads) == of_head] for of_head in (True, False)]
+    groups = group_parameters(backbone, matcher(coarse=True))
+    owner = {name.rpartition(".")[0]: group for group, names in groups.items() for name in names}
+    found: dict[int, list[str]] = {group: [] for group in sorted(groups, reverse=True)}
+    for key in backbone.state_dict():  # batch statistics, too, go with their layer
+        found[owner.get(key.rpartition(".")[0], 0)].append(key)
+    return list(found.values())
 
 
 def _layers(keys: list[str]) -> str:

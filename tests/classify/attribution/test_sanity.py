@@ -33,7 +33,10 @@ def test_all_weights_are_drawn_anew_by_seed(ensemble: Ensemble) -> None:
         assert np.allclose(weights[1], dict(same.named_parameters())["backbone.conv_stem.weight"])
 
 
-@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_convnext2", "test_vit", "test_resnet"])
+BACKBONES = ["test_efficientnet", "test_convnext2", "test_vit", "test_resnet"]
+
+
+@pytest.mark.parametrize("backbone", [*BACKBONES, "pit_ti_224"])  # the last tells no stages
 def test_a_cascade_draws_every_layer_once_from_the_head_to_the_input(
     config: EnsembleTraining, backbone: str
 ) -> None:
