@@ -1,6 +1,6 @@
 """What may be asked of `classify survey`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -40,5 +40,10 @@ class SurveyBuilding(Config):
 class SurveyAnalysis(Config):
     """`classify survey analyse`."""
 
+    rows: Literal["test", "all"] = Field(
+        "test",
+        description="what the surveys' cohort is to the ensemble: that of its training, whose test fold they "
+        "show; or, for all, one of patients that no model has seen",
+    )
     replicates: int = Field(2000, ge=100, le=100_000, description="of the bootstrap")
     seed: Seed = 0

@@ -78,6 +78,10 @@ def analyse(
         typer.Option(help="The ensemble's .safetensors file; again for the one of the other view."),
     ],
     cohort: Annotated[Path, typer.Option(help="The cohort that the surveys were built from.")],
+    rows: Annotated[
+        str | None,
+        typer.Option(help="all: a cohort of patients that no model has seen, instead of the training's."),
+    ] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -92,11 +96,12 @@ def analyse(
     from morphoscope.classify.survey.report import points, write_analysis
     from morphoscope.cohort import Cohort
 
-    settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed)
+    settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed, rows=rows)
     surveys = Surveys.load(folder)
     read = read_answers(answers, surveys)  # before the classifier takes its time
     pictures = Cohort.load(cohort)
-    evaluations = [evaluate(Ensemble.load(path, device), pictures, "test") for path in ensemble]
+    models = [Ensemble.load(path, device) for path in ensemble]
+    evaluations = [evaluate(model, pictures, settings.rows, view=model.view) for model in models]
     analysis = compare_all(surveys, read, evaluations, settings)
     opened = open_run(
         run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort

@@ -111,12 +111,12 @@ def analyse(
     The classifier, too, chooses among the conditions of the survey: the most probable of these.
 
     Args:
-        evaluations: of the fold "test" of the cohort whose images the surveys show, so that no ensemble has
-            been trained on them; one, or as published one for each view.
+        evaluations: of the cohort whose images the surveys show, of its fold "test" or, by ensembles of other
+            patients, of all, so that none has been trained on them; one, or as published one for each view.
 
     Raises:
-        UserError: no answer, no complete sheet, another cohort than the surveys', not its test images, an
-            ensemble of pairs, or an image that two ensembles judge.
+        UserError: no answer, no complete sheet, another cohort than the surveys', images judged out of
+            fold, an ensemble of pairs, or an image that two ensembles judge.
     """
     if answers.rows.empty and not answers.left_out:
         raise UserError(f"No answer in {answers.files} files: they have a header and no line below it.")
@@ -138,7 +138,7 @@ def analyse(
 def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
     """What the classifier chooses among the survey's conditions, by image file."""
     facts = evaluation.facts
-    if facts.get("rows") != "test" or facts.get("cohort_digest") != surveys.cohort_digest:
+    if facts.get("rows") == "out_of_fold" or facts.get("cohort_digest") != surveys.cohort_digest:
         raise UserError(
             f"The surveys show test images of the cohort with digest {surveys.cohort_digest}, the classifier "
             f"judged rows '{facts.get('rows')}' of {facts.get('cohort_digest')}. Give the cohort, with the "

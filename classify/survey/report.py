@@ -290,7 +290,7 @@ def _methods() -> Section:
             ),
             (
                 "classifier",
-                "The most probable of the survey's conditions; it was not trained on these pictures.",
+                "The most probable of the survey's conditions; no picture is known to have been in its training.",
             ),
             (
                 "bootstrap",

@@ -91,6 +91,14 @@ def test_training_on_the_pictures_is_one_line(cohort, ensemble, tmp_path, monkey
     assert call(monkeypatch, "analyse", folder, tmp_path / "a.csv", *words, "--device", "cpu") == 2
     assert "that the ensemble was trained on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    # Said to be of other patients, it is believed as far as its file does not know better.
+    words = ("analyse", folder, tmp_path / "a.csv", *words, "--device", "cpu", "--rows", "all")
+    assert call(monkeypatch, *words) == 0
+    other.metadata["seen_images"] = cohort.image_hashes[:2]
+    other.save(tmp_path / "other.safetensors")
+    capsys.readouterr()
+    assert call(monkeypatch, *words) == 2
+    assert "trained or validated on 2 of these images" in capsys.readouterr().err
 
 
 def test_power_is_told_before_surveys_are_built(monkeypatch, capsys):

@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation:
         nothing = read_answers(saved(fill("a").iloc[:0]).joinpath("001.csv"), surveys)
         analyse(surveys, nothing, [evaluation], CONFIG)
     answers = read_answers(saved(fill("b")).joinpath("002.csv"), surveys)
-    for facts in ({"rows": "all"}, {"cohort_digest": "0" * 16}):
+    for facts in ({"rows": "out_of_fold"}, {"cohort_digest": "0" * 16}):
         other = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, **facts}})
         with pytest.raises(UserError, match="Give the cohort, with the split"):
             analyse(surveys, answers, [other], CONFIG)
