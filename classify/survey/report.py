@@ -290,7 +290,8 @@ def _methods() -> Section:
             ),
             (
                 "classifier",
-                "The most probable of the survey's conditions; no picture is known to have been in its training.",
+                "The most probable of the survey's conditions. As far as is known no picture was in its "
+                "training.",
             ),
             (
                 "bootstrap",
