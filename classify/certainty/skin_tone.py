@@ -31,13 +31,16 @@ def typology_angle(image: np.ndarray, lesion: np.ndarray | None = None) -> float
         lesion: bool [H, W], True inside; None, or True nowhere: not known.
 
     Returns:
-        NaN where too little of the skin is neither black nor burnt out.
+        NaN where too little skin is left, or too little of it is neither black nor burnt out.
     """
     border = _border(image.shape[:2])
     skin = border if lesion is None or not lesion.any() else ~lesion
+    least = _LEAST_PIXELS * border.sum()
+    if skin.sum() < least:  # OpenCV refuses to convert no pixel at all
+        return float("nan")
     lab = cv2.cvtColor((image[skin][None] / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
     usable = lab[(lab[:, 0] > _LIGHTNESS[0]) & (lab[:, 0] < _LIGHTNESS[1])]
-    if len(usable) < _LEAST_PIXELS * border.sum():
+    if len(usable) < least:
         return float("nan")
     lightness, _, yellow = np.median(usable, axis=0)
     # Bluish light can make b* negative; the angle then goes on beyond 90 degrees, as for very light skin.
