@@ -65,6 +65,7 @@ def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
         *manifest_problems(rows),
         *_absent(store, rows),
         *unreadable,
+        *_unreadable_masks(store, rows),
         *_generated_as_real(rows, marked),
         *_unlisted(store, rows),
         *_near_duplicates(
@@ -88,6 +89,13 @@ def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray, marked: s
 
     errors = collect_errors(read, range(len(names)), "Reading images")
     return [Problem("error", "unreadable", message, [names[i]]) for i, message in errors]
+
+
+def _unreadable_masks(store: Store, rows: pd.DataFrame) -> list[Problem]:
+    named = dict.fromkeys(rows["mask"]) if "mask" in rows.columns else {}
+    masks = [name for name in named if store.has(name)]
+    errors = collect_errors(lambda name: decode(store.read(name), name), masks, "Reading masks")
+    return [Problem("error", "unreadable", message, [name]) for name, message in errors]
 
 
 def _generated_as_real(rows: pd.DataFrame, marked: set[str]) -> Iterable[Problem]:

@@ -53,6 +53,15 @@ def test_every_fault_in_one_report(cohort: Cohort) -> None:
     assert kinds(report, "warning")["unlabelled"] == ["images/04.png", "images/extra.png"]
 
 
+def test_masks_are_read_as_images_are_but_not_compared(cohort: Cohort) -> None:
+    sound = (cohort.root / "images/00.png").read_bytes()
+    (cohort.root / "sound.png").write_bytes(sound)
+    (cohort.root / "damaged.png").write_bytes(sound[:60])
+    masks = ["sound.png", "damaged.png", "damaged.png", "absent.png", *[""] * 8]
+    report = Cohort.from_rows(cohort.root, cohort.rows.assign(mask=masks)).check()
+    assert kinds(report, "error") == {"unreadable": ["damaged.png"], "absent": ["absent.png"]}
+
+
 def test_near_duplicates_across_groups(cohort: Cohort) -> None:
     image = Image.open(cohort.root / "images/00.png")
     image.resize((64, 48)).save(cohort.root / "images/04.png")  # another patient, another size
