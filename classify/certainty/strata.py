@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 _AGES = {"0-1": 2, "2-11": 12, "12-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 150}
 _FITZPATRICK = ("Fitzpatrick I-II", "Fitzpatrick III-IV", "Fitzpatrick V-VI")
 _ROMAN = ["i", "ii", "iii", "iv", "v", "vi"]
-_NO_TYPE = ("", UNKNOWN, "nan", "-1")  # the last one Fitzpatrick17k's
+_TYPES = {-1, 0, 1, 2, 3, 4, 5, 6}  # below 1: not known, as -1 in Fitzpatrick17k
 _ORDER = [*_AGES, *CATEGORIES, *_FITZPATRICK]
 
 
@@ -45,10 +45,10 @@ def attributes(
 ) -> pd.DataFrame:
     """What is known of each image: columns such as `age`, one row an image.
 
-    The manifest's columns `skin_tone`, `age` (years), `sex` and `view` count. Numbers of `skin_tone` are the
-    ITA in degrees, unless all that are given are whole numbers from 1 to 6 or roman I to VI: these are
-    Fitzpatrick's types, told in pairs, as usual since the DDI data set (Daneshjou et al. 2022). Names are
-    taken as they are.
+    The manifest's columns `skin_tone`, `age` (years), `sex` and `view` count. If all numbers of `skin_tone`
+    are whole ones from 1 to 6, they and roman I to VI are Fitzpatrick's types, told in pairs, as usual since
+    the DDI data set (Daneshjou et al. 2022); 0 and -1 among them are not known. Otherwise its numbers are the
+    ITA in degrees. Words are names of their own either way.
 
     Without a `skin_tone` it is measured, and called so: in focused photographs only, since what surrounds the
     lesion in others need not be skin; outside the lesion where it is known, else on the border. What is not
@@ -133,23 +133,23 @@ def _measured_tones(
 
 
 def _named_tones(cells: list[str]) -> list[str]:
-    """Names of tones, all of one kind, from a column's texts in lower case."""
-    types = [_fitzpatrick(cell) for cell in cells]
-    if None not in types:
-        return [found or UNKNOWN for found in types]
+    """Names of tones from a column's texts in lower case: all its numbers are types, or all are degrees."""
     numbers = [_number(cell) for cell in cells]
-    return [
-        (cell if number is None else category(number)) or UNKNOWN
-        for cell, number in zip(cells, numbers, strict=True)
-    ]
+    given = {number for number in numbers if number is not None and not np.isnan(number)}
+    name = _fitzpatrick if given <= _TYPES else _degrees
+    return [name(cell, number) or UNKNOWN for cell, number in zip(cells, numbers, strict=True)]
 
 
-def _fitzpatrick(cell: str) -> str | None:
-    """Its pair of types, or "unknown"; None if it is no type."""
-    if cell in _NO_TYPE:
-        return UNKNOWN
-    number = _ROMAN.index(cell) + 1 if cell in _ROMAN else _number(cell)
-    return None if number is None or number not in range(1, 7) else _FITZPATRICK[(int(number) - 1) // 2]
+def _fitzpatrick(cell: str, number: float | None) -> str | None:
+    """Its pair of types; a word as it is; None if it is not known."""
+    type_ = _ROMAN.index(cell) + 1 if cell in _ROMAN else number
+    if type_ is None:
+        return cell
+    return _FITZPATRICK[(int(type_) - 1) // 2] if type_ > 0 else None
+
+
+def _degrees(cell: str, number: float | None) -> str | None:
+    return cell if number is None else category(number)
 
 
 def _age(cell: object) -> str:

@@ -43,10 +43,20 @@ def test_fitzpatrick_types_are_never_taken_for_degrees(given: list[str]) -> None
     assert [stratum.value for stratum in strata] == [*pairs, "unknown"]
 
 
-@pytest.mark.parametrize("other", ["48.2", "3.5", "7", "-40", "0"])
+@pytest.mark.parametrize(
+    ("word", "told"), [("none", "none"), ("N/A", "n/a"), ("0", "unknown"), ("-1", "unknown")]
+)
+def test_a_word_beside_fitzpatrick_types_makes_no_degrees_of_them(word: str, told: str) -> None:
+    found = attributes(pd.DataFrame({"view": "focused", "skin_tone": [word, "2", "VI"]}), [GREY] * 3)
+    assert found["skin tone"].tolist() == [told, "Fitzpatrick I-II", "Fitzpatrick V-VI"]
+
+
+@pytest.mark.parametrize("other", ["48.2", "3.5", "7", "-40"])
 def test_numbers_that_are_not_all_types_are_degrees(other: str) -> None:
-    found = attributes(pd.DataFrame({"view": "focused", "skin_tone": ["5", other]}), [GREY] * 2)
+    given = ["5", other, "none", "nan", "VI"]
+    found = attributes(pd.DataFrame({"view": "focused", "skin_tone": given}), [GREY] * 5)
     assert found["skin tone"][0] == "brown"
+    assert found["skin tone"].tolist()[2:] == ["none", "unknown", "vi"]
 
 
 def test_skin_tone_is_measured_beside_the_lesion_where_that_is_known() -> None:
