@@ -260,10 +260,10 @@ def evaluate(
         cohort: for "test" and "out_of_fold" the very cohort, with the very folds, of the training.
         rows: "test": images of the fold "test", by the whole ensemble. "out_of_fold": images of the
             ensemble's folds, each by the one model that did not train on it; these figures are somewhat
-            too good, since that model's best epoch was chosen on these very images. Temperature, prediction
-            sets and alarms of each fold are then those of the other folds' images. "all": every image, by
-            the whole ensemble; for a cohort that no model has seen, of which no file may be one (byte for
-            byte) of the training.
+            too good if that model's best epoch was chosen on these very images (`config.patience`).
+            Temperature, prediction sets and alarms of each fold are then those of the other folds' images.
+            "all": every image, by the whole ensemble; for a cohort that no model has seen, of which no file
+            may be one (byte for byte) of the training.
         unlike: pictures that the ensemble should call novel, whatever their conditions; judged by all folds,
             but with "out_of_fold" by one fold each, in turn, as the images are that they are compared with.
         view: only images of this view. If None, those of the ensemble's own view, or all of a cohort that it
@@ -279,30 +279,59 @@ def evaluate(
     check_request(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
     form = judged_form(ensemble, view)
-    mask = judged_rows(ensemble, cohort, rows, view)
-    shown = judged_samples(ensemble, cohort, mask, form)
+    shown = judged_samples(ensemble, cohort, judged_rows(ensemble, cohort, rows, view), form)
     chosen = cohort.rows.iloc[shown.rows]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
-    fold_of = chosen["fold"].to_numpy(dtype=str)
-    pairs, calibration = ensemble.dual and form == "whole", ensemble.calibrations.get(form)
+    fold_of = chosen["fold"].to_numpy(dtype=str) if rows == "out_of_fold" else None
     note = None
-    if rows == "out_of_fold" and calibration is not None and len(set(fold_of)) == 1:
-        calibration, note = None, _ONE_FOLD
+    if fold_of is not None and ensemble.calibration is not None and len(set(fold_of)) == 1:
+        note = _ONE_FOLD
         if unlike is not None:
             raise UserError(f"{cohort.root}: {note} Nor can others be told from them: leave out --unlike.")
-    if rows == "out_of_fold":
-        prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
-        judges = "one fold each, in turn"
-    else:
+    if fold_of is None:
         prediction = ensemble.predict(shown.images)
-        judges = "all folds"
-    facts = {
+    else:
+        prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
+    strange = None
+    if unlike is not None:
+        everything = in_view(unlike, view if ensemble.dual else None)
+        others = judged_samples(ensemble, unlike, everything, form).images
+        strange = _novelty_of(ensemble, others, form, prediction, fold_of)
+    size = (ensemble.resolution, ensemble.config.fit)
+    lesions = (lesion_mask(cohort, row, *size) for row in shown.rows)
+    pairs = ensemble.dual and form == "whole"
+    return Evaluation(
+        ensemble.conditions,
+        chosen["file"].to_numpy(),
+        truth,
+        chosen["group"].to_numpy(dtype=str),
+        prediction,
+        _facts(ensemble, cohort, rows, view, form, unlike, note),
+        attributes(chosen, Selection(cohort.images(*size), shown.rows), lesions),
+        strange,
+        cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
+    )
+
+
+def _facts(
+    ensemble: Ensemble,
+    cohort: Cohort,
+    rows: Rows,
+    view: View | None,
+    form: Form,
+    unlike: Cohort | None,
+    note: str | None,
+) -> dict[str, Any]:
+    """Which rows of which cohort are judged by what; `note`: why the calibration plays no part, if so."""
+    calibration = ensemble.calibrations.get(form) if note is None else None
+    judges = "one fold each, in turn" if rows == "out_of_fold" else "all folds"
+    return {
         "rows": rows,
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
         "folds": ensemble.folds,
         "view": view,
-        "judged": "pairs" if pairs else "images",
+        "judged": "pairs" if ensemble.dual and form == "whole" else "images",
         "test_time": ensemble.config.test_time,
         "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
@@ -312,24 +341,6 @@ def evaluate(
         "unlike": None if unlike is None else unlike.root.name,
         "unlike_judged_by": None if unlike is None else judges,
     }
-    size = (ensemble.resolution, ensemble.config.fit)
-    lesions = (lesion_mask(cohort, row, *size) for row in shown.rows)
-    strange = None
-    if unlike is not None:
-        everything = in_view(unlike, view if ensemble.dual else None)
-        others = judged_samples(ensemble, unlike, everything, form).images
-        strange = _novelty_of(ensemble, others, form, prediction, fold_of if rows == "out_of_fold" else None)
-    return Evaluation(
-        ensemble.conditions,
-        chosen["file"].to_numpy(),
-        truth,
-        chosen["group"].to_numpy(dtype=str),
-        prediction,
-        facts,
-        attributes(chosen, Selection(cohort.images(*size), shown.rows), lesions),
-        strange,
-        cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
-    )
 
 
 def _novelty_of(

@@ -150,7 +150,8 @@ class ConditionClassifier(nn.Module):
         """Make room in the linear head for the features of two photographs."""
         name, *others = classifier_names(self.backbone)
         head = self.backbone.get_submodule(name)
-        if others or not isinstance(head, nn.Linear):
+        read = getattr(self.backbone, "head_hidden_size", None)  # else layers lie between features and head
+        if others or not isinstance(head, nn.Linear) or head.in_features != read:
             raise UserError(f"backbone '{backbone}': views 'dual' needs one that ends in one linear layer.")
         self.backbone.set_submodule(name, nn.Linear(2 * head.in_features, head.out_features))
 

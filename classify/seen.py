@@ -30,6 +30,5 @@ def refuse_seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> 
     if files:
         raise UserError(
             f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "
-            f"{first_names(files)}. "
-            "Judge a cohort without them."
+            f"{first_names(files)}. Judge a cohort of patients that it has not seen, with rows 'all'."
         )

@@ -17,6 +17,7 @@ from morphoscope.apps.commands.options import (
     Run,
     Seed,
     Set,
+    kept_if_used,
     open_run,
 )
 from morphoscope.configs import load_config
@@ -109,12 +110,13 @@ def evaluate(
 
     settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
     strange = None if unlike is None else Cohort.load(unlike)
-    model = Ensemble.load(ensemble, device, settings.test_time)
-    evaluation = judge(model, Cohort.load(path), settings.rows, strange, settings.view)
-    folder = open_run(run, "evaluate", settings, ensemble=ensemble, cohort=path)
-    evaluation.write(folder.path)
+    model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
+    with kept_if_used(open_run(run, "evaluate")) as folder:  # before the work: it may not be writable
+        evaluation = judge(model, cohort, settings.rows, strange, settings.view)
+        open_run(folder.path, "evaluate", settings, ensemble=ensemble, cohort=path)
+        evaluation.write(folder.path)
     print_evaluation(Console(), evaluation)
-    if settings.rows == "out_of_fold":
+    if evaluation.facts["epoch_chosen_on_these_images"]:
         Console().print(
             "Each model's best epoch was chosen on these very images, so these figures are somewhat too good."
         )
@@ -258,9 +260,10 @@ def attribution(
         seed=seed,
     )
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
-    found = compare_maps(model, cohort, settings)
-    folder = open_run(run, "attribution", settings, ensemble=ensemble, cohort=path)
-    found.write(folder.path)
+    with kept_if_used(open_run(run, "attribution")) as folder:  # before the work: it may not be writable
+        found = compare_maps(model, cohort, settings)
+        open_run(folder.path, "attribution", settings, ensemble=ensemble, cohort=path)
+        found.write(folder.path)
     console = Console()
     for measure, title in MEASURES.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)

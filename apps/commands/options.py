@@ -1,6 +1,8 @@
 """Options that every command takes, and the run folder it leaves behind."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +24,15 @@ Run = Annotated[
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder or zip with a manifest.csv.")]
 GeneratorPath = Annotated[Path, typer.Argument(metavar="GENERATOR", help="A generator's .safetensors file.")]
 EnsemblePath = Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="An ensemble's .safetensors file.")]
+
+
+@contextmanager
+def kept_if_used(folder: RunFolder) -> Iterator[RunFolder]:
+    """A run folder that goes again if nothing was written into it, whatever ended the work."""
+    try:
+        yield folder
+    finally:
+        folder.remove_if_empty()
 
 
 def open_run(run: Path | None, name: str, config: Config | None = None, **facts: Any) -> RunFolder:

@@ -134,7 +134,7 @@ class FoldTrainer:
         seed = _seed(self.config.seed, self.fold, epoch)
         torch.manual_seed(seed)  # of dropout, mixup and cutmix
         self.model.train()
-        total = torch.zeros((), device=self.device)  # read at the end: each reading waits for the device
+        losses: list[Tensor] = []  # read at the end: each reading waits for the device
         batches = _batches(len(self.training), self.config.batch, seed)
         for step, (chosen, images) in enumerate(zip(batches, loader.epoch(batches, seed), strict=True)):
             if interruption.requested:
@@ -142,11 +142,18 @@ class FoldTrainer:
             rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["lr_scale"]
-            total += self._train_step(images, self.training.targets[chosen]) * len(chosen)
+            losses.append(self._train_step(images, self.training.targets[chosen]))
             if self.average is not None:
                 self.average.update(self.model, step=epoch * len(batches) + step + 1)
             listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
-        return total.item() / len(self.training)
+        return self._mean_loss(torch.stack(losses).cpu().double().numpy(), [len(part) for part in batches])
+
+    def _mean_loss(self, losses: np.ndarray, images: list[int]) -> float:
+        """Over the images of the steps. In float16 those that overflowed were skipped, unless all did."""
+        taken = np.isfinite(losses)
+        if self.scaler.is_enabled() and taken.any():
+            return float(np.average(losses[taken], weights=np.array(images)[taken]))
+        return float(np.average(losses, weights=images))
 
     def _end_epoch(self, state: FoldState, loss: float, listener: Listener) -> None:
         """Score the epoch just trained, keep its weights if they are the best (or any), and count it."""
@@ -240,7 +247,8 @@ class FoldTrainer:
             return FoldState(**content)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:  # whole, but not such a state
             raise UserError(
-                f"{path}: the training state is damaged; delete it to train this fold anew."
+                f"{path}: the training state is damaged, or of another version; delete it to train this fold "
+                "anew."
             ) from error
 
 

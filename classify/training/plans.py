@@ -46,8 +46,9 @@ def plan_folds(
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
     generator saw the test fold, or it or an ancestor of it another cohort or split. For auxiliary images see
-    `auxiliary_rows`. No file may be in two folds, under whatever names. With a view, the test must be fair to
-    both, see `require_paired_test`. The rules for pairs are the same: a pair lies within one group.
+    `auxiliary_rows`. No file of the view (or, if dual, views) may be in two folds, under whatever names. With
+    a view, the test must be fair to both, see `require_paired_test`. The rules for pairs are the same: a pair
+    lies within one group.
 
     Args:
         cohort: real images with their folds.

@@ -83,6 +83,9 @@ def train_ensemble(
     try:
         resolved = resolve_device(device)
         material, plans = _prepare(config, cohort, synthetic, folds, auxiliary, view)
+        if not _begun(run):  # a model that cannot be had is told before images are resized
+            own = len(cohort.conditions)
+            ConditionClassifier.pretrained(config, own, len(material.classes) - own)
         fingerprint = _claim(run, config, material)
     except UserError:
         run.remove_if_empty()
@@ -232,14 +235,17 @@ def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str
     }
     fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = run.path / "fingerprint.txt"
-    trained = any((run.path / "folds").glob("fold-*"))
-    if trained and path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
+    if _begun(run) and path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
         raise UserError(
             f"{run.path}: this run folder was begun with another config, view or cohort (be it real, "
             "synthetic or auxiliary); give the same ones to continue it, or another run folder."
         )
     write_text(path, fingerprint + "\n")
     return fingerprint
+
+
+def _begun(run: RunFolder) -> bool:
+    return any((run.path / "folds").glob("fold-*"))
 
 
 def _fold_pools(

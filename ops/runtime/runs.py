@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class RunFolder:
 
     def remove_if_empty(self) -> None:
         """Take the folder away again, if nothing has been written into it."""
-        if not any(self.path.iterdir()):
+        with suppress(OSError):  # not empty, or a folder that cannot go: ".", a link, a mount point
             self.path.rmdir()
 
     def write_config(self, config: Config, *, name: str = "config.yaml", **extra: Any) -> None:
@@ -58,7 +59,7 @@ class RunFolder:
         """Drop lines of the files of JSON lines whose `key` lies beyond `last`, and half-written ones.
 
         A killed run may have logged more than its newest state knows; going on from there, it logs it again.
-        With `only`, whole lines that say something else than these values stay.
+        With `only`, whole lines that do not say these values stay.
         """
         for path in self.path.glob("*.jsonl"):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -70,7 +71,7 @@ class RunFolder:
 def _stays(line: str, key: str, last: float, only: dict[str, Any]) -> bool:
     try:
         said = json.loads(line)
-        elsewhere = any(said[name] != value for name, value in only.items())
+        elsewhere = any(said.get(name) != value for name, value in only.items())
         return line.endswith("\n") and (elsewhere or float(said[key]) <= last)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return False

@@ -72,8 +72,21 @@ def test_evaluate_judges_pairs_or_one_view_alone(ensemble, cohort, tmp_path, com
         metrics = json.loads((tmp_path / judged / "metrics.json").read_text())
         assert metrics["judged"] == judged
         assert f"{metrics['images']} {judged}" in " ".join(out.split())
+        chosen = metrics["epoch_chosen_on_these_images"]
+        assert chosen == ("somewhat too good" in " ".join(out.split())) == (view is not None)
     assert "partner" in pd.read_csv(tmp_path / "pairs" / "probabilities.csv")
     assert "partner" not in pd.read_csv(tmp_path / "images" / "probabilities.csv")
+
+
+def test_figures_of_a_last_epoch_are_not_called_too_good(ensemble, cohort, tmp_path, command_line):
+    model = Ensemble.load(ensemble)
+    model.config = model.config.model_copy(update={"patience": None})
+    Ensemble(
+        model.config, model.conditions, dict(zip(model.folds, model.models, strict=True)), model.metadata
+    ).save(tmp_path / "last.safetensors")
+    words = ("--rows", "out_of_fold", "--run", tmp_path / "run")
+    code, out, err = command_line("classify", "evaluate", tmp_path / "last.safetensors", cohort.root, *words)
+    assert code == 0 and "too good" not in out, err
 
 
 def test_predict_takes_pairs_or_photographs_of_one_view(ensemble, cohort, command_line, monkeypatch):

@@ -70,6 +70,8 @@ def test_a_head_that_is_a_convolution_starts_as_a_linear_one_does(config: Ensemb
     torch.testing.assert_close(logits, features @ weight[:, :, 0, 0].T)
     with pytest.raises(UserError, match=r"'dla34': views 'dual'"):
         network(config, backbone="dla34", views="dual")
+    with pytest.raises(UserError, match=r"'caformer_s18': views 'dual'"):  # layers before the last linear one
+        network(config, backbone="caformer_s18", views="dual", resolution=64)
 
 
 def test_a_head_of_several_layers_is_refused(config: EnsembleTraining) -> None:

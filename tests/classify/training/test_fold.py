@@ -148,9 +148,29 @@ def test_divergence_is_told_and_keeps_the_last_good_epoch(make: Make, batch: int
     assert not (tmp_path / "other.pt").exists()
 
 
+def test_a_step_that_float16_skipped_is_no_divergence(make: Make, tmp_path: Path) -> None:
+    trainer, step = make(epochs=1, precision="float16"), FoldTrainer._train_step
+    taken: list[tuple[float, int]] = []
+
+    def first_overflows(images: np.ndarray, shares: np.ndarray) -> Tensor:
+        loss = step(trainer, images, shares) * (1 if taken else torch.inf)
+        taken.append((float(loss), len(images)))
+        return loss
+
+    trainer._train_step = first_overflows  # type: ignore[method-assign]
+    told: list[float] = []
+    listener = StopAfter()
+    listener.epoch = lambda fold, epoch, **values: told.append(values["loss"])  # type: ignore[method-assign]
+    fit(trainer, tmp_path / "state.pt", listener)
+    images = sum(count for _, count in taken[1:])
+    assert told == [pytest.approx(sum(loss * count for loss, count in taken[1:]) / images)]
+    trainer.scaler = torch.amp.GradScaler("cpu", enabled=False)
+    assert not np.isfinite(trainer._mean_loss(np.array([1.0, np.inf]), [9, 9]))
+
+
 def test_a_damaged_state_is_named(make: Make, tmp_path: Path) -> None:
     fit(make(epochs=1), tmp_path / "state.pt")
-    with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):
+    with pytest.raises(UserError, match=r"state\.pt: .*damaged, or of another version; delete it"):
         fit(make(epochs=1, ema_decay=0.9), tmp_path / "state.pt")  # has no running mean
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
     with pytest.raises(UserError, match=r"state\.pt: .*damaged.*delete it"):

@@ -105,4 +105,8 @@ def test_an_empty_folder_is_taken_away_again(tmp_path: Path) -> None:
     used = RunFolder(tmp_path / "used")
     used.append("stats.jsonl", kimg=1)
     used.remove_if_empty()
+    (tmp_path / "link").symlink_to(tmp_path / "target", target_is_directory=True)
+    (tmp_path / "target").mkdir()
+    RunFolder(tmp_path / "link").remove_if_empty()  # cannot go, which is no error
+    assert (tmp_path / "link").is_dir()
     assert used.path.exists()
