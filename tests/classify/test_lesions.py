@@ -8,7 +8,7 @@ from PIL import Image
 
 from morphoscope.classify import Ensemble, evaluate
 from morphoscope.classify.lesions import lesion_mask
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import Cohort, write_image
 
 
 @pytest.fixture
@@ -38,11 +38,26 @@ def test_without_mask_the_lesion_is_not_known(cohort: Cohort, masked: Cohort) ->
     assert lesion_mask(none, 0, 20, "crop") is None
 
 
-def test_skin_is_measured_beside_known_lesions(ensemble: Ensemble, cohort: Cohort, masked: Cohort) -> None:
-    for one, name in (
-        (masked, "skin tone (measured on the non-lesion skin)"),
-        (cohort, "skin tone (measured)"),
+def test_skin_is_measured_beside_each_rows_own_lesion(
+    ensemble: Ensemble, cohort: Cohort, tmp_path: Path
+) -> None:
+    whole = cohort.save_as(tmp_path / "painted")
+    table = whole.rows.assign(view="focused", mask=[f"mask-{row}.png" for row in range(len(whole))])
+    tones = [("light", "dark")[row % 5 % 2] for row in range(len(whole))]
+    for row, (name, tone) in enumerate(zip(table["file"], tones, strict=True)):
+        lesion = np.zeros((40, 40), bool)
+        lesion[:, slice(0, 30) if row % 3 else slice(10, 40)] = True  # reaches the border on three sides
+        skin, other = ((194, 150, 130), (60, 30, 20))[:: 1 if tone == "light" else -1]
+        write_image(whole.root / name, np.where(lesion[..., None], other, skin).astype(np.uint8))
+        write_image(whole.root / f"mask-{row}.png", lesion.astype(np.uint8) * 255)
+    for rows, measured in (
+        (table, "skin tone (measured on the non-lesion skin)"),
+        (table.drop(columns="mask"), "skin tone (measured)"),
     ):
-        close = Cohort.from_rows(one.root, one.rows.assign(view="focused"))
-        ensemble.metadata["cohort_digest"] = close.digest
-        assert name in evaluate(ensemble, close, "test").attributes.columns
+        painted = Cohort.from_rows(whole.root, rows)
+        ensemble.metadata["cohort_digest"] = painted.digest
+        found = evaluate(ensemble, painted, "test").attributes[measured]
+        test = (rows["fold"] == "test").to_numpy()
+        right = found.to_numpy() == np.array(tones)[test]
+        assert set(found) == {"light", "dark"}
+        assert right.all() if "mask" in rows else not right.any()  # else the lesion is taken for skin
