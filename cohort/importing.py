@@ -1,5 +1,6 @@
 """What all importers share: finding the listed files, copying them in, naming everything that went wrong."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -60,15 +61,16 @@ def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Manifest rows with a column `age`: ISIC's approximate one, "" where it is no number from 0 on.
+    """Manifest rows with a column `age`, "" where it is no number from 0 on: that of `table` in another case
+    (`Age`), else ISIC's approximate one.
 
-    Unchanged if `table` has no such column, or an `age` of its own.
+    Unchanged if `table` has none of these, or the very column `age`.
     """
     by_lower = {str(column).lower(): column for column in table.columns}
-    approximate = by_lower.get("age_approx", by_lower.get("age_approximate"))
-    if approximate is None or "age" in by_lower:
+    source = next((name for name in ("age", "age_approx", "age_approximate") if name in by_lower), None)
+    if source is None or "age" in table.columns:
         return rows
-    given = table[approximate]
+    given = table[by_lower[source]]
     return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
 
 
@@ -118,18 +120,22 @@ def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
 def without_absolute_paths(rows: pd.DataFrame) -> pd.DataFrame:
     """Manifest rows with no absolute path outside the column `file`, which `copy_in` rewrites.
 
-    A path as `group` becomes a number ("path-1", …), so that groups stay apart; any other is cut to its last
-    part.
+    A path as `group` becomes "path-" and a short hash, so that groups stay apart, also from those of other
+    imports that may be joined; any other is cut to its last part.
     """
     result = rows.copy()
     for column in rows.columns.drop("file"):
         paths = rows[column].map(lambda cell: isinstance(cell, str) and is_absolute_path(cell)).astype(bool)
         found = rows[column][paths]
         if column == "group":
-            result.loc[paths, column] = [f"path-{number + 1}" for number in pd.factorize(found)[0]]
+            result.loc[paths, column] = found.map(_hashed)
         else:
             result.loc[paths, column] = found.map(file_name)
     return result
+
+
+def _hashed(path: str) -> str:
+    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:10]}"
 
 
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:

@@ -34,8 +34,8 @@ def import_isic(
 
     The image is named in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
     suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
-    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `age_approx` (or
-    `age_approximate`), where known, is also the manifest's `age`.
+    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `Age` or
+    `age_approx` (or `age_approximate`), where known, is also the manifest's `age`.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.

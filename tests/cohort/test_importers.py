@@ -419,6 +419,9 @@ def test_isic_carries_the_approximate_age_unless_the_table_has_an_age(
     assert rows["sex"].tolist() == ["male", "", "female"]
     table.write_text(f"isic_id,diagnosis,age,{column}\nI0,nv,37,35\nI1,mel,,50\nI2,mel,x,\n")
     assert import_isic(table, tmp_path / "out2").rows["age"].tolist() == ["37", "", "x"]
+    table.write_text(f"isic_id,diagnosis,Age,{column}\nI0,nv,37,35\nI1,mel,,50\nI2,mel,x,\n")
+    rows = import_isic(table, tmp_path / "out3").rows
+    assert rows["age"].tolist() == ["37", "", ""] and rows["Age"].tolist() == ["37", "", "x"]
 
 
 def test_tables_without_ages_get_no_column_of_them(tmp_path: Path, write_pattern: Write) -> None:
