@@ -14,7 +14,7 @@ from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import MANIFEST, dataset_json, manifest_problems, normalise_rows, read_table
 from morphoscope.cohort.reading import read_image
 from morphoscope.cohort.resizing import Fit, cached_images
-from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
+from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store, require_new
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
 from morphoscope.ops.runtime import write_atomically, write_text
@@ -234,8 +234,7 @@ class Cohort:
             "dataset.json": dataset_json(self.rows, self.conditions),
         }
         if path.suffix.lower() == ".zip":
-            if path.exists():
-                raise UserError(f"{path}: already exists; choose another name or delete it first.")
+            require_new(path)
             with (
                 write_atomically(path) as temporary,
                 zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, normalise_rows
-from morphoscope.cohort.storage import JoinedStore
+from morphoscope.cohort.storage import JoinedStore, require_new
 from morphoscope.configs import UserError, first_names
 
 
@@ -29,6 +29,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
     """
     if len(cohorts) < 2:
         raise UserError("At least two cohorts are needed to join them.")
+    require_new(Path(destination))  # before any image is read
     folders = _folder_names(cohorts)
     parts = [_moved(cohort.rows, folder) for cohort, folder in zip(cohorts, folders, strict=True)]
     rows = normalise_rows(pd.concat(parts, ignore_index=True))

@@ -135,7 +135,7 @@ class ZipStore(Store):
 
 
 class JoinedStore(Store):
-    """Several stores as one, the files of each below a folder; `location` is where they are to be copied."""
+    """Several stores as one for copying, the files of each below a folder; `location` is where they go to."""
 
     def __init__(self, location: Path, parts: Mapping[str, Store]) -> None:
         super().__init__(location)
@@ -157,7 +157,7 @@ class JoinedStore(Store):
 
     @property
     def cache_folder(self) -> Path:
-        return self.location.parent / ".cache"
+        raise NotImplementedError("a joined store is only for copying: nothing derived is kept beside it")
 
 
 def open_store(path: Path) -> Store:
@@ -170,6 +170,13 @@ def open_store(path: Path) -> Store:
     return ZipStore(path)
 
 
+def require_new(path: Path) -> None:
+    """UserError if `path` exists; an empty folder may be there, unless a .zip file is to be written."""
+    is_empty = path.suffix.lower() != ".zip" and path.is_dir() and not any(path.iterdir())
+    if path.exists() and not is_empty:
+        raise UserError(f"{path}: already exists; choose another name or delete it first.")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`, renamed to `path` on success and removed on any error.
@@ -178,8 +185,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         UserError: `path` exists and is not an empty folder, or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path}: already exists; choose a new folder or delete it first.")
+    require_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"

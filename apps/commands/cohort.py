@@ -96,13 +96,22 @@ def join(
     """Make one cohort of several; groups of one name in two of them are taken for the same patient."""
     cohort = join_cohorts([Cohort.load(path) for path in sources], destination, test_fold_only=test_fold_only)
     rows = cohort.rows
-    shared = int((rows["file"].str.partition("/")[0].groupby(rows["group"]).nunique() > 1).sum())
+    origin = rows["file"].str.partition("/")[0]
+    shared = int((origin.groupby(rows["group"]).nunique() > 1).sum())
     _describe(cohort)
     Console().print(f"{shared} groups are of several cohorts, taken for the same patients.", highlight=False)
     if (rows["fold"][rows["source"] == "real"] == "").any():
         keep = " --test 0" if TEST_FOLD in set(rows["fold"]) else ""
         Console().print(
             f"Not every image has a fold: morphoscope cohort split {destination}{keep}", highlight=False
+        )
+        return
+    folds = {name: sorted(set(names)) for name, names in rows["fold"].groupby(origin, sort=False)}
+    if len({tuple(names) for names in folds.values()}) > 1:
+        dealt = "; ".join(f"{name}: {', '.join(names)}" for name, names in folds.items())
+        Console().print(
+            f"Folds were dealt apart, {dealt}. Unless it is meant, join with --test-fold-only and deal anew.",
+            highlight=False,
         )
 
 

@@ -171,6 +171,27 @@ def test_join_tells_the_patients_in_common_and_how_to_split(
     assert "morphoscope cohort split both --test 0" in said
 
 
+@pytest.mark.parametrize("option", [[], ["--test-fold-only"]])
+def test_join_tells_that_folds_were_dealt_apart(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    for name, pieces in (("near", 3), ("far", 2)):
+        drawing = ["--set", "per_condition=4", "--set", "size=32", "--seed", str(pieces)]
+        assert run("cohort", "phantom", name, *drawing)[0] == 0
+        rows = Cohort.load(Path(name)).rows
+        numbers = range(len(rows))
+        rows = rows.assign(
+            group=[f"{name}{row}" for row in numbers], fold=[str(row % pieces) for row in numbers]
+        )
+        Cohort.from_rows(Path(name), rows).save()
+    monkeypatch.setattr(sys, "argv", ["morphoscope", "cohort", "join", "near", "far", "both", *option])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("Folds were dealt apart, near: 0, 1, 2; far: 0, 1." in said) == (not option)
+    assert ("join with --test-fold-only" in said) == (not option)
+
+
 def test_rows_are_checked_before_any_work(run: Run) -> None:
     code, error = run("classify", "evaluate", "absent.safetensors", "absent", "--rows", "train")
     assert code == 2

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from morphoscope.cohort import Cohort, join_cohorts
+from morphoscope.cohort.storage import JoinedStore
 from morphoscope.configs import UserError
 
 Write = Callable[..., np.ndarray]
@@ -136,6 +137,22 @@ def test_a_destination_in_use_is_refused(make: Make, tmp_path: Path) -> None:
     near, far = make("near", 0), make("far", 10)
     with pytest.raises(UserError, match="already exists"):
         join_cohorts([near, far], near.root)
+
+
+@pytest.mark.parametrize("name", ["taken", "taken.zip"])
+def test_a_destination_in_use_is_refused_before_any_image_is_read(
+    make: Make, tmp_path: Path, name: str
+) -> None:
+    near, far = make("near", 0), make("far", 10)
+    (far.root / "images/1.png").unlink()
+    (tmp_path / name).write_text("in the way")
+    with pytest.raises(UserError, match="already exists"):
+        join_cohorts([near, far], tmp_path / name)
+
+
+def test_a_joined_store_is_for_copying_only(tmp_path: Path) -> None:
+    with pytest.raises(NotImplementedError, match="only for copying"):
+        _ = JoinedStore(tmp_path, {}).cache_folder
 
 
 @pytest.mark.parametrize(("first", "second", "whole"), [("true", "true", True), ("true", "", False)])
