@@ -32,7 +32,7 @@ class Answers:
         rows: one row an answer: participant, specialty, years (a number from 0 to 80, or "" if not given),
             survey, position, answer, confidence ("1" … "5", or "").
         left_out: one sentence for each sheet (a participant's answers to one survey) that is not complete.
-        warnings: one sentence for each participant whose years are no number from 0 to 80.
+        warnings: one sentence for each participant none of whose years is a number from 0 to 80.
         files, repeated: files read; later answers to a question already answered, which do not count.
     """
 
@@ -126,7 +126,7 @@ def _whole_number(text: str) -> int:
 
 
 def _years(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Each row's years as a plain number or "", and a sentence for each participant of whom it is none."""
+    """Each row's years as a plain number or "", and a sentence for each participant who gave others only."""
     years: list[str] = []
     warnings: dict[str, str] = {}
     for participant, given in zip(table["participant"], table["years"], strict=True):
@@ -138,7 +138,8 @@ def _years(table: pd.DataFrame) -> tuple[list[str], list[str]]:
                 f"{participant}: years {given[:20]!r} count as not given; 0 to {_MOST_YEARS} was asked for."
             )
             warnings.setdefault(participant, told)
-    return years, list(warnings.values())
+    counted = {participant for participant, number in zip(table["participant"], years, strict=True) if number}
+    return years, [told for participant, told in warnings.items() if participant not in counted]
 
 
 def _complete_sheets(

@@ -93,11 +93,19 @@ def test_years_are_numbers_however_written(fill, saved, surveys: Surveys, given:
 def test_years_that_are_no_number_are_not_given_and_told_of(
     fill, saved, surveys: Surveys, given: str
 ) -> None:
-    found = read_answers(saved(fill("a", years=given), fill("a", 2, years="8"), fill("b")), surveys)
+    found = read_answers(saved(fill("a", years=given), fill("a", 2, years=given), fill("b")), surveys)
     years = found.rows.groupby("participant")["years"].unique()
-    assert list(years["a"]) == ["8"] and list(years["b"]) == ["7"]  # the first that is one
+    assert list(years["a"]) == [""] and list(years["b"]) == ["7"]
     (warning,) = found.warnings
     assert warning.startswith(f"a: years {given[:20]!r}") and len(warning) < 120
+
+
+@pytest.mark.parametrize("years", [("many", "8"), ("8", "many")])
+def test_of_several_years_the_first_that_is_a_number_counts_without_warning(
+    fill, saved, surveys: Surveys, years: tuple[str, str]
+) -> None:
+    found = read_answers(saved(fill("a", years=years[0]), fill("a", 2, years=years[1])), surveys)
+    assert set(found.rows["years"]) == {"8"} and not found.warnings
 
 
 def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
