@@ -9,6 +9,8 @@ from morphoscope.configs.views import PairedView
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
 Baseline = Literal["mean", "black", "white", "blurred", "average"]
+AVERAGED: tuple[Baseline, ...] = ("mean", "black", "white", "blurred")
+"""The baselines whose maps the one of "average" is the mean of."""
 
 
 class AttributionSettings(Config):
@@ -54,8 +56,8 @@ class MapComparison(AttributionSettings):
             "occlusion",
         ],
         min_length=1,
-        description="METHOD or METHOD:BASELINE; without one, that of `baseline`. The average costs as much "
-        "as four others",
+        description="METHOD or METHOD:BASELINE; without one, that of `baseline`. The average costs nothing "
+        "beside all of its four baselines, else as much as they",
     )
     rows: Literal["test", "all"] = Field(
         "test",

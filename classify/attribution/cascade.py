@@ -1,6 +1,6 @@
 """How a map falls apart as a network is drawn anew layer by layer, from the head towards the input."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,18 +22,17 @@ MEASURES = {"absolute_random": "rank, absolute", "ssim_random": "SSIM, absolute"
 
 
 class Original(NamedTuple):
-    """A map before any layer is drawn anew.
+    """An image's maps before any layer is drawn anew.
 
     Attributes:
-        file, method: of what, and how.
-        map: float32 [R, R].
+        file: of what.
+        maps: method -> float32 [R, R].
         again: the same of other models.
     """
 
     file: str
-    method: str
-    map: np.ndarray
-    again: Callable[[Ensemble], np.ndarray]
+    maps: Mapping[str, np.ndarray]
+    again: Callable[[Ensemble], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,13 @@ class Cascade:
 
 
 def run_cascade(ensemble: Ensemble, originals: Sequence[Original], seed: int) -> Cascade:
-    """Make each original map anew after every stage of `ensemble`'s cascade."""
+    """Make all original maps anew after every stage of `ensemble`'s cascade."""
     rows = []
     count = len(stages(ensemble.models[0].backbone))
     steps = track(cascade(ensemble, seed), "Drawing layers anew", total=count, transient=True)
     for number, (layers, changed) in enumerate(steps, 1):
         for one in originals:
-            facts = {"stage": number, "layers": layers, "file": one.file, "method": one.method}
-            rows.append({**facts, **similarity(one.map, one.again(changed))})
+            for method, changed_map in one.again(changed).items():
+                facts = {"stage": number, "layers": layers, "file": one.file, "method": method}
+                rows.append({**facts, **similarity(one.maps[method], changed_map)})
     return Cascade(pd.DataFrame(rows))

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from morphoscope.classify.attribution.cascade import Cascade, Original, run_casc
 from morphoscope.classify.attribution.examples import Example, draw_examples
 from morphoscope.classify.attribution.faithfulness import curves, replaced
 from morphoscope.classify.attribution.localisation import points_at, share_inside
-from morphoscope.classify.attribution.maps import Attribution
+from morphoscope.classify.attribution.maps import Attribution, averaged
 from morphoscope.classify.attribution.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.lesions import lesion_mask
@@ -23,7 +23,7 @@ from morphoscope.classify.statistics import Estimate, mean, proportion, with_int
 from morphoscope.classify.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import AttributionSettings, MapComparison, Method
+from morphoscope.configs.attribution import AVERAGED, AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
 from morphoscope.ops.runtime import write_atomically, write_text
 
@@ -177,20 +177,20 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
         trial = _Trial(ensemble, np.array(images[index]), condition, lesion, config)
         file = cohort.rows["file"].iloc[index]
         facts = {"file": file, "condition": condition, "seen": None if seen is None else bool(seen[position])}
-        maps = {}
-        for name in dict.fromkeys(config.methods):
-            found = trial.attribute(ensemble, name)
-            again = partial(trial.fold_map, name)
-            destroyed = similarity(found.per_fold[0], again(untrained))
+        maps = trial.maps(ensemble)
+        random_maps = trial.fold_maps(untrained)
+        for name, found in maps.items():
+            destroyed = similarity(found.per_fold[0], random_maps[name])
             rows.append({**facts, "method": name, **trial.scores(found.map), **destroyed, **_integral(found)})
-            maps[name] = (found.map, found.signed)
-            if position < config.cascade:
-                originals.append(Original(file, name, found.per_fold[0], again))
+        if position < config.cascade:
+            fold_maps = {name: found.per_fold[0] for name, found in maps.items()}
+            originals.append(Original(file, fold_maps, trial.fold_maps))
         shape = (3, ensemble.resolution, ensemble.resolution)
         noise, own, other = np.random.default_rng([config.seed, index]).random(shape, dtype=np.float32)
         rows.append({**facts, "method": CONTROL, **trial.scores(noise), **similarity(own, other)})
         if len(examples) < _EXAMPLES:
-            examples.append(Example(trial.image, condition, trial.mask, {**maps, CONTROL: (noise, False)}))
+            shown = {name: (found.map, found.signed) for name, found in maps.items()}
+            examples.append(Example(trial.image, condition, trial.mask, {**shown, CONTROL: (noise, False)}))
     frame = pd.DataFrame(rows, columns=["file", "condition", "method", *MEASURES, "area", "seen"])
     facts = {
         "images": len(chosen),
@@ -237,17 +237,27 @@ class _Trial:
     mask: np.ndarray | None
     config: MapComparison
 
-    def attribute(self, ensemble: Ensemble, name: str) -> Attribution:
-        """The map of `ensemble` by "method" or "method:baseline"."""
-        method, _, baseline = name.partition(":")
+    def maps(self, ensemble: Ensemble) -> dict[str, Attribution]:
+        """The maps of `ensemble` by each "method" or "method:baseline"."""
+        found: dict[str, Attribution] = {}
+        for name in sorted(dict.fromkeys(self.config.methods), key=lambda name: name.endswith(":average")):
+            method, _, baseline = name.partition(":")
+            four = [f"{method}:{one}" for one in AVERAGED]
+            if baseline == "average" and all(part in found for part in four):
+                found[name] = averaged([found[part] for part in four])  # the four are not made twice
+            else:
+                found[name] = self._map(ensemble, method, baseline)
+        return {name: found[name] for name in self.config.methods}
+
+    def _map(self, ensemble: Ensemble, method: str, baseline: str) -> Attribution:
         options = self.config.model_dump(include=set(AttributionSettings.model_fields))
         if baseline:
             options["baseline"] = baseline
         return ensemble.attribute(self.image, self.condition, cast(Method, method), **options)
 
-    def fold_map(self, name: str, fold: Ensemble) -> np.ndarray:
-        """The map of an ensemble of one fold, float32 [R, R]."""
-        return self.attribute(fold, name).per_fold[0]
+    def fold_maps(self, fold: Ensemble) -> dict[str, np.ndarray]:
+        """Those of an ensemble of one fold, float32 [R, R]."""
+        return {name: found.per_fold[0] for name, found in self.maps(fold).items()}
 
     def scores(self, attribution: np.ndarray) -> dict[str, float]:
         """What the classifier and the mask say of a map."""

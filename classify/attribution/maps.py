@@ -1,6 +1,7 @@
 """An attribution map of an ensemble, and what can be said of it without looking."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -70,6 +71,21 @@ class Attribution:
             f"The integral misses a model's difference by up to {self.convergence_delta:+.4f}, more than "
             f"{COARSE:.0%} of their mean of {self.difference:+.4f}: take more steps."
         )
+
+
+def averaged(parts: Sequence[Attribution]) -> Attribution:
+    """The map of baseline "average" from those of its four baselines, as `Ensemble.attribute` makes it."""
+    deltas = [one.deltas for one in parts if one.deltas is not None]
+    differences = [one.difference for one in parts if one.difference is not None]
+    return replace(
+        parts[0],
+        map=np.mean([one.map for one in parts], axis=0),
+        per_fold=np.mean([one.per_fold for one in parts], axis=0),
+        difference=float(np.mean(differences)) if differences else None,
+        # As everywhere the one furthest from 0, of each fold: in a mean errors would cancel.
+        deltas=np.array([max(of_fold, key=abs) for of_fold in zip(*deltas, strict=True)]) if deltas else None,
+        baseline="average",
+    )
 
 
 def is_signed(method: Method) -> bool:

@@ -17,7 +17,7 @@ from torchvision.transforms.functional import gaussian_blur  # type: ignore[impo
 
 from morphoscope.classify.pairs import photographs, present_halves
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import AttributionSettings, Baseline, Method
+from morphoscope.configs.attribution import AVERAGED, AttributionSettings, Baseline, Method
 from morphoscope.configs.loading import validated
 
 _BLUR = 0.1  # of the side: the deviation of a blur that leaves no lesion
@@ -186,7 +186,7 @@ def occlusion(
 
 def baselines(pixels: Tensor, baseline: Baseline) -> list[Tensor]:
     """The pictures like `pixels` that stand for "nothing there"; "average" gives all four."""
-    names = ("mean", "black", "white", "blurred") if baseline == "average" else (baseline,)
+    names = AVERAGED if baseline == "average" else (baseline,)
     return [torch.cat([_baseline(half, name) for half in photographs(pixels)], dim=3) for name in names]
 
 

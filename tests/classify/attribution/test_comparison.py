@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from morphoscope.classify import Ensemble
+from morphoscope.classify.attribution import Attribution
 from morphoscope.classify.attribution.comparison import CONTROL, MEASURES, ComparedMaps, choose, compare_maps
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
@@ -101,6 +102,31 @@ def test_the_cascade_ends_at_the_random_weights_of_the_table(
     assert stages[0]["layers"] == "classifier"
     assert stages[0]["methods"]["gradcam"]["ssim_random"]["value"] == pytest.approx(mean)
     assert "| 1. classifier | " in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_the_average_is_made_of_the_four_maps_where_all_are_there(
+    ensemble: Ensemble, cohort: Cohort, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    settings = {**SETTINGS, "images": 2, "cascade": 1}
+    average = f"{method}:average"
+    alone = compare_maps(ensemble, cohort, MapComparison(methods=[average], **settings))
+    made, attribute = [], Ensemble.attribute
+
+    def counted(self: Ensemble, *asked: Any, baseline: Baseline, **options: Any) -> Attribution:
+        made.append(baseline)
+        return attribute(self, *asked, baseline=baseline, **options)
+
+    monkeypatch.setattr(Ensemble, "attribute", counted)
+    names = [f"{method}:{baseline}" for baseline in get_args(Baseline)]
+    methods = [average, *(name for name in names if name != average)]
+    found = compare_maps(ensemble, cohort, MapComparison(methods=methods, **settings))
+    assert set(made) == {"mean", "black", "white", "blurred"}
+    assert list(found.summary) == [*methods, CONTROL]
+    for mine, other in ((found, alone), (found.cascade, alone.cascade)):
+        assert mine is not None and other is not None
+        rows = [frame[frame["method"] == average] for frame in (mine.scores, other.scores)]
+        pd.testing.assert_frame_equal(*(part.reset_index(drop=True) for part in rows), atol=1e-6)
 
 
 def test_images_that_models_have_seen_are_marked_and_told(
