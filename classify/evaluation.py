@@ -298,7 +298,6 @@ def evaluate(
         others = judged_samples(ensemble, unlike, everything, form).images
         strange = _novelty_of(ensemble, others, form, prediction, fold_of)
     size = (ensemble.resolution, ensemble.config.fit)
-    lesions = (lesion_mask(cohort, row, *size) for row in shown.rows)
     pairs = ensemble.dual and form == "whole"
     return Evaluation(
         ensemble.conditions,
@@ -307,7 +306,11 @@ def evaluate(
         chosen["group"].to_numpy(dtype=str),
         prediction,
         _facts(ensemble, cohort, rows, view, form, unlike, note),
-        attributes(chosen, Selection(cohort.images(*size), shown.rows), lesions),
+        attributes(
+            chosen,
+            Selection(cohort.images(*size), shown.rows),
+            lambda row: lesion_mask(cohort, shown.rows[row], *size),
+        ),
         strange,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
     )

@@ -1,7 +1,6 @@
 """How good the answers are for parts of the patients: by skin tone, age, sex and view."""
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +40,7 @@ class Stratum(NamedTuple):
 def attributes(
     rows: pd.DataFrame,
     images: Sequence[np.ndarray] | np.ndarray,
-    lesions: Iterable[np.ndarray | None] | None = None,
+    lesion: Callable[[int], np.ndarray | None] = lambda _: None,
 ) -> pd.DataFrame:
     """What is known of each image: columns such as `age`, one row an image.
 
@@ -57,14 +56,14 @@ def attributes(
     Args:
         rows: of the manifest.
         images: uint8 [S, S, 3] of each row.
-        lesions: bool [S, S] of each row, or None where the lesion is not known; None: of no row. Only looked
-            at if skin is to be measured.
+        lesion: number of a row, from 0 -> bool [S, S], or None where the lesion is not known; only asked for
+            those rows whose skin is to be measured, since a mask must be read from its file.
     """
     columns = {"view": list(rows["view"])}
     if "skin_tone" in rows.columns:
         columns["skin tone"] = _named_tones([str(cell).strip().lower() for cell in rows["skin_tone"]])
     else:
-        columns |= _measured_tones(rows["view"], images, lesions or repeat(None))
+        columns |= _measured_tones(rows["view"], images, lesion)
     if "age" in rows.columns:
         columns["age"] = [_age(cell) for cell in rows["age"]]
     if "sex" in rows.columns:
@@ -120,14 +119,14 @@ def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[i
 
 
 def _measured_tones(
-    views: pd.Series, images: Sequence[np.ndarray] | np.ndarray, lesions: Iterable[np.ndarray | None]
+    views: pd.Series, images: Sequence[np.ndarray] | np.ndarray, lesion: Callable[[int], np.ndarray | None]
 ) -> dict[str, list[str]]:
     """The tones, under a name that says on what they were measured if that was the same for all."""
-    tones, beside = [], True
-    for view, image, lesion in zip(views, images, lesions, strict=False):  # `lesions` may be endless
-        focused = view == "focused"
-        tones.append((category(typology_angle(image, lesion)) if focused else None) or UNKNOWN)
-        beside &= not focused or (lesion is not None and bool(lesion.any()))
+    tones, beside = [UNKNOWN] * len(views), True
+    for row in np.flatnonzero(views == "focused").tolist():
+        found = lesion(row)
+        tones[row] = category(typology_angle(images[row], found)) or UNKNOWN
+        beside &= found is not None and bool(found.any())
     where = " on the non-lesion skin" if beside else ""
     return {f"skin tone (measured{where})": tones}
 

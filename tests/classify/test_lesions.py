@@ -1,5 +1,6 @@
 """The lesion that a cohort knows, where the models see it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from morphoscope.classify import Ensemble, evaluate
 from morphoscope.classify.lesions import lesion_mask
 from morphoscope.cohort import Cohort, write_image
+from morphoscope.configs import UserError
 
 
 @pytest.fixture
@@ -36,6 +38,15 @@ def test_without_mask_the_lesion_is_not_known(cohort: Cohort, masked: Cohort) ->
     assert lesion_mask(cohort, 0, 20, "crop") is None
     none = Cohort.from_rows(masked.root, masked.rows.assign(mask=""))
     assert lesion_mask(none, 0, 20, "crop") is None
+
+
+def test_masks_are_read_only_where_skin_is_measured(ensemble: Ensemble, masked: Cohort) -> None:
+    (masked.root / "right.png").write_bytes(b"damaged")
+    for view, refused in (("panoramic", nullcontext()), ("focused", pytest.raises(UserError, match="right"))):
+        seen = Cohort.from_rows(masked.root, masked.rows.assign(view=view))
+        ensemble.metadata["cohort_digest"] = seen.digest
+        with refused:
+            evaluate(ensemble, seen, "test")
 
 
 def test_skin_is_measured_beside_each_rows_own_lesion(
