@@ -27,7 +27,7 @@ ARMS = {
     BASELINE: [],
     "unbalanced": ["class_balance=0"],
     "effective": ["balance=effective", "balance_beta=0.99"],
-    "last epoch": ["patience=null"],
+    "best epoch": ["patience=6"],
     "smoothing": ["label_smoothing=0.1"],
     "ema": ["ema_decay=0.99"],
     "mixup": ["mixup=0.2"],
