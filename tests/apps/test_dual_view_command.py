@@ -22,6 +22,7 @@ TINY = {
     "resolution": 32,
     "epochs": 1,
     "batch": 4,
+    "patience": 1,
 }
 
 
