@@ -172,7 +172,8 @@ def _shade_unsure(axes: Axes, curve: Curve) -> None:
     axes.fill_between(
         curve.shares, 0, 1, where=unsure.tolist(), step="mid", color="#8a9499", alpha=0.16, lw=0, zorder=1
     )
-    axes.text(0.99, 0.98, "grey: unsure", ha="right", va="top", fontsize=9, color=_GREY)
+    above = 1.02  # no curve runs there
+    axes.text(1, above, "grey: unsure", ha="right", va="bottom", fontsize=9, color=_GREY)
 
 
 def _dress(axes: Axes, morph: Morph) -> None:
