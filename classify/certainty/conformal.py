@@ -45,7 +45,8 @@ class Conformal:
     practice about 1 - alpha. With one fold it is split conformal prediction, with threshold
     ceil((n + 1)(1 - alpha)) / n and the full 1 - alpha. Three things weaken it here: several images of one
     patient are not exchangeable with those of others; a model's best epoch may have been chosen on its
-    calibration images (`patience`); and new images from another clinic, camera or population have no guarantee at all.
+    calibration images (`patience`); and new images from another clinic, camera or population have no
+    guarantee at all.
 
     Attributes:
         scores: float32 [n].
