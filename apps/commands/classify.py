@@ -17,6 +17,7 @@ from morphoscope.apps.commands.options import (
     Run,
     Seed,
     Set,
+    describe_run,
     kept_if_used,
     open_run,
 )
@@ -113,7 +114,7 @@ def evaluate(
     model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
     with kept_if_used(open_run(run, "evaluate")) as folder:  # before the work: it may not be writable
         evaluation = judge(model, cohort, settings.rows, strange, settings.view)
-        open_run(folder.path, "evaluate", settings, ensemble=ensemble, cohort=path)
+        describe_run(folder, settings, ensemble=ensemble, cohort=path)
         evaluation.write(folder.path)
     print_evaluation(Console(), evaluation)
     if evaluation.facts["epoch_chosen_on_these_images"]:
@@ -262,7 +263,7 @@ def attribution(
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
     with kept_if_used(open_run(run, "attribution")) as folder:  # before the work: it may not be writable
         found = compare_maps(model, cohort, settings)
-        open_run(folder.path, "attribution", settings, ensemble=ensemble, cohort=path)
+        describe_run(folder, settings, ensemble=ensemble, cohort=path)
         found.write(folder.path)
     console = Console()
     for measure, title in MEASURES.items():

@@ -39,5 +39,10 @@ def open_run(run: Path | None, name: str, config: Config | None = None, **facts:
     """The run folder that a command writes into, with its resolved config and how it was called."""
     folder = RunFolder.numbered(Path("runs"), name) if run is None else RunFolder(run)
     if config is not None:
-        folder.write_config(config, command=" ".join(sys.argv[1:]), **facts)
+        describe_run(folder, config, **facts)
     return folder
+
+
+def describe_run(folder: RunFolder, config: Config, **facts: Any) -> None:
+    """Write a run's resolved config and how it was called."""
+    folder.write_config(config, command=" ".join(sys.argv[1:]), **facts)
