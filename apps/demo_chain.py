@@ -11,7 +11,6 @@ from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.apps.studio.figures import draw_curve
 from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
-from morphoscope.classify.statistics import with_interval
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -20,8 +19,11 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
-from morphoscope.ops.runtime import Processes, RunFolder, resolve_device, write_atomically, write_text
-from morphoscope.ops.runtime.report import Figure, Section, write_report
+from morphoscope.runtime import RunFolder, write_atomically, write_text
+from morphoscope.runtime.reporting.report import Figure, Section, write_report
+from morphoscope.runtime.statistics import with_interval
+from morphoscope.runtime.torch_devices import resolve_device
+from morphoscope.runtime.torch_processes import Processes
 
 # Another seed than the bundled models' cohort: none of these phantoms was seen before.
 _PHANTOM_SEED = 1

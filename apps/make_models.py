@@ -18,7 +18,7 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
 from morphoscope.generate.snapshots import read_discriminator, read_generator, write_snapshot
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 _MAX_BYTES = 20_000_000
 _PER_CONDITION = 150

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from morphoscope.classify import Ensemble
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
 
 

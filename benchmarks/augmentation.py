@@ -12,7 +12,7 @@ import torch
 from timing import interleaved, machine, with_backend
 
 from morphoscope.generate.augmentation import AugmentPipe, augment_multipliers, geometry
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.runtime.torch_devices import resolve_device
 
 
 def main() -> None:

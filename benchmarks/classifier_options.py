@@ -20,7 +20,7 @@ from morphoscope.classify import Ensemble, evaluate, train_ensemble
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import RunFolder, write_text
+from morphoscope.runtime import RunFolder, write_text
 
 BASELINE = "baseline"
 ARMS = {

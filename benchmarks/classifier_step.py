@@ -14,11 +14,11 @@ import torch
 from timing import machine, synchronize
 from torch.nn.functional import cross_entropy
 
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.training.fold import half_precision
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.runtime.torch_devices import resolve_device
 
 _CONDITIONS = 7
 

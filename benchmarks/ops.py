@@ -17,7 +17,7 @@ from timing import captured, copy_bandwidth, interleaved, machine, product_rate,
 
 from morphoscope.ops import bias_act, epilogue, grid_sample, modulated_conv2d, setup_filter, upfirdn2d
 from morphoscope.ops.conv2d_resample import conv2d_resample
-from morphoscope.ops.runtime import resolve_device, set_precision
+from morphoscope.runtime.torch_devices import resolve_device, set_precision
 
 _REPLAYED = 10  # launching a graph and waiting for it takes as long as a small kernel
 _LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}

@@ -22,7 +22,7 @@ from morphoscope.configs import load_config
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.metrics import QualityMeter, QualityReport, load_feature_network
-from morphoscope.ops.runtime import RunFolder, write_text
+from morphoscope.runtime import RunFolder, write_text
 
 _RESOLUTION = 32  # pixels
 _KIMG = 20

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from timing import captured, interleaved, machine, product_rate
 
-from morphoscope.generate.synthesis import SynthesisNetwork
+from morphoscope.generate.networks.synthesis import SynthesisNetwork
 from morphoscope.ops import backend
-from morphoscope.ops.runtime import resolve_device, set_precision
+from morphoscope.runtime.torch_devices import resolve_device, set_precision
 
 
 def main() -> None:

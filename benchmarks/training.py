@@ -16,7 +16,9 @@ from timing import interleaved, machine, with_backend
 
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training.trainer import GeneratorTrainer, fastest_convolutions
-from morphoscope.ops.runtime import Processes, keep_freed_memory, resolve_device, set_precision
+from morphoscope.runtime.torch_devices import resolve_device, set_precision
+from morphoscope.runtime.torch_memory import keep_freed_memory
+from morphoscope.runtime.torch_processes import Processes
 
 _SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
 

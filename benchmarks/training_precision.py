@@ -17,7 +17,7 @@ from training import build
 from morphoscope.configs import load_config
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import resolve_device, set_precision
+from morphoscope.runtime.torch_devices import resolve_device, set_precision
 
 _ITERATIONS = 16
 ARMS = {

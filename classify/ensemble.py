@@ -15,12 +15,13 @@ from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
 from morphoscope.classify.certainty.calibration import read_calibrations, stored_calibrations
 from morphoscope.classify.certainty.temperature import scaled
 from morphoscope.classify.description import described
-from morphoscope.classify.judging import Judged, judge
-from morphoscope.classify.model import AsShown, ConditionClassifier
-from morphoscope.classify.pairs import HALVES, Form, samples
+from morphoscope.classify.inputs.pairs import HALVES, Form, samples
+from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
+from morphoscope.classify.inputs.views import in_view
+from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
+from morphoscope.classify.network.forward import Judged, judge
+from morphoscope.classify.network.weights import pretrained_facts
 from morphoscope.classify.prediction import Prediction, combine
-from morphoscope.classify.views import in_view
-from morphoscope.classify.weights import pretrained_facts
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.resizing import square
@@ -29,7 +30,8 @@ from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.loading import validated
 from morphoscope.configs.views import View
-from morphoscope.ops.runtime import read_checkpoint, resolve_device, to_device, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_devices import resolve_device
 
 KIND = "ensemble"
 _SHARED = "shared"
@@ -373,17 +375,6 @@ class Ensemble:
         if isinstance(target, (int, np.integer)) and 0 <= target < len(self.conditions):
             return int(target)
         raise UserError(f"Unknown condition {target!r}; there are {', '.join(self.conditions)}.")
-
-
-def images_at_a_time(resolution: int) -> int:
-    """Batch that bounds memory: 64 images at 128 px, fewer in proportion to a larger image's pixels."""
-    return max(1, 64 * 128**2 // resolution**2)
-
-
-def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1], channels last in memory."""
-    tensor = to_device(torch.from_numpy(np.ascontiguousarray(images)), device)
-    return tensor.permute(0, 3, 1, 2).float().div_(255)
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

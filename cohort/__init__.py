@@ -36,16 +36,20 @@ folds …) raises `morphoscope.configs.UserError`, with all findings of one kind
 """
 
 from morphoscope.cohort.checks import CheckReport
-from morphoscope.cohort.classifynf1 import import_classifynf1
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.importers import import_csv, import_dataset_json, import_folder
-from morphoscope.cohort.isic import import_isic
+from morphoscope.cohort.importers import (
+    import_classifynf1,
+    import_csv,
+    import_dataset_json,
+    import_folder,
+    import_isic,
+    import_siim_isic,
+)
 from morphoscope.cohort.joining import join_cohorts
 from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
-from morphoscope.cohort.siim_isic import import_siim_isic
 from morphoscope.cohort.storage import new_folder
 
 __all__ = [

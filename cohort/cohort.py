@@ -17,7 +17,7 @@ from morphoscope.cohort.resizing import Fit, cached_images
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store, require_new
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import write_atomically, write_text
+from morphoscope.runtime import write_atomically, write_text
 
 
 class Cohort:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 MAX_PIXELS = 64_000_000  # width x height; a larger image is refused from its header, before any decoding
 MAX_FILE_BYTES = 512 * 2**20

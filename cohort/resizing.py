@@ -14,7 +14,7 @@ from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 Fit = Literal["crop", "letterbox"]
 _READER_VERSION = 1  # raise it when `decode` or `square` changes its pixels, so that old arrays are not used

@@ -7,9 +7,9 @@ model.morph("NF1", "TSC", seed=0, steps=9)
 """
 
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
 from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.synthetic import augment
 from morphoscope.generate.training import plan_training, train_generator
 

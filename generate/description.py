@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from morphoscope.cohort import Fit
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
-from morphoscope.generate.mapping import check_stages
+from morphoscope.generate.networks.mapping import check_stages
 
 Width = Annotated[int, Field(ge=1, le=2**16)]
 Resolution = Annotated[int, Field(ge=8, le=1024)]

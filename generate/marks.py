@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import write_sheet
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 
 def write_synthetic_png(

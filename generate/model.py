@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.generator import Generator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_generator
-from morphoscope.ops.runtime import resolve_device
+from morphoscope.runtime.torch_devices import resolve_device
 
 Condition = str | Mapping[str, float] | Sequence[float]
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 _GAP = 2
 _SMALLEST_CELL = 128  # pixels; smaller images are enlarged to it for the eye

@@ -8,10 +8,10 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.generate.description import checked_metadata
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
-from morphoscope.generate.mapping import fold_label_influence
-from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
+from morphoscope.generate.networks.mapping import fold_label_influence
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 KIND = "generator"
 Tensors = dict[str, torch.Tensor]

@@ -1,7 +1,4 @@
-"""Tensor operations of StyleGAN2-ADA, each differentiable twice: the room other projects import.
-
-`runtime` beside them holds what every long computation stands on.
-"""
+"""Tensor operations of StyleGAN2-ADA, each differentiable twice: the room that other projects import."""
 
 from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import conv2d_resample

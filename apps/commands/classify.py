@@ -187,7 +187,7 @@ def explain(
     """
     from morphoscope.apps.commands.photographs import as_judged, read_photographs
     from morphoscope.classify import Ensemble, legend, overlay
-    from morphoscope.ops.runtime import write_atomically
+    from morphoscope.runtime import write_atomically
 
     settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
     focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
@@ -245,9 +245,9 @@ def attribution(
 ) -> None:
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
     from morphoscope.classify import Ensemble
-    from morphoscope.classify.attribution.comparison import MEASURES, compare_maps
-    from morphoscope.classify.statistics import with_interval
+    from morphoscope.classify.attribution_comparison.comparison import MEASURES, compare_maps
     from morphoscope.cohort import Cohort
+    from morphoscope.runtime.statistics import with_interval
 
     listed = None if methods is None else methods.split(",")
     settings = load_config(

@@ -27,7 +27,7 @@ from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.loading import Config
 from morphoscope.configs.views import View
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 app = typer.Typer(help="Images and labels on disk.", no_args_is_help=True)
 

@@ -57,7 +57,8 @@ def train(
     """
     from morphoscope.cohort import Cohort
     from morphoscope.generate import plan_training, train_generator
-    from morphoscope.ops.runtime import RunFolder, joined
+    from morphoscope.runtime import RunFolder
+    from morphoscope.runtime.torch_processes import joined
 
     settings = load_config(
         GeneratorTraining,
@@ -167,7 +168,7 @@ def augment(
     """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
     from morphoscope.generate import augment as write_cohort
     from morphoscope.generate import load
-    from morphoscope.ops.runtime import RunFolder
+    from morphoscope.runtime import RunFolder
 
     settings = load_config(
         Augmenting, file=config, overrides=set_, per_condition=per_condition, view=view, seed=seed
@@ -201,7 +202,7 @@ def metrics(
     from morphoscope.generate import load
     from morphoscope.generate.description import training_fit
     from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows
-    from morphoscope.ops.runtime import write_text
+    from morphoscope.runtime import write_text
 
     settings = load_config(
         Measuring, file=config, overrides=set_, rows=rows, images=images, network=network, seed=seed

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from morphoscope.classify import Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.strata import FEW
-from morphoscope.classify.statistics import with_interval
+from morphoscope.runtime.statistics import with_interval
 
 NOT_CALIBRATED = (
     "This ensemble is not calibrated: no prediction sets, and nothing is called unlike its training. "

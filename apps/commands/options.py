@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from morphoscope.configs.loading import Config
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
 Set = Annotated[

@@ -15,7 +15,7 @@ from morphoscope.apps.studio.marks import data_uri, fitted, marked
 from morphoscope.apps.studio.words import explanation, percent, spread
 from morphoscope.apps.studio.workbench import Curve, Morph
 from morphoscope.classify import Attribution, Prediction, legend, overlay
-from morphoscope.ops.runtime.plots import colour, plain, svg
+from morphoscope.runtime.reporting.plots import colour, plain, svg
 
 PICTURE_SIDE = 512  # pixels; generated frames are enlarged to it
 _SIZE = (6.2, 2.75)  # inches of 72 points, the unit of the SVG's own coordinates

@@ -15,7 +15,7 @@ from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
-from morphoscope.classify.pairs import photographs, present_halves
+from morphoscope.classify.inputs.pairs import photographs, present_halves
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AVERAGED, AttributionSettings, Baseline, Method
 from morphoscope.configs.loading import validated

@@ -13,7 +13,7 @@ from morphoscope.classify.certainty.conformal import Conformal
 from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
 from morphoscope.classify.certainty.temperature import BOUNDS, fit_temperature
 from morphoscope.classify.description import MAX_IMAGES
-from morphoscope.classify.pairs import Form
+from morphoscope.classify.inputs.pairs import Form
 from morphoscope.configs import UserError
 
 COVERAGE, ACCEPTED = 0.9, 0.95

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from morphoscope.classify.statistics import Estimate, proportion
+from morphoscope.runtime.statistics import Estimate, proportion
 
 ROUNDING = 1e-9
 """For comparisons of p-values with alpha: 1 - 0.9 is a little less than 1/10 in floating point."""

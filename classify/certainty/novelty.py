@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from morphoscope.classify.certainty.conformal import ROUNDING, p_values
-from morphoscope.classify.statistics import auroc, proportion
+from morphoscope.runtime.statistics import auroc, proportion
 
 DIMENSIONS = 32
 """Most principal directions that a subspace has; fewer for few images."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.classify.certainty.skin_tone import CATEGORIES, category, typology_angle
-from morphoscope.classify.statistics import Estimate, balanced_accuracy, proportion
+from morphoscope.runtime.statistics import Estimate, balanced_accuracy, proportion
 
 FEW = 20
 """Images below which a stratum's figures come with a warning."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from morphoscope.classify.statistics import Estimate
+from morphoscope.runtime.statistics import Estimate
 
 BOUNDS = (0.05, 20.0)
 """Range of temperatures; one at its end means that the probabilities hold next to no information."""

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from morphoscope.classify.statistics import Estimate
 from morphoscope.configs import UserError
+from morphoscope.runtime.statistics import Estimate
 
 Form = Literal["ICC(1,1)", "ICC(C,1)"]
 _TAIL = 0.975  # of each end of a two-sided 95% interval

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from morphoscope.classify.evaluation import Evaluation
-from morphoscope.classify.statistics import Estimate, confusion_counts
+from morphoscope.classify.evaluation.evaluation import Evaluation
 from morphoscope.classify.survey.answers import Answers
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
 from morphoscope.classify.survey.comparison import ALL, Comparison, compare, judged_answers
 from morphoscope.classify.survey.power import paired_power, surveys_needed
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyAnalysis
+from morphoscope.runtime.statistics import Estimate, confusion_counts
 
 WISHED = (0.05, 0.1, 0.15, 0.2, 0.3)  # differences of accuracy whose power is told
 ENOUGH = (0.8, 0.9)  # power for which the number of surveys is told

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from morphoscope.classify.pairs import lesions
+from morphoscope.classify.inputs.pairs import lesions
+from morphoscope.classify.inputs.views import require_paired_test
 from morphoscope.classify.survey.form import FormText, encode_image, render_form
 from morphoscope.classify.survey.spreadsheet import read_csv, write_csv
-from morphoscope.classify.views import require_paired_test
 from morphoscope.cohort import TEST_FOLD, Cohort, new_folder
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyBuilding
-from morphoscope.ops.runtime import write_text
+from morphoscope.runtime import write_text
 
 SURVEY_VIEWS = ("focused", "panoramic")  # in the order in which they are shown
 KEY, FACTS, FORMS = "key.csv", "survey.json", "forms"

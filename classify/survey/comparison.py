@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from morphoscope.classify.statistics import Estimate
 from morphoscope.classify.survey.agreement import Agreement, agreement
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
 from morphoscope.configs import UserError
+from morphoscope.runtime.statistics import Estimate
 
 BOTH, ALL = "both", "all"  # views; specialties
 

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from morphoscope.classify.figures import draw_confusion
-from morphoscope.classify.statistics import Estimate, with_interval
+from morphoscope.classify.evaluation.figures import draw_confusion
 from morphoscope.classify.survey.analysis import Analysis, views_answered
 from morphoscope.classify.survey.comparison import BOTH, Comparison
 from morphoscope.classify.survey.published import PUBLISHED, SOURCE
 from morphoscope.classify.survey.self_reports import by_confidence, by_experience, self_report_sections
 from morphoscope.classify.survey.spreadsheet import write_csv
-from morphoscope.ops.runtime import write_text
-from morphoscope.ops.runtime.plots import colour, plain, svg
-from morphoscope.ops.runtime.report import Figure, Section, Table, write_report
+from morphoscope.runtime import write_text
+from morphoscope.runtime.reporting.plots import colour, plain, svg
+from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
+from morphoscope.runtime.statistics import Estimate, with_interval
 
 _COLUMNS = ("view, specialty", "participants", "surveys", "sheets", "pictures", "answers")
 _FEW = 10  # participants or patients below which an interval is not to be relied on

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.classify.certainty.strata import FEW
-from morphoscope.classify.statistics import Estimate, proportion, with_interval
 from morphoscope.classify.survey.comparison import parts
-from morphoscope.ops.runtime.report import Section, Table
+from morphoscope.runtime.reporting.report import Section, Table
+from morphoscope.runtime.statistics import Estimate, proportion, with_interval
 
 _LEVELS = ["1", "2", "3", "4", "5"]
 _ENDS = {"1": "1 (a guess)", "5": "5 (certain)"}  # as the form calls them

@@ -7,7 +7,7 @@ import pandas as pd
 from morphoscope.cohort.manifest import read_table
 from morphoscope.cohort.reading import read_bytes
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 # What a spreadsheet takes for the start of a formula, and the mark that says it is text.
 _MARK, _MARKED = "'", ("=", "+", "-", "@", "\t", "\r", "\n", "'")

@@ -12,8 +12,8 @@ from sklearn.metrics import balanced_accuracy_score
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from morphoscope.classify.ensemble import images_at_a_time, to_tensor
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.training.batches import BatchLoader, worker_count
 from morphoscope.classify.training.losses import SoftTargetLoss, class_weights
 from morphoscope.classify.training.mixing import batch_mixing
@@ -22,7 +22,10 @@ from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining, Precision
-from morphoscope.ops.runtime import Interruption, load_optimizer, read_state, to_device, write_state
+from morphoscope.runtime import Interruption
+from morphoscope.runtime.torch_checkpoints import read_state, write_state
+from morphoscope.runtime.torch_devices import to_device
+from morphoscope.runtime.torch_optimizers import load_optimizer
 
 _KILLED = (
     "A process that prepares training images was killed; perhaps the machine's memory ran out. Start the "

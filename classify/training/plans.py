@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from morphoscope.classify.pairs import HALVES
+from morphoscope.classify.inputs.pairs import HALVES
+from morphoscope.classify.inputs.views import in_view, require_pair, require_paired_test
 from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
-from morphoscope.classify.views import in_view, require_pair, require_paired_test
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, ancestor_cohorts, name_list
 from morphoscope.configs import UserError, first_names

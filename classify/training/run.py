@@ -13,9 +13,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.evaluation import evaluate
-from morphoscope.classify.model import ConditionClassifier
-from morphoscope.classify.pairs import PairedImages, form_pairs
+from morphoscope.classify.evaluation.evaluation import evaluate
+from morphoscope.classify.inputs.pairs import PairedImages, form_pairs
+from morphoscope.classify.inputs.views import require_halves
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.training.auxiliary import (
     auxiliary_targets,
     joint_classes,
@@ -24,19 +25,13 @@ from morphoscope.classify.training.auxiliary import (
 from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.classify.training.pool import ImagePool, PoolPart, class_targets
-from morphoscope.classify.views import require_halves
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
-from morphoscope.ops.runtime import (
-    Interruption,
-    RunFolder,
-    read_checkpoint,
-    resolve_device,
-    write_checkpoint,
-    write_text,
-)
+from morphoscope.runtime import Interruption, RunFolder, write_text
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_devices import resolve_device
 
 FOLD_KIND = "classifier_fold"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from morphoscope.generate.metrics.features import FeatureNetwork
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 _VERSION = 1  # raise it when `FeatureNetwork.features` changes its numbers, so that old arrays are not used
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.generate.model import file_digest
-from morphoscope.ops.runtime import resolve_device
-from morphoscope.ops.runtime.offline_weights import (
+from morphoscope.runtime.torch_devices import resolve_device
+from morphoscope.runtime.torch_offline_weights import (
     OFFLINE_BACKBONE,
     offline_file,
     offline_state,

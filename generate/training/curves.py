@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from morphoscope.generate.training.records import is_number
-from morphoscope.ops.runtime.plots import colour, plain, svg
+from morphoscope.runtime.reporting.plots import colour, plain, svg
 
 _SIZE = (6.4, 3.1)  # inches
 _MOST_POINTS = 400  # of one curve; more are averaged, which nobody sees and keeps the file small

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from morphoscope.ops.runtime import to_device
+from morphoscope.runtime.torch_devices import to_device
 
 # A GPU that holds the images itself is never kept waiting for them.
 _SHARE_OF_GPU_MEMORY = 0.25

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from morphoscope.configs import UserError
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
-from morphoscope.ops.runtime import write_atomically
+from morphoscope.runtime import write_atomically
 
 FILM = "film.mp4"
 _LARGEST = 1920  # pixels, either side

@@ -16,7 +16,8 @@ from morphoscope.generate.training.resume import STATE
 from morphoscope.generate.training.trainer import Figures, GeneratorTrainer
 from morphoscope.generate.training.transition import label_influence
 from morphoscope.generate.training.watch import Watch
-from morphoscope.ops.runtime import Interruption, RunFolder, write_state
+from morphoscope.runtime import Interruption, RunFolder
+from morphoscope.runtime.torch_checkpoints import write_state
 
 # A logistic loss beyond it (nats) is not a bad moment but a lost training; penalties need only be finite.
 _LOST = {"loss_G": 1e3, "loss_D": 1e3, "path_penalty": math.inf, "r1": math.inf}

@@ -14,7 +14,8 @@ from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
 from morphoscope.generate.training.progress import duration
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import Processes, memory_gb
+from morphoscope.runtime.torch_memory import memory_gb
+from morphoscope.runtime.torch_processes import Processes
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,10 @@ from morphoscope.generate.training.resume import as_begun, read_unfinished, resu
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import start_from as transfer
 from morphoscope.ops.dispatch import native_runs
-from morphoscope.ops.runtime import Processes, keep_freed_memory, read_metadata, set_precision
+from morphoscope.runtime.torch_checkpoints import read_metadata
+from morphoscope.runtime.torch_devices import set_precision
+from morphoscope.runtime.torch_memory import keep_freed_memory
+from morphoscope.runtime.torch_processes import Processes
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import yaml
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics import QualityReport
 from morphoscope.generate.snapshots import KIND
-from morphoscope.ops.runtime import read_metadata
+from morphoscope.runtime.torch_checkpoints import read_metadata
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from morphoscope.generate.training.curves import Curve, curve, draw
 from morphoscope.generate.training.film import FILM, sheets_by_kimg
 from morphoscope.generate.training.progress import duration
 from morphoscope.generate.training.records import Measured, Records
-from morphoscope.ops.runtime.report import Figure, Section, Table, write_report
+from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
 
 _WIDEST = 1600  # pixels of a sheet in the report
 _MOST_ALARMS = 10

@@ -9,7 +9,7 @@ from morphoscope.configs.loading import validated
 from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.training.architecture import DECIDED_BY_SNAPSHOT
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import read_state
+from morphoscope.runtime.torch_checkpoints import read_state
 
 STATE = "training-state.pt"
 _BY_RULE = {

@@ -14,7 +14,8 @@ from morphoscope.generate.training.preparation import Preparation, feature_netwo
 from morphoscope.generate.training.records import snapshots
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, is_told, write_reals
-from morphoscope.ops.runtime import Processes, RunFolder
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_processes import Processes
 
 
 def train_generator(
@@ -35,7 +36,7 @@ def train_generator(
         exclude_folds: further folds to leave out, so that classifiers validated on them may use the images.
         start_from: a snapshot to start from, e.g. of other conditions or of half the resolution; may be left
             out when an interrupted run goes on.
-        processes: those that train together (`ops.runtime.joined`); on the CPU alone if not given.
+        processes: those that train together (`runtime.torch_processes`); on the CPU alone if None.
 
     Raises:
         UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config, a

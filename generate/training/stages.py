@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from morphoscope.configs import UserError
-from morphoscope.generate.mapping import check_stages
+from morphoscope.generate.networks.mapping import check_stages
 
 
 def stage_indices(stages: Mapping[str, tuple[str, str]], conditions: Sequence[str]) -> list[list[int]]:

@@ -8,8 +8,8 @@ import torch
 
 from morphoscope.configs.generator import ResolvedTraining
 from morphoscope.generate.augmentation import AdaController
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.training.lecam import LeCam
 from morphoscope.generate.training.losses import (
     discriminator_loss,

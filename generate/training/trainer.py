@@ -11,14 +11,16 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import ResolvedTraining
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, build_augmentation
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.data import RealImages
 from morphoscope.generate.training.recording import RecordedStep, Tensors
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
-from morphoscope.ops.runtime import Processes, load_optimizer, to_device
+from morphoscope.runtime.torch_devices import to_device
+from morphoscope.runtime.torch_optimizers import load_optimizer
+from morphoscope.runtime.torch_processes import Processes
 
 Figures = Tensors
 # What random numbers are drawn for; the order is part of the seeds.

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_discriminator, read_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
 

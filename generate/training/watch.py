@@ -23,7 +23,8 @@ from morphoscope.generate.training.progress import TrainingProgress
 from morphoscope.generate.training.records import read_measured, snapshots
 from morphoscope.generate.training.report import write_training_report
 from morphoscope.generate.training.tracking import Tracker
-from morphoscope.ops.runtime import RunFolder, memory_gb
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_memory import memory_gb
 
 _SHEET_COLUMNS = 10
 

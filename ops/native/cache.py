@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from morphoscope.configs import UserError
 from morphoscope.ops.native.toolchain import Unavailable
-from morphoscope.ops.runtime.files import write_atomically, write_text
+from morphoscope.runtime.files import write_atomically, write_text
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from morphoscope.apps.cli import app
 from morphoscope.classify import Ensemble
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs.classifier import EnsembleTraining
 

@@ -9,7 +9,7 @@ import pytest
 
 from morphoscope.apps.studio import build
 from morphoscope.classify import Ensemble
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining

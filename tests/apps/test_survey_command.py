@@ -10,7 +10,7 @@ import torch
 
 from morphoscope.apps import cli
 from morphoscope.classify import Ensemble
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs.classifier import EnsembleTraining
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs.classifier import EnsembleTraining
 

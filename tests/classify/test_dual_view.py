@@ -10,15 +10,16 @@ import torch
 from pydantic import ValidationError
 
 from morphoscope.classify import Ensemble, evaluate, plan_folds, train_ensemble
-from morphoscope.classify.attribution.comparison import compare_maps
-from morphoscope.classify.judging import test_time_views as views_of
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.attribution_comparison.comparison import compare_maps
+from morphoscope.classify.network.classifier import ConditionClassifier
+from morphoscope.classify.network.forward import test_time_views as views_of
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import RunFolder, read_checkpoint, write_checkpoint
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 BLUE, RED, GREEN = (60, 70, 200), (200, 60, 60), (70, 190, 60)
 # The focused photograph tells a from the others, the panoramic one c: it takes both to know all.

@@ -8,7 +8,7 @@ import torch
 from morphoscope.classify import Ensemble, combine
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 
 def test_combination_takes_the_mean_of_the_folds_that_are_sure() -> None:

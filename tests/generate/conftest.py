@@ -11,7 +11,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
 from morphoscope.generate.metrics import FeatureNetwork
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 TINY = {
     "resolution": 16,

@@ -9,7 +9,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate import Discriminator, Generator, load
 from morphoscope.generate.description import training_fit, training_view
 from morphoscope.generate.snapshots import read_discriminator, write_snapshot
-from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 ABSENT = object()
 

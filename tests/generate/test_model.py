@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from morphoscope.configs import UserError
 from morphoscope.generate import load
 from morphoscope.generate.model import latents, to_uint8
-from morphoscope.ops.runtime import write_checkpoint
+from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morphoscope.generate.synthesis import SynthesisNetwork
+from morphoscope.generate.networks.synthesis import SynthesisNetwork
 from morphoscope.ops.precision import bfloat16_runs, without_emulation
 
 

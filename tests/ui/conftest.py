@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from morphoscope.apps.studio import build, launch
 from morphoscope.classify import Ensemble
 from morphoscope.classify.ensemble import to_tensor
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.generate import Generator, GeneratorModel
 from morphoscope.generate.snapshots import write_snapshot

@@ -11,7 +11,7 @@ from morphoscope.classify import Ensemble, combine
 from morphoscope.classify.certainty.temperature import fit_temperature, scaled
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
-from morphoscope.ops.runtime import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 
 def test_features_are_those_that_the_logits_come_from(ensemble: Ensemble) -> None:

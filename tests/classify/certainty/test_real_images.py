@@ -11,7 +11,7 @@ from PIL import Image
 
 from morphoscope.classify.certainty.novelty import Novelty, Subspace, detection
 from morphoscope.classify.ensemble import to_tensor
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from morphoscope.classify.certainty.skin_tone import category, typology_angle
-from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, phantom_image
+from morphoscope.cohort.phantom.drawing import PHANTOM_CONDITIONS, phantom_image
 
 
 def plain(colour: tuple[int, int, int]) -> np.ndarray:

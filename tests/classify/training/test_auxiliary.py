@@ -14,7 +14,7 @@ from morphoscope.classify.training.pool import ImagePool
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 SHADES = {"black": (20, 20, 20), "white": (240, 240, 240)}
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from morphoscope.classify.model import ConditionClassifier
+from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.training import fold
 from morphoscope.classify.training.fold import FoldState, FoldTrainer, half_precision
 from morphoscope.classify.training.pool import ImagePool, class_targets
@@ -19,7 +19,7 @@ from morphoscope.classify.training.schedule import learning_rate
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import read_state, write_state
+from morphoscope.runtime.torch_checkpoints import read_state, write_state
 
 CPU = torch.device("cpu")
 OPTIONS = {

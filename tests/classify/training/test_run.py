@@ -13,7 +13,8 @@ from morphoscope.classify import Ensemble, evaluate, train_ensemble
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.ops.runtime import RunFolder, read_checkpoint
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_checkpoints import read_checkpoint
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import Processes
+from morphoscope.runtime.torch_processes import Processes
 
 
 @pytest.fixture(scope="session")

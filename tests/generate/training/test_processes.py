@@ -11,7 +11,7 @@ import yaml
 
 from morphoscope.generate import train_generator
 from morphoscope.generate.training.resume import STATE
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 

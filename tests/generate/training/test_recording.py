@@ -10,14 +10,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, build_augmentation
-from morphoscope.generate.discriminator import Discriminator
-from morphoscope.generate.generator import Generator
+from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.recording import Outcome, RecordedStep
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops import backend
-from morphoscope.ops.runtime import Processes
+from morphoscope.runtime.torch_processes import Processes
 
 CONDITIONS = ["a", "b", "c"]
 SMALL = {

@@ -16,7 +16,7 @@ from morphoscope.generate.snapshots import KIND
 from morphoscope.generate.training.curves import Curve, curve, draw
 from morphoscope.generate.training.records import Records
 from morphoscope.generate.training.report import write_training_report
-from morphoscope.ops.runtime import write_checkpoint
+from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
 NETWORK = "some-features"
 

@@ -10,7 +10,7 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.generate import train_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 
 def test_finished_training_is_left_as_it_is(tiny_config, tiny_cohort, tiny_run):
@@ -71,7 +71,7 @@ def test_a_full_disk_ends_with_a_clear_error_and_an_intact_snapshot(
         return save_file(tensors, path, metadata)
 
     with monkeypatch.context() as patch:
-        patch.setattr("morphoscope.ops.runtime.checkpoints.save_file", full)
+        patch.setattr("morphoscope.runtime.torch_checkpoints.save_file", full)
         with pytest.raises(UserError, match=r"snapshot-000000\.safetensors: cannot be written; is the disk"):
             train_generator(tiny_config, tiny_cohort, run)
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 24

@@ -12,7 +12,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.snapshots import read_discriminator
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 
 def train_on(config, cohort, folder, snapshot):

@@ -13,7 +13,7 @@ from morphoscope.generate.training import preparation, watch
 from morphoscope.generate.training.keeping import best_snapshot
 from morphoscope.generate.training.preparation import feature_network
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import RunFolder
+from morphoscope.runtime import RunFolder
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from morphoscope.configs import load_config
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.ops.runtime import Processes, RunFolder, joined
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_processes import Processes, joined
 
 _CUT_AT = 4  # iterations; within a tick, and between two steps of ADA
 

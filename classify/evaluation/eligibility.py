@@ -1,0 +1,79 @@
+"""What of a cohort an ensemble may be asked to judge, and in which form it is shown."""
+
+from typing import get_args
+
+import numpy as np
+
+from morphoscope.classify.ensemble import Ensemble
+from morphoscope.classify.evaluation.seen import refuse_seen_images
+from morphoscope.classify.inputs.pairs import HALVES, Form, Samples, samples
+from morphoscope.classify.inputs.views import in_view, require_paired_test
+from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.configs import UserError
+from morphoscope.configs.commands import Rows
+from morphoscope.configs.views import View
+
+
+def judged_form(ensemble: Ensemble, view: View | None) -> Form:
+    """In what form images are judged; UserError if a dual-view ensemble has no such half."""
+    if view is None or not ensemble.dual:
+        return "whole"
+    for half in HALVES:
+        if view == half:
+            return half
+    raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
+
+
+def judged_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
+    """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
+    found = samples(cohort, ensemble.config, mask, form == "whole")
+    if not len(found.members):
+        raise UserError(f"{cohort.root}: no pair of a focused and a panoramic image to judge; give a view.")
+    return found
+
+
+def check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
+    """Refuse what the ensemble cannot, or may not, judge."""
+    if rows not in get_args(Rows):
+        raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
+    unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
+    if unknown:
+        raise UserError(
+            f"{cohort.root}: the ensemble does not know {', '.join(unknown)}; it knows {ensemble.conditions}."
+        )
+    if unlike is not None and ensemble.calibration is None:
+        raise UserError(
+            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
+            "morphoscope classify calibrate."
+        )
+    _require_fitting_cohort(ensemble, cohort, rows)
+
+
+def judged_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
+    """bool [N]: the rows asked for, of this view; a test must be unseen and, of views, fair."""
+    fold_of = cohort.rows["fold"].to_numpy(dtype=str)
+    mask = {
+        "test": fold_of == TEST_FOLD,
+        "out_of_fold": np.isin(fold_of, ensemble.folds),
+        "all": np.ones(len(fold_of), bool),
+    }[rows] & in_view(cohort, view)
+    if not mask.any():
+        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
+    if view is not None and rows == "test":
+        require_paired_test(cohort)
+    if rows == "test":
+        refuse_seen_images(ensemble, cohort, fold_of == TEST_FOLD)
+    return mask
+
+
+def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> None:
+    same = cohort.digest == ensemble.metadata.get("cohort_digest")
+    if rows == "all" and same:
+        raise UserError(
+            f"{cohort.root} is the cohort that the ensemble was trained on: judging all its images would "
+            "count training images. Use rows 'test' or 'out_of_fold'."
+        )
+    if rows == "all":
+        refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))
+    else:
+        ensemble.require_training_cohort(cohort)

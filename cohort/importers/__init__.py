@@ -1,0 +1,15 @@
+"""Importers: from the layouts in which photographs come to a cohort on disk."""
+
+from morphoscope.cohort.importers.classifynf1 import import_classifynf1
+from morphoscope.cohort.importers.generic import import_csv, import_dataset_json, import_folder
+from morphoscope.cohort.importers.isic import import_isic
+from morphoscope.cohort.importers.siim_isic import import_siim_isic
+
+__all__ = [
+    "import_classifynf1",
+    "import_csv",
+    "import_dataset_json",
+    "import_folder",
+    "import_isic",
+    "import_siim_isic",
+]

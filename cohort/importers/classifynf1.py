@@ -1,0 +1,81 @@
+"""Importer for the train.csv of ClassifyNF1, the published classifier of genetic skin conditions.
+
+Metadata and absolute paths stay behind, see `copy_in`.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.importers.copying import (
+    copy_in,
+    find_column,
+    keep_other_columns,
+    match_files,
+    open_table,
+    patient_or_lesion,
+    unlisted_files,
+)
+from morphoscope.cohort.importers.siim_isic import FOLD_OF_RECORD, MERGED
+from morphoscope.cohort.manifest import TEST_FOLD
+
+_TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+
+
+def import_classifynf1(
+    source: Path,
+    destination: Path,
+    *,
+    images: Path | None = None,
+    view: str = "focused",
+    allow_unlisted: bool = False,
+) -> Cohort:
+    """Import images with a ClassifyNF1 train.csv: image_name, filepath, diagnosis, tfrecord, is_test.
+
+    Rows with is_test 1 get the fold "test"; the others the published fold of their tfrecord, and those with
+    tfrecord -1 are left out. Synonymous ISIC diagnoses are merged as published (seborrheic keratosis -> BKL,
+    NV -> nevus, …). The group is `patient_id`, or else `lesion_id`, or else the image. All columns are kept.
+    Of its `age_approx` no `age` is made: the published tables fill it with 0.
+
+    Args:
+        source: the CSV, or a folder or zip with exactly one CSV in it.
+        destination: a new folder for the cohort.
+        images: folder or zip of the images; default: where the CSV lies. Found by `filepath`, else by name.
+        view: focused or panoramic: the table does not say.
+        allow_unlisted: leave out images that have no row, instead of refusing.
+
+    Raises:
+        UserError: missing columns, and in one message: rows without a label, a tfrecord or is_test that is no
+            number, files that are listed but absent, images without a row, unreadable images.
+    """
+    table, store, name = open_table(source, images)
+    columns = ("image_name", "filepath", "diagnosis", "tfrecord", "is_test")
+    image_name, filepath, diagnosis, tfrecord, is_test = (find_column(table, [c], name) for c in columns)
+    record = pd.to_numeric(table[tfrecord], errors="coerce")
+    test = table[is_test].str.lower().map(_TRUTH)
+    errors = [f"{image}: is_test is neither 0 nor 1" for image in table[image_name][test.isna()]]
+    test = test.eq(True)
+    errors += [
+        f"{image}: tfrecord is no whole number" for image in table[image_name][~test & (record % 1 != 0)]
+    ]
+    listed = table[filepath].where(table[filepath] != "", table[image_name])
+    kept = test | (record != -1)
+    left_out = match_files(store, list(listed[~kept]))[0]
+    found, absent = match_files(store, list(listed[kept]))
+    table, record, test = table[kept].reset_index(drop=True), record[kept], test[kept]
+    errors += [f"{image}: no diagnosis" for image in table[image_name][table[diagnosis] == ""]]
+    errors += absent
+    if not allow_unlisted:
+        errors += unlisted_files(store, [*found, *left_out])
+    fold = (record % 15).map(FOLD_OF_RECORD).where(~test, TEST_FOLD)
+    rows = pd.DataFrame(
+        {
+            "file": found,
+            "condition": table[diagnosis].replace(MERGED),
+            "group": patient_or_lesion(table),
+            "view": view,
+            "fold": list(fold),
+        }
+    )
+    return copy_in(store, keep_other_columns(rows, table), destination, errors)

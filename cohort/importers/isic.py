@@ -1,0 +1,73 @@
+"""Importer for ISIC and HAM10000 tables. Metadata and absolute paths stay behind, see `copy_in`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.importers.copying import (
+    copy_in,
+    find_column,
+    keep_other_columns,
+    match_files,
+    open_table,
+    patient_or_lesion,
+    unlisted_files,
+    with_age,
+)
+
+_FILE_COLUMNS = ("file", "image_id", "image", "image_name", "isic_id", "filename")
+_LABEL_COLUMNS = ("dx", "diagnosis", "diagnosis_1")
+# One-hot columns of the ISIC 2018 and 2019 ground truth; the condition is the name in lower case, like `dx`.
+_ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
+
+
+def import_isic(
+    source: Path,
+    destination: Path,
+    *,
+    images: Path | None = None,
+    view: str = "focused",
+    allow_unlisted: bool = False,
+) -> Cohort:
+    """Import images with an ISIC or HAM10000 table.
+
+    The image is named in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
+    suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
+    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `Age` or
+    `age_approx` (or `age_approximate`), where known, is also the manifest's `age`.
+
+    Args:
+        source: the CSV, or a folder or zip with exactly one CSV in it.
+        destination: a new folder for the cohort.
+        images: folder or zip of the images; default: where the CSV lies.
+        allow_unlisted: leave out images that have no row, instead of refusing.
+
+    Raises:
+        UserError: missing columns, and in one message: rows without one label, files that are listed but
+            absent, images without a row, unreadable images.
+    """
+    table, store, name = open_table(source, images)
+    file_column = find_column(table, _FILE_COLUMNS, name)
+    one_hot = [column for column in table.columns if str(column).upper() in _ONE_HOT]
+    if len(one_hot) > 1:
+        condition = _from_one_hot(table[one_hot])
+    else:
+        one_hot = []
+        condition = table[find_column(table, _LABEL_COLUMNS, name)]
+    found, errors = match_files(store, list(table[file_column]))
+    errors += [f"{file}: no label" for file in table[file_column][condition == ""]]
+    if not allow_unlisted:
+        errors += unlisted_files(store, found)
+    rows = pd.DataFrame(
+        {"file": found, "condition": condition, "group": patient_or_lesion(table), "view": view}
+    )
+    others = table.drop(columns=[file_column, *one_hot])
+    return copy_in(store, keep_other_columns(with_age(rows, table), others), destination, errors)
+
+
+def _from_one_hot(values: pd.DataFrame) -> pd.Series:
+    """Lower-case name of the one column that is 1 in each row; "" where it is not exactly one."""
+    hot = values.apply(pd.to_numeric, errors="coerce") == 1
+    names = hot.idxmax(axis=1).astype(str).str.lower()
+    return names.where(hot.sum(axis=1) == 1, "")

@@ -1,0 +1,83 @@
+"""Importer for the stratified tables of the SIIM-ISIC melanoma challenge (images of 2018 to 2020).
+
+Metadata and absolute paths stay behind, see `copy_in`.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.importers.copying import (
+    copy_in,
+    find_column,
+    keep_other_columns,
+    match_files,
+    open_table,
+    patient_or_lesion,
+    unlisted_files,
+    with_age,
+)
+
+# The published folds: tfrecord modulo 15 -> fold.
+_FOLD_RECORDS = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
+FOLD_OF_RECORD = {record: fold for fold, records in _FOLD_RECORDS.items() for record in records}
+# The published merging of ISIC's diagnoses; the original stays in the column `diagnosis`.
+MERGED = {
+    "seborrheic keratosis": "BKL",
+    "lichenoid keratosis": "BKL",
+    "solar lentigo": "BKL",
+    "lentigo NOS": "BKL",
+    "cafe-au-lait macule": "unknown",
+    "café-au-lait macule": "unknown",
+    "atypical melanocytic proliferation": "unknown",
+    "NV": "nevus",
+    "MEL": "melanoma",
+}
+
+
+def import_siim_isic(
+    source: Path, destination: Path, *, images: Path | None = None, allow_unlisted: bool = False
+) -> Cohort:
+    """Import images with one of Deotte's stratified tables: image_name, diagnosis, tfrecord, patient_id.
+
+    Synonymous diagnoses are merged as published (seborrheic keratosis -> BKL, NV -> nevus, …), which leaves
+    nine over the tables of 2020 and of 2018-2019 together. Rows with tfrecord -1 (duplicates) are left out;
+    the others get the published fold of their tfrecord, in which patients are kept together. There is no test
+    fold: the challenge's test images have no labels. The view is focused, the group `patient_id` or else the
+    image. All columns are kept; `age_approx`, where known, is also the manifest's `age`.
+
+    Args:
+        source: the train.csv, or a folder or zip with exactly one CSV in it.
+        destination: a new folder for the cohort.
+        images: folder or zip of the images; default: where the CSV lies. Found by name.
+        allow_unlisted: leave out images that have no row, instead of refusing.
+
+    Raises:
+        UserError: missing columns, and in one message: rows without a diagnosis, a tfrecord that is no whole
+            number, files that are listed but absent, images without a row, unreadable images.
+    """
+    table, store, name = open_table(source, images)
+    image_name, diagnosis, tfrecord = (
+        find_column(table, [column], name) for column in ("image_name", "diagnosis", "tfrecord")
+    )
+    record = pd.to_numeric(table[tfrecord], errors="coerce")
+    errors = [f"{image}: tfrecord is no whole number" for image in table[image_name][record % 1 != 0]]
+    kept = record != -1
+    left_out = match_files(store, list(table[image_name][~kept]))[0]
+    table, record = table[kept].reset_index(drop=True), record[kept].reset_index(drop=True)
+    found, absent = match_files(store, list(table[image_name]))
+    errors += [f"{image}: no diagnosis" for image in table[image_name][table[diagnosis] == ""]]
+    errors += absent
+    if not allow_unlisted:
+        errors += unlisted_files(store, [*found, *left_out])
+    rows = pd.DataFrame(
+        {
+            "file": found,
+            "condition": table[diagnosis].replace(MERGED),
+            "group": patient_or_lesion(table),
+            "view": "focused",
+            "fold": (record % 15).map(FOLD_OF_RECORD),
+        }
+    )
+    return copy_in(store, keep_other_columns(with_age(rows, table), table), destination, errors)

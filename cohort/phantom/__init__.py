@@ -1,0 +1,5 @@
+"""Procedural drawings of skin conditions that stand in for patients, each with its lesion mask."""
+
+from morphoscope.cohort.phantom.drawing import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
+
+__all__ = ["PHANTOM_CONDITIONS", "PhantomImage", "phantom", "phantom_image"]

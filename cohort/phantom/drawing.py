@@ -1,0 +1,124 @@
+"""The phantom cohort: procedural skin photographs with ground-truth lesion masks.
+
+It lets every command and test run without a download. It plays the role of real images (`source` = real), but
+shows no patients: file names, groups and the column `phantom` say so.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import track
+
+from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.phantom.lesions import CONDITIONS, Traits
+from morphoscope.cohort.phantom.skin import DARKEST, LIGHTEST, Person, photograph
+from morphoscope.cohort.storage import new_folder
+from morphoscope.configs import UserError
+
+PHANTOM_CONDITIONS = tuple(CONDITIONS)
+
+_IMAGES_PER_GROUP = 2
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class PhantomImage:
+    """One phantom photograph.
+
+    Attributes:
+        image: uint8 RGB [size, size, 3].
+        mask: uint8 [size, size], 255 where the lesion is, else 0.
+        group: name of the phantom patient.
+        skin_tone: individual typology angle (ITA) of the healthy skin, degrees; > 55 very light, < -30 dark.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    group: str
+    skin_tone: float
+
+
+def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0) -> PhantomImage:
+    """Draw image `index` of a condition; the same for the same (condition, index, size, seed).
+
+    Images 2k and 2k + 1 belong to one phantom patient: same skin tone, same lesion statistics, another place.
+
+    Raises:
+        UserError: an unknown condition, a size outside 32 … 1024, a negative index or seed.
+    """
+    if condition not in CONDITIONS:
+        raise UserError(f"Unknown phantom condition '{condition}'; there are {', '.join(CONDITIONS)}.")
+    if not 32 <= size <= 1024:
+        raise UserError(f"Phantom images of {size} px: choose a size from 32 to 1024.")
+    if seed < 0 or index < 0:
+        raise UserError(f"Phantom image {index}, seed {seed}: both must be 0 or more.")
+    number, patient = PHANTOM_CONDITIONS.index(condition), index // _IMAGES_PER_GROUP
+    # Steps of the golden ratio spread the skin tones evenly, however few patients there are.
+    start = np.random.default_rng([seed, number]).uniform()
+    skin_tone = LIGHTEST - (LIGHTEST - DARKEST) * ((start + patient * _GOLDEN_RATIO) % 1)
+
+    shared = np.random.default_rng([seed, number, 0, patient])
+    traits = Traits(*shared.uniform(size=3))
+    person = Person.draw(shared, skin_tone)
+
+    own = np.random.default_rng([seed, number, 1, index])
+    findings = CONDITIONS[condition](own, traits, 2 * size)
+    image = photograph(own, person, findings, size)
+    weight = np.max([finding.weight for finding in findings], axis=0)
+    mask = np.where(cv2.resize(weight, (size, size), interpolation=cv2.INTER_AREA) >= 0.5, 255, 0).astype(
+        np.uint8
+    )
+    return PhantomImage(image, mask, f"phantom-{condition}-{patient:04d}", round(skin_tone, 1))
+
+
+def phantom(destination: Path, *, per_condition: int = 60, size: int = 128, seed: int = 0) -> Cohort:
+    """Write the phantom cohort: `images/`, `masks/` (8-bit PNG, 255 = lesion) and the manifest.
+
+    Besides the manifest's columns the rows have `mask` (relative path), `skin_tone` (ITA in degrees) and
+    `phantom` (always "true"). Image i of a condition does not depend on `per_condition`.
+
+    Args:
+        destination: a new or empty folder; it appears only once it is complete.
+        per_condition: images of each of the seven conditions; two images make one phantom patient.
+        size: side in pixels, 32 … 1024.
+
+    Raises:
+        UserError: the folder is not empty or cannot be written, or a number is out of range.
+    """
+    if per_condition < 1:
+        raise UserError(f"per_condition = {per_condition}: at least one image of each condition is needed.")
+    with new_folder(Path(destination)) as folder:
+        rows = _write_images(folder, per_condition, size, seed)
+        Cohort.from_rows(folder, rows).save()
+    return Cohort.load(Path(destination))
+
+
+def _write_images(root: Path, per_condition: int, size: int, seed: int) -> pd.DataFrame:
+    """Draw and write all images and masks under `root`; the manifest's rows."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    wanted = [(condition, index) for condition in PHANTOM_CONDITIONS for index in range(per_condition)]
+    rows = []
+    for condition, index in track(wanted, description="Drawing the phantom cohort", transient=True):
+        drawn = phantom_image(condition, index, size=size, seed=seed)
+        name = f"phantom-{condition}-{index:04d}.png"
+        Image.fromarray(drawn.image).save(root / "images" / name, compress_level=1)
+        Image.fromarray(drawn.mask).save(root / "masks" / name)
+        rows.append(
+            {
+                "file": f"images/{name}",
+                "condition": condition,
+                "group": drawn.group,
+                "view": "focused",
+                "source": "real",
+                "mask": f"masks/{name}",
+                "skin_tone": drawn.skin_tone,
+                "phantom": "true",
+            }
+        )
+    return pd.DataFrame(rows)

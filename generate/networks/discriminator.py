@@ -1,0 +1,222 @@
+"""The discriminator (StyleGAN2, section 4; conditional by projection; spec 2)."""
+
+from math import log2, sqrt
+from typing import Any
+
+import torch
+
+from morphoscope.generate.networks.layers import (
+    RESAMPLE_TAPS,
+    ConvLayer,
+    FullyConnected,
+    block_channels,
+    block_dtype,
+    half_dtype_named,
+)
+from morphoscope.generate.networks.mapping import MappingNetwork
+from morphoscope.generate.networks.synthesis import ARCHITECTURES
+from morphoscope.ops import downsample2d, setup_filter
+
+
+class MinibatchStd(torch.nn.Module):
+    """Append one feature: the mean standard deviation over a group of samples (ProGAN, section 3)."""
+
+    def __init__(self, group_size: int) -> None:
+        super().__init__()
+        self.group_size = group_size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> [N, C + 1, H, W]; sample i is in group i mod (N / group size)."""
+        n, c, h, w = x.shape
+        group_size = min(self.group_size, n)
+        if n % group_size:
+            raise ValueError(
+                f"A batch of {n} does not divide into groups of {group_size} (mbstd_group_size)."
+            )
+        grouped = x.reshape(group_size, -1, c, h, w)
+        deviation = grouped.var(dim=0, unbiased=False).add(1e-8).sqrt().mean(dim=[1, 2, 3])
+        feature = deviation.reshape(-1, 1, 1, 1).repeat(group_size, 1, h, w)
+        return torch.cat([x, feature.to(x.dtype)], dim=1)
+
+
+class DiscriminatorBlock(torch.nn.Module):
+    """Features at R and, where the architecture has it, the image -> features at R/2."""
+
+    resample_filter: torch.Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        tmp_channels: int,
+        out_channels: int,
+        img_channels: int,
+        architecture: str,
+        conv_clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
+        self.has_fromrgb = in_channels == 0 or architecture == "skip"
+        if self.has_fromrgb:
+            self.fromrgb = ConvLayer(img_channels, tmp_channels, 1, activation="lrelu", conv_clamp=conv_clamp)
+        self.conv0 = ConvLayer(tmp_channels, tmp_channels, 3, activation="lrelu", conv_clamp=conv_clamp)
+        self.conv1 = ConvLayer(
+            tmp_channels, out_channels, 3, activation="lrelu", down=2, conv_clamp=conv_clamp
+        )
+        if architecture == "resnet":
+            self.skip = ConvLayer(tmp_channels, out_channels, 1, bias=False, down=2)
+
+    def forward(
+        self, x: torch.Tensor | None, img: torch.Tensor | None, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        x = None if x is None else x.to(dtype)
+        if self.has_fromrgb:
+            assert img is not None
+            y = self.fromrgb(img.to(dtype))
+            x = y if x is None else x + y
+            img = downsample2d(img, self.resample_filter) if self.architecture == "skip" else None
+        if self.architecture == "resnet":
+            y = self.skip(x, gain=sqrt(0.5))
+            return y + self.conv1(self.conv0(x), gain=sqrt(0.5)), img
+        return self.conv1(self.conv0(x)), img
+
+
+class DiscriminatorEpilogue(torch.nn.Module):
+    """Features at 4x4 -> logits [N, 1], projected on the mapped label when conditional.
+
+    With `unconditional_output` [N, 2]: a second head that does not see the label, then the projection
+    (Shahbazi et al. 2022, arXiv 2201.06578).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        cmap_dim: int,
+        img_channels: int,
+        architecture: str,
+        conv_clamp: float | None,
+        mbstd_group_size: int = 4,
+        unconditional_output: bool = False,
+    ) -> None:
+        super().__init__()
+        if unconditional_output and cmap_dim == 0:
+            raise ValueError("unconditional_output: without labels the one output is unconditional already.")
+        self.unconditional_output = unconditional_output
+        self.cmap_dim = cmap_dim
+        self.has_fromrgb = architecture == "skip"
+        if self.has_fromrgb:
+            self.fromrgb = ConvLayer(img_channels, in_channels, 1, activation="lrelu")
+        self.mbstd = MinibatchStd(mbstd_group_size)
+        self.conv = ConvLayer(in_channels + 1, in_channels, 3, activation="lrelu", conv_clamp=conv_clamp)
+        self.fc = FullyConnected(in_channels * 4**2, in_channels, activation="lrelu")
+        self.out = FullyConnected(in_channels, cmap_dim or 1)
+        if unconditional_output:
+            self.out_unconditional = FullyConnected(in_channels, 1)
+
+    def forward(self, x: torch.Tensor, img: torch.Tensor | None, cmap: torch.Tensor | None) -> torch.Tensor:
+        x = x.float()
+        if self.has_fromrgb:
+            assert img is not None
+            x = x + self.fromrgb(img.float())
+        x = self.conv(self.mbstd(x))
+        features = self.fc(x.flatten(1))
+        logits = self.out(features)
+        if cmap is None:
+            return logits
+        logits = (logits * cmap).sum(dim=1, keepdim=True) / sqrt(self.cmap_dim)
+        if self.unconditional_output:
+            return torch.cat([self.out_unconditional(features), logits], dim=1)
+        return logits
+
+
+class Discriminator(torch.nn.Module):
+    """Image [N, img_channels, R, R] and label c [N, c_dim] -> logits [N, 1]; higher means "real".
+
+    With epilogue_kwargs' unconditional_output [N, 2]: without regard to the label, and given it; `outputs` is
+    their number.
+
+    Args:
+        c_dim: width of the label; 0 is unconditional.
+        cmap_dim: width of the mapped label; None is the number of channels at 4x4.
+        mapping_kwargs: num_layers, lr_multiplier, stages.
+        epilogue_kwargs: mbstd_group_size, unconditional_output.
+        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
+    """
+
+    def __init__(
+        self,
+        c_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        architecture: str = "resnet",
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        num_fp16_res: int = 0,
+        conv_clamp: float | None = None,
+        cmap_dim: int | None = None,
+        mapping_kwargs: dict[str, Any] | None = None,
+        epilogue_kwargs: dict[str, Any] | None = None,
+        half_dtype: str = "float16",
+    ) -> None:
+        super().__init__()
+        if img_resolution < 8 or img_resolution & (img_resolution - 1):
+            raise ValueError(f"The image resolution must be a power of two from 8 on, not {img_resolution}.")
+        if architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
+            )
+        self.c_dim = c_dim
+        self.img_resolution = img_resolution
+        self.img_channels = img_channels
+        self.num_fp16_res = num_fp16_res
+        self.half_dtype = half_dtype_named(half_dtype)
+        self.block_resolutions = [2**power for power in range(int(log2(img_resolution)), 2, -1)]
+        in_channels = 0
+        for resolution in self.block_resolutions:
+            tmp_channels = block_channels(resolution, channel_base, channel_max)
+            out_channels = block_channels(resolution // 2, channel_base, channel_max)
+            block = DiscriminatorBlock(
+                in_channels, tmp_channels, out_channels, img_channels, architecture, conv_clamp
+            )
+            setattr(self, f"b{resolution}", block)
+            in_channels = out_channels
+        if c_dim == 0:
+            cmap_dim = 0
+        elif cmap_dim is None:
+            cmap_dim = in_channels
+        if c_dim > 0:
+            self.mapping = MappingNetwork(0, c_dim, cmap_dim, None, **(mapping_kwargs or {}))
+        self.b4 = DiscriminatorEpilogue(
+            in_channels, cmap_dim, img_channels, architecture, conv_clamp, **(epilogue_kwargs or {})
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the logits."""
+        return 2 if self.b4.unconditional_output else 1
+
+    def forward(self, img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
+        expected = (self.img_channels, self.img_resolution, self.img_resolution)
+        if img.ndim != 4 or img.shape[1:] != expected:
+            raise ValueError(
+                f"Images must have shape [N, {', '.join(map(str, expected))}], not {list(img.shape)}."
+            )
+        x: torch.Tensor | None = None
+        image: torch.Tensor | None = img.contiguous(memory_format=torch.channels_last)
+        for resolution in self.block_resolutions:
+            dtype = block_dtype(
+                resolution, self.img_resolution, self.num_fp16_res, self.half_dtype, img.device
+            )
+            x, image = getattr(self, f"b{resolution}")(x, image, dtype)
+        cmap = self.mapping(None, c) if self.c_dim > 0 else None
+        return self.b4(x, image, cmap)
+
+    def layers_from_input(self) -> list[torch.nn.Module]:
+        """Convolutions in the order in which Freeze-D freezes them: fromrgb, conv0, conv1, skip, by block."""
+        layers = []
+        for resolution in self.block_resolutions:
+            block = getattr(self, f"b{resolution}")
+            layers += [
+                getattr(block, name) for name in ("fromrgb", "conv0", "conv1", "skip") if hasattr(block, name)
+            ]
+        return layers

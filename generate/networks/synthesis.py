@@ -1,0 +1,225 @@
+"""From intermediate latents to an image (StyleGAN2, sections 2 and 4; spec 2)."""
+
+from math import log2, sqrt
+
+import torch
+
+from morphoscope.generate.networks.layers import (
+    RESAMPLE_TAPS,
+    ConvLayer,
+    FullyConnected,
+    block_channels,
+    block_dtype,
+    half_dtype_named,
+)
+from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
+from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.precision import without_emulation
+
+NOISE_MODES = ("random", "const", "none")
+ARCHITECTURES = ("orig", "skip", "resnet")
+
+
+class SynthesisLayer(torch.nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU."""
+
+    noise_const: torch.Tensor
+    resample_filter: torch.Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        up: int = 1,
+        conv_clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.up = up
+        self.conv_clamp = conv_clamp
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = torch.nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = torch.nn.Parameter(torch.zeros(out_channels))
+        self.noise_strength = torch.nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
+
+    def forward(
+        self, x: torch.Tensor, w: torch.Tensor, noise_mode: str = "random", gain: float = 1.0
+    ) -> torch.Tensor:
+        # No weight gain here: demodulation cancels any scale of the weights.
+        return modulated_layer(
+            x,
+            self.weight,
+            self.affine(w),
+            self.resample_filter,
+            up=self.up,
+            noise=self._noise(x, noise_mode),
+            b=self.bias,
+            gain=ACTIVATIONS["lrelu"].gain * gain,
+            clamp=None if self.conv_clamp is None else self.conv_clamp * gain,
+        )
+
+    def _noise(self, x: torch.Tensor, noise_mode: str) -> torch.Tensor | None:
+        if noise_mode == "random":
+            shape = [x.shape[0], 1, self.resolution, self.resolution]
+            return torch.randn(shape, device=x.device) * self.noise_strength
+        if noise_mode == "const":
+            return self.noise_const * self.noise_strength
+        if noise_mode == "none":
+            return None
+        raise ValueError(f"Unknown noise mode '{noise_mode}'; choose one of {', '.join(NOISE_MODES)}.")
+
+
+class ToRGBLayer(torch.nn.Module):
+    """Modulated 1x1 convolution without demodulation: features -> image channels."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None = None
+    ) -> None:
+        super().__init__()
+        self.conv_clamp = conv_clamp
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = torch.nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
+        self.bias = torch.nn.Parameter(torch.zeros(out_channels))
+        self.weight_gain = 1 / sqrt(in_channels)
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        styles = self.affine(w) * self.weight_gain
+        x = modulated_conv2d(x, self.weight, styles, demodulate=False)
+        return bias_act(x, self.bias, clamp=self.conv_clamp)
+
+
+class SynthesisBlock(torch.nn.Module):
+    """All layers of one resolution; `num_conv` latents for the convolutions, one more for torgb."""
+
+    resample_filter: torch.Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        img_channels: int,
+        is_last: bool,
+        architecture: str,
+        conv_clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.num_conv = 1 if in_channels == 0 else 2
+        self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
+        if in_channels == 0:
+            self.const = torch.nn.Parameter(torch.randn(out_channels, resolution, resolution))
+        else:
+            self.conv0 = SynthesisLayer(
+                in_channels, out_channels, w_dim, resolution, up=2, conv_clamp=conv_clamp
+            )
+        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, conv_clamp=conv_clamp)
+        self.has_torgb = is_last or architecture == "skip"
+        if self.has_torgb:
+            self.torgb = ToRGBLayer(out_channels, img_channels, w_dim, conv_clamp=conv_clamp)
+        if in_channels != 0 and architecture == "resnet":
+            self.skip = ConvLayer(in_channels, out_channels, 1, bias=False, up=2)
+
+    def forward(
+        self,
+        x: torch.Tensor | None,
+        img: torch.Tensor | None,
+        ws: torch.Tensor,
+        dtype: torch.dtype,
+        noise_mode: str,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """x [N, in_channels, R/2, R/2] and the running image -> x [N, out_channels, R, R], image at R."""
+        if x is None:
+            x = self.const.to(dtype)[None].expand(ws.shape[0], -1, -1, -1)
+            x = x.contiguous(memory_format=torch.channels_last)
+            x = self.conv1(x, ws[:, 0], noise_mode)
+        else:
+            x = x.to(dtype)
+            if self.architecture == "resnet":
+                y = self.skip(x, gain=sqrt(0.5))
+                x = self.conv0(x, ws[:, 0], noise_mode)
+                x = y + self.conv1(x, ws[:, 1], noise_mode, gain=sqrt(0.5))
+            else:
+                x = self.conv0(x, ws[:, 0], noise_mode)
+                x = self.conv1(x, ws[:, 1], noise_mode)
+        if img is not None:
+            img = upsample2d(img, self.resample_filter)
+        if self.has_torgb:
+            rgb = self.torgb(x, ws[:, self.num_conv]).float()
+            img = rgb if img is None else img + rgb
+        return x, img
+
+
+class SynthesisNetwork(torch.nn.Module):
+    """ws [N, num_ws, w_dim] -> image [N, img_channels, R, R], about [-1, 1].
+
+    Args:
+        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
+    """
+
+    def __init__(
+        self,
+        w_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        architecture: str = "skip",
+        num_fp16_res: int = 0,
+        conv_clamp: float | None = None,
+        half_dtype: str = "float16",
+    ) -> None:
+        super().__init__()
+        if img_resolution < 4 or img_resolution & (img_resolution - 1):
+            raise ValueError(f"The image resolution must be a power of two from 4 on, not {img_resolution}.")
+        if architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
+            )
+        self.w_dim = w_dim
+        self.img_resolution = img_resolution
+        self.num_fp16_res = num_fp16_res
+        self.half_dtype = half_dtype_named(half_dtype)
+        self.block_resolutions = [2**power for power in range(2, int(log2(img_resolution)) + 1)]
+        self.num_ws = 2 * len(self.block_resolutions)
+        in_channels = 0
+        for resolution in self.block_resolutions:
+            out_channels = block_channels(resolution, channel_base, channel_max)
+            block = SynthesisBlock(
+                in_channels,
+                out_channels,
+                w_dim,
+                resolution,
+                img_channels,
+                is_last=resolution == img_resolution,
+                architecture=architecture,
+                conv_clamp=conv_clamp,
+            )
+            setattr(self, f"b{resolution}", block)
+            in_channels = out_channels
+
+    def forward(self, ws: torch.Tensor, noise_mode: str = "random") -> torch.Tensor:
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise ValueError(f"ws must have shape [N, {self.num_ws}, {self.w_dim}], not {list(ws.shape)}.")
+        with without_emulation(ws.device.type):
+            return self._synthesise(ws, noise_mode)
+
+    def _synthesise(self, ws: torch.Tensor, noise_mode: str) -> torch.Tensor:
+        x = img = None
+        used = 0
+        for resolution in self.block_resolutions:
+            block = getattr(self, f"b{resolution}")
+            dtype = block_dtype(
+                resolution, self.img_resolution, self.num_fp16_res, self.half_dtype, ws.device
+            )
+            # torgb shares its latent with the next block's conv0, so it does not advance the count.
+            block_ws = ws[:, used : used + block.num_conv + 1]
+            x, img = block(x, img, block_ws, dtype, noise_mode)
+            used += block.num_conv
+        assert img is not None
+        return img

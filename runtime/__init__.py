@@ -1,0 +1,11 @@
+"""What every long-lived program needs, whatever it computes: files, run folders, interruption, reports.
+
+Modules that import torch have names that begin with `torch_`; `reporting.plots` imports Matplotlib and
+`statistics` SciPy. Import those by name: this package and the rest of its modules load none of the three.
+"""
+
+from morphoscope.runtime.files import write_atomically, write_text
+from morphoscope.runtime.interruption import Interruption
+from morphoscope.runtime.runs import RunFolder
+
+__all__ = ["Interruption", "RunFolder", "write_atomically", "write_text"]

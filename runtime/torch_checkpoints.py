@@ -1,0 +1,145 @@
+"""Weights that describe themselves: safetensors with JSON metadata, written atomically, never unpickled."""
+
+import json
+import pickle
+import struct
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from morphoscope.configs import UserError
+from morphoscope.runtime.files import write_atomically
+
+_KEY = "morphoscope"
+# What torch's restricted unpickler raises on damaged or forbidden content; it checks few of its operands.
+_DAMAGED = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    pickle.UnpicklingError,
+)
+
+
+def write_checkpoint(
+    path: Path, kind: str, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]
+) -> None:
+    """Write `tensors` and JSON-able `metadata` to one safetensors file.
+
+    Args:
+        kind: what the file holds ("generator", "ensemble"); checked again on reading.
+        metadata: config, class names, cohort digest …; `kind`, `version` and `git_revision` are added.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    described = {**metadata, "kind": kind, "version": _version(), "git_revision": _git_revision()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with write_atomically(path) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata={_KEY: json.dumps(described)})
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise UserError(f"{path}: cannot be written; is the disk full? ({error})") from error
+
+
+def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read a file written by `write_checkpoint`: (tensors on CPU, metadata).
+
+    Raises:
+        UserError: missing, cut short, not safetensors, not ours, or of another kind.
+    """
+    metadata = read_metadata(path, kind)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged checkpoint ({error}).") from error
+
+
+def read_metadata(path: Path, kind: str) -> dict[str, Any]:
+    """Read only the metadata of a checkpoint; errors as for `read_checkpoint`."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors checkpoint, or cut short ({error}).") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    try:
+        metadata = dict(json.loads(header[_KEY]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: safetensors, but not a Morphoscope checkpoint.") from error
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path}: expected a checkpoint of kind '{kind}', this is '{metadata.get('kind')}'.")
+    return metadata
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of an unfinished training (tensors and plain values), atomically.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    with write_atomically(path) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # how torch reports a full disk
+            raise UserError(f"{path}: cannot be written; is the disk full? ({error})") from error
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `write_state` wrote, without executing anything in it.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except OSError as error:
+        # torch also reports so (EINVAL) what was cut short.
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error}); if it is damaged, delete it to start again."
+        ) from error
+    except _DAMAGED as error:
+        kind = type(error).__name__
+        raise UserError(
+            f"{path}: the training state is damaged ({kind}); delete it to start again."
+        ) from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: not a training state; delete it to start again.")
+    return state
+
+
+def _version() -> str:
+    try:
+        return version("morphoscope")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git_revision() -> str:
+    """Revision of the source tree we run from, or "unknown" for an installed wheel.
+
+    A wheel may lie in a repository all the same: that of a user whose virtual environment is in there.
+    """
+    here = Path(__file__).resolve().parent
+    command = ["git", "rev-parse", "--show-toplevel", "HEAD"]
+    try:
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    top, _, revision = result.stdout.strip().partition("\n")
+    ours = result.returncode == 0 and Path(top).resolve() == here.parents[1]
+    return revision if ours else "unknown"

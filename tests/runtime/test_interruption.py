@@ -1,0 +1,82 @@
+"""The first signal asks, a later Ctrl-C stops, and the old handlers come back."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from morphoscope.runtime import Interruption
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_a_request(number: signal.Signals) -> None:
+    with Interruption() as interruption:
+        assert not interruption.requested
+        signal.raise_signal(number)
+        assert interruption.requested
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_a_later_ctrl_c_stops_at_once(first: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 103.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        signal.raise_signal(first)
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) -> None:
+    with Interruption() as interruption:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        assert interruption.requested
+
+
+def test_a_later_sigterm_does_not_cut_off_the_saving(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 120.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.requested
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError])
+def test_handlers_are_restored(error: type[Exception] | None) -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    try:
+        with Interruption():
+            assert [signal.getsignal(number) for number in SIGNALS] != before
+            if error is not None:
+                raise error
+    except RuntimeError:
+        pass
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_nested_interruptions_hand_back_to_the_outer_one() -> None:
+    with Interruption() as outer:
+        with Interruption() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        assert (inner.requested, outer.requested) == (True, False)
+        signal.raise_signal(signal.SIGTERM)
+        assert outer.requested
+
+
+def test_outside_the_main_thread_it_never_fires() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    seen: list[bool] = []
+
+    def work() -> None:
+        with Interruption() as interruption:
+            seen.append(interruption.requested)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]
+    assert [signal.getsignal(number) for number in SIGNALS] == before

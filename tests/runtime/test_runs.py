@@ -1,0 +1,112 @@
+"""Run folders: numbering, the resolved config, and statistics line by line."""
+
+import json
+import resource
+from pathlib import Path
+
+import pytest
+import yaml
+
+from morphoscope.configs import UserError, load_config
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.runtime import RunFolder
+
+
+def test_folders_are_numbered_after_the_highest(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    assert RunFolder.numbered(runs, "phantom-auto").path.name == "00000-phantom-auto"
+    assert RunFolder.numbered(runs, "b").path.name == "00001-b"
+    (runs / "00007-c").mkdir()
+    (runs / "notes").mkdir()
+    (runs / "123456-d").mkdir()  # not one of ours: six digits
+    assert RunFolder.numbered(runs, "b").path.name == "00008-b"
+    assert (runs / "00008-b").is_dir()
+
+
+def test_an_existing_folder_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_text("kept")
+    assert (RunFolder(tmp_path / "run").path / "state.pt").read_text() == "kept"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="file/run: the run folder cannot be made"):
+        RunFolder(tmp_path / "file" / "run")
+
+
+def test_config_holds_every_resolved_field_and_loads_again(tmp_path: Path) -> None:
+    config = GeneratorTraining(resolution=128).resolved()
+    run = RunFolder(tmp_path)
+    run.write_config(config, command="generate train --set a=[1\nb: 2]", digest="abc")
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# command: generate train --set a=[1 b: 2]\n# digest: abc\nresolution: 128\n")
+    assert yaml.safe_load(text).keys() == ResolvedTraining.model_fields.keys()
+    assert load_config(ResolvedTraining, file=tmp_path / "config.yaml") == config
+
+
+def test_paths_in_a_config_are_written_as_text(tmp_path: Path) -> None:
+    config = load_config(
+        EnsembleTraining, family="classify", preset="lite", weights_file=Path("weights.safetensors")
+    )
+    RunFolder(tmp_path).write_config(config)
+    assert load_config(EnsembleTraining, file=tmp_path / "config.yaml") == config
+
+
+def test_statistics_are_appended_line_by_line(tmp_path: Path) -> None:
+    RunFolder(tmp_path).append("stats.jsonl", kimg=1, loss=0.5)
+    RunFolder(tmp_path).append("stats.jsonl", kimg=2, loss=0.25, note="zwei\nZeilen")
+    lines = (tmp_path / "stats.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"kimg": 1, "loss": 0.5},
+        {"kimg": 2, "loss": 0.25, "note": "zwei\nZeilen"},
+    ]
+
+
+def test_a_full_disk_names_the_statistics_file(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(UserError, match=r"stats\.jsonl: cannot be written"):
+            run.append("stats.jsonl", note="x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_lies_beyond_is_forgotten_in_every_file_of_lines(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for kimg in (1.0, 2.0, 3.0):
+        run.append("stats.jsonl", kimg=kimg)
+        run.append("metric-x.jsonl", kimg=kimg)
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 1.')  # a killed process
+    run.forget_after("kimg", 2.0)
+    for name in ("stats.jsonl", "metric-x.jsonl"):
+        lines = [json.loads(line)["kimg"] for line in (tmp_path / name).read_text().splitlines()]
+        assert lines == [1.0, 2.0]
+
+
+def test_only_one_part_of_a_run_may_be_forgotten(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for fold, epoch in (("0", 1), ("0", 2), ("1", 1), ("1", 2), ("1", 3)):
+        run.append("stats.jsonl", fold=fold, epoch=epoch)
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"fold": "0"')
+    run.forget_after("epoch", 1, fold="1")
+    lines = map(json.loads, (tmp_path / "stats.jsonl").read_text().splitlines())
+    assert [tuple(line.values()) for line in lines] == [("0", 1), ("0", 2), ("1", 1)]
+
+
+def test_an_empty_folder_is_taken_away_again(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "empty").remove_if_empty()
+    assert not (tmp_path / "empty").exists()
+    used = RunFolder(tmp_path / "used")
+    used.append("stats.jsonl", kimg=1)
+    used.remove_if_empty()
+    (tmp_path / "link").symlink_to(tmp_path / "target", target_is_directory=True)
+    (tmp_path / "target").mkdir()
+    RunFolder(tmp_path / "link").remove_if_empty()  # cannot go, which is no error
+    assert (tmp_path / "link").is_dir()
+    assert used.path.exists()

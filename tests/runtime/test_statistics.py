@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morphoscope.runtime.statistics import (
+    Estimate,
+    auroc,
+    balanced_accuracy,
+    confusion_counts,
+    proportion,
+    with_interval,
+)
+
+
+def test_wilson_interval_has_its_published_value() -> None:
+    # Newcombe 1998, table I, method 3 (score, without continuity correction).
+    assert proportion(81, 263) == pytest.approx((81 / 263, 0.2553, 0.3662), abs=5e-5)
+    assert proportion(15, 148) == pytest.approx((15 / 148, 0.0624, 0.1605), abs=5e-5)
+    assert proportion(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+    assert proportion(1, 29) == pytest.approx((1 / 29, 0.0061, 0.1718), abs=5e-5)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_share_and_stays_in_range(case: tuple[int, int]) -> None:
+    share = proportion(*case)
+    assert -1e-9 <= share.low <= share.value + 1e-9
+    assert share.value - 1e-9 <= share.high <= 1 + 1e-9
+
+
+def test_confusion_counts_rows_are_truth() -> None:
+    counts = confusion_counts(np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 2]), 4)
+    assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+
+
+def test_a_perfect_score_of_few_images_is_not_certain() -> None:
+    truth = np.repeat([0, 1], 8)
+    estimate = balanced_accuracy(truth, truth, np.arange(16).astype(str))
+    assert estimate.value == estimate.high == 1
+    assert 0.8 < estimate.low < 0.97
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_classes_that_occur() -> None:
+    truth = np.array([0] * 10 + [2] * 2)
+    predicted = np.array([0] * 5 + [1] * 5 + [2, 2])
+    estimate = balanced_accuracy(truth, predicted, np.arange(12).astype(str))
+    assert estimate.value == pytest.approx(0.75)
+    # Upper end: the bootstrap's, where class 2 never varies: half of a binomial share of 5 in 10 (to 0.8).
+    # Lower end: the posterior's, since 2 of 2 prove little: mean of Beta(5.5, 5.5) and Beta(2.5, 0.5).
+    draws = np.random.default_rng(1).beta([5.5, 2.5], [5.5, 0.5], (100_000, 2)).mean(axis=1)
+    assert estimate.low == pytest.approx(np.quantile(draws, 0.025), abs=0.02)
+    assert estimate.high == pytest.approx(0.9, abs=0.051)
+
+
+def test_bootstrap_is_repeatable_and_draws_whole_groups() -> None:
+    truth = np.zeros(40, np.int64)
+    predicted = np.repeat([0, 1] * 5, 4)  # ten patients of four images, each all right or all wrong
+    patients = np.repeat(np.arange(10), 4).astype(str)
+    grouped = balanced_accuracy(truth, predicted, patients)
+    alone = balanced_accuracy(truth, predicted, np.arange(40).astype(str))
+    assert grouped == balanced_accuracy(truth, predicted, patients)
+    assert grouped.value == alone.value == 0.5
+    assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # the square root of 4, about
+
+
+def test_auroc_is_the_share_of_pairs_in_order() -> None:
+    low, high = np.array([1.0, 2, 3, 4]), np.array([2.5, 3, 5])
+    assert auroc(low, high).value == pytest.approx((2 + 2.5 + 4) / 12)
+    assert auroc(high, low).value == pytest.approx(1 - 8.5 / 12)
+
+
+def test_auroc_interval_follows_the_scores() -> None:
+    random = np.random.default_rng(0)
+    low, high = random.normal(0, 1, 80), random.normal(1.5, 1, 60)
+    found = auroc(low, high)
+    draws = [
+        auroc(random.choice(low, 80), random.choice(high, 60)).value for _ in range(400)
+    ]  # the bootstrap agrees
+    assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist(), abs=0.02)
+
+
+def test_a_perfect_auroc_of_few_images_is_not_certain() -> None:
+    found = auroc(np.arange(10.0), np.arange(10.0) + 100)
+    assert found.value == found.high == 1 and 0.75 < found.low < 0.9
+    assert auroc(np.arange(10.0) + 100, np.arange(10.0)).high == pytest.approx(1 - found.low)
+    assert auroc(np.zeros(1), np.ones(1)).low < 0.3
+
+
+def test_a_value_is_told_with_its_interval() -> None:
+    estimate = Estimate(0.4116, 0.3512, 0.47)
+    assert with_interval(estimate) == "0.412 (0.351 to 0.470)"
+    assert with_interval(estimate, digits=2) == "0.41 (0.35 to 0.47)"
+    assert with_interval(estimate, named=True) == "0.412 (95% interval 0.351 to 0.470)"
+    assert with_interval(None) == "–"
