@@ -1,4 +1,4 @@
-"""Run folders: where a command leaves its resolved config, its numbers and its results."""
+"""Run folders: where a command writes its resolved config, its numbers and its results."""
 
 import json
 import re
@@ -14,36 +14,59 @@ from morphoscope.runtime.files import write_text
 
 
 class RunFolder:
-    """A folder with `config.yaml` (as resolved), `stats.jsonl` (one JSON object a line) and results."""
+    """A folder with `config.yaml` (as resolved), `stats.jsonl` (one JSON object per line) and results.
+
+    Attributes:
+        path: the folder; it exists.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Create the folder, or use the one that is there.
+
+        Raises:
+            UserError: the folder cannot be created.
+        """
         self.path = Path(path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{self.path}: the run folder cannot be made ({error.strerror}).") from error
+        _create(self.path, exist_ok=True)
 
     @classmethod
     def numbered(cls, parent: Path, name: str) -> "RunFolder":
-        """Make `parent/00000-name`, with the first number that is free."""
-        taken = [
-            int(match[1]) for entry in Path(parent).glob("*") if (match := re.match(r"(\d{5})-", entry.name))
-        ]
-        return cls(Path(parent) / f"{max(taken, default=-1) + 1:05d}-{name}")
+        """Create `parent/00000-name`, with the number after the highest in `parent`.
+
+        Processes that call this at the same time get a folder each.
+
+        Raises:
+            UserError: the folder cannot be created.
+        """
+        runs = cls(parent).path
+        while True:
+            found = (re.match(r"(\d{5})-", entry.name) for entry in runs.glob("*"))
+            highest = max((int(match[1]) for match in found if match), default=-1)
+            path = runs / f"{highest + 1:05d}-{name}"
+            with suppress(FileExistsError):  # another process was faster: look again
+                _create(path, exist_ok=False)
+                return cls(path)
 
     def remove_if_empty(self) -> None:
-        """Take the folder away again, if nothing has been written into it."""
-        with suppress(OSError):  # not empty, or a folder that cannot go: ".", a link, a mount point
+        """Remove the folder if nothing has been written into it."""
+        with suppress(OSError):  # not empty, or a folder that cannot be removed: ".", a link, a mount point
             self.path.rmdir()
 
     def write_config(self, config: Config, *, name: str = "config.yaml", **extra: Any) -> None:
-        """Write the resolved config, with `extra` facts (command, seed, device …) as comments above it."""
-        # Facts stay on their line: a line break in one would put its rest into the config.
+        """Write the resolved config to the file `name`, below one comment line per item of `extra`.
+
+        Args:
+            extra: facts beside the config (command, seed, device …).
+
+        Raises:
+            UserError: the file cannot be written or the disk is full.
+        """
+        # A line break within a fact would put the rest of it into the config.
         head = "".join(f"# {key}: {' '.join(str(value).split())}\n" for key, value in extra.items())
         write_text(self.path / name, head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def append(self, name: str, **values: Any) -> None:
-        """Append one line to a file of JSON lines, e.g. stats.jsonl.
+        """Append one line to a JSON Lines file, e.g. stats.jsonl.
 
         Raises:
             UserError: the file cannot be written or the disk is full.
@@ -56,22 +79,38 @@ class RunFolder:
             raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
 
     def forget_after(self, key: str, last: float, **only: Any) -> None:
-        """Drop lines of the files of JSON lines whose `key` lies beyond `last`, and half-written ones.
+        """Remove the lines of all JSON Lines files whose `key` exceeds `last`, and incomplete lines.
 
-        A killed run may have logged more than its newest state knows; going on from there, it logs it again.
-        With `only`, whole lines that do not say these values stay.
+        A killed run may have logged more than its last saved state contains; when it resumes, it logs
+        the same again.
+
+        Args:
+            only: if given, complete lines without these values stay.
+
+        Raises:
+            UserError: a file cannot be written or the disk is full.
         """
         for path in self.path.glob("*.jsonl"):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _stays(line, key, last, only)]
+            kept = [line for line in lines if _is_kept(line, key, last, only)]
             if kept != lines:
                 write_text(path, "".join(kept))
 
 
-def _stays(line: str, key: str, last: float, only: dict[str, Any]) -> bool:
+def _create(path: Path, *, exist_ok: bool) -> None:
+    """Create a folder; FileExistsError only where it must not exist yet, any other failure is a UserError."""
     try:
-        said = json.loads(line)
-        elsewhere = any(said.get(name) != value for name, value in only.items())
-        return line.endswith("\n") and (elsewhere or float(said[key]) <= last)
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
+        raise UserError(f"{path}: the run folder cannot be created ({error.strerror}).") from error
+
+
+def _is_kept(line: str, key: str, last: float, only: dict[str, Any]) -> bool:
+    try:
+        values = json.loads(line)
+        is_other = any(values.get(name) != value for name, value in only.items())
+        return line.endswith("\n") and (is_other or float(values[key]) <= last)
     except (ValueError, LookupError, TypeError, AttributeError):
         return False

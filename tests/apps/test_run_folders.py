@@ -48,7 +48,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(run, strange, tm
     (tmp_path / "file").write_text("")
     for command in ("attribution", "evaluate"):
         code, _, err = run("classify", command, ENSEMBLE, strange.root, "--rows", "all", "--run", "file")
-        assert code == 2 and "the run folder cannot be made" in err, command
+        assert code == 2 and "the run folder cannot be created" in err, command
     assert run("classify", "evaluate", ENSEMBLE, strange.root, "--rows", "all")[0] == 2
     assert not left_behind(tmp_path)
 

@@ -2,7 +2,9 @@
 
 import json
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import yaml
@@ -24,15 +26,37 @@ def test_folders_are_numbered_after_the_highest(tmp_path: Path) -> None:
     assert (runs / "00008-b").is_dir()
 
 
+def test_runs_started_at_once_get_a_folder_each(tmp_path: Path) -> None:
+    runs, together = 8, Barrier(8)
+
+    def start(_: int) -> list[Path]:
+        folders = []
+        for _ in range(10):
+            together.wait()
+            folders.append(RunFolder.numbered(tmp_path / "runs", "same").path)
+        return folders
+
+    with ThreadPoolExecutor(runs) as pool:
+        folders = [path for started in pool.map(start, range(runs)) for path in started]
+    assert len(set(folders)) == len(folders) == 80
+    assert sorted(path.name for path in folders) == [f"{number:05d}-same" for number in range(80)]
+
+
+def test_a_parent_that_cannot_hold_run_folders_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("x")
+    with pytest.raises(UserError, match="runs: the run folder cannot be created"):
+        RunFolder.numbered(tmp_path / "runs", "a")
+
+
 def test_an_existing_folder_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.pt").write_text("kept")
     assert (RunFolder(tmp_path / "run").path / "state.pt").read_text() == "kept"
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match="file/run: the run folder cannot be made"):
+    with pytest.raises(UserError, match="file/run: the run folder cannot be created"):
         RunFolder(tmp_path / "file" / "run")
 
 
@@ -75,7 +99,7 @@ def test_a_full_disk_names_the_statistics_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_lies_beyond_is_forgotten_in_every_file_of_lines(tmp_path: Path) -> None:
+def test_later_lines_are_removed_from_every_json_lines_file(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     for kimg in (1.0, 2.0, 3.0):
         run.append("stats.jsonl", kimg=kimg)
@@ -99,7 +123,7 @@ def test_only_one_part_of_a_run_may_be_forgotten(tmp_path: Path) -> None:
     assert [tuple(line.values()) for line in lines] == [("0", 1), ("0", 2), ("1", 1)]
 
 
-def test_an_empty_folder_is_taken_away_again(tmp_path: Path) -> None:
+def test_an_empty_folder_is_removed(tmp_path: Path) -> None:
     RunFolder(tmp_path / "empty").remove_if_empty()
     assert not (tmp_path / "empty").exists()
     used = RunFolder(tmp_path / "used")
