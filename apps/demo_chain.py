@@ -21,7 +21,7 @@ from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import write_sheet
 from morphoscope.runtime import RunFolder, write_atomically, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report
-from morphoscope.runtime.statistics import with_interval
+from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
@@ -188,8 +188,8 @@ class _Chain:
             "One EfficientNet-Lite0, briefly trained. Intervals are 95 %: with so few images they are wide.",
             [
                 ("trained on", f"{images['real']} real and {images['synthetic']} synthetic phantoms"),
-                ("balanced accuracy", with_interval(evaluation.balanced_accuracy)),
-                ("accuracy", with_interval(evaluation.accuracy)),
+                ("balanced accuracy", format_estimate(evaluation.balanced_accuracy)),
+                ("accuracy", format_estimate(evaluation.accuracy)),
             ],
             [
                 Figure(

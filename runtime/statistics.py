@@ -7,11 +7,11 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
 _REPLICATES = 2000
-_Z = 1.959964  # of 95%
+_Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
 
 
 class Estimate(NamedTuple):
-    """A value with the ends of its 95% interval."""
+    """A value with the two ends of its 95% interval, all three in the value's own unit."""
 
     value: float
     low: float
@@ -19,13 +19,23 @@ class Estimate(NamedTuple):
 
 
 def proportion(successes: int, total: int) -> Estimate:
-    """A share with its Wilson score interval (Wilson 1927), sensible near 0 and 1 and for few cases."""
+    """A proportion in [0, 1] with its Wilson score interval (Wilson 1927).
+
+    The interval stays sensible near 0 and 1 and for few cases.
+
+    Args:
+        successes: 0 to `total`.
+        total: at least 1.
+    """
     interval = binomtest(successes, total).proportion_ci(0.95, method="wilson")
     return Estimate(successes / total, float(interval.low), float(interval.high))
 
 
-def mean(values: np.ndarray) -> Estimate | None:
-    """Mean with a percentile bootstrap interval, the same for the same values; None for fewer than two."""
+def mean_with_interval(values: np.ndarray) -> Estimate | None:
+    """The mean of independent values [N] with a percentile bootstrap interval; None for N < 2.
+
+    The interval comes from 2000 replicates with a fixed seed, so that the same values give the same interval.
+    """
     if len(values) < 2:
         return None
     found = bootstrap((values,), np.mean, n_resamples=_REPLICATES, method="percentile", rng=0)
@@ -33,8 +43,13 @@ def mean(values: np.ndarray) -> Estimate | None:
     return Estimate(float(values.mean()), float(interval.low), float(interval.high))
 
 
-def with_interval(estimate: Estimate | None, digits: int = 3, named: bool = False) -> str:
-    """ "0.412 (0.351 to 0.470)", or named "0.412 (95% interval 0.351 to 0.470)"; a dash if there is none."""
+def format_estimate(estimate: Estimate | None, digits: int = 3, named: bool = False) -> str:
+    """Format an estimate as "0.412 (0.351 to 0.470)", or as a dash if there is none.
+
+    Args:
+        digits: decimal places.
+        named: write "0.412 (95% interval 0.351 to 0.470)".
+    """
     if estimate is None:
         return "–"
     value, low, high = (f"{number:.{digits}f}" for number in estimate)
@@ -42,7 +57,12 @@ def with_interval(estimate: Estimate | None, digits: int = 3, named: bool = Fals
 
 
 def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """int64 [K, K]: row = true class, column = predicted class."""
+    """Confusion matrix, int64 [K, K]: row = true class, column = predicted class.
+
+    Args:
+        truth, predicted: class numbers [N], 0 to K - 1.
+        classes: K.
+    """
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, predicted), 1)
     return counts
@@ -51,80 +71,85 @@ def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
 def balanced_accuracy(
     truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, seed: int = 0
 ) -> Estimate:
-    """Mean recall over the classes that occur, with the wider of two 95% intervals at either end.
+    """Mean recall in [0, 1] over the classes that occur in `truth`, with the wider of two 95% intervals.
 
-    One is the percentile interval of a stratified bootstrap: each of 2000 replicates draws, within every
-    class, as many groups (patients) as there are, with replacement, since images of one patient are not
-    independent. It has no width where a class is all right or all wrong, which a few images do not prove.
-    The other does not share this fault: the posterior of the mean recall (Brodersen et al. 2010, with
-    Jeffreys' prior and each patient counted once).
+    The first interval is the percentile interval of a stratified bootstrap: within every class, each of 2000
+    replicates draws the class's groups (patients) with replacement, since images of one patient are not
+    independent. It has no width where a class is entirely correct or entirely wrong, which a few images do
+    not prove. The second interval does not have this fault: it comes from the posterior of the mean recall
+    (Brodersen et al. 2010, with Jeffreys' prior, each patient counted once). The lower end is the lower of
+    the two lower ends, the upper end the higher of the two upper ends.
 
     Args:
-        truth, predicted: class numbers [N].
+        truth, predicted: class numbers [N], N >= 1.
         groups: name of each image's group [N].
-        seed: of the draws; the same seed gives the same interval.
+        seed: of the random draws; the same seed gives the same interval.
     """
     random = np.random.default_rng(seed)
     recalls, replicates, posterior = [], [], []
     for label in np.unique(truth):
-        here = truth == label
-        names, owner = np.unique(groups[here], return_inverse=True)
+        of_class = truth == label
+        names, owner = np.unique(groups[of_class], return_inverse=True)
         totals = np.bincount(owner)
-        hits = np.bincount(owner, weights=predicted[here] == label)
+        hits = np.bincount(owner, weights=predicted[of_class] == label)
         recalls.append(hits.sum() / totals.sum())
         drawn = random.multinomial(
             len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES
         )  # [R, groups]
         replicates.append(drawn @ hits / (drawn @ totals))
-        right = recalls[-1] * len(names)
-        posterior.append(random.beta(right + 0.5, len(names) - right + 0.5, _REPLICATES))
+        correct = recalls[-1] * len(names)
+        posterior.append(random.beta(correct + 0.5, len(names) - correct + 0.5, _REPLICATES))
     ends = [np.quantile(np.mean(draws, axis=0), [0.025, 0.975]) for draws in (replicates, posterior)]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     value = float(np.mean(recalls))
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
-def auroc(low: np.ndarray, high: np.ndarray) -> Estimate:
-    """Probability that a score of `high` exceeds one of `low`, ties half: the area under the ROC curve.
+def auroc(negatives: np.ndarray, positives: np.ndarray) -> Estimate:
+    """Area under the ROC curve: the probability that a positive scores higher than a negative, ties half.
 
-    The interval is at either end the wider of DeLong's (1988), which follows the scores themselves but has no
-    width where all pairs are in order, and Newcombe's (2006, method 5), which a perfect score does not fool.
+    Each end of the interval is the wider of DeLong's (1988), which follows the scores themselves but has no
+    width where the classes are perfectly separated, and Newcombe's (2006, method 5), which keeps its width
+    there.
 
     Args:
-        low, high: scores of images [M] and [N], at least one each, as if independent.
+        negatives, positives: scores of the two classes [M] and [N], M and N >= 1, in any unit, larger for
+            positives; taken to be independent.
     """
-    pairs = len(low) * len(high)
-    value = float(mannwhitneyu(high, low).statistic / pairs)
-    ends = [_delong(low, high, value), _newcombe(len(low), len(high), value)]
-    low_end, high_end = min(end[0] for end in ends), max(end[1] for end in ends)
-    return Estimate(value, float(max(low_end, 0)), float(min(high_end, 1)))
+    pairs = len(negatives) * len(positives)
+    value = float(mannwhitneyu(positives, negatives).statistic / pairs)
+    ends = [_delong(negatives, positives, value), _newcombe(len(negatives), len(positives), value)]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    return Estimate(value, float(max(low, 0)), float(min(high, 1)))
 
 
-def _delong(low: np.ndarray, high: np.ndarray, value: float) -> tuple[float, float]:
-    """From the variance of each score's share of pairs in order."""
-    if min(len(low), len(high)) < 2:
+def _delong(negatives: np.ndarray, positives: np.ndarray, value: float) -> tuple[float, float]:
+    """DeLong's 95% interval, from the variance of each score's fraction of correctly ordered pairs."""
+    if min(len(negatives), len(positives)) < 2:
         return value, value
-    of_high = _share_below(low, high)
-    of_low = 1 - _share_below(high, low)
-    deviation = np.sqrt(of_high.var(ddof=1) / len(high) + of_low.var(ddof=1) / len(low))
-    return value - _Z * deviation, value + _Z * deviation
+    of_positives = _fraction_below(negatives, positives)
+    of_negatives = 1 - _fraction_below(positives, negatives)
+    variance = of_positives.var(ddof=1) / len(positives) + of_negatives.var(ddof=1) / len(negatives)
+    standard_error = np.sqrt(variance)
+    return value - _Z * standard_error, value + _Z * standard_error
 
 
-def _share_below(scores: np.ndarray, than: np.ndarray) -> np.ndarray:
-    """Share of `scores` below each of `than`, ties half."""
+def _fraction_below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Fraction of `scores` below each threshold, ties half: float64, the shape of `thresholds`."""
     ordered = np.sort(scores)
-    return (np.searchsorted(ordered, than) + np.searchsorted(ordered, than, side="right")) / 2 / len(ordered)
+    below, up_to = (np.searchsorted(ordered, thresholds, side=side) for side in ("left", "right"))
+    return (below + up_to) / 2 / len(ordered)
 
 
-def _newcombe(low: int, high: int, value: float) -> tuple[float, float]:
-    """The areas from which `value` is just 1.96 of their own standard errors away."""
-    mean = (low + high) / 2 - 1
+def _newcombe(negatives: int, positives: int, value: float) -> tuple[float, float]:
+    """Newcombe's 95% interval: the areas from which `value` is 1.96 of their own standard errors away."""
+    mean = (negatives + positives) / 2 - 1
 
     def excess(area: float) -> float:
         variance = area * (1 - area) * (1 + mean * (1 - area) / (2 - area) + mean * area / (1 + area))
-        return (value - area) ** 2 - _Z**2 * variance / (low * high)
+        return (value - area) ** 2 - _Z**2 * variance / (negatives * positives)
 
-    inside = min(max(value, 1e-9), 1 - 1e-9)  # at 0 and 1 there is no variance, and the value itself a root
+    inside = min(max(value, 1e-9), 1 - 1e-9)  # at 0 and 1 the variance is 0, so that `value` is itself a root
     return (
         float(brentq(excess, 0.0, inside)) if value > 0 else 0.0,
         float(brentq(excess, inside, 1.0)) if value < 1 else 1.0,

@@ -247,7 +247,7 @@ def attribution(
     from morphoscope.classify import Ensemble
     from morphoscope.classify.attribution_comparison.comparison import MEASURES, compare_maps
     from morphoscope.cohort import Cohort
-    from morphoscope.runtime.statistics import with_interval
+    from morphoscope.runtime.statistics import format_estimate
 
     listed = None if methods is None else methods.split(",")
     settings = load_config(
@@ -269,7 +269,7 @@ def attribution(
     for measure, title in MEASURES.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)
         for name, row in found.summary.items():
-            console.print(f"  {name:28} {with_interval(row[measure], digits=2)}", highlight=False)
+            console.print(f"  {name:28} {format_estimate(row[measure], digits=2)}", highlight=False)
     if found.cascade is not None:
         console.print(
             f"[bold]SSIM as layers are drawn anew from the head on[/bold] ({found.cascade.images} images)",

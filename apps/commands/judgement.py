@@ -8,14 +8,14 @@ from rich.table import Table
 
 from morphoscope.classify import Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.strata import FEW
-from morphoscope.runtime.statistics import with_interval
+from morphoscope.runtime.statistics import format_estimate
 
 NOT_CALIBRATED = (
     "This ensemble is not calibrated: no prediction sets, and nothing is called unlike its training. "
     "`morphoscope classify calibrate` does it, with the cohort that it was trained on, for as many test-time "
     "views as it is asked for."
 )
-_named = partial(with_interval, named=True)
+_named = partial(format_estimate, named=True)
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
@@ -96,8 +96,8 @@ def _print_strata(console: Console, evaluation: Evaluation) -> None:
             stratum.attribute,
             stratum.value,
             str(stratum.images),
-            with_interval(stratum.accuracy),
-            with_interval(stratum.balanced_accuracy),
+            format_estimate(stratum.accuracy),
+            format_estimate(stratum.balanced_accuracy),
             f"fewer than {FEW} images: says little" if stratum.few else "",
         )
     console.print(table)

@@ -15,7 +15,7 @@ from morphoscope.classify.attribution_comparison.sanity import cascade, similari
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.plots import colour
-from morphoscope.runtime.statistics import mean, with_interval
+from morphoscope.runtime.statistics import format_estimate, mean_with_interval
 
 MEASURES = {"absolute_random": "rank, absolute", "ssim_random": "SSIM, absolute"}
 """Those of the cascade: of absolute values, since what destroys the sign alone may leave the picture."""
@@ -54,7 +54,9 @@ class Cascade:
                 "stage": number,
                 "layers": stage["layers"].iloc[0],
                 "methods": {
-                    str(method): {measure: mean(rows[measure].to_numpy()) for measure in MEASURES}
+                    str(method): {
+                        measure: mean_with_interval(rows[measure].to_numpy()) for measure in MEASURES
+                    }
                     for method, rows in stage.groupby("method", sort=False)
                 },
             }
@@ -74,7 +76,7 @@ class Cascade:
             lines += ["", f"| drawn anew, up to ({title}) | " + " | ".join(methods) + " |"]
             lines.append("|---" * (len(methods) + 1) + "|")
             for stage in self.summary:
-                means = (with_interval(stage["methods"][method][measure], digits=2) for method in methods)
+                means = (format_estimate(stage["methods"][method][measure], digits=2) for method in methods)
                 lines.append(f"| {stage['stage']}. {stage['layers']} | {' | '.join(means)} |")
         notes = (
             "Cascading randomisation: layers drawn anew from the head towards the input, one stage on top of "

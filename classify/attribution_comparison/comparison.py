@@ -25,7 +25,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AVERAGED, AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
 from morphoscope.runtime import write_atomically, write_text
-from morphoscope.runtime.statistics import Estimate, mean, proportion, with_interval
+from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval, proportion
 
 CONTROL = "random"
 MEASURES = {
@@ -94,7 +94,7 @@ class ComparedMaps:
             "| method | " + " | ".join(MEASURES.values()) + " |",
             "|---" * (len(MEASURES) + 1) + "|",
             *(
-                f"| {name} | " + " | ".join(with_interval(found, digits=2) for found in row.values()) + " |"
+                f"| {name} | " + " | ".join(format_estimate(found, digits=2) for found in row.values()) + " |"
                 for name, row in self.summary.items()
             ),
         ]
@@ -289,4 +289,4 @@ def _mean(values: np.ndarray, measure: str) -> Estimate | None:
     values = values[~np.isnan(values)]
     if measure == "pointing" and len(values) > 1:
         return proportion(int(values.sum()), len(values))
-    return mean(values)
+    return mean_with_interval(values)

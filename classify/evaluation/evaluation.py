@@ -34,8 +34,8 @@ from morphoscope.runtime.statistics import (
     Estimate,
     balanced_accuracy,
     confusion_counts,
+    format_estimate,
     proportion,
-    with_interval,
 )
 
 _ONE_FOLD = (
@@ -223,14 +223,14 @@ class Evaluation:
         with write_atomically(folder / "probabilities.csv") as temporary:
             self.table().to_csv(temporary, index=False, float_format="%.6f")
         score = self.balanced_accuracy
-        title = f"balanced accuracy {with_interval(score, named=True)}, {len(self.truth)} images"
+        title = f"balanced accuracy {format_estimate(score, named=True)}, {len(self.truth)} images"
         draw_confusion(folder / "confusion.png", self.confusion, self.conditions, title)
         raw, error = self.prediction.uncalibrated, self.calibration_error
         draw_reliability(
             folder / "reliability.png",
             temperature.reliability(self.prediction.combined, self.truth),
             None if raw is None else temperature.reliability(raw, self.truth),
-            f"calibration error {with_interval(error, named=True)}, {len(self.truth)} images",
+            f"calibration error {format_estimate(error, named=True)}, {len(self.truth)} images",
         )
         if self.strata:
             with write_atomically(folder / "strata.csv") as temporary:

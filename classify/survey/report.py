@@ -18,7 +18,7 @@ from morphoscope.classify.survey.spreadsheet import write_csv
 from morphoscope.runtime import write_text
 from morphoscope.runtime.reporting.plots import colour, plain, svg
 from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
-from morphoscope.runtime.statistics import Estimate, with_interval
+from morphoscope.runtime.statistics import Estimate, format_estimate
 
 _COLUMNS = ("view, specialty", "participants", "surveys", "sheets", "pictures", "answers")
 _FEW = 10  # participants or patients below which an interval is not to be relied on
@@ -91,9 +91,10 @@ def points(estimate: Estimate) -> str:
 
 def _lead(whole: Comparison) -> str:
     return (
-        f"Accuracy of the classifier {with_interval(whole.classifier)}, of {whole.participants} participants "
-        f"{with_interval(whole.clinicians)}; difference {points(whole.difference)} points, 95% intervals, "
-        f"over {whole.answers} answers to {whole.images} pictures in {len(whole.per_survey)} surveys."
+        f"Accuracy of the classifier: {format_estimate(whole.classifier)}; of {whole.participants} "
+        f"participants: {format_estimate(whole.clinicians)}; their difference: {points(whole.difference)} "
+        f"percentage points, with 95% intervals, from {whole.answers} answers to {whole.images} images in "
+        f"{len(whole.per_survey)} surveys."
     )
 
 
@@ -126,7 +127,9 @@ def _accuracies(analysis: Analysis) -> Section:
     rows = []
     for c in analysis.comparisons:
         counts = (c.participants, len(c.per_survey), c.sheets, c.images, c.answers)
-        rows.append([_name(c), *map(str, counts), with_interval(c.clinicians), with_interval(c.classifier)])
+        rows.append(
+            [_name(c), *map(str, counts), format_estimate(c.clinicians), format_estimate(c.classifier)]
+        )
     return Section(
         "Accuracies",
         "Shares of right answers, with the 95% interval of the two-way bootstrap.",

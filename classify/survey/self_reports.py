@@ -9,7 +9,7 @@ import pandas as pd
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.classify.survey.comparison import parts
 from morphoscope.runtime.reporting.report import Section, Table
-from morphoscope.runtime.statistics import Estimate, proportion, with_interval
+from morphoscope.runtime.statistics import Estimate, format_estimate, proportion
 
 _LEVELS = ["1", "2", "3", "4", "5"]
 _ENDS = {"1": "1 (a guess)", "5": "5 (certain)"}  # as the form calls them
@@ -79,5 +79,5 @@ def _table(shares: pd.DataFrame, told: str) -> Table:
 
 
 def _cell(row: dict[Hashable, Any]) -> str:
-    share = with_interval(Estimate(row["accuracy"], row["low"], row["high"]), digits=2)
+    share = format_estimate(Estimate(row["accuracy"], row["low"], row["high"]), digits=2)
     return f"{share}, {row['answers']} answers of {row['participants']}{_MARK if row['few'] else ''}"

@@ -1,3 +1,5 @@
+"""Estimates and their intervals: published values, known distributions and perfect scores."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,8 +10,9 @@ from morphoscope.runtime.statistics import (
     auroc,
     balanced_accuracy,
     confusion_counts,
+    format_estimate,
+    mean_with_interval,
     proportion,
-    with_interval,
 )
 
 
@@ -22,10 +25,10 @@ def test_wilson_interval_has_its_published_value() -> None:
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_holds_the_share_and_stays_in_range(case: tuple[int, int]) -> None:
-    share = proportion(*case)
-    assert -1e-9 <= share.low <= share.value + 1e-9
-    assert share.value - 1e-9 <= share.high <= 1 + 1e-9
+def test_wilson_interval_contains_the_proportion_and_stays_in_range(case: tuple[int, int]) -> None:
+    found = proportion(*case)
+    assert -1e-9 <= found.low <= found.value + 1e-9
+    assert found.value - 1e-9 <= found.high <= 1 + 1e-9
 
 
 def test_confusion_counts_rows_are_truth() -> None:
@@ -45,37 +48,36 @@ def test_balanced_accuracy_is_the_mean_recall_of_classes_that_occur() -> None:
     predicted = np.array([0] * 5 + [1] * 5 + [2, 2])
     estimate = balanced_accuracy(truth, predicted, np.arange(12).astype(str))
     assert estimate.value == pytest.approx(0.75)
-    # Upper end: the bootstrap's, where class 2 never varies: half of a binomial share of 5 in 10 (to 0.8).
-    # Lower end: the posterior's, since 2 of 2 prove little: mean of Beta(5.5, 5.5) and Beta(2.5, 0.5).
+    # The upper end comes from the bootstrap: class 2 never varies, class 0 is binomial, 5 of 10 (up to 0.8).
+    # The lower end comes from the posterior, since 2 of 2 prove little: mean of Beta(5.5, 5.5) and
+    # Beta(2.5, 0.5).
     draws = np.random.default_rng(1).beta([5.5, 2.5], [5.5, 0.5], (100_000, 2)).mean(axis=1)
     assert estimate.low == pytest.approx(np.quantile(draws, 0.025), abs=0.02)
     assert estimate.high == pytest.approx(0.9, abs=0.051)
 
 
-def test_bootstrap_is_repeatable_and_draws_whole_groups() -> None:
+def test_bootstrap_is_reproducible_and_draws_whole_groups() -> None:
     truth = np.zeros(40, np.int64)
-    predicted = np.repeat([0, 1] * 5, 4)  # ten patients of four images, each all right or all wrong
+    predicted = np.repeat([0, 1] * 5, 4)  # ten patients with four images each, all correct or all wrong
     patients = np.repeat(np.arange(10), 4).astype(str)
     grouped = balanced_accuracy(truth, predicted, patients)
     alone = balanced_accuracy(truth, predicted, np.arange(40).astype(str))
     assert grouped == balanced_accuracy(truth, predicted, patients)
     assert grouped.value == alone.value == 0.5
-    assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # the square root of 4, about
+    assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # about the square root of 4
 
 
-def test_auroc_is_the_share_of_pairs_in_order() -> None:
+def test_auroc_is_the_fraction_of_pairs_in_order() -> None:
     low, high = np.array([1.0, 2, 3, 4]), np.array([2.5, 3, 5])
     assert auroc(low, high).value == pytest.approx((2 + 2.5 + 4) / 12)
     assert auroc(high, low).value == pytest.approx(1 - 8.5 / 12)
 
 
-def test_auroc_interval_follows_the_scores() -> None:
+def test_auroc_interval_agrees_with_the_bootstrap() -> None:
     random = np.random.default_rng(0)
     low, high = random.normal(0, 1, 80), random.normal(1.5, 1, 60)
     found = auroc(low, high)
-    draws = [
-        auroc(random.choice(low, 80), random.choice(high, 60)).value for _ in range(400)
-    ]  # the bootstrap agrees
+    draws = [auroc(random.choice(low, 80), random.choice(high, 60)).value for _ in range(400)]
     assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist(), abs=0.02)
 
 
@@ -86,9 +88,19 @@ def test_a_perfect_auroc_of_few_images_is_not_certain() -> None:
     assert auroc(np.zeros(1), np.ones(1)).low < 0.3
 
 
-def test_a_value_is_told_with_its_interval() -> None:
+def test_format_estimate_prints_the_value_with_its_interval() -> None:
     estimate = Estimate(0.4116, 0.3512, 0.47)
-    assert with_interval(estimate) == "0.412 (0.351 to 0.470)"
-    assert with_interval(estimate, digits=2) == "0.41 (0.35 to 0.47)"
-    assert with_interval(estimate, named=True) == "0.412 (95% interval 0.351 to 0.470)"
-    assert with_interval(None) == "–"
+    assert format_estimate(estimate) == "0.412 (0.351 to 0.470)"
+    assert format_estimate(estimate, digits=2) == "0.41 (0.35 to 0.47)"
+    assert format_estimate(estimate, named=True) == "0.412 (95% interval 0.351 to 0.470)"
+    assert format_estimate(None) == "–"
+
+
+def test_mean_has_a_reproducible_bootstrap_interval() -> None:
+    values = np.random.default_rng(0).normal(3, 1, 100)
+    found = mean_with_interval(values)
+    assert found is not None and found == mean_with_interval(values)
+    assert found.value == pytest.approx(values.mean())
+    half = 1.96 * values.std() / 10  # the normal approximation
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.03)
+    assert mean_with_interval(values[:1]) is None
