@@ -19,7 +19,7 @@ from morphoscope.classify.inputs.pairs import HALVES, Form, samples
 from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
-from morphoscope.classify.network.forward import Judged, judge
+from morphoscope.classify.network.forward import ForwardOutput, forward
 from morphoscope.classify.network.weights import pretrained_facts
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.cohort import Cohort
@@ -127,17 +127,18 @@ class Ensemble:
             UserError: not uint8 RGB, or no pairs where pairs are expected.
         """
         batch = batch or images_at_a_time(self.resolution)
-        judged = [
-            self._judge(self._inputs(images[start : start + batch])) for start in range(0, len(images), batch)
+        parts = [
+            self._forward(self._inputs(images[start : start + batch]))
+            for start in range(0, len(images), batch)
         ]
         classes = len(self.conditions)
         empty = np.zeros((len(self.folds), 0, classes + len(self.auxiliary)), np.float32)
-        raw = np.concatenate([empty[:, :, :classes], *(found for found, _, _, _ in judged)], axis=1)
-        joint = np.concatenate([empty, *(found for _, found, _, _ in judged)], axis=1)
+        raw = np.concatenate([empty[:, :, :classes], *(found for found, _, _, _ in parts)], axis=1)
+        joint = np.concatenate([empty, *(found for _, found, _, _ in parts)], axis=1)
         if not self.calibrations:
             return Prediction(self.conditions, raw, *combine(raw), auxiliary=self.auxiliary, joint=joint)
-        distances = np.concatenate([empty[:, :, 0], *(found for _, _, found, _ in judged)], axis=1)
-        forms = np.concatenate([np.zeros(0, str), *(found for _, _, _, found in judged)])
+        distances = np.concatenate([empty[:, :, 0], *(found for _, _, found, _ in parts)], axis=1)
+        forms = np.concatenate([np.zeros(0, str), *(found for _, _, _, found in parts)])
         per_fold = np.empty_like(raw)
         sets = np.zeros(raw.shape[1:], bool)
         novelty, novel = np.zeros(len(forms), np.float32), np.zeros(len(forms), bool)
@@ -145,7 +146,7 @@ class Ensemble:
             here = forms == form
             per_fold[:, here] = scaled(raw[:, here], calibration.temperature)
             sets[here] = calibration.conformal.sets(raw[:, here])
-            novelty[here], novel[here] = calibration.novelty.judge(distances[:, here])
+            novelty[here], novel[here] = calibration.novelty.detect(distances[:, here])
         return Prediction(
             self.conditions,
             per_fold,
@@ -159,14 +160,14 @@ class Ensemble:
             joint=joint,
         )
 
-    def judge_by(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> Judged:
+    def predict_fold(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> ForwardOutput:
         """What one fold's model makes of images, as `predict` takes them."""
         model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
-        judged = []
+        parts = []
         for start in range(0, len(images), batch):
             pixels = to_tensor(self._inputs(images[start : start + batch]), self.device)
-            judged.append(judge(model, pixels, self.config.test_time))
-        return Judged(*(np.concatenate(parts) for parts in zip(*judged, strict=True)))
+            parts.append(forward(model, pixels, self.config.test_time))
+        return ForwardOutput(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def calibrate(self, cohort: Cohort) -> None:
         """Fit temperature, prediction sets and novelty to out-of-fold images; training ends with it.
@@ -196,13 +197,13 @@ class Ensemble:
         truth = np.array([self.conditions.index(name) for name in chosen["condition"]], np.int64)
         subspaces, parts = [], []
         for position, fold in enumerate(self.folds):
-            probabilities, features, _ = self.judge_by(fold, shown.images)
+            probabilities, features, _ = self.predict_fold(fold, shown.images)
             own = fold_of == fold
             subspaces.append(Subspace.fit(features[~own]))
             distances = subspaces[-1].distance(features[own])
             parts.append((probabilities[own], truth[own], np.full(own.sum(), position), distances))
-        judged = OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        return Calibration.fit(judged, subspaces)
+        out_of_fold = OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return Calibration.fit(out_of_fold, subspaces)
 
     def require_training_cohort(self, cohort: Cohort) -> None:
         """UserError unless `cohort` is what the ensemble was trained on, split in the same way."""
@@ -346,20 +347,22 @@ class Ensemble:
             [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
         )
 
-    def _judge(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _forward(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(probabilities [F, n, K] at temperature 1, joint ones [F, n, K+M], distances [F, n], forms [n]).
 
         Distances are 0 if there is no calibration.
         """
         pixels = to_tensor(inputs, self.device)
-        judged = [judge(model, pixels, self.config.test_time) for model in self.models]
+        outputs = [forward(model, pixels, self.config.test_time) for model in self.models]
         forms = self._forms(inputs)
-        distances = np.zeros((len(judged), len(inputs)), np.float32)
+        distances = np.zeros((len(outputs), len(inputs)), np.float32)
         for form, calibration in self.calibrations.items():
             here = forms == form
             for position, subspace in enumerate(calibration.novelty.subspaces):
-                distances[position, here] = subspace.distance(judged[position].features[here])
-        probabilities, joint = ([getattr(one, name) for one in judged] for name in ("probabilities", "joint"))
+                distances[position, here] = subspace.distance(outputs[position].features[here])
+        probabilities, joint = (
+            [getattr(one, name) for one in outputs] for name in ("probabilities", "joint")
+        )
         return np.stack(probabilities), np.stack(joint), distances, forms
 
     def _forms(self, inputs: np.ndarray) -> np.ndarray:

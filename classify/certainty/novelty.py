@@ -79,7 +79,7 @@ class Novelty:
     fold: np.ndarray
     accepted: float
 
-    def judge(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def detect(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances of new pictures by each fold [F, N] -> (novelty float32 [N], novel bool [N])."""
         own = [self.distances[self.fold == position] for position in range(len(self.subspaces))]
         return distances.mean(axis=0), p_values(own, distances) <= 1 - self.accepted + ROUNDING

@@ -14,7 +14,7 @@ from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 
 
-def judged_form(ensemble: Ensemble, view: View | None) -> Form:
+def evaluated_form(ensemble: Ensemble, view: View | None) -> Form:
     """In what form images are judged; UserError if a dual-view ensemble has no such half."""
     if view is None or not ensemble.dual:
         return "whole"
@@ -24,7 +24,7 @@ def judged_form(ensemble: Ensemble, view: View | None) -> Form:
     raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
 
 
-def judged_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
+def eligible_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
     """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
     found = samples(cohort, ensemble.config, mask, form == "whole")
     if not len(found.members):
@@ -32,7 +32,7 @@ def judged_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: F
     return found
 
 
-def check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
+def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
     """Refuse what the ensemble cannot, or may not, judge."""
     if rows not in get_args(Rows):
         raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
@@ -49,7 +49,7 @@ def check_request(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort
     _require_fitting_cohort(ensemble, cohort, rows)
 
 
-def judged_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
+def eligible_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
     """bool [N]: the rows asked for, of this view; a test must be unseen and, of views, fair."""
     fold_of = cohort.rows["fold"].to_numpy(dtype=str)
     mask = {

@@ -13,10 +13,10 @@ from morphoscope.classify.certainty import conformal, novelty, temperature
 from morphoscope.classify.certainty.strata import Stratum, attributes, stratify, top_k
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation.eligibility import (
-    check_request,
-    judged_form,
-    judged_rows,
-    judged_samples,
+    eligible_rows,
+    eligible_samples,
+    evaluated_form,
+    require_eligible,
 )
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
 from morphoscope.classify.evaluation.out_of_fold import novelty_in_turn, predict_out_of_fold
@@ -281,10 +281,10 @@ def evaluate(
             only, a condition that the ensemble does not know, no image in the rows asked for, or a cohort
             that does not fit them (a different split would count training images as test images).
     """
-    check_request(ensemble, cohort, rows, unlike)
+    require_eligible(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
-    form = judged_form(ensemble, view)
-    shown = judged_samples(ensemble, cohort, judged_rows(ensemble, cohort, rows, view), form)
+    form = evaluated_form(ensemble, view)
+    shown = eligible_samples(ensemble, cohort, eligible_rows(ensemble, cohort, rows, view), form)
     chosen = cohort.rows.iloc[shown.rows]
     truth = np.array([ensemble.conditions.index(name) for name in chosen["condition"]], dtype=np.int64)
     fold_of = chosen["fold"].to_numpy(dtype=str) if rows == "out_of_fold" else None
@@ -300,7 +300,7 @@ def evaluate(
     strange = None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
-        others = judged_samples(ensemble, unlike, everything, form).images
+        others = eligible_samples(ensemble, unlike, everything, form).images
         strange = _novelty_of(ensemble, others, form, prediction, fold_of)
     size = (ensemble.resolution, ensemble.config.fit)
     pairs = ensemble.dual and form == "whole"

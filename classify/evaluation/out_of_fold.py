@@ -20,7 +20,7 @@ def predict_out_of_fold(
         images: all of this form.
     """
     calibration = ensemble.calibrations.get(form)
-    raw, joint, distances = _judged_by(ensemble, images, fold_of, form)
+    raw, joint, distances = _predict_by_fold(ensemble, images, fold_of, form)
     if calibration is None or len(set(fold_of)) < 2:
         return Prediction(
             ensemble.conditions,
@@ -60,12 +60,12 @@ def novelty_in_turn(
         known: novelty [N] and fold [N] of out-of-fold images, of two folds at least.
     """
     turn = np.array(ensemble.folds)[np.arange(len(images)) % len(ensemble.folds)]
-    _, _, distances = _judged_by(ensemble, images, turn, form)
+    _, _, distances = _predict_by_fold(ensemble, images, turn, form)
     accepted = ensemble.calibrations[form].novelty.accepted
     return distances, novelty.cross_fitted(distances, turn, accepted, known)
 
 
-def _judged_by(
+def _predict_by_fold(
     ensemble: Ensemble, images: Selection, fold_of: np.ndarray, form: Form
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each image by the model of its fold: probabilities [N, K], joint ones [N, K+M], distances [N].
@@ -79,7 +79,7 @@ def _judged_by(
     for position, fold in enumerate(ensemble.folds):
         here = np.flatnonzero(fold_of == fold)
         if len(here):
-            raw[here], features, joint[here] = ensemble.judge_by(
+            raw[here], features, joint[here] = ensemble.predict_fold(
                 fold, Selection(images.images, images.rows[here])
             )
             if calibration is not None:

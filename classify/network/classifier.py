@@ -86,7 +86,7 @@ class ConditionClassifier(nn.Module):
         """D: how many features the linear head reads."""
         return int(cast(int, self.backbone.head_hidden_size)) * (2 if self._dual else 1)
 
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> (logits [N, K+M] as `joint`, features [N, D] that the linear head reads)."""
         maps, present = self._maps(images, None)
         return self._logits(maps, present), self._features(maps, present)
@@ -170,7 +170,7 @@ class ConditionClassifier(nn.Module):
         try:
             with torch.no_grad():  # not inference mode: some keep a tensor for later passes
                 # White: black halves of a pair would count as missing.
-                self.judge(torch.ones(1, 3, side, 2 * side if self._dual else side))
+                self.logits_and_features(torch.ones(1, 3, side, 2 * side if self._dual else side))
         except (RuntimeError, AssertionError, ValueError, IndexError) as error:  # each family's own way
             raise resolution_error(config, error) from error
         self.train()

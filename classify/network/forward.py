@@ -1,4 +1,4 @@
-"""What one model makes of images, in one view of each or in eight."""
+"""Forward pass of one model over images, averaged over orientations of each image."""
 
 from typing import Literal, NamedTuple
 
@@ -10,13 +10,13 @@ from morphoscope.classify.inputs.pairs import photographs
 from morphoscope.classify.network.classifier import ConditionClassifier
 
 
-class Judged(NamedTuple):
-    """What one model makes of N images.
+class ForwardOutput(NamedTuple):
+    """Output of one model for N images.
 
     Attributes:
-        probabilities: of the conditions, float32 [N, K] at temperature 1, adding up to 1.
-        features: float32 [N, D] that its linear head reads.
-        joint: float32 [N, K+M], of the conditions and the auxiliary classes.
+        probabilities: of the conditions, float32 [N, K] at temperature 1; each row sums to 1.
+        features: float32 [N, D], the input of the linear head.
+        joint: float32 [N, K+M], of the conditions and the auxiliary classes; each row sums to 1.
     """
 
     probabilities: np.ndarray
@@ -24,10 +24,16 @@ class Judged(NamedTuple):
     joint: np.ndarray
 
 
-def test_time_views(pixels: Tensor, count: Literal[1, 8]) -> list[Tensor]:
-    """Images [n, 3, R, R] as they are; for 8 also mirrored either way and both, and all four transposed.
+def orientations(pixels: Tensor, count: Literal[1, 8]) -> list[Tensor]:
+    """The images in each orientation of test-time augmentation.
 
-    Of pairs [n, 3, R, 2R] each photograph in its place.
+    Args:
+        pixels: float32 [N, 3, R, R] in [0, 1]; or pairs [N, 3, R, 2R], whose photographs are turned in place.
+        count: 1 returns the images as they are; 8 also their horizontal, vertical and double flips, and the
+            transpose of these four.
+
+    Returns:
+        `count` tensors of the shape of `pixels`.
     """
     if count == 1:
         return [pixels]
@@ -40,12 +46,16 @@ def test_time_views(pixels: Tensor, count: Literal[1, 8]) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def judge(model: ConditionClassifier, pixels: Tensor, views: Literal[1, 8]) -> Judged:
-    """One model's judgement, the mean over the views."""
+def forward(model: ConditionClassifier, pixels: Tensor, count: Literal[1, 8]) -> ForwardOutput:
+    """Probabilities and features of images, averaged over `count` orientations.
+
+    Args:
+        pixels: float32 [N, 3, R, R], or pairs [N, 3, R, 2R], in [0, 1], on the model's device.
+    """
     sums: list[Tensor] = []
-    for view in test_time_views(pixels, views):
-        logits, features = model.judge(view)
+    for oriented in orientations(pixels, count):
+        logits, features = model.logits_and_features(oriented)
         logits = logits.float()
         found = [logits[:, : model.classes].softmax(dim=1), features.float(), logits.softmax(dim=1)]
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
-    return Judged(*((total / views).cpu().numpy() for total in sums))
+    return ForwardOutput(*((total / count).cpu().numpy() for total in sums))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from morphoscope.classify import Ensemble, evaluate, plan_folds, train_ensemble
 from morphoscope.classify.attribution_comparison.comparison import compare_maps
 from morphoscope.classify.network.classifier import ConditionClassifier
-from morphoscope.classify.network.forward import test_time_views as views_of
+from morphoscope.classify.network.forward import orientations
 from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
@@ -94,12 +94,12 @@ class TestModel:
         model = model_of(dual).eval()
         images = pairs(2)
         with torch.no_grad():
-            logits, features = model.judge(images)
+            logits, features = model.logits_and_features(images)
             torch.testing.assert_close(model(images), logits)
             assert features.shape == (2, model.features)
             left, right = features.chunk(2, dim=1)
             swapped = torch.cat([images[..., 32:], images[..., :32]], dim=3)
-            torch.testing.assert_close(model.judge(swapped)[1], torch.cat([right, left], dim=1))
+            torch.testing.assert_close(model.logits_and_features(swapped)[1], torch.cat([right, left], dim=1))
             for half in (slice(0, 32), slice(32, 64)):
                 other = images.clone()
                 other[..., half] = pairs(2, seed=1)[..., half]
@@ -113,7 +113,7 @@ class TestModel:
         images[1, ..., :32] = 0
         images[2, ..., 32:] = 0
         with torch.no_grad():
-            logits, features = model.judge(images)
+            logits, features = model.logits_and_features(images)
             size = model.features // 2
             assert not features[1, :size].any() and not features[2, size:].any() and features[0].all()
             weight, bias = head.weight, head.bias  # type: ignore[union-attr]
@@ -165,10 +165,10 @@ def test_photographs_of_different_views_are_not_mixed(dual: EnsembleTraining) ->
             EnsembleTraining(**{**dual.model_dump(), key: 0.2})
 
 
-def test_test_time_views_turn_each_photograph_in_its_place() -> None:
+def test_orientations_turn_each_photograph_in_its_place() -> None:
     image = torch.arange(3 * 4 * 8.0).reshape(1, 3, 4, 8)
-    left, right = views_of(image[..., :4], 8), views_of(image[..., 4:], 8)
-    for turned, *halves in zip(views_of(image, 8), left, right, strict=True):
+    left, right = orientations(image[..., :4], 8), orientations(image[..., 4:], 8)
+    for turned, *halves in zip(orientations(image, 8), left, right, strict=True):
         assert torch.equal(turned, torch.cat(halves, dim=3))
 
 

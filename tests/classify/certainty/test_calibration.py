@@ -17,7 +17,7 @@ from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpo
 def test_features_are_those_that_the_logits_come_from(ensemble: Ensemble) -> None:
     model = ensemble.models[0]
     pixels = torch.rand(2, 3, 32, 32)
-    logits, features = model.judge(pixels)
+    logits, features = model.logits_and_features(pixels)
     torch.testing.assert_close(logits, model(pixels))
     assert features.shape == (2, model.features)
     torch.testing.assert_close(model.backbone.get_submodule("classifier")(features), logits)
@@ -30,7 +30,7 @@ def test_it_is_fitted_to_images_that_the_model_has_not_seen(calibrated: Ensemble
     parts, truths = [], []
     for position, fold in enumerate(calibrated.folds):
         here = np.flatnonzero(fold_of == fold)
-        probabilities, features, _ = calibrated.judge_by(fold, images[here])
+        probabilities, features, _ = calibrated.predict_fold(fold, images[here])
         truth = np.array([cohort.conditions.index(name) for name in cohort.rows["condition"].iloc[here]])
         own = calibration.conformal.fold == position
         np.testing.assert_allclose(
@@ -39,7 +39,7 @@ def test_it_is_fitted_to_images_that_the_model_has_not_seen(calibrated: Ensemble
         subspace = calibration.novelty.subspaces[position]
         np.testing.assert_allclose(calibration.novelty.distances[own], subspace.distance(features), atol=1e-5)
         training = np.flatnonzero((fold_of != fold) & (fold_of != "test"))
-        unit = calibrated.judge_by(fold, images[training]).features
+        unit = calibrated.predict_fold(fold, images[training]).features
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
         np.testing.assert_allclose(subspace.mean, unit.mean(axis=0), atol=1e-5)
         parts.append(probabilities)

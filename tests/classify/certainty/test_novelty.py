@@ -22,7 +22,7 @@ def fitted(folds: int = 3) -> Novelty:
 
 
 def judged(novelty: Novelty, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return novelty.judge(np.stack([subspace.distance(new) for subspace in novelty.subspaces]))
+    return novelty.detect(np.stack([subspace.distance(new) for subspace in novelty.subspaces]))
 
 
 def test_distance_is_what_the_subspace_leaves_over() -> None:
@@ -51,7 +51,7 @@ def test_short_features_are_not_mistaken_for_familiar_ones() -> None:
 def test_too_few_images_call_nothing_novel() -> None:
     for images, called in ((18, False), (19, True)):
         novelty = Novelty(fitted(1).subspaces, np.full(images, 0.1), np.zeros(images, np.int64), 0.95)
-        assert novelty.judge(np.array([[0.9]]))[1].tolist() == [called]
+        assert novelty.detect(np.array([[0.9]]))[1].tolist() == [called]
 
 
 def test_cross_fitted_alarms_are_as_rare_as_stated() -> None:

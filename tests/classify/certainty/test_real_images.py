@@ -43,7 +43,7 @@ def backbone() -> ConditionClassifier:
 
 def features(model: ConditionClassifier, images: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return model.judge(to_tensor(images, torch.device("cpu")))[1].numpy()
+        return model.logits_and_features(to_tensor(images, torch.device("cpu")))[1].numpy()
 
 
 def test_healthy_skin_and_noise_are_unlike_lesions(backbone: ConditionClassifier) -> None:
@@ -52,10 +52,10 @@ def test_healthy_skin_and_noise_are_unlike_lesions(backbone: ConditionClassifier
     training, own, new = np.split(lesions[order], [85, 135])
     subspace = Subspace.fit(training)
     novelty = Novelty([subspace], subspace.distance(own), np.zeros(len(own), np.int64), 0.95)
-    inside, false_alarms = novelty.judge(subspace.distance(new)[None])
+    inside, false_alarms = novelty.detect(subspace.distance(new)[None])
     noise = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for images, auroc in ((photographs(HEALTHY, 3), 0.85), (noise, 0.99)):
-        outside, novel = novelty.judge(subspace.distance(features(backbone, images))[None])
+        outside, novel = novelty.detect(subspace.distance(features(backbone, images))[None])
         found = detection(inside, outside, novel)
         assert found["auroc"]["value"] > auroc and novel.mean() > false_alarms.mean() + 0.3
     assert false_alarms.mean() < 0.2

@@ -213,7 +213,9 @@ def test_out_of_fold_unlike_pictures_are_judged_by_one_model_each(
     fold_of = cohort.rows["fold"][cohort.rows["fold"] != "test"].to_numpy(dtype=str)
     for index in range(12):
         position = index % 3
-        features = fitting.judge_by(fitting.folds[position], unlike.images(32)[index : index + 1]).features
+        features = fitting.predict_fold(
+            fitting.folds[position], unlike.images(32)[index : index + 1]
+        ).features
         expected = fitting.calibration.novelty.subspaces[position].distance(features)[0]
         assert distances[index] == pytest.approx(expected, abs=1e-5)
         others = inside[fold_of != fitting.folds[position]]

@@ -52,7 +52,7 @@ def test_backbones_of_any_family_take_the_resolution(
     model = network(config, backbone=backbone, resolution=resolution).eval()
     images = torch.rand(2, 3, resolution, resolution)
     with torch.inference_mode():
-        logits, features = model.judge(images)
+        logits, features = model.logits_and_features(images)
         assert logits.shape == (2, 3)
         assert features.shape == (2, model.features)
         torch.testing.assert_close(model(images), logits)
@@ -61,7 +61,7 @@ def test_backbones_of_any_family_take_the_resolution(
 def test_a_head_that_is_a_convolution_starts_as_a_linear_one_does(config: EnsembleTraining) -> None:
     model = network(config, backbone="dla34", dropout=0).eval()
     with torch.no_grad():
-        logits, features = model.judge(torch.rand(2, 3, 32, 32))
+        logits, features = model.logits_and_features(torch.rand(2, 3, 32, 32))
     weight = model.backbone.get_submodule("fc").weight
     assert isinstance(weight, torch.Tensor)
     assert weight.shape == (3, 512, 1, 1)
@@ -149,7 +149,7 @@ def test_auxiliary_classes_share_the_softmax_and_stay_out_of_the_answer(config: 
     model = ConditionClassifier.pretrained(config, 3, auxiliary=2).eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        joint, (judged, _) = model.joint(images), model.judge(images)
+        joint, (logits, _) = model.joint(images), model.logits_and_features(images)
         assert joint.shape == (2, 5)
         torch.testing.assert_close(model(images), joint[:, :3])
-        torch.testing.assert_close(judged, joint)
+        torch.testing.assert_close(logits, joint)
