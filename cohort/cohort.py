@@ -12,8 +12,8 @@ import pandas as pd
 from morphoscope.cohort.checks import CheckReport, check_cohort
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import MANIFEST, dataset_json, manifest_problems, normalise_rows, read_table
-from morphoscope.cohort.reading import read_image
-from morphoscope.cohort.resizing import Fit, cached_images
+from morphoscope.cohort.reading import decode, read_image
+from morphoscope.cohort.resizing import Fit, cached_images, square
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store, require_new
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
@@ -109,6 +109,11 @@ class Cohort:
         return self.rows["condition"].map(index).to_numpy(dtype=np.int64)
 
     @property
+    def cache_folder(self) -> Path:
+        """Where arrays computed from the images are kept, beside them; safe to delete."""
+        return (self.root if self.root.is_dir() else self.root.parent) / ".cache"
+
+    @property
     def phantom(self) -> bool:
         """Whether the cohort shows no patient: every real row (or, without any, every row) is a phantom's."""
         if "phantom" not in self.rows.columns:
@@ -180,7 +185,22 @@ class Cohort:
         """
         if self._whole is not None:
             return self._whole.images(size, fit)[self._index]
-        return cached_images(self.store, list(self.rows["file"]), self._image_digest, size, fit)
+        names = list(self.rows["file"])
+        return cached_images(self.store, names, self._image_digest, self.cache_folder, size, fit)
+
+    def lesion_mask(self, i: int, size: int, fit: Fit = "crop") -> np.ndarray | None:
+        """Where the lesion of row i lies in the square that `images` gives: bool [size, size].
+
+        Returns:
+            None if the row names no mask.
+
+        Raises:
+            UserError: the mask's file cannot be read as an image.
+        """
+        name = self.rows["mask"].iloc[i] if "mask" in self.rows.columns else ""
+        if not name:
+            return None
+        return square(decode(self.store.read(name), name)[0], size, fit)[..., 0] > 127
 
     def check(self) -> CheckReport:
         """Look for everything that is wrong, in rows and files; report it all instead of raising."""

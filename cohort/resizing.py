@@ -45,11 +45,14 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> np.ndarray:
     return np.array(canvas)
 
 
-def cached_images(store: Store, names: Sequence[str], content: str, size: int, fit: Fit) -> np.ndarray:
-    """uint8 [N, size, size, 3], memory-mapped read-only from the store's cache folder, made there if absent.
+def cached_images(
+    store: Store, names: Sequence[str], content: str, folder: Path, size: int, fit: Fit
+) -> np.ndarray:
+    """uint8 [N, size, size, 3], memory-mapped read-only from `folder`; computed first where it is not there.
 
     Args:
         content: digest of `names` and their bytes.
+        folder: the cohort's cache folder; where its parent cannot be written, the array stays in memory.
 
     Raises:
         UserError: a size or fit out of range, or unreadable images, all named.
@@ -60,9 +63,9 @@ def cached_images(store: Store, names: Sequence[str], content: str, size: int, f
         raise UserError(f"fit {fit!r}: choose one of {', '.join(get_args(Fit))}.")
     shape = (len(names), size, size, 3)
     key = hashlib.sha256(f"{content} {_READER_VERSION}".encode()).hexdigest()[:16]
-    path = store.cache_folder / f"images-{size}-{fit}-{key}.npy"
-    if not os.access(store.cache_folder.parent, os.W_OK):
-        log.warning("%s cannot be written: the resized images are kept in memory only.", store.cache_folder)
+    path = folder / f"images-{size}-{fit}-{key}.npy"
+    if not os.access(folder.parent, os.W_OK):
+        log.warning("%s cannot be written: the resized images are kept in memory only.", folder)
         array = np.empty(shape, np.uint8)
         _fill(array, store, names, size, fit)
         return array

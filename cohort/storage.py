@@ -62,11 +62,6 @@ class Store(ABC):
             self._digests[name] = hashlib.sha256(self.read(name)).hexdigest()
         return self._digests[name]
 
-    @property
-    @abstractmethod
-    def cache_folder(self) -> Path:
-        """Where derived arrays may be kept; safe to delete."""
-
 
 class FolderStore(Store):
     """A folder; symbolic links that lead out of it are refused."""
@@ -88,10 +83,6 @@ class FolderStore(Store):
         if not path.resolve().is_relative_to(self.location.resolve()):
             raise UserError(f"{name}: a link out of {self.location}; copy the file into the folder.")
         return read_bytes(path, name)
-
-    @property
-    def cache_folder(self) -> Path:
-        return self.location / ".cache"
 
 
 class ZipStore(Store):
@@ -129,10 +120,6 @@ class ZipStore(Store):
         except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression Python lacks
             raise UserError(f"{name}: cannot be unpacked from {self.location} ({error}).") from error
 
-    @property
-    def cache_folder(self) -> Path:
-        return self.location.parent / ".cache"
-
 
 class JoinedStore(Store):
     """Several stores as one for copying, the files of each below a folder; `location` is where they go to."""
@@ -154,10 +141,6 @@ class JoinedStore(Store):
             return self._parts[folder].read(inner)
         except UserError as error:
             raise UserError(f"{folder}/{error}") from error
-
-    @property
-    def cache_folder(self) -> Path:
-        raise NotImplementedError("a joined store is only for copying: nothing derived is kept beside it")
 
 
 def open_store(path: Path) -> Store:

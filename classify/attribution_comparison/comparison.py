@@ -18,7 +18,6 @@ from morphoscope.classify.attribution_comparison.localisation import points_at, 
 from morphoscope.classify.attribution_comparison.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation.seen import seen_images
-from morphoscope.classify.inputs.lesions import lesion_mask
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
@@ -173,7 +172,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     steps = track(chosen, description="Comparing maps", transient=True)
     for position, index in enumerate(steps):
         condition = cohort.rows["condition"].iloc[index]
-        lesion = lesion_mask(cohort, index, ensemble.resolution, ensemble.config.fit)
+        lesion = cohort.lesion_mask(index, ensemble.resolution, ensemble.config.fit)
         trial = _Trial(ensemble, np.array(images[index]), condition, lesion, config)
         file = cohort.rows["file"].iloc[index]
         facts = {"file": file, "condition": condition, "seen": None if seen is None else bool(seen[position])}

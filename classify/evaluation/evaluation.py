@@ -20,7 +20,6 @@ from morphoscope.classify.evaluation.eligibility import (
 )
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
 from morphoscope.classify.evaluation.out_of_fold import novelty_in_turn, predict_out_of_fold
-from morphoscope.classify.inputs.lesions import lesion_mask
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.classify.inputs.selection import Selection
 from morphoscope.classify.inputs.views import in_view
@@ -314,7 +313,7 @@ def evaluate(
         attributes(
             chosen,
             Selection(cohort.images(*size), shown.rows),
-            lambda row: lesion_mask(cohort, shown.rows[row], *size),
+            lambda row: cohort.lesion_mask(shown.rows[row], *size),
         ),
         strange,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,

@@ -116,7 +116,7 @@ class QualityMeter:
             raise UserError(f"{reals.root}: {len(reals)} real images to compare with; {_FEWEST} are needed.")
         self.network = network
         self.resolution = resolution
-        features = cached_features(network, reals.images(resolution, fit), reals.store.cache_folder)
+        features = cached_features(network, reals.images(resolution, fit), reals.cache_folder)
         labels = reals.labels
         self._conditions = reals.conditions
         self._overall = _Reals(features)

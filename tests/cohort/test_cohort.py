@@ -133,6 +133,51 @@ def test_all_unreadable_images_are_named_at_once(cohort: Cohort) -> None:
     assert list((cohort.root / ".cache").iterdir()) == []
 
 
+@pytest.fixture
+def masked(cohort: Cohort) -> Cohort:
+    """The cohort, whose first image (24 x 32 pixels) has a mask of its left half, the second of the right."""
+    left = np.zeros((24, 32), np.uint8)
+    left[:, :16] = 255
+    write_image(cohort.root / "left.png", left)
+    write_image(cohort.root / "right.png", 255 - left)
+    return Cohort.from_rows(cohort.root, cohort.rows.assign(mask=["left.png", "right.png", *[""] * 10]))
+
+
+def test_a_mask_lies_on_the_square_that_models_see(masked: Cohort) -> None:
+    left, right = masked.lesion_mask(0, 12), masked.lesion_mask(1, 12)
+    assert left is not None and left.shape == (12, 12) and left.dtype == bool
+    assert left[:, :6].all() and not left[:, 6:].any()
+    assert right is not None and np.array_equal(right, ~left)
+    boxed = masked.lesion_mask(0, 32, "letterbox")
+    assert boxed is not None and boxed[4:28, :16].all() and boxed.sum() == 24 * 16
+
+
+def test_a_mask_follows_its_row(masked: Cohort, tmp_path: Path) -> None:
+    chosen = masked.select([1, 0])
+    for whole in (chosen, chosen.save_as(tmp_path / "copy.zip")):
+        mask = whole.lesion_mask(0, 12)
+        assert mask is not None and mask[:, 6:].all() and not mask[:, :6].any()
+
+
+def test_without_mask_the_lesion_is_not_known(cohort: Cohort, masked: Cohort) -> None:
+    assert cohort.lesion_mask(0, 12) is None
+    assert masked.lesion_mask(2, 12) is None
+
+
+def test_a_damaged_mask_is_named(masked: Cohort) -> None:
+    (masked.root / "left.png").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"left\.png: not an image"):
+        masked.lesion_mask(0, 12)
+
+
+def test_arrays_are_kept_in_the_folder_or_beside_the_zip(cohort: Cohort, tmp_path: Path) -> None:
+    assert cohort.cache_folder == cohort.select([0]).cache_folder == cohort.root / ".cache"
+    zipped = cohort.save_as(tmp_path / "zips" / "copy.zip")
+    assert zipped.cache_folder == tmp_path / "zips" / ".cache"
+    zipped.images(8)
+    assert len(list(zipped.cache_folder.iterdir())) == 1
+
+
 @pytest.mark.parametrize(("size", "fit"), [(0, "crop"), (100_000, "crop"), (16, "stretch")])
 def test_bad_sizes(cohort: Cohort, size: int, fit: str) -> None:
     with pytest.raises(UserError):

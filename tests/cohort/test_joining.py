@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from morphoscope.cohort import Cohort, join_cohorts
-from morphoscope.cohort.storage import JoinedStore
 from morphoscope.configs import UserError
 
 Write = Callable[..., np.ndarray]
@@ -148,11 +147,6 @@ def test_a_destination_in_use_is_refused_before_any_image_is_read(
     (tmp_path / name).write_text("in the way")
     with pytest.raises(UserError, match="already exists"):
         join_cohorts([near, far], tmp_path / name)
-
-
-def test_a_joined_store_is_for_copying_only(tmp_path: Path) -> None:
-    with pytest.raises(NotImplementedError, match="only for copying"):
-        _ = JoinedStore(tmp_path, {}).cache_folder
 
 
 @pytest.mark.parametrize(("first", "second", "whole"), [("true", "true", True), ("true", "", False)])
