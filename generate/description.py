@@ -109,6 +109,11 @@ class Description(BaseModel):
     phantom: bool
     started_from: list[Ancestor] = Field([], max_length=1000)
 
+    @property
+    def phantoms_only(self) -> bool:
+        """Whether neither this training nor any that it started from has seen anything but phantoms."""
+        return self.phantom and all(ancestor.phantom for ancestor in self.started_from)
+
     @field_validator("started_from", mode="before")
     @classmethod
     def _as_list(cls, value: Any) -> Any:

@@ -140,8 +140,8 @@ def explanation(attribution: Attribution, folds: int) -> list[str]:
 
 
 def phantom_notice(workbench: Workbench) -> str | None:
-    """A sentence if a model was trained on phantoms, else None."""
-    generator = bool(workbench.generator.metadata.get("phantom", False))
+    """A sentence if a model has seen nothing but phantoms, else None."""
+    generator = workbench.generator.phantoms_only
     ensemble = bool(workbench.ensemble.metadata.get("phantom", False))
     if not generator and not ensemble:
         return None

@@ -91,7 +91,7 @@ def train_ensemble(
         "cohort": cohort.root.name,
         "cohort_digest": cohort.digest,
         "view": view,
-        "phantom": all(part.phantom for part in (cohort, *auxiliary)),
+        "phantom": all(part.phantom for part in (cohort, *synthetic, *auxiliary)),
         "generators": sorted({name for extra in synthetic for name in extra.rows["generator"]}),
         "scores": scores,
         **_auxiliary_facts(material),

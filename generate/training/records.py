@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from morphoscope.configs import UserError
+from morphoscope.generate.description import checked_metadata
 from morphoscope.generate.metrics import QualityReport
 from morphoscope.generate.snapshots import KIND
 from morphoscope.runtime.torch_checkpoints import read_metadata
@@ -33,7 +34,8 @@ class Records:
         stats: lines of stats.jsonl by kimg.
         alarms: lines of alarms.jsonl by kimg.
         metrics: by feature network, by kimg.
-        metadata: of the newest snapshot; empty before there is one.
+        metadata: of the newest snapshot; empty before there is one, or where it cannot be used.
+        phantoms_only: whether the newest snapshot says that no training behind it has seen patients.
     """
 
     run: Path
@@ -43,6 +45,7 @@ class Records:
     alarms: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, list[Measured]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    phantoms_only: bool = False
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -69,7 +72,8 @@ class Records:
         newest = snapshots(run)[-1:]
         if newest:
             try:
-                records.metadata = read_metadata(newest[0], KIND)
+                description, records.metadata = checked_metadata(newest[0], read_metadata(newest[0], KIND))
+                records.phantoms_only = description.phantoms_only
             except UserError as error:
                 records.notes.append(str(error))
         return records

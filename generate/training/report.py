@@ -63,7 +63,7 @@ def _lead(records: Records) -> str:
 
 
 def _notice(records: Records) -> str:
-    if records.metadata.get("phantom"):
+    if records.phantoms_only:
         pictures = (
             "The generated images are SYNTHETIC, and the real ones are phantoms, procedural drawings: no "
             "patient is shown."

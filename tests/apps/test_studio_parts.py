@@ -61,7 +61,8 @@ class Grey:
     conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
 
     def __init__(self) -> None:
-        self.metadata = {"phantom": True}
+        self.metadata = {"phantom": True, "cohort_digest": "feedc0de"}
+        self.phantoms_only = True
 
     def morph(self, a: str, b: str, seed: int, steps: list[float], psi: float) -> np.ndarray:
         ends = [255 * CONDITIONS.index(a), 255 * CONDITIONS.index(b)]
@@ -233,7 +234,7 @@ class TestWords:
     def test_notices(self, workbench: Workbench) -> None:
         assert (words.phantom_notice(workbench) or "").startswith("The generator was trained on")
         assert words.mismatch_notice(workbench) is None
-        workbench.generator.metadata["phantom"] = False
+        workbench.generator.phantoms_only = False  # its own cohort are phantoms, an earlier one were patients
         assert words.phantom_notice(workbench) is None
         workbench.generator.conditions = ["dark", "blue"]
         assert "not trained on blue" in (words.mismatch_notice(workbench) or "")

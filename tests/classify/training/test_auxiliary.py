@@ -1,5 +1,6 @@
 """Learning along with an auxiliary cohort: its classes, its share of the loss, and what it may not show."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,22 @@ def test_a_phantom_that_learnt_along_from_patients_is_none(
         run = RunFolder(tmp_path / str(expected))
         trained = train_ensemble(config, phantom, run, auxiliary=extras, folds=["0"], device="cpu")
         assert trained.metadata["phantom"] is expected
+
+
+@pytest.mark.parametrize("cell", ["true", "false"])
+def test_a_phantom_trained_on_images_of_a_patients_generator_is_none(
+    cohort: Cohort,
+    make_synthetic: Callable[..., Cohort],
+    config: EnsembleTraining,
+    tmp_path: Path,
+    cell: str,
+) -> None:
+    config = config.model_copy(update={"epochs": 1})
+    phantom = Cohort.from_rows(cohort.root, cohort.rows.assign(phantom="true"))
+    synthetic = make_synthetic([], phantom=cell, trained_on_cohort=phantom.digest)
+    run = RunFolder(tmp_path / "run")
+    trained = train_ensemble(config, phantom, run, [synthetic], folds=["0"], device="cpu")
+    assert trained.metadata["phantom"] is (cell == "true")
 
 
 def test_every_class_is_seen_in_every_fold(

@@ -120,6 +120,40 @@ def test_large_sheets_are_scaled_down(run):
     assert Image.open(io.BytesIO(pictures(html(run), "jpeg")[0])).size == (1200, 1600)
 
 
+def described(run, phantom, ancestors):
+    """Give the newest snapshot metadata: whether its cohort and each ancestor's are phantoms."""
+    metadata = {
+        "conditions": ["a"],
+        "cohort_digest": "ab12",
+        "trained_on_folds": ["0"],
+        "started_from": [
+            {"cohort_digest": "cd34", "trained_on_folds": ["0"], "phantom": one} for one in ancestors
+        ],
+        "phantom": phantom,
+        "images": 30,
+        "generator": {"z_dim": 8, "c_dim": 1, "w_dim": 8, "img_resolution": 8, "img_channels": 3},
+    }
+    write_checkpoint(run / "snapshot-000020.safetensors", KIND, {"w": torch.zeros(1)}, metadata)
+
+
+@pytest.mark.parametrize(
+    ("phantom", "ancestors", "no_patient"),
+    [
+        (True, [], True),
+        (True, [True, True], True),
+        (True, [False], False),  # memorised patients survive further training on phantoms
+        (True, [True, False], False),
+        (False, [True], False),
+    ],
+)
+def test_no_patient_is_promised_only_of_phantoms_all_the_way(run, phantom, ancestors, no_patient):
+    described(run, phantom, ancestors)
+    page = html(run)
+    assert cells(page)["images trained on"] == ["30"]
+    assert ("no patient is shown" in page) == no_patient
+    assert ("they may resemble those trained on" in page) != no_patient
+
+
 def test_nothing_is_loaded_from_elsewhere(run):
     page = html(run)
     assert len(pictures(page, r"svg\+xml")) == 3 + 2  # quality; losses, p
