@@ -5,8 +5,7 @@ import torch
 from morphoscope.ops.conv2d_resample import conv2d_resample
 from morphoscope.ops.dispatch import reference_chosen
 from morphoscope.ops.filters import Padding, parse_padding
-
-_EPSILON = 1e-8
+from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
 
 
 def modulated_conv2d(
@@ -92,22 +91,3 @@ def _per_sample(w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Ten
     if demodulate:
         per_sample = per_sample * demodulation(weight_energy(w), s)[:, :, None, None, None]
     return per_sample
-
-
-def weight_energy(w: torch.Tensor) -> torch.Tensor:
-    """Sum of squares over the taps: w [O, I, k, k] -> [O, I]."""
-    return w.square().sum(dim=[2, 3])
-
-
-def demodulation(energy: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """1 / ‖w · s‖ (StyleGAN2, eq. 3): energy of w [O, I], s [N, I] -> [N, O]."""
-    return (s.square() @ energy.t() + _EPSILON).rsqrt()
-
-
-def prescaled(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """For a float16 x, bring w and s to a range that cannot overflow; demodulation cancels it."""
-    if x.dtype != torch.float16:
-        return w, s
-    fan_in = w[0].numel()
-    w = w / (w.abs().amax(dim=[1, 2, 3], keepdim=True).clamp_min(_EPSILON) * fan_in**0.5)
-    return w, s / s.abs().amax(dim=1, keepdim=True).clamp_min(_EPSILON)

@@ -7,7 +7,7 @@ import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from morphoscope.ops.cpu import conv3x3
-from morphoscope.ops.modulated_conv2d import demodulation, weight_energy
+from morphoscope.ops.modulation import demodulation, weight_energy
 from morphoscope.ops.native.arguments import with_epilogue
 
 
