@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from morphoscope.classify.attribution.maps import Attribution, onto_image
-from morphoscope.classify.attribution.methods import check_request, explain
+from morphoscope.classify.attribution.methods import attribution_settings, explain
 from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
 from morphoscope.classify.certainty.calibration import read_calibrations, stored_calibrations
 from morphoscope.classify.certainty.temperature import scaled
@@ -235,7 +235,7 @@ class Ensemble:
         Raises:
             UserError: an unknown condition, method or option, or not an uint8 RGB image.
         """
-        settings = check_request(method, options)
+        settings = attribution_settings(method, options)
         index = self._condition_index(target)
         pixels = to_tensor(self._inputs([image]), self.device)
         models = [AsShown(model, pixels) for model in self.models] if self.dual else self.models

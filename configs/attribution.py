@@ -1,6 +1,6 @@
-"""What may be asked of attribution: the methods, their settings, and how they are compared."""
+"""Attribution: the methods, their settings, and how they are compared."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -8,41 +8,46 @@ from morphoscope.configs.loading import Config
 from morphoscope.configs.views import PairedView
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
-Baseline = Literal["mean", "black", "white", "blurred", "average"]
-AVERAGED: tuple[Baseline, ...] = ("mean", "black", "white", "blurred")
-"""The baselines whose maps the one of "average" is the mean of."""
+SingleBaseline = Literal["mean", "black", "white", "blurred"]
+Baseline = Literal[SingleBaseline, "average"]
+SINGLE_BASELINES: tuple[SingleBaseline, ...] = get_args(SingleBaseline)
+"""The baselines of one image each; the map of "average" is the mean of their maps."""
 
 
 class AttributionSettings(Config):
-    """Settings of all methods; each uses its own."""
+    """Settings of all methods; each method uses its own and ignores the others."""
 
     baseline: Baseline = Field(
         "mean",
-        description="integrated gradients, occlusion: what stands for 'nothing there'. Plain in the image's "
-        "mean colour, black or white; the image itself, blurred; or the average of the maps of these four",
+        description="integrated gradients, occlusion: the image that stands for 'nothing there'. Uniform in "
+        "the image's mean colour, black or white; the image itself, blurred; or 'average', which averages "
+        "the maps of these four",
     )
-    steps: int = Field(64, ge=2, le=1000, description="integrated gradients: points of the path integral")
-    samples: int = Field(32, ge=1, le=1000, description="smoothgrad: noisy copies of the image")
+    steps: int = Field(
+        64, ge=2, le=1000, description="integrated gradients: number of points of the path integral"
+    )
+    samples: int = Field(32, ge=1, le=1000, description="smoothgrad: number of noisy copies of the image")
     noise: float = Field(
         0.15,
         gt=0,
         le=1,
-        description="smoothgrad: the noise's deviation as a share of the image's value range",
+        description="smoothgrad: standard deviation of the noise, as a fraction of the image's value range",
     )
     window: float = Field(
         0.125,
         gt=0,
         le=0.5,
-        description="occlusion: side of the covered square as a share of the image's; it moves by half of it",
+        description="occlusion: side of the covered square, as a fraction of the image's side; the square "
+        "moves by half its side",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="smoothgrad: of the noise")
+    seed: int = Field(0, ge=0, lt=2**32, description="smoothgrad: random seed of the noise")
 
 
 _NAMED = "^(integrated_gradients|occlusion)(:(mean|black|white|blurred|average))?$|^(smoothgrad|gradcam)$"
 
 
 class MapComparison(AttributionSettings):
-    """`classify attribution`: methods against masks, against the classifier, and against random weights."""
+    """`classify attribution`: compare methods by lesion masks, by the classifier, and by random weights."""
 
     methods: list[Annotated[str, Field(pattern=_NAMED)]] = Field(
         [
@@ -56,33 +61,43 @@ class MapComparison(AttributionSettings):
             "occlusion",
         ],
         min_length=1,
-        description="METHOD or METHOD:BASELINE; without one, that of `baseline`. The average costs nothing "
-        "beside all of its four baselines, else as much as they",
+        description="METHOD or METHOD:BASELINE; without a baseline, `baseline` applies. The average reuses "
+        "the maps of the four baselines if all of them are listed; otherwise it takes as long as the four",
     )
     rows: Literal["test", "all"] = Field(
         "test",
-        description="which images to draw from: the test fold; or any, of which those that the models were "
-        "trained on are marked",
+        description="which images to draw from: test, the test fold; or all, where images that the models "
+        "were trained on are marked",
     )
     view: PairedView | None = Field(
-        None, description="only these images; those the ensemble was trained on, or all, if not given"
+        None,
+        description="compare on images of this view only; by default the view that the ensemble was trained "
+        "on, or all images if the cohort is another one",
     )
     images: int = Field(
-        21, ge=2, le=10_000, description="drawn evenly over the conditions, one a patient; fewer if there are"
+        21,
+        ge=2,
+        le=10_000,
+        description="number of images, drawn evenly over the conditions, one per patient; fewer if the "
+        "cohort has fewer",
     )
     replacement: Literal["blurred", "mean", "black", "white"] = Field(
-        "blurred", description="what takes a deleted pixel's place, and an inserted one's before"
+        "blurred",
+        description="deletion and insertion: the image that replaces deleted pixels, and pixels not yet "
+        "inserted",
     )
-    points: int = Field(32, ge=2, le=1000, description="of the deletion and insertion curves")
+    points: int = Field(32, ge=2, le=1000, description="number of steps of the deletion and insertion curves")
     cascade: int = Field(
         7,
         ge=0,
-        description="on so many of the images layers are drawn anew one stage after the other, from the head "
-        "to the input, each of at most six costing one model's map by every method; 0 leaves that out",
+        description="number of images for the cascading randomisation, which re-initialises the layers stage "
+        "by stage from the head to the input. Each of its at most six stages costs one map per image and "
+        "method; 0 leaves it out",
     )
     seed: int = Field(
         0,
         ge=0,
         lt=2**32,
-        description="of the choice of images, SmoothGrad's noise, ties and the random weights",
+        description="random seed of the choice of images, SmoothGrad's noise, the order of ties and the "
+        "random weights",
     )

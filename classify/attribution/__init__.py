@@ -1,4 +1,4 @@
-"""Attribution: which pixels the ensemble's answer rests on, as maps, as pictures and in numbers."""
+"""Attribution: maps of the pixels that an ensemble's prediction depends on, and their overlays."""
 
 from morphoscope.classify.attribution.maps import Attribution
 from morphoscope.classify.attribution.overlay import legend, overlay

@@ -1,4 +1,4 @@
-"""An attribution map of an ensemble, and what can be said of it without looking."""
+"""An ensemble's attribution map, and how reliable it is: agreement of the folds, error of the integral."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,26 +10,29 @@ from scipy.stats import rankdata
 from morphoscope.cohort.resizing import Fit
 from morphoscope.configs.attribution import Baseline, Method
 
-COARSE = 0.05  # a convergence delta beyond this share of the difference deserves a warning
-_NEGLIGIBLE = 1e-3  # of probability: a delta below it is no matter, however small the difference
+COARSE = 0.05  # a convergence delta above this fraction of the difference leads to a warning
+_NEGLIGIBLE = 1e-3  # a convergence delta below this probability never leads to a warning
 _SIGNED = ("integrated_gradients", "occlusion")
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """A map of what moves the probability of `target`, the mean over the folds' maps.
+    """How much each pixel contributes to the probability of `target`: the mean of the folds' maps.
 
     Attributes:
-        map: float32 [H, W] on the pixels of the image. Of a signed method positive pixels raise the
-            probability and negative ones lower it; of an unsigned one a pixel matters the more, the larger
-            its value, which is 0 or above.
-        per_fold: float32 [F, R, R], each fold's map at the models' resolution.
+        map: float32 [H, W] on the pixels of the image. With a signed method, positive pixels raise the
+            probability and negative ones lower it. With an unsigned method, values are 0 or above, and a
+            larger value means a more important pixel.
+        per_fold: float32 [F, R, R], each fold's map at the models' resolution; [F, R, 2R] of a pair.
         difference: integrated gradients: mean probability of `target` for the image minus that for the
-            baseline; the map sums to it, up to an error of at most `convergence_delta` and the spreading
-            over the image's own pixels. None for the other methods.
-        deltas: float64 [F], each fold's convergence delta: sum of its map minus its difference, the
-            integral's error; of several baselines that of the worst. None for the other methods.
-        target, method, baseline: what was asked; baseline None: the method has none.
+            baseline. The map sums to it, up to an error of at most `convergence_delta` and the resampling to
+            the image's own pixels. None for the other methods.
+        deltas: float64 [F], integrated gradients: each fold's convergence delta, the sum of its map minus its
+            difference, which is the error of the integral; of several baselines the one furthest from 0.
+            None for the other methods.
+        target: name of the condition.
+        method: the attribution method.
+        baseline: its baseline; None if the method has none.
     """
 
     map: np.ndarray
@@ -42,17 +45,17 @@ class Attribution:
 
     @property
     def signed(self) -> bool:
-        """Whether negative values mean evidence against `target`."""
+        """Whether negative values are evidence against `target`."""
         return is_signed(self.method)
 
     @property
     def convergence_delta(self) -> float | None:
-        """The one of `deltas` that is furthest from 0: in a mean the folds' errors would cancel."""
+        """The delta furthest from 0, since the folds' errors would cancel in a mean; None without deltas."""
         return None if self.deltas is None else float(max(self.deltas, key=abs))
 
     @property
     def agreement(self) -> float | None:
-        """Mean rank correlation (Spearman) between the maps of any two folds, -1 … 1; None for one fold."""
+        """Mean Spearman rank correlation over all pairs of folds' maps, in [-1, 1]; None for one fold."""
         folds = len(self.per_fold)
         if folds < 2:
             return None
@@ -61,20 +64,24 @@ class Attribution:
 
     @property
     def warning(self) -> str | None:
-        """A sentence if the integral is coarse: its largest error exceeds 5% of the difference."""
+        """A warning if the largest error of the integral exceeds 5% of the difference, else None."""
         if self.difference is None or self.convergence_delta is None:
             return None
         error = abs(self.convergence_delta)
         if error <= max(COARSE * abs(self.difference), _NEGLIGIBLE):
             return None
         return (
-            f"The integral misses a model's difference by up to {self.convergence_delta:+.4f}, more than "
-            f"{COARSE:.0%} of their mean of {self.difference:+.4f}: take more steps."
+            f"The integral has an error of up to {self.convergence_delta:+.4f} for a model, more than "
+            f"{COARSE:.0%} of the mean difference of {self.difference:+.4f}: use more steps."
         )
 
 
 def averaged(parts: Sequence[Attribution]) -> Attribution:
-    """The map of baseline "average" from those of its four baselines, as `Ensemble.attribute` makes it."""
+    """Combine the maps of the four single baselines into that of "average", as `Ensemble.attribute` does.
+
+    Args:
+        parts: maps of one image, target and method, one per baseline.
+    """
     deltas = [one.deltas for one in parts if one.deltas is not None]
     differences = [one.difference for one in parts if one.difference is not None]
     return replace(
@@ -82,19 +89,19 @@ def averaged(parts: Sequence[Attribution]) -> Attribution:
         map=np.mean([one.map for one in parts], axis=0),
         per_fold=np.mean([one.per_fold for one in parts], axis=0),
         difference=float(np.mean(differences)) if differences else None,
-        # As everywhere the one furthest from 0, of each fold: in a mean errors would cancel.
+        # Of each fold the delta furthest from 0: errors of opposite sign would cancel in a mean.
         deltas=np.array([max(of_fold, key=abs) for of_fold in zip(*deltas, strict=True)]) if deltas else None,
         baseline="average",
     )
 
 
 def is_signed(method: Method) -> bool:
-    """Whether a method's maps tell evidence against from evidence for."""
+    """Whether a method's maps distinguish evidence for from evidence against."""
     return method in _SIGNED
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps of one shape, -1 … 1; 0 where one of them is constant."""
+    """Spearman's rank correlation of two maps of one shape, in [-1, 1]; 0 if one of them is constant."""
     ranks = np.stack([rankdata(a.ravel()), rankdata(b.ravel())])
     if (np.ptp(ranks, axis=1) == 0).any():
         return 0.0
@@ -102,14 +109,15 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def onto_image(square_map: np.ndarray, shape: tuple[int, int], fit: Fit) -> np.ndarray:
-    """Spread a map of the square that the model saw over the image it was cut from, keeping its sum
-    up to the edges' interpolation.
+    """Resample a map from the model's square input to the pixels of the original image.
+
+    The sum of the map is kept, up to interpolation at the edges.
 
     Args:
         square_map: float32 [R, R].
         shape: (H, W) of the image.
-        fit: how the image became square; "crop" leaves zeros outside the central square, "letterbox" drops
-            what fell on the black margin.
+        fit: how the image was made square; "crop" leaves zeros outside the central square, "letterbox" drops
+            the attribution of the black margin.
 
     Returns:
         float32 [H, W].

@@ -1,8 +1,8 @@
-"""Which pixels speak for a condition: four methods for one fold's model.
+"""Four attribution methods, each for one fold's model.
 
-What is explained is the probability of the target, after the softmax; Grad-CAM alone explains the logit, as
-its authors do. All work on pixels [1, 3, R, R] in [0, 1] and give a map float32 [R, R]; for a pair, of whose
-photographs the model's last feature maps are one each, on [1, 3, R, 2R].
+The methods explain the probability of the target class, after the softmax; only Grad-CAM explains the logit,
+as its authors do. Each takes pixels [1, 3, R, R] in [0, 1] and returns a map float32 [R, R]. Of a pair the
+pixels are [1, 3, R, 2R] and the map is [R, 2R]: the model has one last feature map for each photograph.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,19 +13,23 @@ import torch
 from captum.attr import IntegratedGradients, Occlusion
 from timm.layers import SelectAdaptivePool2d
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
+from morphoscope.classify.attribution.baselines import baseline_images
 from morphoscope.classify.inputs.pairs import photographs, present_halves
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import AVERAGED, AttributionSettings, Baseline, Method
+from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.loading import validated
-
-_BLUR = 0.1  # of the side: the deviation of a blur that leaves no lesion
 
 
 class FoldMap(NamedTuple):
-    """A model's map float32 [R, R]; integrated gradients also give what it should sum to, and the error, of
-    several baselines the largest.
+    """The map of one model.
+
+    Attributes:
+        map: float32 [R, R], or [R, 2R] of a pair.
+        difference: integrated gradients: probability of the target for the image minus that for the baseline,
+            which the map should sum to; None for the other methods.
+        delta: integrated gradients: sum of the map minus `difference`; of several baselines the one furthest
+            from 0; None for the other methods.
     """
 
     map: np.ndarray
@@ -34,17 +38,32 @@ class FoldMap(NamedTuple):
 
 
 class EnsembleMaps(NamedTuple):
-    """The folds' maps float32 [F, R, R], their mean difference, and the delta of each, float64 [F]."""
+    """The maps of F models.
+
+    Attributes:
+        per_fold: float32 [F, R, R], or [F, R, 2R] of a pair.
+        difference: mean of `FoldMap.difference`; None if the method has none.
+        deltas: float64 [F], each model's `FoldMap.delta`; None if the method has none.
+    """
 
     per_fold: np.ndarray
     difference: float | None
     deltas: np.ndarray | None
 
 
-def check_request(method: str, options: dict[str, Any]) -> AttributionSettings:
-    """The settings in `options`; UserError for an unknown method or setting, or a value out of range."""
+def attribution_settings(method: str, options: dict[str, Any]) -> AttributionSettings:
+    """Validate a method's name and its options.
+
+    Args:
+        options: fields of `AttributionSettings`; those left out have their default values.
+
+    Raises:
+        UserError: an unknown method or setting, or a value out of range.
+    """
     if method not in get_args(Method):
-        raise UserError(f"Attribution method '{method}': choose one of {', '.join(get_args(Method))}.")
+        raise UserError(
+            f"Unknown attribution method '{method}'; choose one of {', '.join(get_args(Method))}."
+        )
     return validated(AttributionSettings, options)
 
 
@@ -56,11 +75,18 @@ def explain(
     settings: AttributionSettings,
     batch: int,
 ) -> EnsembleMaps:
-    """Each model's map. Their mean is the map of the models' mean, as far as the method is linear in them.
+    """Compute each model's map.
+
+    The mean of the maps is the map of the models' mean, as far as the method is linear in the models.
 
     Args:
-        models: image [1, 3, R, R] in [0, 1] -> logits.
-        batch: images computed at a time; bounds memory and changes nothing else.
+        models: images [N, 3, R, R] in [0, 1] -> logits [N, K].
+        pixels: the image, [1, 3, R, R] in [0, 1], or of a pair [1, 3, R, 2R].
+        target: class number, 0 to K - 1.
+        batch: number of images per forward pass; limits memory and changes nothing else.
+
+    Raises:
+        UserError: Grad-CAM of a backbone that pools no feature map.
     """
     found = [_METHODS[method](model, pixels, target, settings, batch) for model in models]
     differences = [fold.difference for fold in found if fold.difference is not None]
@@ -75,13 +101,14 @@ def explain(
 def integrated_gradients(
     model: nn.Module, pixels: Tensor, target: int, settings: AttributionSettings, batch: int
 ) -> FoldMap:
-    """Integrated gradients (Sundararajan et al. 2017, eq. 1), summed over colours.
+    """Integrated gradients (Sundararajan et al. 2017, eq. 1), summed over the colour channels.
 
-    Gauss-Legendre quadrature with `steps` points on the straight path from the baseline to the image.
+    Gauss-Legendre quadrature with `settings.steps` points on the straight path from the baseline to the
+    image.
     """
     probability = _probability(model, target)
     maps, differences, deltas = [], [], []
-    for start in baselines(pixels, settings.baseline):
+    for start in baseline_images(pixels, settings.baseline):
         found, delta = IntegratedGradients(probability).attribute(
             pixels,
             baselines=start,
@@ -93,26 +120,27 @@ def integrated_gradients(
             differences.append(float(probability(pixels) - probability(start)))
         maps.append(_array(found.sum(dim=1)))
         deltas.append(float(delta))
-    # Errors of several baselines may cancel in the mean while each map has its own.
+    # The largest error, not the mean: errors of opposite sign would cancel.
     return FoldMap(np.mean(maps, axis=0), float(np.mean(differences)), max(deltas, key=abs))
 
 
 def smoothgrad(
     model: nn.Module, pixels: Tensor, target: int, settings: AttributionSettings, batch: int
 ) -> FoldMap:
-    """SmoothGrad (Smilkov et al. 2017): the gradient averaged over noisy copies; largest colour's magnitude.
+    """SmoothGrad (Smilkov et al. 2017): magnitude of the gradient averaged over noisy copies of the image.
 
-    Unsigned: a gradient's sign says which way a pixel should change, not what it speaks for.
+    The largest magnitude of the three colour channels counts. The map is unsigned: the sign of a gradient
+    tells in which direction a pixel should change, not whether it is evidence for the class.
     """
     probability = _probability(model, target)
     generator = torch.Generator().manual_seed(settings.seed)
-    deviation = settings.noise * float(pixels.max() - pixels.min())
+    sigma = settings.noise * float(pixels.max() - pixels.min())
     total = torch.zeros_like(pixels[0])
     for first in range(0, settings.samples, batch):
         count = min(batch, settings.samples - first)
-        # One by one: the same noise whatever the batch.
+        # Drawn one by one, so that the noise does not depend on the batch.
         noise = torch.stack([torch.randn(pixels.shape[1:], generator=generator) for _ in range(count)])
-        noisy = (pixels + deviation * noise.to(pixels.device)).requires_grad_()
+        noisy = (pixels + sigma * noise.to(pixels.device)).requires_grad_()
         (gradient,) = torch.autograd.grad(probability(noisy).sum(), noisy)
         total += gradient.sum(dim=0)
     return FoldMap(_array((total / settings.samples).abs().amax(dim=0, keepdim=True)))
@@ -121,12 +149,13 @@ def smoothgrad(
 def gradcam(
     model: nn.Module, pixels: Tensor, target: int, settings: AttributionSettings, batch: int
 ) -> FoldMap:
-    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) of what goes into the global pooling.
+    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) of the input of the global pooling.
 
-    That is the last convolutional feature map, whatever the backbone; it is enlarged to the image bilinearly.
+    That input is the last convolutional feature map of any backbone. The map is enlarged to the size of the
+    image by bilinear interpolation.
 
     Raises:
-        UserError: the backbone pools no feature map, as a plain vision transformer.
+        UserError: the backbone pools no feature map, for example a plain vision transformer.
     """
     pools = [module for module in model.modules() if isinstance(module, SelectAdaptivePool2d)]
     if not pools:
@@ -137,7 +166,7 @@ def gradcam(
     seen: list[Tensor] = []
 
     def cut(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The gradient ends here, so that no activation below is kept."""
+        """Detach the feature map, so that no activation below it is kept."""
         seen.append(inputs[0].detach().requires_grad_())
         return (seen[-1], *inputs[1:])
 
@@ -150,12 +179,12 @@ def gradcam(
     features = seen[-1].detach()
     if any(getattr(module, "output_fmt", "") == "NHWC" for module in model.modules()):
         features, gradient = features.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
-    weighed = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu()
+    weighted = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu()
     enlarged = nn.functional.interpolate(
-        weighed.float(), [pixels.shape[2]] * 2, mode="bilinear", align_corners=False
+        weighted.float(), [pixels.shape[2]] * 2, mode="bilinear", align_corners=False
     )
     halves = enlarged.new_zeros(len(photographs(pixels)), *enlarged.shape[2:])
-    # The model reads no missing photograph.
+    # The model does not read a missing photograph: its half of the map stays 0.
     halves[slice(None) if len(halves) == len(enlarged) else present_halves(pixels)[0]] = enlarged[:, 0]
     return FoldMap(_array(torch.cat(list(halves), dim=1)[None]))
 
@@ -163,16 +192,16 @@ def gradcam(
 def occlusion(
     model: nn.Module, pixels: Tensor, target: int, settings: AttributionSettings, batch: int
 ) -> FoldMap:
-    """Occlusion (Zeiler and Fergus 2014): by how much the probability falls where a square is covered.
+    """Occlusion (Zeiler and Fergus 2014): how much the probability falls when a square is covered.
 
-    The square shows the baseline and moves by half its side; a pixel gets the mean over all squares that
+    The square shows the baseline and moves by half its side. Each pixel gets the mean over all squares that
     covered it.
     """
     probability = _probability(model, target)
     side = max(2, round(settings.window * pixels.shape[2]))
-    halves = photographs(pixels)  # no square covers parts of two
+    halves = photographs(pixels)  # one by one, so that no square covers parts of both
     maps = []
-    for start in baselines(pixels, settings.baseline):
+    for start in baseline_images(pixels, settings.baseline):
         found = Occlusion(lambda *covered: probability(torch.cat(covered, dim=3))).attribute(
             halves,
             sliding_window_shapes=((pixels.shape[1], side, side),) * len(halves),
@@ -184,26 +213,6 @@ def occlusion(
     return FoldMap(np.mean(maps, axis=0))
 
 
-def baselines(pixels: Tensor, baseline: Baseline) -> list[Tensor]:
-    """The pictures like `pixels` that stand for "nothing there"; "average" gives all four."""
-    names = AVERAGED if baseline == "average" else (baseline,)
-    return [torch.cat([_baseline(half, name) for half in photographs(pixels)], dim=3) for name in names]
-
-
-def blurred(pixels: Tensor) -> Tensor:
-    """Images [N, 3, R, R] blurred by a tenth of their side, so that only light and skin colour are left."""
-    deviation = _BLUR * pixels.shape[-1]
-    return gaussian_blur(pixels, [2 * round(2 * deviation) + 1] * 2, [deviation] * 2)
-
-
-def _baseline(pixels: Tensor, name: str) -> Tensor:
-    if name == "mean":
-        return pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels).contiguous()
-    if name == "blurred":
-        return blurred(pixels)
-    return torch.full_like(pixels, 0.0 if name == "black" else 1.0)
-
-
 def _probability(model: nn.Module, target: int) -> Callable[[Tensor], Tensor]:
     def probability(images: Tensor) -> Tensor:
         return model(images).float().softmax(dim=1)[:, target]
@@ -212,7 +221,7 @@ def _probability(model: nn.Module, target: int) -> Callable[[Tensor], Tensor]:
 
 
 def _array(maps: Tensor) -> np.ndarray:
-    """[1, R, R] -> float32 [R, R]."""
+    """Tensor [1, R, R] -> float32 array [R, R]."""
     return maps.detach()[0].float().cpu().numpy()
 
 

@@ -13,7 +13,7 @@ from rich.progress import track
 from morphoscope.classify.attribution.maps import Attribution, averaged
 from morphoscope.classify.attribution_comparison.cascade import Cascade, Original, run_cascade
 from morphoscope.classify.attribution_comparison.examples import Example, draw_examples
-from morphoscope.classify.attribution_comparison.faithfulness import curves, replaced
+from morphoscope.classify.attribution_comparison.faithfulness import curves, replacement_image
 from morphoscope.classify.attribution_comparison.localisation import points_at, share_inside
 from morphoscope.classify.attribution_comparison.sanity import randomised, similarity
 from morphoscope.classify.ensemble import Ensemble
@@ -21,7 +21,7 @@ from morphoscope.classify.evaluation.seen import seen_images
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import AVERAGED, AttributionSettings, MapComparison, Method
+from morphoscope.configs.attribution import SINGLE_BASELINES, AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
 from morphoscope.runtime import write_atomically, write_text
 from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval, proportion
@@ -241,7 +241,7 @@ class _Trial:
         found: dict[str, Attribution] = {}
         for name in sorted(dict.fromkeys(self.config.methods), key=lambda name: name.endswith(":average")):
             method, _, baseline = name.partition(":")
-            four = [f"{method}:{one}" for one in AVERAGED]
+            four = [f"{method}:{one}" for one in SINGLE_BASELINES]
             if baseline == "average" and all(part in found for part in four):
                 found[name] = averaged([found[part] for part in four])  # the four are not made twice
             else:
@@ -260,7 +260,7 @@ class _Trial:
 
     def scores(self, attribution: np.ndarray) -> dict[str, float]:
         """What the classifier and the mask say of a map."""
-        replacement = replaced(self.image, self.config.replacement)
+        replacement = replacement_image(self.image, self.config.replacement)
         found = curves(
             self._probability, self.image, attribution, replacement, self.config.points, self.config.seed
         )

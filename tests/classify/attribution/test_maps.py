@@ -1,4 +1,4 @@
-"""What is said of a map: agreement of the folds, the integral's error, and its place on the photograph."""
+"""Attribution maps: agreement of the folds, error of the integral, and resampling to the photograph."""
 
 from collections.abc import Sequence
 
@@ -31,25 +31,24 @@ def test_agreement_is_the_mean_rank_correlation_of_all_pairs_of_folds() -> None:
     assert attribution(rising[None]).agreement is None
 
 
-def test_a_constant_map_correlates_with_nothing() -> None:
+def test_a_constant_map_has_no_correlation() -> None:
     assert rank_correlation(np.zeros((3, 3)), np.arange(9).reshape(3, 3)) == 0
 
 
-def test_an_error_beyond_five_percent_of_the_difference_is_warned_of_with_the_remedy() -> None:
+def test_an_error_above_five_percent_of_the_difference_gives_a_warning_and_what_to_do() -> None:
     maps = np.ones((2, 4, 4), np.float32)
     assert attribution(maps, difference=0.5, deltas=(0.02, -0.02)).warning is None
     for difference, deltas in ((0.5, (0.0, 0.03)), (-0.5, (-0.03, 0.03)), (0.5, (0.03, -0.04))):
         found = attribution(maps, difference=difference, deltas=deltas)
         assert "more steps" in (found.warning or "")
         assert f"{found.convergence_delta:+.4f}" in (found.warning or "")
-    assert found.convergence_delta == -0.04  # the worst one, with its sign
-    assert (
-        attribution(maps, difference=0.0, deltas=(1e-7, 0.0)).warning is None
-    )  # nothing to explain, no error
+    assert found.convergence_delta == -0.04  # the largest one, with its sign
+    # Nothing to explain, no error.
+    assert attribution(maps, difference=0.0, deltas=(1e-7, 0.0)).warning is None
     assert attribution(maps, "gradcam", None, None).warning is None
 
 
-def test_which_methods_tell_for_from_against() -> None:
+def test_which_methods_are_signed() -> None:
     maps = np.ones((1, 4, 4), np.float32)
     assert attribution(maps).signed and attribution(maps, "occlusion").signed
     assert not attribution(maps, "gradcam").signed and not attribution(maps, "smoothgrad").signed

@@ -1,4 +1,4 @@
-"""The four methods: on models whose answer is known, and as an ensemble's."""
+"""The four methods: on models whose attribution is known, and on an ensemble."""
 
 from typing import get_args
 
@@ -38,20 +38,19 @@ class Pooled(nn.Module):
         return torch.stack([evidence, torch.zeros_like(evidence)], dim=1)
 
 
-def test_integrated_gradients_find_only_the_pixels_that_count_with_their_sign() -> None:
+def test_integrated_gradients_find_only_the_relevant_pixels_with_their_sign() -> None:
     settings = AttributionSettings(baseline="black")
     found = integrated_gradients(TwoPixels(), torch.ones(1, 3, 4, 4), 0, settings, 8)
     assert found.map[0, 0] > 0 > found.map[1, 1]
-    assert found.map[0, 0] / found.map[1, 1] == pytest.approx(
-        -2 / 3, rel=1e-4
-    )  # same path, so as the weights
+    # The same path for both, so that the ratio is that of the weights.
+    assert found.map[0, 0] / found.map[1, 1] == pytest.approx(-2 / 3, rel=1e-4)
     assert np.count_nonzero(found.map) == 2
     assert found.difference == pytest.approx(1 / (1 + np.exp(1)) - 0.5, abs=1e-5)
     assert found.map.sum() == pytest.approx(found.difference, abs=1e-5)
     assert found.delta == pytest.approx(0, abs=1e-5)
 
 
-def test_a_white_image_differs_from_a_white_baseline_in_nothing() -> None:
+def test_a_white_image_has_no_attribution_with_a_white_baseline() -> None:
     settings = AttributionSettings(baseline="white", steps=8)
     found = integrated_gradients(TwoPixels(), torch.ones(1, 3, 4, 4), 0, settings, 8)
     assert found.difference == 0
@@ -70,7 +69,7 @@ def test_the_average_over_baselines_is_the_mean_of_their_maps() -> None:
 
 
 class Steep(TwoPixels):
-    """The same, so much steeper that few points miss the integral; `sign` says for or against."""
+    """The same, but 20 times as steep, so that a few points miss the integral; `sign` is 1 or -1."""
 
     def __init__(self, sign: int) -> None:
         super().__init__()
@@ -97,14 +96,14 @@ def test_errors_of_models_and_baselines_do_not_cancel() -> None:
 
 
 def test_smoothgrad_gives_the_gradients_magnitude() -> None:
-    """Of a linear model the noise changes nothing but the softmax's slope, which all pixels share."""
+    """For a linear model the noise changes only the slope of the softmax, which all pixels share."""
     found = smoothgrad(TwoPixels(), torch.rand(1, 3, 4, 4), 0, AttributionSettings(noise=0.01), 8)
     assert found.map[1, 1] / found.map[0, 0] == pytest.approx(3 / 2, rel=1e-4)
     assert np.count_nonzero(found.map) == 2 and (found.map >= 0).all()
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_gradcam_shows_the_positive_part_of_the_weighed_features(layout: str) -> None:
+def test_gradcam_shows_the_positive_part_of_the_weighted_features(layout: str) -> None:
     """Grad-CAM eq. 1 and 2: weights are the pooled gradients, here (1, -1, 0) / 16."""
     pixels = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     found = gradcam(Pooled(layout), pixels, 0, AttributionSettings(), 1)
@@ -121,15 +120,15 @@ def test_gradcam_finds_the_last_feature_map_of_any_convolutional_backbone(name: 
     assert found.map.min() >= 0 and found.map.std() > 0
 
 
-def test_gradcam_of_a_backbone_without_feature_map_is_refused() -> None:
+def test_gradcam_of_a_backbone_without_feature_map_is_an_error() -> None:
     with pytest.raises(UserError, match="no convolutional feature map"):
         gradcam(TwoPixels(), torch.rand(1, 3, 4, 4), 0, AttributionSettings(), 1)
 
 
-def test_occlusion_is_the_fall_of_the_probability_where_a_square_is_covered() -> None:
+def test_occlusion_is_the_drop_of_the_probability_when_a_square_is_covered() -> None:
     settings = AttributionSettings(baseline="black", window=0.5)
     (found,), _, _ = explain([TwoPixels()], torch.ones(1, 3, 8, 8), 0, "occlusion", settings, 3)
-    change = 1 / (1 + np.exp(1)) - 0.5  # only the first of the nine squares covers a pixel that counts
+    change = 1 / (1 + np.exp(1)) - 0.5  # only the first of the nine squares covers a relevant pixel
     assert found[0, 0] == found[1, 1] == pytest.approx(change, abs=1e-6)
     assert found[3, 3] == pytest.approx(change / 4, abs=1e-6)  # one of the four squares over it
     assert found[7, 7] == 0
@@ -148,7 +147,7 @@ class TestEnsemble:
         np.testing.assert_allclose(whole.per_fold, folds, atol=1e-6)
         np.testing.assert_allclose(whole.map, np.mean(folds, axis=0), atol=1e-6)
 
-    def test_it_lies_on_the_photographs_own_pixels_and_repeats(
+    def test_the_map_has_the_photographs_own_pixels_and_is_reproducible(
         self, method: Method, ensemble: Ensemble, photographs: list[np.ndarray]
     ) -> None:
         first, second = (ensemble.attribute(photographs[2], 1, method, steps=4, samples=4) for _ in range(2))
@@ -157,7 +156,7 @@ class TestEnsemble:
         np.testing.assert_array_equal(first.map, second.map)
         assert (first.baseline is not None) == first.signed
 
-    def test_the_batch_bounds_memory_and_changes_nothing(
+    def test_the_batch_size_does_not_change_the_map(
         self, method: Method, ensemble: Ensemble, photographs: list[np.ndarray]
     ) -> None:
         pixels = torch.from_numpy(photographs[0]).permute(2, 0, 1)[None] / 255
@@ -168,14 +167,14 @@ class TestEnsemble:
         np.testing.assert_allclose(single, several, atol=1e-4 * np.abs(single).max())
 
 
-def test_another_seed_is_other_noise(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:
+def test_another_seed_gives_other_noise(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:
     first, second = (
         ensemble.attribute(photographs[0], 1, "smoothgrad", samples=2, seed=seed).map for seed in (0, 1)
     )
     assert not np.array_equal(first, second)
 
 
-def test_an_image_of_one_colour_differs_from_its_mean_in_nothing(ensemble: Ensemble) -> None:
+def test_an_image_of_one_colour_has_no_attribution_with_its_mean_as_baseline(ensemble: Ensemble) -> None:
     found = ensemble.attribute(np.full((32, 32, 3), (200, 90, 80), np.uint8), "red", baseline="mean")
     assert found.difference == pytest.approx(0, abs=1e-5)
     assert np.abs(found.map).sum() < 1e-4
@@ -185,7 +184,7 @@ def test_an_image_of_one_colour_differs_from_its_mean_in_nothing(ensemble: Ensem
 def test_integrated_gradients_are_complete(
     ensemble: Ensemble, photographs: list[np.ndarray], number: int
 ) -> None:
-    """The map sums to the change of the mean probability from the baseline (Sundararajan et al., axiom)."""
+    """Completeness (Sundararajan et al.): the map sums to the change of the mean probability."""
     image = photographs[number]
     found = ensemble.attribute(image, 2, baseline="black", steps=64)
     black = ensemble.predict([np.zeros_like(image)]).per_fold.mean(axis=0)[0, 2]
@@ -202,7 +201,7 @@ def test_integrated_gradients_are_complete(
     assert found.target == "red"
 
 
-def test_bad_requests_are_refused(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:
+def test_invalid_requests_are_errors(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:
     image = photographs[0]
     with pytest.raises(UserError, match="violet"):
         ensemble.attribute(image, "violet")

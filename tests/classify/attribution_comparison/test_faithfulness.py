@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphoscope.classify.attribution_comparison.faithfulness import area, curves, replaced
+from morphoscope.classify.attribution_comparison.faithfulness import area, curves, replacement_image
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 IMAGE[:2] = 255  # a quarter of the pixels
@@ -56,6 +56,6 @@ def test_area_is_the_integral_from_zero_to_one() -> None:
 def test_replacements() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[18:22, 18:22] = 250
-    assert (replaced(image, "mean") == round(250 * 16 / 1600)).all()
-    assert replaced(image, "blurred").max() < 50
-    assert (replaced(image, "white") == 255).all()
+    assert (replacement_image(image, "mean") == round(250 * 16 / 1600)).all()
+    assert replacement_image(image, "blurred").max() < 50
+    assert (replacement_image(image, "white") == 255).all()
