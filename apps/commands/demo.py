@@ -15,10 +15,10 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Run the main job on phantoms: cohort, training, morph, synthetic cohort, classifier, report."""
-    from morphoscope.apps.demo_chain import run_chain
+    from morphoscope.apps.demo import run_demo
 
     started = time.perf_counter()
-    report = run_chain(folder, device)
+    report = run_demo(folder, device)
     console = Console(highlight=False)
     console.print(f"\nDone in {time.perf_counter() - started:.0f} s. Report: {report.resolve()}")
     console.print("Open the studio with `make app` (or `morphoscope app`).")

@@ -5,12 +5,12 @@ from html import escape
 import gradio as gr
 from rich.console import Console
 
+from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
-from morphoscope.apps.studio.classify_tab import CLASSIFY, MAX_UPLOAD, classify_tab
-from morphoscope.apps.studio.morph_tab import morph_tab
+from morphoscope.apps.studio.tabs.classify import CLASSIFY, MAX_UPLOAD, classify_tab
+from morphoscope.apps.studio.tabs.morph import morph_tab
 from morphoscope.apps.studio.theme import CSS, theme
 from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts, phantom_notice
-from morphoscope.apps.studio.workbench import Workbench
 from morphoscope.classify import Ensemble
 from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from morphoscope.apps.morphing import Curve, Morph
 from morphoscope.apps.studio.marks import data_uri, fitted, marked
 from morphoscope.apps.studio.words import explanation, percent, spread
-from morphoscope.apps.studio.workbench import Curve, Morph
 from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.runtime.reporting.plots import colour, plain, svg
 

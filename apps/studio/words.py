@@ -1,6 +1,6 @@
 """What the studio says in words. All return plain text; whoever makes HTML of it escapes it."""
 
-from morphoscope.apps.studio.workbench import Curve, Morph, Workbench
+from morphoscope.apps.morphing import Curve, Morph, Workbench
 from morphoscope.classify import Attribution, Prediction
 from morphoscope.classify.certainty import Calibration
 from morphoscope.configs.attribution import Method

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
-from morphoscope.apps.studio.workbench import Morph, Workbench
+from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.classify import Ensemble
 from morphoscope.cohort import phantom_image
 from morphoscope.generate import load

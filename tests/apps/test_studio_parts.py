@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Morph, Workbench
 from morphoscope.apps.studio import build, figures, launch, words
-from morphoscope.apps.studio.classify_tab import judge_file, judge_picture
 from morphoscope.apps.studio.marks import data_uri, fitted, marked
-from morphoscope.apps.studio.morph_tab import MOST_PROBABLE, read_morph, wanted_target
-from morphoscope.apps.studio.workbench import CURVE_FRAMES, Curve, Morph, Workbench
+from morphoscope.apps.studio.tabs.classify import judge_file, judge_picture
+from morphoscope.apps.studio.tabs.morph import MOST_PROBABLE, read_morph, wanted_target
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort import write_image
 from morphoscope.configs import UserError

@@ -9,7 +9,7 @@ from rich.console import Console
 from morphoscope.apps.bundled_models import GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.apps.studio.figures import draw_curve
-from morphoscope.apps.studio.workbench import Morph, Workbench
+from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
@@ -40,7 +40,7 @@ NOTICE = (
 )
 
 
-def run_chain(folder: Path, device: str = "auto", console: Console | None = None) -> Path:
+def run_demo(folder: Path, device: str = "auto", console: Console | None = None) -> Path:
     """Run every step in `folder` and return the report's path."""
     steps = _Chain(folder, device, console or Console(highlight=False))
     cohort = steps.cohort()

@@ -7,9 +7,9 @@ from functools import lru_cache
 import gradio as gr
 import numpy as np
 
+from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
-from morphoscope.apps.studio.workbench import Morph, Workbench
 from morphoscope.configs import UserError
 
 MOST_PROBABLE = "the most probable one"

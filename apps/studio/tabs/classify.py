@@ -6,9 +6,10 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
+from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.marks import fitted
-from morphoscope.apps.studio.morph_tab import (
+from morphoscope.apps.studio.tabs.morph import (
     ASK_FOR_MAP,
     MorphTab,
     attribution_controls,
@@ -16,7 +17,6 @@ from morphoscope.apps.studio.morph_tab import (
     wanted_target,
 )
 from morphoscope.apps.studio.words import METHODS, certainty, verdict
-from morphoscope.apps.studio.workbench import Workbench
 from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
 
