@@ -1,5 +1,6 @@
-"""The main job from end to end, small: what `make demo` runs. Finished steps are kept on a second call."""
+"""The whole workflow on a small scale: what `make demo` runs. Finished steps are kept on a second call."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,9 @@ from PIL import Image
 from rich.console import Console
 
 from morphoscope.apps.bundled_models import GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
-from morphoscope.apps.phantom_cohort import phantom_cohort
-from morphoscope.apps.studio.figures import draw_curve
+from morphoscope.apps.morph_chart import draw_curve
 from morphoscope.apps.morphing import Morph, Workbench
+from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
@@ -25,42 +26,43 @@ from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
-# Another seed than the bundled models' cohort: none of these phantoms was seen before.
+# Another seed than that of the bundled models' cohort: they have seen none of these phantoms.
 _PHANTOM_SEED = 1
 _PER_CONDITION = 32
 _SYNTHETIC_PER_CONDITION = 16
 _HELD_OUT_FOLD = "0"
 _GENERATOR_KIMG = 1.0
-_MORPH = ("NF1", "TSC")
-_MORPH_SEED = 4
+_MORPH = Morph("NF1", "TSC", seed=4, psi=Morphing().psi)
 
 NOTICE = (
-    "Every picture below is a procedural phantom or was generated from phantoms. No patient is shown, and "
-    "the figures say nothing about real conditions: they show that the chain works."
+    "Every image below is a procedural phantom or was generated from phantoms. No patient is shown, and "
+    "the numbers say nothing about real conditions: they show that the workflow runs from end to end."
 )
 
 
 def run_demo(folder: Path, device: str = "auto", console: Console | None = None) -> Path:
     """Run every step in `folder` and return the report's path."""
-    steps = _Chain(folder, device, console or Console(highlight=False))
+    steps = _Steps(folder, device, console or Console(highlight=False))
     cohort = steps.cohort()
-    model = steps.generator(cohort)
-    synthetic = steps.synthetic(model)
+    generator = steps.generator(cohort)
+    synthetic = steps.synthetic(generator)
     ensemble = steps.ensemble(cohort, synthetic)
-    return steps.report(cohort, model, synthetic, ensemble)
+    return steps.report(cohort, generator, ensemble)
 
 
-class _Chain:
-    def __init__(self, folder: Path, device: str, console: Console) -> None:
-        self.folder = folder
-        self.device = device
-        self.console = console
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of the demo; each writes into a folder of its own inside `folder`."""
 
-    def _step(self, name: str) -> None:
-        self.console.rule(name, align="left")
+    folder: Path
+    device: str
+    console: Console
+
+    def _heading(self, text: str) -> None:
+        self.console.rule(text, align="left")
 
     def cohort(self) -> Cohort:
-        self._step("1  Phantom cohort: draw, check, split")
+        self._heading("1  Phantom cohort: draw, check, split")
         cohort = phantom_cohort(
             self.folder / "cohort",
             per_condition=_PER_CONDITION,
@@ -72,7 +74,7 @@ class _Chain:
         return cohort
 
     def generator(self, cohort: Cohort) -> GeneratorModel:
-        self._step("2  Generator: train on from the bundled phantom generator")
+        self._heading("2  Generator: continue training from the bundled phantom generator")
         config = load_config(
             GeneratorTraining,
             family="generate",
@@ -91,17 +93,19 @@ class _Chain:
         )
         return load(snapshot, self.device)
 
-    def synthetic(self, model: GeneratorModel) -> Cohort:
+    def synthetic(self, generator: GeneratorModel) -> Cohort:
+        self._heading("3  Synthetic cohort, samples and a morph")
         path = self.folder / "synthetic"
-        self._step("3  Synthetic cohort, samples and a morph")
         if not (path / "manifest.csv").exists():
-            augment(model, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
-        write_samples(model, self.folder / "samples", Sampling(count=10))
-        write_morph(model, self.folder / "morph", *_MORPH, Morphing(seed=_MORPH_SEED))
+            augment(generator, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
+        write_samples(generator, self.folder / "samples", Sampling(count=10))
+        write_morph(
+            generator, self.folder / "morph", _MORPH.a, _MORPH.b, Morphing(seed=_MORPH.seed, psi=_MORPH.psi)
+        )
         return Cohort.load(path)
 
     def ensemble(self, cohort: Cohort, synthetic: Cohort) -> Ensemble:
-        self._step("4  Classifier: train on real + synthetic phantoms")
+        self._heading("4  Classifier: train on real and synthetic phantoms")
         config = load_config(
             EnsembleTraining,
             family="classify",
@@ -117,108 +121,127 @@ class _Chain:
             device=self.device,
         )
 
-    def report(self, cohort: Cohort, model: GeneratorModel, synthetic: Cohort, ensemble: Ensemble) -> Path:
-        self._step("5  Evaluation, probability curve, attribution, report")
+    def report(self, cohort: Cohort, generator: GeneratorModel, ensemble: Ensemble) -> Path:
+        self._heading("5  Evaluation, probability curve, attribution map, report")
         evaluation = evaluate(ensemble, cohort)
         evaluation.write(self.folder / "evaluation")
+        return _Report(self.folder, cohort, generator, ensemble, evaluation).write()
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The report; its images are written beside it, into `folder`."""
+
+    folder: Path
+    cohort: Cohort
+    generator: GeneratorModel
+    ensemble: Ensemble
+    evaluation: Evaluation
+
+    def write(self) -> Path:
         path = self.folder / "report.html"
         write_report(
             path,
-            title="Morphoscope demo: the main job on phantoms",
+            title="Morphoscope demo: the whole workflow on phantoms",
             lead="From a cohort to a generator, a morph, synthetic images and a classifier.",
             notice=NOTICE,
             sections=[
-                self._cohort_section(cohort),
-                self._generator_section(model),
-                self._morph_section(model, ensemble),
-                self._evaluation_section(evaluation, synthetic, ensemble),
-                self._attribution_section(cohort, ensemble),
+                self._cohort_section(),
+                self._generator_section(),
+                self._morph_section(),
+                self._evaluation_section(),
+                self._attribution_section(),
             ],
         )
         return path
 
-    def _cohort_section(self, cohort: Cohort) -> Section:
-        rows = [
+    def _cohort_section(self) -> Section:
+        cohort = self.cohort
+        images = [
             np.stack([cohort.image(i) for i in np.flatnonzero(cohort.labels == k)[:8]])
             for k in range(len(cohort.conditions))
         ]
-        picture = self.folder / "phantoms.png"
-        write_sheet(picture, cohort.conditions, rows, "PHANTOMS: procedural drawings, no patient is shown")
+        sheet = self.folder / "phantoms.png"
+        write_sheet(sheet, cohort.conditions, images, "PHANTOMS: procedural drawings, no patient is shown")
         return Section(
             "The phantom cohort",
-            "Seven procedural conditions, two images a phantom patient, each with its true lesion mask.",
+            "Seven procedural conditions, two images per phantom patient, each with its true lesion mask.",
             [
                 ("images", str(len(cohort))),
                 ("phantom patients", str(cohort.rows["group"].nunique())),
-                ("kept for testing", str((cohort.rows["fold"] == "test").sum())),
+                ("images held out for testing", str((cohort.rows["fold"] == "test").sum())),
             ],
-            [Figure(picture, "Eight images of each condition.")],
+            [Figure(sheet, "Eight images of each condition.")],
         )
 
-    def _generator_section(self, model: GeneratorModel) -> Section:
+    def _generator_section(self) -> Section:
+        generator = self.generator
         return Section(
             "The generator",
-            f"StyleGAN2-ADA at {model.resolution} px, trained on from the bundled generator for "
-            f"{_GENERATOR_KIMG:g} thousand images, without the test fold and without fold {_HELD_OUT_FOLD}.",
+            f"StyleGAN2-ADA at {generator.resolution} px. Training continued from the bundled generator for "
+            f"{1000 * _GENERATOR_KIMG:,.0f} images, without the test fold and without fold {_HELD_OUT_FOLD}.",
             [
-                ("generator", model.digest),
-                ("trained on folds", ", ".join(model.metadata["trained_on_folds"])),
+                ("generator", generator.digest),
+                ("trained on folds", ", ".join(generator.metadata["trained_on_folds"])),
             ],
-            [Figure(self.folder / "samples" / "sheet.png", "Generated images, one row a condition.")],
+            [Figure(self.folder / "samples" / "sheet.png", "Generated images, one row per condition.")],
         )
 
-    def _morph_section(self, model: GeneratorModel, ensemble: Ensemble) -> Section:
-        morph = Morph(*_MORPH, seed=_MORPH_SEED, psi=Morphing().psi)
-        curve = self.folder / "morph" / "curve.svg"
-        write_text(curve, draw_curve(Workbench(model, ensemble).curve(morph), morph).svg)
+    def _morph_section(self) -> Section:
+        path = self.folder / "morph" / "curve.svg"
+        write_text(path, draw_curve(Workbench(self.generator, self.ensemble).curve(_MORPH)).svg)
         return Section(
-            f"From {_MORPH[0]} to {_MORPH[1]}",
-            "One seed; only the label is mixed. The curve shows where the classifier changes its mind.",
+            f"From {_MORPH.a} to {_MORPH.b}",
+            "One seed; only the label changes. The curve shows where the classifier changes its mind.",
             [],
             [
                 Figure(self.folder / "morph" / "strip.png", "The morph."),
-                Figure(curve, "The classifier's probabilities along it."),
+                Figure(path, "The classifier's probabilities along the morph."),
             ],
         )
 
-    def _evaluation_section(self, evaluation: Evaluation, synthetic: Cohort, ensemble: Ensemble) -> Section:
-        images = ensemble.metadata["scores"][_HELD_OUT_FOLD]["training_images"]
+    def _evaluation_section(self) -> Section:
+        images = self.ensemble.metadata["scores"][_HELD_OUT_FOLD]["training_images"]
         return Section(
             "The classifier on phantoms it has never seen",
-            "One EfficientNet-Lite0, briefly trained. Intervals are 95 %: with so few images they are wide.",
+            "One EfficientNet-Lite0, trained briefly. Each interval is a 95 % confidence interval; with a "
+            "test fold as small as this one, intervals are wide.",
             [
                 ("trained on", f"{images['real']} real and {images['synthetic']} synthetic phantoms"),
-                ("balanced accuracy", format_estimate(evaluation.balanced_accuracy)),
-                ("accuracy", format_estimate(evaluation.accuracy)),
+                ("balanced accuracy", format_estimate(self.evaluation.balanced_accuracy)),
+                ("accuracy", format_estimate(self.evaluation.accuracy)),
             ],
             [
                 Figure(
                     self.folder / "evaluation" / "confusion.png",
-                    "Row-normalised confusion matrix, test fold.",
+                    "Row-normalised confusion matrix on the test fold.",
                 )
             ],
         )
 
-    def _attribution_section(self, cohort: Cohort, ensemble: Ensemble) -> Section:
+    def _attribution_section(self) -> Section:
         """Evidence for the true condition in one test image of the morph's first condition."""
-        index = int(
-            np.flatnonzero((cohort.rows["fold"] == "test") & (cohort.rows["condition"] == _MORPH[0]))[0]
-        )
-        image = cohort.image(index)
-        found = ensemble.attribute(image, _MORPH[0])
-        picture = self.folder / "attribution.png"
+        rows = self.cohort.rows
+        index = int(np.flatnonzero((rows["fold"] == "test") & (rows["condition"] == _MORPH.a))[0])
+        image = self.cohort.image(index)
+        found = self.ensemble.attribute(image, _MORPH.a)
+        path = self.folder / "attribution.png"
         beside = np.hstack([image, overlay(image, found.map)])
-        with write_atomically(picture) as temporary:
+        with write_atomically(path) as temporary:
             enlarged = Image.fromarray(beside).resize(
                 (4 * image.shape[1], 2 * image.shape[0]), Image.Resampling.LANCZOS
             )
             Image.fromarray(np.vstack([np.asarray(enlarged), legend(enlarged.width)])).save(temporary)
         return Section(
             "What the classifier looks at",
-            f"Integrated gradients of the probability of {_MORPH[0]}, a test image against its mean colour.",
+            f"Integrated gradients of the probability of {_MORPH.a}: a test image compared with a plain "
+            "image of its mean colour.",
             [
-                ("evidence in all", f"{found.difference:+.3f} of probability"),
-                ("convergence delta", f"up to {found.convergence_delta:+.4f} (a model's numerical error)"),
+                ("total evidence", f"{found.difference:+.3f} (difference in probability)"),
+                (
+                    "convergence delta",
+                    f"up to {found.convergence_delta:+.4f} (numerical error of a single model's map)",
+                ),
             ],
-            [Figure(picture, "Left: the phantom. Right: red speaks for the condition, blue against it.")],
+            [Figure(path, "Left: the phantom. Right: red pixels speak for the condition, blue against it.")],
         )

@@ -1,4 +1,4 @@
-"""What the studio computes: frames of a morph, what the classifier makes of them, and where it looks."""
+"""Morphs without a page: their frames, what the classifier predicts for them, and which pixels it uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,21 +16,30 @@ _CURVES_KEPT = 64
 
 @dataclass(frozen=True)
 class Morph:
-    """A way from condition `a` to condition `b`: one seed, one truncation, the label mixed."""
+    """From condition `a` to condition `b` with one seed and one truncation `psi`: only the label changes."""
 
     a: str
     b: str
     seed: int
     psi: float
 
-    def mixture(self, share: float) -> str:
-        """The label at `share` of `b`, in words: "60 % IP + 40 % ML"."""
-        percent = round(100 * share)
-        if self.a == self.b or percent == 0:
-            return f"100 % {self.a}"
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame of a morph at `share` of its second condition, from 0 to 1."""
+
+    morph: Morph
+    share: float
+
+    @property
+    def mixture(self) -> str:
+        """The label in words: "60 % IP + 40 % ML"."""
+        a, b, percent = self.morph.a, self.morph.b, round(100 * self.share)
+        if a == b or percent == 0:
+            return f"100 % {a}"
         if percent == 100:
-            return f"100 % {self.b}"
-        return f"{100 - percent} % {self.a} + {percent} % {self.b}"
+            return f"100 % {b}"
+        return f"{100 - percent} % {a} + {percent} % {b}"
 
 
 @dataclass(frozen=True)
@@ -45,13 +54,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Curve:
-    """The classifier along a morph.
+    """What the classifier predicts along a morph.
 
     Attributes:
-        shares: float [S] from 0 to 1, the share of the second condition.
-        prediction: of the S frames.
+        shares: float [S] from 0 to 1, the share of the morph's second condition.
+        prediction: for the S frames.
     """
 
+    morph: Morph
     shares: np.ndarray
     prediction: Prediction
 
@@ -87,30 +97,31 @@ class Workbench:
         self.generator, self.ensemble = generator, ensemble
         self.curve = lru_cache(maxsize=_CURVES_KEPT)(self._curve)
 
-    def frame(self, morph: Morph, share: float) -> np.ndarray:
-        """The frame at `share` of the second condition: uint8 [R, R, 3].
+    def image(self, frame: Frame) -> np.ndarray:
+        """The generated image of a frame: uint8 [R, R, 3].
 
         Raises:
             UserError: an unknown condition, or a seed or share out of range.
         """
-        return self.generator.morph(morph.a, morph.b, morph.seed, [share], morph.psi)[0]
+        morph = frame.morph
+        return self.generator.morph(morph.a, morph.b, morph.seed, [frame.share], morph.psi)[0]
 
-    def judge(self, image: np.ndarray) -> Prediction:
+    def predict(self, image: np.ndarray) -> Prediction:
         """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
         return self.ensemble.predict([image])
 
     def attribute(
         self, image: np.ndarray, target: str | None, method: Method = "integrated_gradients"
     ) -> Attribution:
-        """Which pixels speak for `target`, or for the most probable condition if None.
+        """Which pixels of uint8 [H, W, 3] count for `target`, or for the most probable condition if None.
 
         Raises:
             UserError: an unknown condition.
         """
-        wanted = int(self.judge(image).predicted[0]) if target is None else target
+        wanted = int(self.predict(image).predicted[0]) if target is None else target
         return self.ensemble.attribute(image, wanted, method)
 
     def _curve(self, morph: Morph) -> Curve:
         shares = np.linspace(0, 1, CURVE_FRAMES)
         frames = self.generator.morph(morph.a, morph.b, morph.seed, shares.tolist(), morph.psi)
-        return Curve(shares, self.ensemble.predict(frames))
+        return Curve(morph, shares, self.ensemble.predict(frames))

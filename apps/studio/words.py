@@ -1,6 +1,6 @@
 """What the studio says in words. All return plain text; whoever makes HTML of it escapes it."""
 
-from morphoscope.apps.morphing import Curve, Morph, Workbench
+from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.classify import Attribution, Prediction
 from morphoscope.classify.certainty import Calibration
 from morphoscope.configs.attribution import Method
@@ -74,11 +74,21 @@ def verdict(prediction: Prediction) -> str:
     return f"{answer}, {source}. Single models say {spread(low, high)}."
 
 
-def certainty(prediction: Prediction) -> tuple[str | None, str]:
-    """(a warning if the first image of `prediction` is unlike the training, what remains possible)."""
+def novelty_warning(prediction: Prediction) -> str | None:
+    """A warning if the first image of `prediction` is out of distribution, else None."""
+    if prediction.novel is None or not prediction.novel[0]:
+        return None
+    return (
+        "Unlike anything this classifier was trained on: its models find this picture as strange as the "
+        "strangest of their own kind. What follows is no answer."
+    )
+
+
+def remaining(prediction: Prediction) -> str:
+    """Which conditions remain possible for the first image of `prediction`, and what that means."""
     possible = prediction.possible(0)
     if possible is None or prediction.coverage is None:
-        return None, (
+        return (
             "This classifier is not calibrated: it cannot say which conditions remain possible, nor whether "
             "a picture is unlike anything it was trained on. It gives an answer to every picture."
         )
@@ -88,19 +98,13 @@ def certainty(prediction: Prediction) -> tuple[str | None, str]:
         remains = f"Only {possible[0]} remains possible."
     else:
         remains = f"{', '.join(possible[:-1])} or {possible[-1]} remain possible."
-    meaning = (
-        f"For pictures like those of the training, such a list is made to hold the true condition "
+    return (
+        f"{remains} For pictures like those of the training, such a list is made to hold the true condition "
         f"{percent(prediction.coverage)} of the time."
     )
-    warning = (
-        "Unlike anything this classifier was trained on: its models find this picture as strange as the "
-        "strangest of their own kind. What follows is no answer."
-    )
-    novel = prediction.novel is not None and bool(prediction.novel[0])
-    return (warning if novel else None), f"{remains} {meaning}"
 
 
-def change_of_mind(curve: Curve, morph: Morph) -> str:
+def change_of_mind(curve: Curve) -> str:
     """Where along the morph the classifier changes its mind."""
     changes = curve.changes()
     if not changes:
@@ -113,7 +117,7 @@ def change_of_mind(curve: Curve, morph: Morph) -> str:
         f"and {round(100 * change.high)} %"
         for change in changes
     ]
-    return f"The classifier changes its mind {', then '.join(steps)} of {morph.b}."
+    return f"The classifier changes its mind {', then '.join(steps)} of {curve.morph.b}."
 
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:

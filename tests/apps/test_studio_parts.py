@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Morph, Workbench
+from morphoscope.apps.morph_chart import draw_curve
+from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Frame, Morph, Workbench
 from morphoscope.apps.studio import build, figures, launch, words
+from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, wanted_target
 from morphoscope.apps.studio.marks import data_uri, fitted, marked
-from morphoscope.apps.studio.tabs.classify import judge_file, judge_picture
-from morphoscope.apps.studio.tabs.morph import MOST_PROBABLE, read_morph, wanted_target
+from morphoscope.apps.studio.tabs.classify import classify_file, classify_image
+from morphoscope.apps.studio.tabs.morph import Controls
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort import write_image
 from morphoscope.configs import UserError
@@ -116,15 +118,15 @@ class TestMorph:
         [(0, "100 % dark"), (0.25, "75 % dark + 25 % pale"), (0.999, "100 % pale"), (1, "100 % pale")],
     )
     def test_mixture(self, share: float, text: str) -> None:
-        assert MORPH.mixture(share) == text
+        assert Frame(MORPH, share).mixture == text
 
     def test_mixture_with_itself(self) -> None:
-        assert Morph("dark", "dark", 0, 1.0).mixture(0.5) == "100 % dark"
+        assert Frame(Morph("dark", "dark", 0, 1.0), 0.5).mixture == "100 % dark"
 
     def test_empty_field_is_named(self) -> None:
         with pytest.raises(UserError, match="field seed is empty"):
-            read_morph("dark", "pale", None, 0.5, 0.7)
-        assert read_morph("dark", "pale", 3.0, 0.5, 0.7) == (MORPH, 0.5)
+            Controls("dark", "pale", None, 0.5, 0.7).frame()
+        assert Controls("dark", "pale", 3.0, 0.5, 0.7).frame() == Frame(MORPH, 0.5)
 
     def test_target(self) -> None:
         assert wanted_target(MOST_PROBABLE) is None
@@ -147,8 +149,9 @@ class TestWorkbench:
         assert workbench.ensemble.asked == 2  # type: ignore[attr-defined]
 
     def test_most_probable_condition_is_the_default_target(self, workbench: Workbench) -> None:
-        assert workbench.attribute(workbench.frame(MORPH, 1.0), None).target == "pale"
-        assert workbench.attribute(workbench.frame(MORPH, 1.0), "dark").target == "dark"
+        image = workbench.image(Frame(MORPH, 1.0))
+        assert workbench.attribute(image, None).target == "pale"
+        assert workbench.attribute(image, "dark").target == "dark"
 
 
 class TestWords:
@@ -176,38 +179,38 @@ class TestWords:
         ],
     )
     def test_what_remains_possible(self, possible: list[bool], text: str) -> None:
-        judged = replace(
+        calibrated = replace(
             prediction([[0.8]]),
             coverage=0.9,
             prediction_sets=np.array([possible]),
             novel=np.array([possible[0]]),
         )
-        warning, remains = words.certainty(judged)
+        remains = words.remaining(calibrated)
         assert remains.startswith(text) and "90 % of the time" in remains
-        assert (warning or "").startswith("Unlike anything") == possible[0]
+        assert (words.novelty_warning(calibrated) or "").startswith("Unlike anything") == possible[0]
 
     def test_several_possible_conditions_are_listed_most_probable_first(self) -> None:
         per_fold = np.array([[[0.1, 0.5, 0.3, 0.1]]], np.float32)
         sets = np.array([[True, True, True, False]])
-        judged = Prediction(list("abcd"), per_fold, *combine(per_fold), coverage=0.9, prediction_sets=sets)
-        assert words.certainty(judged)[1].startswith("b, c or a remain possible.")
+        several = Prediction(list("abcd"), per_fold, *combine(per_fold), coverage=0.9, prediction_sets=sets)
+        assert words.remaining(several).startswith("b, c or a remain possible.")
 
     def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
-        warning, remains = words.certainty(prediction([[0.8]]))
-        assert warning is None and remains.startswith("This classifier is not calibrated")
+        assert words.novelty_warning(prediction([[0.8]])) is None
+        assert words.remaining(prediction([[0.8]])).startswith("This classifier is not calibrated")
         assert dict(words.model_facts(workbench))["Its calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
         shares = np.array([0, 0.5, 1])
-        curve = Curve(shares, prediction([[0.1, 0.5, 0.9]]))
-        assert words.change_of_mind(curve, MORPH) == (
+        curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
+        assert words.change_of_mind(curve) == (
             "The classifier changes its mind from dark to unsure between 0 % and 50 %, "
             "then from unsure to pale between 50 % and 100 % of pale."
         )
-        steady = Curve(shares, prediction([[0.1, 0.2, 0.3]]))
-        assert "dark stays the most probable" in words.change_of_mind(steady, MORPH)
-        lost = Curve(shares, prediction([[0.5, 0.5, 0.5]]))
-        assert "no model is sure" in words.change_of_mind(lost, MORPH)
+        steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
+        assert "dark stays the most probable" in words.change_of_mind(steady)
+        lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
+        assert "no model is sure" in words.change_of_mind(lost)
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)
@@ -241,31 +244,21 @@ class TestWords:
 
 
 class TestFigures:
-    def test_marker_stands_where_the_share_is(self, workbench: Workbench) -> None:
-        drawing = figures.draw_curve(workbench.curve(MORPH), MORPH)
-        assert 0 < drawing.left < drawing.right
-        for share, x in [(0, drawing.left), (1, drawing.right)]:
-            html = drawing.at(share, 'a "quoted" description')
-            found = re.search(r'id="curve-marker".*?x1="([\d.]+)"', html)
-            assert found is not None
-            assert float(found.group(1)) == pytest.approx(x, abs=0.01)
-            assert "a &quot;quoted&quot; description" in html
-
     def test_names_are_escaped(self) -> None:
         nasty = ["<script>alert(1)</script>", "_$x$ & {y}"]
-        judged = prediction([[0.2], [0.9]], nasty)
+        predicted = prediction([[0.2], [0.9]], nasty)
         morph = Morph(*nasty, seed=0, psi=1.0)
-        curve = Curve(np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
+        curve = Curve(morph, np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
         flat = np.ones((8, 8), np.float32)
         found = Attribution(flat, flat[None], 0, np.zeros(1), nasty[0], "integrated_gradients", "mean")
         image = np.zeros((8, 8, 3), np.uint8)
         for html in [
-            figures.bars(judged),
-            figures.frame(image, morph, 0.5, "digest"),
+            figures.bars(predicted),
+            figures.frame(image, Frame(morph, 0.5), "digest"),
             figures.photograph(image, nasty[0], None),
             figures.attribution(image, found, 2, None),
             figures.message(nasty[0]),
-            figures.draw_curve(curve, morph).at(0.5, nasty[0]),
+            figures.curve(draw_curve(curve), 0.5, nasty[0]),
         ]:
             assert "<script" not in html
 
@@ -278,7 +271,7 @@ class TestFigures:
 
     def test_generated_pictures_are_marked_and_photographs_are_not(self) -> None:
         image = np.zeros((16, 16, 3), np.uint8)
-        assert _size(figures.frame(image, MORPH, 0.5, "digest"))[1] > figures.PICTURE_SIDE
+        assert _size(figures.frame(image, Frame(MORPH, 0.5), "digest"))[1] > figures.PICTURE_SIDE
         assert _size(figures.photograph(image, "arm.png", "seed 3"))[1] > figures.PICTURE_SIDE
         assert _size(figures.photograph(image, "arm.png", None))[1] == figures.PICTURE_SIDE
 
@@ -287,13 +280,13 @@ class TestUploads:
     def test_file_is_read_and_removed(self, workbench: Workbench, tmp_path: Path) -> None:
         path = tmp_path / "arm.png"
         write_image(path, np.full((40, 60, 3), 230, np.uint8))
-        picture, photo, judged, _ = judge_file(workbench, path)
-        assert picture is not None
-        assert picture.pixels.shape == (40, 60, 3)
-        assert picture.provenance is None
-        assert "arm.png" in photo
-        assert "Most probable: pale" in judged
-        assert "central square" in judged
+        shown = classify_file(workbench, path)
+        assert shown.image is not None
+        assert shown.image.pixels.shape == (40, 60, 3)
+        assert shown.image.provenance is None
+        assert "arm.png" in shown.picture
+        assert "Most probable: pale" in shown.prediction
+        assert "central square" in shown.prediction
         assert not path.exists()
 
     @pytest.mark.parametrize(
@@ -305,17 +298,17 @@ class TestUploads:
     ) -> None:
         path = tmp_path / "arm.png"
         path.write_bytes(content)
-        picture, _, judged, _ = judge_file(workbench, path)
-        assert picture is None
-        assert "ms-error" in judged
-        assert reason in judged
+        shown = classify_file(workbench, path)
+        assert shown.image is None
+        assert "ms-error" in shown.prediction
+        assert reason in shown.prediction
         assert not path.exists()
         assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
 
     def test_large_photograph_is_kept_small(self, workbench: Workbench) -> None:
-        picture, *_ = judge_picture(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None)
-        assert picture is not None
-        assert picture.pixels.shape == (1024, 512, 3)
+        shown = classify_image(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None)
+        assert shown.image is not None
+        assert shown.image.pixels.shape == (1024, 512, 3)
 
 
 def _size(html: str) -> tuple[int, int]:

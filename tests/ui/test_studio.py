@@ -42,7 +42,7 @@ class TestMorph:
 
     def test_slider_moves_frame_curve_and_caption(self, page: Page) -> None:
         expect(page.locator("#morph-frame figcaption")).to_contain_text("50 % dark + 50 % pale")
-        before, judged = picture(page), page.locator("#morph-judged").inner_html()
+        before, predicted = picture(page), page.locator("#morph-prediction").inner_html()
         marker = page.locator("#curve-marker")
         assert marker.get_attribute("data-share") == "0.5000"
         x = float(marker.locator("line").get_attribute("x1") or "nan")
@@ -51,7 +51,7 @@ class TestMorph:
         expect(marker).to_have_attribute("data-share", "0.9000")
         assert float(marker.locator("line").get_attribute("x1") or "nan") > x
         assert picture(page) != before
-        assert page.locator("#morph-judged").inner_html() != judged
+        assert page.locator("#morph-prediction").inner_html() != predicted
 
     def test_other_condition_draws_another_curve(self, page: Page) -> None:
         lines = page.locator("#morph-curve svg").inner_html()
@@ -108,9 +108,9 @@ class TestClassify:
     ) -> None:
         to_classify(page)
         page.set_input_files(UPLOAD, photograph)
-        expect(page.locator("#classify-photo")).to_contain_text("arm.png")
-        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
-        expect(page.locator("#classify-judged")).to_contain_text("%")
+        expect(page.locator("#classify-picture")).to_contain_text("arm.png")
+        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
+        expect(page.locator("#classify-prediction")).to_contain_text("%")
         page.locator("#classify-ask").click()
         expect(page.locator("#classify-map")).to_contain_text("Evidence for")
         assert [file for file in uploads.rglob("*") if file.is_file() and file.stat().st_size > 0] == []
@@ -131,14 +131,14 @@ class TestClassify:
             (huge, "huge.png: 9000 x 9000 pixels"),
         ]:
             page.set_input_files(UPLOAD, file)
-            expect(page.locator("#classify-judged .ms-error")).to_contain_text(reason)
-            expect(page.locator("#classify-judged table")).to_have_count(0)
+            expect(page.locator("#classify-prediction .ms-error")).to_contain_text(reason)
+            expect(page.locator("#classify-prediction table")).to_have_count(0)
         page.set_input_files(UPLOAD, photograph)
-        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
-        expect(page.locator("#classify-judged .ms-error")).to_have_count(0)
+        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
+        expect(page.locator("#classify-prediction .ms-error")).to_have_count(0)
 
     def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
         page.get_by_role("tab", name="Morph").click()
         page.get_by_role("button", name="Send to Classify").click()
-        expect(page.locator("#classify-photo")).to_contain_text("Synthetic picture: 50 % dark + 50 % pale")
-        expect(page.locator("#classify-judged tbody tr")).to_have_count(3)
+        expect(page.locator("#classify-picture")).to_contain_text("Synthetic picture: 50 % dark + 50 % pale")
+        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)

@@ -2,21 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.attribution_row import attribution_row, no_map, wanted_target
 from morphoscope.apps.studio.marks import fitted
-from morphoscope.apps.studio.tabs.morph import (
-    ASK_FOR_MAP,
-    MorphTab,
-    attribution_controls,
-    read_morph,
-    wanted_target,
-)
-from morphoscope.apps.studio.words import METHODS, certainty, verdict
+from morphoscope.apps.studio.tabs.morph import MorphTab, selected_frame
+from morphoscope.apps.studio.words import METHODS, novelty_warning, remaining, verdict
 from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
 
@@ -29,8 +25,8 @@ _ACCEPTED = "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 32 MB. It stays on this ma
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The picture on the Classify tab; it lives in the session's memory only.
+class ShownImage:
+    """The image on the Classify tab; it lives in the session's memory only.
 
     Attributes:
         pixels: uint8 [H, W, 3], longer side at most 1024.
@@ -41,8 +37,13 @@ class Picture:
     provenance: str | None
 
 
-Shown = tuple[Picture | None, str, str, str]
-"""(picture to remember, HTML of the picture, of the judgement, of the map's place)."""
+class Shown(NamedTuple):
+    """Outputs of the tab for one image: the image to remember, and three pieces of HTML."""
+
+    image: ShownImage | None
+    picture: str
+    prediction: str
+    map_: str
 
 
 def classify_tab(workbench: Workbench, morph: MorphTab, tabs: gr.Tabs) -> None:
@@ -56,19 +57,19 @@ def classify_tab(workbench: Workbench, morph: MorphTab, tabs: gr.Tabs) -> None:
                 height=140,
                 type="filepath",
             )
-            photo = gr.HTML(figures.message(_ACCEPTED, "empty"), elem_id="classify-photo")
+            picture = gr.HTML(figures.message(_ACCEPTED, "empty"), elem_id="classify-picture")
         with gr.Column(scale=6, min_width=320):
-            judged = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-judged")
-    target, method, ask, map_ = attribution_controls(workbench, "classify")
+            predicted = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-prediction")
+    row = attribution_row(workbench.ensemble.conditions, "classify")
 
     handlers = _Handlers(workbench)
-    shown = [remembered, photo, judged, map_]
+    shown = [remembered, picture, predicted, row.map_]
     upload.upload(handlers.uploaded, upload, [upload, *shown], api_visibility="private")
     morph.send.click(handlers.sent, morph.inputs, [tabs, *shown], api_visibility="private")
-    ask.click(
+    row.ask.click(
         handlers.attribution,
-        [remembered, target, method],
-        map_,
+        [remembered, row.target, row.method],
+        row.map_,
         api_visibility="private",
         concurrency_id="map",
     )
@@ -80,64 +81,52 @@ class _Handlers:
     def __init__(self, workbench: Workbench) -> None:
         self.workbench = workbench
 
-    def uploaded(self, path: str) -> tuple[None, Picture | None, str, str, str]:
-        """Judge an uploaded file and remove it; the first output empties the field for the next one."""
-        return None, *judge_file(self.workbench, Path(path))
+    def uploaded(self, path: str) -> tuple[Any, ...]:
+        """Classify an uploaded file and remove it: (None, which empties the field for the next, *Shown)."""
+        return None, *classify_file(self.workbench, Path(path))
 
-    def sent(
-        self, a: str, b: str, seed: float | None, share: float | None, psi: float | None
-    ) -> tuple[gr.Tabs, Picture | None, str, str, str]:
-        """Judge the frame of the Morph tab, and turn to this tab."""
-        try:
-            morph, ratio = read_morph(a, b, seed, share, psi)
-        except UserError as error:
-            raise gr.Error(str(error), title="Please check the controls") from error
-        image = self.workbench.frame(morph, ratio)
-        origin = figures.provenance(morph, ratio, self.workbench.generator.digest)
-        return gr.Tabs(selected=CLASSIFY), *judge_picture(
-            self.workbench, image, f"Synthetic picture: {morph.mixture(ratio)}", origin
-        )
+    def sent(self, *controls: Any) -> tuple[Any, ...]:
+        """Classify the frame of the Morph tab, and switch to this tab: (tabs, *Shown)."""
+        frame = selected_frame(*controls)
+        image = self.workbench.image(frame)
+        origin = figures.provenance(frame, self.workbench.generator.digest)
+        name = f"Synthetic picture: {frame.mixture}"
+        return gr.Tabs(selected=CLASSIFY), *classify_image(self.workbench, image, name, origin)
 
-    def attribution(self, picture: Picture | None, choice: str, method: str) -> str:
-        """The map over the picture that is shown."""
-        if picture is None:
+    def attribution(self, image: ShownImage | None, choice: str, method: str) -> str:
+        """The map over the image that is shown."""
+        if image is None:
             return figures.message("There is no picture to look at: upload a photograph first.", "warning")
-        found = self.workbench.attribute(picture.pixels, wanted_target(choice), METHODS[method])
-        return figures.attribution(
-            picture.pixels, found, len(self.workbench.ensemble.folds), picture.provenance
-        )
+        found = self.workbench.attribute(image.pixels, wanted_target(choice), METHODS[method])
+        return figures.attribution(image.pixels, found, len(self.workbench.ensemble.folds), image.provenance)
 
 
-def judge_file(workbench: Workbench, path: Path) -> Shown:
-    """Read an uploaded file with the cohort's reader, remove it, and judge it.
+def classify_file(workbench: Workbench, path: Path) -> Shown:
+    """Read an uploaded file with the cohort's reader, remove it, and classify the image.
 
-    What cannot be read is said on the page: there is no picture then.
+    A file that cannot be read is named on the page with the reason; nothing is remembered then.
     """
     try:
         image = read_image(path, path.name)
     except UserError as error:
         text = f"This file cannot be classified. {error}"
         accepted = figures.message(_ACCEPTED, "empty")
-        return None, accepted, figures.message(text, "error"), figures.message(ASK_FOR_MAP, "empty")
+        return Shown(None, accepted, figures.message(text, "error"), no_map())
     finally:
         path.unlink(missing_ok=True)
-    return judge_picture(workbench, image, path.name, None)
+    return classify_image(workbench, image, path.name, None)
 
 
-def judge_picture(workbench: Workbench, image: np.ndarray, name: str, provenance: str | None) -> Shown:
-    """What the tab shows for a picture, uint8 [H, W, 3] of any size."""
-    prediction = workbench.judge(image)
+def classify_image(workbench: Workbench, image: np.ndarray, name: str, provenance: str | None) -> Shown:
+    """What the tab shows for an image, uint8 [H, W, 3] of any size; provenance as in `ShownImage`."""
+    prediction = workbench.predict(image)
     kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
     kind = "warning" if prediction.unsure[0] else "note"
-    unlike, remains = certainty(prediction)
-    judged = figures.message(unlike, "warning") if unlike is not None else ""
-    judged += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
-    judged += figures.message(remains)
+    warning = novelty_warning(prediction)
+    predicted = figures.message(warning, "warning") if warning is not None else ""
+    predicted += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
+    predicted += figures.message(remaining(prediction))
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.fit == "crop":
-        judged += figures.message("The classifier sees the central square of this picture only.")
-    return (
-        Picture(kept, provenance),
-        figures.photograph(kept, name, provenance),
-        judged,
-        figures.message(ASK_FOR_MAP, "empty"),
-    )
+        predicted += figures.message("The classifier sees the central square of this picture only.")
+    picture = figures.photograph(kept, name, provenance)
+    return Shown(ShownImage(kept, provenance), picture, predicted, no_map())

@@ -1,22 +1,23 @@
-"""The Morph tab: two conditions, a seed and a slider; the classifier's view of every frame."""
+"""The Morph tab: two conditions, a seed and a slider; the classifier's predictions for every frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
-from morphoscope.apps.morphing import Morph, Workbench
+from morphoscope.apps.morph_chart import MorphChart, draw_curve
+from morphoscope.apps.morphing import Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.attribution_row import attribution_row, no_map, wanted_target
 from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
 from morphoscope.configs import UserError
 
-MOST_PROBABLE = "the most probable one"
-ASK_FOR_MAP = "Ask, and the pixels that the classifier uses for the current picture are coloured here."
 _MAX_SEED = 2**32 - 1
 _EASY_SEEDS = 10_000  # "another seed" stays below, so that it can be read out and typed again
-_DRAWINGS_KEPT = 64
+_CHARTS_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class MorphTab:
     """Components that other parts of the page need.
 
     Attributes:
-        inputs: what identifies the current frame, in the order of `read_morph`'s arguments.
+        inputs: what selects the current frame; their values are the fields of `Controls`, in that order.
         send: button "Send to Classify".
     """
 
@@ -32,94 +33,93 @@ class MorphTab:
     send: gr.Button
 
 
-def read_morph(
-    a: str, b: str, seed: float | None, share: float | None, psi: float | None
-) -> tuple[Morph, float]:
-    """(morph, share) from the values of the controls.
+class Controls(NamedTuple):
+    """Values of the controls that select a frame; None is an empty field."""
 
-    Raises:
-        UserError: a field is empty.
-    """
-    for name, value in (("seed", seed), ("share", share), ("psi", psi)):
-        if value is None:
-            raise UserError(f"The field {name} is empty: type a number.")
-    assert seed is not None and share is not None and psi is not None, "checked above"
-    return Morph(a, b, int(seed), float(psi)), float(share)
+    a: str
+    b: str
+    seed: float | None
+    share: float | None
+    psi: float | None
+
+    def frame(self) -> Frame:
+        """The selected frame.
+
+        Raises:
+            UserError: a field is empty.
+        """
+        for name, value in (("seed", self.seed), ("share", self.share), ("psi", self.psi)):
+            if value is None:
+                raise UserError(f"The field {name} is empty: type a number.")
+        assert self.seed is not None and self.share is not None and self.psi is not None, "checked above"
+        return Frame(Morph(self.a, self.b, int(self.seed), float(self.psi)), float(self.share))
+
+
+def selected_frame(*controls: Any) -> Frame:
+    """The frame that the controls' values select; an empty field ends in a message on the page."""
+    try:
+        return Controls(*controls).frame()
+    except UserError as error:
+        raise gr.Error(str(error), title="Please check the controls") from error
 
 
 def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
     """Lay out the tab inside the current Blocks context and wire it; `page` fires when it is opened."""
-    a, b, seed, another = _choices(workbench.generator.conditions)
+    names = workbench.generator.conditions
+    first, second = names[0], names[1 % len(names)]
+    with gr.Row(elem_classes="ms-controls"):
+        a = gr.Dropdown(names, value=first, label="From condition", elem_id="morph-a", min_width=140)
+        b = gr.Dropdown(names, value=second, label="To condition", elem_id="morph-b", min_width=140)
+        seed = _seed()
+        another = gr.Button("Another seed", elem_id="morph-another", min_width=140)
     with gr.Row():
         with gr.Column(scale=5, min_width=320):
-            share = gr.Slider(
-                0, 1, value=0.5, step=0.01, label=_share_label(b.value), elem_id="morph-share", buttons=[]
-            )
+            share = _share(second)
             picture = gr.HTML(elem_id="morph-frame", min_height=300)
             send = gr.Button("Send to Classify", elem_id="morph-send")
             psi = _truncation()
         with gr.Column(scale=8, min_width=320):
             curve = gr.HTML(elem_id="morph-curve", min_height=240)
-            judged = gr.HTML(elem_id="morph-judged", min_height=180)
-    target, method, ask, map_ = attribution_controls(workbench, "morph")
+            predicted = gr.HTML(elem_id="morph-prediction", min_height=180)
+    row = attribution_row(workbench.ensemble.conditions, "morph")
 
     inputs: list[gr.components.Component] = [a, b, seed, share, psi]
     changes = [page.load, a.change, b.change, seed.change, share.change, psi.change]
-    show = _Views(workbench)
+    show = _Handlers(workbench)
     latest = {"trigger_mode": "always_last", "api_visibility": "private"}
-    gr.on(changes, show.frame, inputs, [picture, judged, map_], show_progress="hidden", **latest)
+    gr.on(changes, show.frame, inputs, [picture, predicted, row.map_], show_progress="hidden", **latest)
     gr.on(changes, show.curve, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
     b.change(lambda name: gr.Slider(label=_share_label(name)), b, share, api_visibility="private")
     another.click(_another_seed, None, seed, api_visibility="private")
-    ask.click(
-        show.attribution, [*inputs, target, method], map_, api_visibility="private", concurrency_id="map"
+    row.ask.click(
+        show.attribution,
+        [row.target, row.method, *inputs],
+        row.map_,
+        api_visibility="private",
+        concurrency_id="map",
     )
     return MorphTab(inputs, send)
 
 
-def attribution_controls(
-    workbench: Workbench, name: str
-) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button, gr.HTML]:
-    """The row that asks for an attribution map, and the place for the map; ids start with `name`."""
-    with gr.Row(elem_classes="ms-controls"):
-        target = gr.Dropdown(
-            [MOST_PROBABLE, *workbench.ensemble.conditions],
-            value=MOST_PROBABLE,
-            label="Evidence for",
-            elem_id=f"{name}-target",
-            min_width=180,
-        )
-        method = gr.Dropdown(
-            list(METHODS),
-            value="Integrated gradients",
-            label="Method",
-            elem_id=f"{name}-method",
-            min_width=180,
-        )
-        ask = gr.Button(
-            "Where does the classifier look?", variant="primary", elem_id=f"{name}-ask", min_width=240
-        )
-    map_ = gr.HTML(figures.message(ASK_FOR_MAP, "empty"), elem_id=f"{name}-map")
-    return target, method, ask, map_
+def _seed() -> gr.Number:
+    return gr.Number(
+        0,
+        label="Seed: which skin",
+        precision=0,
+        minimum=0,
+        maximum=_MAX_SEED,
+        elem_id="morph-seed",
+        min_width=140,
+    )
 
 
-def _choices(names: list[str]) -> tuple[gr.Dropdown, gr.Dropdown, gr.Number, gr.Button]:
-    """The row above the picture: two conditions, which start as different ones, and the seed."""
-    with gr.Row(elem_classes="ms-controls"):
-        a = gr.Dropdown(names, value=names[0], label="From condition", elem_id="morph-a", min_width=140)
-        second = names[1 % len(names)]
-        b = gr.Dropdown(names, value=second, label="To condition", elem_id="morph-b", min_width=140)
-        seed = gr.Number(
-            0,
-            label="Seed: which skin",
-            precision=0,
-            minimum=0,
-            maximum=_MAX_SEED,
-            elem_id="morph-seed",
-            min_width=140,
-        )
-        another = gr.Button("Another seed", elem_id="morph-another", min_width=140)
-    return a, b, seed, another
+def _share(condition: str) -> gr.Slider:
+    label = _share_label(condition)
+    return gr.Slider(0, 1, value=0.5, step=0.01, label=label, elem_id="morph-share", buttons=[])
+
+
+def _share_label(condition: str) -> str:
+    return f"Share of {condition}"
 
 
 def _truncation() -> gr.Slider:
@@ -136,67 +136,40 @@ def _truncation() -> gr.Slider:
         )
 
 
-def _share_label(condition: str) -> str:
-    return f"Share of {condition}"
-
-
-def wanted_target(choice: str) -> str | None:
-    """The condition chosen in the attribution row; None for the most probable one."""
-    return None if choice == MOST_PROBABLE else choice
-
-
-class _Views:
+class _Handlers:
     """The tab's event handlers: values of the controls -> HTML."""
 
     def __init__(self, workbench: Workbench) -> None:
         self.workbench = workbench
-        self.drawing: Callable[[Morph], figures.CurveDrawing] = lru_cache(_DRAWINGS_KEPT)(self._drawing)
+        self.chart: Callable[[Morph], MorphChart] = lru_cache(_CHARTS_KEPT)(self._chart)
 
-    def frame(
-        self, a: str, b: str, seed: float | None, share: float | None, psi: float | None
-    ) -> tuple[str, str, str]:
-        """(picture, verdict and bars, the map's place emptied: it would belong to another frame)."""
-        morph, ratio = _read(a, b, seed, share, psi)
-        image = self.workbench.frame(morph, ratio)
-        prediction = self.workbench.judge(image)
+    def frame(self, *controls: Any) -> tuple[str, str, str]:
+        """(picture, bars and verdict, the map's place emptied: it would belong to another frame)."""
+        frame = selected_frame(*controls)
+        image = self.workbench.image(frame)
+        prediction = self.workbench.predict(image)
         kind = "warning" if prediction.unsure[0] else "note"
-        judged = figures.bars(prediction) + figures.message(verdict(prediction), kind)
-        picture = figures.frame(image, morph, ratio, self.workbench.generator.digest)
-        return picture, judged, figures.message(ASK_FOR_MAP, "empty")
+        predicted = figures.bars(prediction) + figures.message(verdict(prediction), kind)
+        return figures.frame(image, frame, self.workbench.generator.digest), predicted, no_map()
 
-    def curve(self, a: str, b: str, seed: float | None, share: float | None, psi: float | None) -> str:
+    def curve(self, *controls: Any) -> str:
         """The curve with the marker at the current share, and the sentence below it."""
-        morph, ratio = _read(a, b, seed, share, psi)
-        sentence = change_of_mind(self.workbench.curve(morph), morph)
+        frame = selected_frame(*controls)
+        morph = frame.morph
+        sentence = change_of_mind(self.workbench.curve(morph))
         description = f"Probability of each condition along the morph from {morph.a} to {morph.b}. {sentence}"
-        return self.drawing(morph).at(ratio, description) + figures.message(sentence)
+        return figures.curve(self.chart(morph), frame.share, description) + figures.message(sentence)
 
-    def attribution(
-        self,
-        a: str,
-        b: str,
-        seed: float | None,
-        share: float | None,
-        psi: float | None,
-        choice: str,
-        method: str,
-    ) -> str:
+    def attribution(self, choice: str, method: str, *controls: Any) -> str:
         """The map over the current frame."""
-        morph, ratio = _read(a, b, seed, share, psi)
-        image = self.workbench.frame(morph, ratio)
+        frame = selected_frame(*controls)
+        image = self.workbench.image(frame)
         found = self.workbench.attribute(image, wanted_target(choice), METHODS[method])
-        origin = figures.provenance(morph, ratio, self.workbench.generator.digest)
+        origin = figures.provenance(frame, self.workbench.generator.digest)
         return figures.attribution(image, found, len(self.workbench.ensemble.folds), origin)
 
-    def _drawing(self, morph: Morph) -> figures.CurveDrawing:
-        return figures.draw_curve(self.workbench.curve(morph), morph)
-
-
-def _read(a: str, b: str, seed: float | None, share: float | None, psi: float | None) -> tuple[Morph, float]:
-    try:
-        return read_morph(a, b, seed, share, psi)
-    except UserError as error:
-        raise gr.Error(str(error), title="Please check the controls") from error
+    def _chart(self, morph: Morph) -> MorphChart:
+        return draw_curve(self.workbench.curve(morph))
 
 
 def _another_seed() -> int:

@@ -1,0 +1,103 @@
+"""The chart of a morph: the probability of each condition along it, as SVG."""
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from morphoscope.apps.morphing import Curve, Morph
+from morphoscope.runtime.reporting.plots import colour, plain, svg
+
+_POINTS_PER_INCH = 72  # a point is the unit of the SVG's own coordinates
+_WIDTH, _HEIGHT = 6.2, 2.75  # inches
+_GREY = "#5b6b73"
+_MARKER = "#0f3d44"
+
+
+@dataclass(frozen=True)
+class MorphChart:
+    """The curve as SVG, and where its axes lie in points, so that the marker can move without a redraw."""
+
+    svg: str
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def with_marker(self, share: float) -> str:
+        """The SVG with a vertical line at `share`, from 0 to 1."""
+        x = self.left + share * (self.right - self.left)
+        marker = (
+            f'<g id="curve-marker" data-share="{share:.4f}">'
+            f'<line x1="{x:.2f}" x2="{x:.2f}" y1="{self.top:.2f}" y2="{self.bottom:.2f}" '
+            f'stroke="{_MARKER}" stroke-width="1.6"/>'
+            f'<circle cx="{x:.2f}" cy="{self.top:.2f}" r="3.6" fill="{_MARKER}"/></g>'
+        )
+        return self.svg.replace("</svg>", marker + "</svg>")
+
+
+def draw_curve(curve: Curve) -> MorphChart:
+    """One line per condition over the share of the second one.
+
+    The morph's two conditions are drawn strong, with the range of the single models as a band.
+    """
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_POINTS_PER_INCH, layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    prediction = curve.prediction
+    lines = []
+    for index, name in enumerate(prediction.conditions):
+        strong = name in (curve.morph.a, curve.morph.b)
+        if strong and len(prediction.per_fold) > 1:
+            folds = prediction.per_fold[:, :, index]
+            axes.fill_between(curve.shares, folds.min(0), folds.max(0), color=colour(index), alpha=0.13, lw=0)
+        (line,) = axes.plot(
+            curve.shares,
+            prediction.combined[:, index],
+            color=colour(index),
+            lw=2.6 if strong else 1.2,
+            alpha=1.0 if strong else 0.75,
+            zorder=3 if strong else 2,
+        )
+        lines.append(line)
+    _shade_unsure(axes, curve)
+    _dress(axes, curve.morph)
+    names = [plain(name) for name in prediction.conditions]
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=min(len(names), 7), frameon=False, fontsize=9
+    )
+    picture = svg(figure)  # lays the axes out
+    box = axes.get_position()
+    width, height = _POINTS_PER_INCH * _WIDTH, _POINTS_PER_INCH * _HEIGHT
+    return MorphChart(
+        picture,
+        left=box.x0 * width,
+        right=box.x1 * width,
+        top=(1 - box.y1) * height,
+        bottom=(1 - box.y0) * height,
+    )
+
+
+def _shade_unsure(axes: Axes, curve: Curve) -> None:
+    """Grey where no model gives any condition more than 50 %."""
+    unsure = curve.prediction.unsure
+    if not unsure.any():
+        return
+    axes.fill_between(
+        curve.shares, 0, 1, where=unsure.tolist(), step="mid", color="#8a9499", alpha=0.16, lw=0, zorder=1
+    )
+    above = 1.02  # no curve runs there
+    axes.text(1, above, "grey: unsure", ha="right", va="bottom", fontsize=9, color=_GREY)
+
+
+def _dress(axes: Axes, morph: Morph) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.set_xlabel(f"share of {plain(morph.b)} (the rest is {plain(morph.a)})", color=_GREY, fontsize=9.5)
+    axes.set_ylabel("probability", color=_GREY, fontsize=9.5)
+    axes.tick_params(colors=_GREY, labelsize=9, length=3)
+    axes.grid(color="#e3e8ea", lw=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c3ccd0")

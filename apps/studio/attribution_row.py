@@ -1,0 +1,54 @@
+"""The row that requests an attribution map, as each tab has it."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.words import METHODS
+
+MOST_PROBABLE = "the most probable one"
+_PLACE = "Ask, and the pixels that the classifier uses for the current picture are coloured here."
+
+
+@dataclass(frozen=True)
+class AttributionRow:
+    """Components of the row, and below it the place for the map."""
+
+    target: gr.Dropdown
+    method: gr.Dropdown
+    ask: gr.Button
+    map_: gr.HTML
+
+
+def attribution_row(conditions: list[str], name: str) -> AttributionRow:
+    """Lay out the row inside the current Blocks context; ids of its components start with `name`."""
+    with gr.Row(elem_classes="ms-controls"):
+        target = gr.Dropdown(
+            [MOST_PROBABLE, *conditions],
+            value=MOST_PROBABLE,
+            label="Evidence for",
+            elem_id=f"{name}-target",
+            min_width=180,
+        )
+        method = gr.Dropdown(
+            list(METHODS),
+            value="Integrated gradients",
+            label="Method",
+            elem_id=f"{name}-method",
+            min_width=180,
+        )
+        ask = gr.Button(
+            "Where does the classifier look?", variant="primary", elem_id=f"{name}-ask", min_width=240
+        )
+    return AttributionRow(target, method, ask, gr.HTML(no_map(), elem_id=f"{name}-map"))
+
+
+def no_map() -> str:
+    """HTML that stands in the place of the map until one is requested."""
+    return figures.message(_PLACE, "empty")
+
+
+def wanted_target(choice: str) -> str | None:
+    """The condition chosen in the row; None for the most probable one."""
+    return None if choice == MOST_PROBABLE else choice

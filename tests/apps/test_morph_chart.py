@@ -1,0 +1,51 @@
+"""The chart of a morph, which needs no page and no Gradio."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from morphoscope.apps.morph_chart import draw_curve
+from morphoscope.apps.morphing import Curve, Morph
+from morphoscope.classify import Prediction, combine
+
+
+@pytest.fixture
+def curve() -> Curve:
+    """Two conditions and two models; the third of four frames is unsure."""
+    pale = np.array([[0.1, 0.3, 0.5, 0.9], [0.2, 0.4, 0.5, 0.8]], np.float32)
+    per_fold = np.stack([1 - pale, pale], axis=2)
+    prediction = Prediction(["dark", "pale"], per_fold, *combine(per_fold))
+    return Curve(Morph("dark", "pale", seed=3, psi=0.7), np.linspace(0, 1, 4), prediction)
+
+
+def test_marker_stands_where_the_share_is(curve: Curve) -> None:
+    chart = draw_curve(curve)
+    assert 0 < chart.left < chart.right
+    for share, x in [(0, chart.left), (1, chart.right)]:
+        found = re.search(r'id="curve-marker".*?x1="([\d.]+)"', chart.with_marker(share))
+        assert found is not None
+        assert float(found.group(1)) == pytest.approx(x, abs=0.01)
+
+
+def test_unsure_frames_are_explained_only_where_there_are_some(curve: Curve) -> None:
+    sure = Curve(curve.morph, curve.shares[:2], _first(curve.prediction, 2))
+    assert "grey: unsure" in draw_curve(curve).svg
+    assert "grey: unsure" not in draw_curve(sure).svg
+
+
+def test_same_curve_is_drawn_in_the_same_bytes(curve: Curve) -> None:
+    assert draw_curve(curve).svg == draw_curve(curve).svg
+
+
+@pytest.mark.parametrize("module", ["morphing", "morph_chart", "demo"])
+def test_needs_no_gradio(module: str) -> None:
+    program = f"import sys, morphoscope.apps.{module}; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def _first(prediction: Prediction, frames: int) -> Prediction:
+    per_fold = prediction.per_fold[:, :frames]
+    return Prediction(prediction.conditions, per_fold, *combine(per_fold))
