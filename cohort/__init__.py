@@ -48,6 +48,7 @@ from morphoscope.cohort.importers import (
 from morphoscope.cohort.joining import join_cohorts
 from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
+from morphoscope.cohort.provenance import Provenance
 from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
 from morphoscope.cohort.storage import new_folder
@@ -61,6 +62,7 @@ __all__ = [
     "Fit",
     "PhantomImage",
     "Problem",
+    "Provenance",
     "import_classifynf1",
     "import_csv",
     "import_dataset_json",

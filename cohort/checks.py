@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
-from morphoscope.cohort.metadata import is_marked_synthetic
+from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store, unsafe_reason
 from morphoscope.cohort.workers import collect_errors

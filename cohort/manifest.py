@@ -7,21 +7,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS, read_ancestor_cohorts, read_names
 from morphoscope.cohort.storage import unsafe_reason
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
-SYNTHETIC_COLUMNS = [
-    "generator",
-    "seed",
-    "label",
-    "psi",
-    "trained_on_folds",
-    "trained_on_cohort",
-    "ancestor_cohorts",
-]
 VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"
@@ -96,22 +88,6 @@ def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def name_list(cell: str) -> list[str] | None:
-    """Parse a cell of `trained_on_folds` or `ancestor_cohorts`: a JSON list of strings, else None."""
-    try:
-        names = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return None
-    return names
-
-
-def ancestor_cohorts(cell: str) -> list[str] | None:
-    """Parse a cell of the optional column `ancestor_cohorts`, in which nothing means none."""
-    return name_list(cell) if cell else []
-
-
 def dataset_json(rows: pd.DataFrame, conditions: list[str]) -> str:
     """StyleGAN's label file: {"labels": [[file, class index], …]}, and the class names as "conditions"."""
     index = {condition: number for number, condition in enumerate(conditions)}
@@ -171,9 +147,9 @@ def _provenance_problems(rows: pd.DataFrame) -> Iterable[Problem]:
     synthetic = rows[rows["source"] == "synthetic"]
     parsers: dict[str, Callable[[str], object]] = {
         "generator": lambda cell: cell or None,
-        "trained_on_folds": name_list,
+        "trained_on_folds": read_names,
         "trained_on_cohort": lambda cell: cell or None,
-        "ancestor_cohorts": ancestor_cohorts,
+        "ancestor_cohorts": read_ancestor_cohorts,
     }
     for column, parse in parsers.items():
         cells = synthetic[column] if column in rows.columns else pd.Series("", index=synthetic.index)

@@ -6,9 +6,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from morphoscope.cohort.provenance import mixture, write_synthetic_image
 from morphoscope.configs.commands import Morphing, Sampling
-from morphoscope.generate.marks import write_synthetic_png, write_synthetic_sheet
 from morphoscope.generate.model import GeneratorModel, check_seeds
+from morphoscope.generate.sheets import write_synthetic_sheet
 
 _SHEET_COLUMNS = 16
 
@@ -39,10 +40,10 @@ def write_samples(
         console=console or Console(stderr=True),
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
-        write_synthetic_png(path, image, model, name, seed, settings.psi)
+        write_synthetic_image(path, image, model.provenance({name: 1.0}, seed, settings.psi))
         if len(row) < _SHEET_COLUMNS:
             row.append(image)
-    write_synthetic_sheet(folder / "sheet.png", model, names, [np.stack(row) for row in rows])
+    write_synthetic_sheet(folder / "sheet.png", names, [np.stack(row) for row in rows], model.provenance())
     return folder / "sheet.png"
 
 
@@ -61,9 +62,7 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
     """
     frames = model.morph(a, b, settings.seed, settings.steps, settings.psi)
     for index, (share, frame) in enumerate(zip(np.linspace(0, 1, settings.steps), frames, strict=True)):
-        label = f"{1 - share:.3f} {a} + {share:.3f} {b}"
-        write_synthetic_png(
-            folder / f"frame{index:03d}.png", frame, model, label, settings.seed, settings.psi
-        )
-    write_synthetic_sheet(folder / "strip.png", model, [f"{a} to {b}"], [frames])
+        provenance = model.provenance(mixture(a, b, float(share)), settings.seed, settings.psi)
+        write_synthetic_image(folder / f"frame{index:03d}.png", frame, provenance)
+    write_synthetic_sheet(folder / "strip.png", [f"{a} to {b}"], [frames], model.provenance())
     return folder / "strip.png"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_generator
@@ -55,6 +56,14 @@ class GeneratorModel:
         """Whether neither this training nor one that it started from has seen anything but phantoms."""
         links = self.metadata["started_from"]
         return self.metadata["phantom"] and all(link["phantom"] for link in links)
+
+    def provenance(
+        self, label: dict[str, float] | None = None, seed: int | None = None, psi: float | None = None
+    ) -> Provenance:
+        """The provenance of an image of this generator; of a sheet of images without arguments."""
+        return Provenance(
+            generator=self.digest, phantoms_only=self.phantoms_only, label=label, seed=seed, psi=psi
+        )
 
     def file_stem(self, condition: str) -> str:
         """A name for the files of a condition: no separators, no leading dot, no two conditions alike.

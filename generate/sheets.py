@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
+from morphoscope.cohort import Provenance
+from morphoscope.cohort.provenance import encode_synthetic_png, read_provenance
 from morphoscope.runtime import write_atomically
 
 _GAP = 2
@@ -46,20 +47,22 @@ def sheet(names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -
 UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
-def read_sheet(path: Path) -> tuple[Image.Image, str]:
-    """A sheet in RGB, and what its file says of being synthetic ("": nothing); raises one of `UNREADABLE`."""
+def read_sheet(path: Path) -> tuple[Image.Image, Provenance | None]:
+    """A sheet in RGB, and its provenance if it is marked as synthetic; raises one of `UNREADABLE`."""
     with Image.open(path) as image:
-        image.load()  # text after the pixels, too
-        return image.convert("RGB"), str(image.info.get("Synthetic", ""))
+        return image.convert("RGB"), read_provenance(image)
 
 
-def write_sheet(
-    path: Path,
-    names: Sequence[str],
-    rows: Sequence[np.ndarray],
-    caption: str = "",
-    marks: PngInfo | None = None,
-) -> None:
-    """Write `sheet` as a PNG, with `marks` as its text metadata, atomically."""
+def write_sheet(path: Path, names: Sequence[str], rows: Sequence[np.ndarray], caption: str = "") -> None:
+    """Write `sheet` of images that no generator made as a PNG, atomically."""
     with write_atomically(path) as temporary:
-        sheet(names, rows, caption).save(temporary, pnginfo=marks)
+        sheet(names, rows, caption).save(temporary)
+
+
+def write_synthetic_sheet(
+    path: Path, names: Sequence[str], rows: Sequence[np.ndarray], provenance: Provenance
+) -> None:
+    """Write `sheet` of generated images, marked above them and in the metadata, atomically."""
+    with write_atomically(path) as temporary:
+        whole = sheet(names, rows, provenance.sheet_caption)
+        temporary.write_bytes(encode_synthetic_png(whole, provenance))

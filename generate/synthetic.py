@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import track
 
 from morphoscope.cohort import Cohort, new_folder
+from morphoscope.cohort.provenance import write_synthetic_image
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
 from morphoscope.generate.description import training_view
-from morphoscope.generate.marks import write_synthetic_png
 from morphoscope.generate.model import GeneratorModel, check_seeds
 
 
@@ -47,7 +47,7 @@ def augment(
         raise UserError(f"per condition {per_condition}: at least one image is needed.")
     total = per_condition * len(model.conditions)
     check_seeds([seed, seed + total - 1])
-    origin = _origin(model, psi, view)
+    shared = _shared_columns(model, view)
     with new_folder(destination) as folder:
         rows = []
         for condition, image_seed, image in track(
@@ -57,22 +57,22 @@ def augment(
             console=console or Console(stderr=True),
         ):
             file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
-            write_synthetic_png(folder / file, image, model, condition, image_seed, psi)
+            provenance = model.provenance({condition: 1.0}, image_seed, psi)
+            write_synthetic_image(folder / file, image, provenance)
             rows.append(
                 {
                     "file": file,
                     "condition": condition,
                     "group": f"synthetic-{model.digest}-{image_seed}",
-                    "seed": str(image_seed),
-                    "label": json.dumps({condition: 1.0}),
-                    **origin,
+                    **provenance.columns(),
+                    **shared,
                 }
             )
         Cohort.from_rows(folder, pd.DataFrame(rows)).save()
     return Cohort.load(destination)
 
 
-def _origin(model: GeneratorModel, psi: float, view: View | None) -> dict[str, str]:
+def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
     """The columns that are the same for every image of a generator."""
     own = model.metadata["cohort_digest"]
     real = {link["cohort_digest"] for link in model.metadata["started_from"] if not link["phantom"]}
@@ -80,12 +80,9 @@ def _origin(model: GeneratorModel, psi: float, view: View | None) -> dict[str, s
         "view": view or training_view(model.metadata) or "other",
         "fold": "",
         "source": "synthetic",
-        "generator": model.digest,
-        "psi": f"{psi:g}",
         "trained_on_folds": json.dumps(model.metadata["trained_on_folds"]),
         "trained_on_cohort": own,
         "ancestor_cohorts": json.dumps(sorted(real - {own})),
-        "phantom": str(model.phantoms_only).lower(),
     }
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from morphoscope.classify.inputs.pairs import HALVES
 from morphoscope.classify.inputs.views import in_view, require_pair, require_paired_test
 from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
-from morphoscope.cohort import Cohort
-from morphoscope.cohort.manifest import TEST_FOLD, ancestor_cohorts, name_list
+from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.cohort.provenance import read_ancestor_cohorts, read_names
 from morphoscope.configs import UserError, first_names
 from morphoscope.configs.views import View
 
@@ -150,7 +150,7 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
             f"not have (it has {', '.join(cohort.conditions)}). Use a generator trained on this cohort."
         )
     _require_same_split(extra, cohort)
-    seen = [name_list(cell) for cell in _cells(extra, "trained_on_folds")]
+    seen = [read_names(cell) for cell in _cells(extra, "trained_on_folds")]
     _refuse_unknown(extra, [folds is None for folds in seen], "which folds", "trained_on_folds")
     provenance = [set(folds or ()) for folds in seen]
     if any(TEST_FOLD in folds for folds in provenance):
@@ -172,7 +172,7 @@ def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
             f"(digest {', '.join(other)}; this one is {cohort.digest}), so the folds it names are not this "
             "cohort's and could leak. Train a generator on this cohort as it is split now."
         )
-    ancestors = [ancestor_cohorts(cell) for cell in _cells(extra, "ancestor_cohorts")]
+    ancestors = [read_ancestor_cohorts(cell) for cell in _cells(extra, "ancestor_cohorts")]
     _refuse_unknown(
         extra, [cohorts is None for cohorts in ancestors], "which cohorts, before,", "ancestor_cohorts"
     )

@@ -1,19 +1,16 @@
 """The images that a fold trains on or is judged by, and what each should be taken for."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.provenance import read_mixture
 from morphoscope.configs import UserError
 
 PoolPart = tuple[np.ndarray | Sequence[np.ndarray], np.ndarray, np.ndarray]
 """Images uint8 [N, S, S, 3] or N pairs, targets of all of them, chosen ones."""
-
-_TOLERANCE = 1e-3  # of shares' sum: manifests round
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def class_targets(cohort: Cohort, conditions: Sequence[str]) -> np.ndarray:
     if "label" not in rows.columns:
         return targets
     for row in np.flatnonzero((rows["source"] == "synthetic") & ~rows["label"].isin(["", "{}"])):
-        shares = _mixture(rows["label"].iloc[row])
+        shares = read_mixture(rows["label"].iloc[row])
         name, own = f"{cohort.root}: label of {rows['file'].iloc[row]}", rows["condition"].iloc[row]
         if shares is None:
             raise UserError(
@@ -84,16 +81,3 @@ def class_targets(cohort: Cohort, conditions: Sequence[str]) -> np.ndarray:
         targets[row] = 0
         targets[row, [index[key] for key in shares]] = list(shares.values())
     return targets / targets.sum(axis=1, keepdims=True)
-
-
-def _mixture(cell: str) -> dict[str, float] | None:
-    """Parse a cell of `label`: a JSON object of shares from 0 to 1 that add up to 1, else None."""
-    try:
-        shares = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(shares, dict):
-        return None
-    if not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in shares.values()):
-        return None
-    return shares if math.isclose(sum(shares.values()), 1, abs_tol=_TOLERANCE) else None

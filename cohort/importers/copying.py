@@ -1,22 +1,16 @@
 """What all importers share: finding the listed files, copying them in, naming everything that went wrong."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.manifest import COLUMNS, SYNTHETIC_COLUMNS, normalise_rows, read_table
-from morphoscope.cohort.metadata import (
-    carry_marks,
-    file_name,
-    is_absolute_path,
-    is_marked_synthetic,
-    strip_metadata,
-)
+from morphoscope.cohort.manifest import COLUMNS, normalise_rows, read_table
+from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS, carry_mark, is_marked_synthetic
 from morphoscope.cohort.reading import decode, encode_png
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
+from morphoscope.cohort.stripping import strip_metadata, strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
 
@@ -117,33 +111,12 @@ def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
     return group
 
 
-def without_absolute_paths(rows: pd.DataFrame) -> pd.DataFrame:
-    """Manifest rows with no absolute path outside the column `file`, which `copy_in` rewrites.
-
-    A path as `group` becomes "path-" and a short hash, so that groups stay apart, also from those of other
-    imports that may be joined; any other is cut to its last part.
-    """
-    result = rows.copy()
-    for column in rows.columns.drop("file"):
-        paths = rows[column].map(lambda cell: isinstance(cell, str) and is_absolute_path(cell)).astype(bool)
-        found = rows[column][paths]
-        if column == "group":
-            result.loc[paths, column] = found.map(_hashed)
-        else:
-            result.loc[paths, column] = found.map(file_name)
-    return result
-
-
-def _hashed(path: str) -> str:
-    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:10]}"
-
-
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
     """Copy the images that `rows` names into a new cohort folder; whole or not at all.
 
     No metadata comes along (see `strip_metadata`): an upright 8-bit RGB JPEG or PNG keeps its compressed
     pixels bit for bit, after decoding it as a test; anything else is written as a normalised PNG, its name
-    followed by ".png". No absolute path comes along either (see `without_absolute_paths`). The relative names
+    followed by ".png". No absolute path comes along either (see `strip_paths`). The relative names
     of the files stay as they are.
 
     Args:
@@ -154,7 +127,7 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
         UserError: `errors`, every file that cannot be read or is marked as synthetic without a row that says
             so, or a destination that is not empty.
     """
-    rows = without_absolute_paths(rows.reset_index(drop=True))
+    rows = strip_paths(rows.reset_index(drop=True))
     is_synthetic = rows["source"] == "synthetic" if "source" in rows.columns else pd.Series(False, rows.index)
     written = [""] * len(rows)
     with new_folder(Path(destination)) as folder:
@@ -171,7 +144,7 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
             stripped = strip_metadata(data) if plain else None
             if stripped is None:
                 # Not plain, or of a structure in which metadata could hide: only the pixels are taken over.
-                stripped = carry_marks(data, encode_png(image))
+                stripped = carry_mark(data, encode_png(image))
                 name = name if name.lower().endswith(".png") else f"{name}.png"
             written[i] = name if name.startswith("images/") else f"images/{name}"
             target = folder / written[i]

@@ -10,6 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.runtime import write_atomically
@@ -54,12 +55,12 @@ def sheets_by_kimg(run: Path) -> list[tuple[int, Path]]:
 
 
 def _read(path: Path) -> tuple[Image.Image, str]:
-    """A sheet, and what its metadata say of being synthetic."""
+    """A sheet, and the statement that it is synthetic."""
     try:
-        image, mark = read_sheet(path)
+        image, provenance = read_sheet(path)
     except UNREADABLE as error:
         raise UserError(f"{path}: the sheet cannot be read ({error}); remove it.") from error
-    return image, mark or "yes: made by a generator"
+    return image, (provenance or Provenance()).statement
 
 
 def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:

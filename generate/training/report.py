@@ -155,13 +155,14 @@ def _pictures(records: Records) -> Section:
 def _fitted(path: Path, notes: list[str]) -> bytes | None:
     """A sheet as a JPEG no wider or higher than `_WIDEST`, marked in its comment as the file is."""
     try:
-        picture, mark = read_sheet(path)
+        picture, provenance = read_sheet(path)
     except UNREADABLE as error:
         notes.append(f"{path.name}: cannot be read ({error}).")
         return None
     picture.thumbnail((_WIDEST, _WIDEST), Image.Resampling.LANCZOS)
+    comment = f"Synthetic? {provenance.statement}" if provenance else ""
     out = io.BytesIO()
-    picture.save(out, "jpeg", quality=92, subsampling=0, comment=f"Synthetic? {mark}" if mark else "")
+    picture.save(out, "jpeg", quality=92, subsampling=0, comment=comment)
     return out.getvalue()
 
 

@@ -13,10 +13,9 @@ from rich.console import Console
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import ResolvedTraining
-from morphoscope.generate.marks import write_synthetic_sheet
 from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
 from morphoscope.generate.model import GeneratorModel
-from morphoscope.generate.sheets import write_sheet
+from morphoscope.generate.sheets import write_sheet, write_synthetic_sheet
 from morphoscope.generate.training.collapse import CollapseAlarm
 from morphoscope.generate.training.film import FILM, write_film
 from morphoscope.generate.training.progress import TrainingProgress
@@ -106,7 +105,7 @@ class Watch:
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)
         # The sheet comes last: where it is, everything is (see `catch_up`).
-        write_synthetic_sheet(_sheet(path), model, model.conditions, rows)
+        write_synthetic_sheet(_sheet(path), model.conditions, rows, model.provenance())
         self.trackers.image(kimg, "fakes", _sheet(path))
         self._write_or_warn(write_training_report)
 

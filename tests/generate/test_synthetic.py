@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from morphoscope.apps.commands.generate import app
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate import Generator, GeneratorModel, augment, load
@@ -93,6 +94,12 @@ def test_every_picture_says_that_it_is_synthetic(model, tmp_path):
         marks = Image.open(path).text
         assert marks["Synthetic"].startswith("yes: made by a generator, not a photograph; may resemble")
         assert json.loads(marks["Morphoscope"])["generator"] == model.digest
+    middle = read_provenance(Image.open(tmp_path / "morph" / "frame001.png"))
+    assert middle == model.provenance({"dark": 0.5, "pale": 0.5}, seed=0, psi=0.7)
+    row = Cohort.load(tmp_path / "cohort").rows.iloc[0]
+    of_row = read_provenance(Image.open(tmp_path / "cohort" / row["file"]))
+    assert of_row is not None
+    assert of_row.columns().items() <= row.to_dict().items()
 
 
 def test_samples_are_named_by_seed(model, tmp_path):

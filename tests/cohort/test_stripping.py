@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.cohort import Cohort, import_csv, import_folder
-from morphoscope.cohort.metadata import is_absolute_path, strip_metadata
+from morphoscope.cohort.stripping import is_absolute_path, strip_metadata
 from morphoscope.configs import UserError
 
 SECRET = b"Jane Doe, ward 7"

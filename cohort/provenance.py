@@ -1,0 +1,200 @@
+"""Provenance of synthetic images: its schema, and the mark in the image's file that carries it.
+
+The mark is three texts of a PNG file: `Synthetic`, a statement for people; `Software`; and `Morphoscope`, the
+provenance as a JSON object. Importers keep it when they strip all other metadata, and `Cohort.check` finds
+images that carry it but are listed as real. The manifest of a synthetic cohort repeats it in columns.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from morphoscope.cohort import png
+from morphoscope.runtime import write_atomically
+
+SYNTHETIC_COLUMNS = [
+    "generator",
+    "seed",
+    "label",
+    "psi",
+    "trained_on_folds",
+    "trained_on_cohort",
+    "ancestor_cohorts",
+]
+_STATEMENT, _SOFTWARE, _CONTENT = "Synthetic", "Software", "Morphoscope"  # keywords of the three texts
+_MARK = {key.encode() for key in (_STATEMENT, _SOFTWARE, _CONTENT)}
+_NO_PATIENT = "shows no patient"
+_TOLERANCE = 1e-3  # of the sum of shares: files round them
+# How morphs wrote their label before it was a mapping: "0.750 NF1 + 0.250 TSC".
+_MORPH_LABEL = re.compile(r"([01]\.\d{3}) (.+) \+ ([01]\.\d{3}) (.+)")
+
+
+class Provenance(BaseModel):
+    """How a synthetic image was made. What is unknown, or differs within a sheet of images, is None.
+
+    Attributes:
+        generator: digest of the generator.
+        phantoms_only: whether the generator, and any that its training started from, has seen only phantoms.
+        label: mixture of conditions, {condition: share}; shares lie in [0, 1] and add up to 1.
+        seed: of the latent vector.
+        psi: truncation; 1 is none, 0 the mean image of the mixture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # later versions may add to the mark
+
+    generator: str | None = None
+    phantoms_only: bool = False
+    label: dict[str, float] | None = None
+    seed: int | None = Field(None, ge=0)
+    psi: float | None = None
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _from_text(cls, label: Any) -> Any:
+        if not isinstance(label, str):
+            return label
+        found = _MORPH_LABEL.fullmatch(label)
+        return mixture(found[2], found[4], float(found[3])) if found else {label: 1.0}
+
+    @field_validator("label")
+    @classmethod
+    def _adds_up(cls, label: dict[str, float] | None) -> dict[str, float] | None:
+        if label is not None and not _is_mixture(label):
+            raise ValueError("shares from 0 to 1 that add up to 1 are expected")
+        return label
+
+    @property
+    def statement(self) -> str:
+        """What the file says to people.
+
+        A generator may reproduce what it was trained on: only one of phantoms alone surely shows no patient.
+        """
+        meaning = "not a photograph; may resemble its training photographs"
+        return f"yes: made by a generator, {_NO_PATIENT if self.phantoms_only else meaning}"
+
+    @property
+    def sheet_caption(self) -> str:
+        """The same for a sheet of images, printed above them."""
+        meaning = "not photographs; they may resemble its training photographs"
+        if self.phantoms_only:
+            meaning = "trained on phantoms: no patient is shown"
+        return f"SYNTHETIC images, generator {self.generator}, {meaning}"
+
+    def columns(self) -> dict[str, str]:
+        """The manifest's cells of one image: generator, seed, label (as JSON), psi and phantom."""
+        assert self.generator and self.seed is not None and self.label and self.psi is not None, "one image's"
+        return {
+            "generator": self.generator,
+            "seed": str(self.seed),
+            "label": json.dumps(self.label),
+            "psi": f"{self.psi:g}",
+            "phantom": str(self.phantoms_only).lower(),
+        }
+
+
+def mixture(a: str, b: str, share: float) -> dict[str, float]:
+    """The label of a morph at `share` (0 to 1) of condition b, the rest of condition a; no share of 0."""
+    shares = {a: 1.0} if a == b else {a: 1 - share, b: share}
+    return {name: part for name, part in shares.items() if part > 0}
+
+
+def read_mixture(cell: str) -> dict[str, float] | None:
+    """Parse a cell of `label`: a JSON object of shares from 0 to 1 that add up to 1, else None."""
+    try:
+        shares = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return shares if isinstance(shares, dict) and _is_mixture(shares) else None
+
+
+def read_names(cell: str) -> list[str] | None:
+    """Parse a cell of `trained_on_folds`: a JSON list of strings, else None."""
+    try:
+        names = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return names
+
+
+def read_ancestor_cohorts(cell: str) -> list[str] | None:
+    """Parse a cell of the optional column `ancestor_cohorts`, in which nothing means none."""
+    return read_names(cell) if cell else []
+
+
+def encode_synthetic_png(image: Image.Image, provenance: Provenance, compress_level: int = 6) -> bytes:
+    """The image as a PNG file with its pixels as they are and its provenance in the metadata.
+
+    Args:
+        compress_level: of zlib, 0 (fast) to 9 (small).
+    """
+    texts = PngInfo()
+    texts.add_text(_STATEMENT, provenance.statement)
+    texts.add_text(_SOFTWARE, "Morphoscope")
+    texts.add_text(_CONTENT, json.dumps(provenance.model_dump(exclude_none=True)))
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=compress_level, pnginfo=texts)
+    return buffer.getvalue()
+
+
+def write_synthetic_image(path: Path, pixels: np.ndarray, provenance: Provenance) -> None:
+    """Write uint8 [H, W, 3] RGB atomically as a PNG file that carries its provenance.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(encode_synthetic_png(Image.fromarray(pixels), provenance))
+
+
+def read_provenance(image: Image.Image) -> Provenance | None:
+    """The provenance of an opened image; None if it carries no mark.
+
+    A mark without a valid JSON object (earlier versions of the studio wrote none) is still one: what the
+    statement does not tell is None then.
+
+    Raises:
+        OSError, SyntaxError, ValueError: the file is damaged.
+    """
+    image.load()  # texts may follow the pixels
+    if _STATEMENT not in image.info:
+        return None
+    phantoms_only = _NO_PATIENT in str(image.info[_STATEMENT])
+    try:
+        content = dict(json.loads(image.info.get(_CONTENT, "{}")))
+        return Provenance.model_validate({"phantoms_only": phantoms_only, **content})
+    except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
+        return Provenance(phantoms_only=phantoms_only)
+
+
+def is_marked_synthetic(data: bytes) -> bool:
+    """Whether `data` is a PNG file with the mark of a synthetic image; no pixel is decoded."""
+    return bool(mark_chunks(png.chunks(data)))
+
+
+def carry_mark(source: bytes, target: bytes) -> bytes:
+    """The PNG file `target` with the mark that the file `source` carries, if it carries one."""
+    return png.insert_after_header(target, mark_chunks(png.chunks(source)))
+
+
+def mark_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Those of the (type, whole chunk) of a PNG file that make up its mark; none without a statement."""
+    texts = {chunk: key for kind, chunk in chunks if (key := png.text_key(kind, chunk)) in _MARK}
+    return list(texts) if _STATEMENT.encode() in texts.values() else []
+
+
+def _is_mixture(shares: Mapping[str, Any]) -> bool:
+    numbers = list(shares.values())
+    if not all(isinstance(number, (int, float)) and 0 <= number <= 1 for number in numbers):
+        return False
+    return math.isclose(sum(numbers), 1, abs_tol=_TOLERANCE)
