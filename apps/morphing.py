@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from morphoscope.classify import Attribution, Ensemble, Prediction
+from morphoscope.cohort import Provenance
+from morphoscope.cohort.provenance import label_text, mixture
 from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
 
@@ -32,14 +34,14 @@ class Frame:
     share: float
 
     @property
+    def label(self) -> dict[str, float]:
+        """The mixture that the generator is given: {condition: share}."""
+        return mixture(self.morph.a, self.morph.b, self.share)
+
+    @property
     def mixture(self) -> str:
         """The label in words: "60 % IP + 40 % ML"."""
-        a, b, percent = self.morph.a, self.morph.b, round(100 * self.share)
-        if a == b or percent == 0:
-            return f"100 % {a}"
-        if percent == 100:
-            return f"100 % {b}"
-        return f"{100 - percent} % {a} + {percent} % {b}"
+        return label_text(self.label)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Workbench:
         """
         morph = frame.morph
         return self.generator.morph(morph.a, morph.b, morph.seed, [frame.share], morph.psi)[0]
+
+    def provenance(self, frame: Frame) -> Provenance:
+        """What the frame's image says of its origin."""
+        return self.generator.provenance(frame.label, frame.morph.seed, frame.morph.psi)
 
     def predict(self, image: np.ndarray) -> Prediction:
         """The ensemble's probabilities for one image, uint8 [H, W, 3]."""

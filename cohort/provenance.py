@@ -89,11 +89,18 @@ class Provenance(BaseModel):
             meaning = "trained on phantoms: no patient is shown"
         return f"SYNTHETIC images, generator {self.generator}, {meaning}"
 
+    @property
+    def summary(self) -> str:
+        """The origin of one image in a line: "60 % IP + 40 % ML · seed 3 · psi 0.7 · generator 0123abcd"."""
+        assert self.label and self.psi is not None, "of one image"
+        mixed = label_text(self.label)
+        return f"{mixed} · seed {self.seed} · psi {self.psi:g} · generator {self.generator}"
+
     def columns(self) -> dict[str, str]:
         """The manifest's cells of one image: generator, seed, label (as JSON), psi and phantom."""
-        assert self.generator and self.seed is not None and self.label and self.psi is not None, "one image's"
+        assert self.label and self.psi is not None, "of one image"
         return {
-            "generator": self.generator,
+            "generator": str(self.generator),
             "seed": str(self.seed),
             "label": json.dumps(self.label),
             "psi": f"{self.psi:g}",
@@ -105,6 +112,12 @@ def mixture(a: str, b: str, share: float) -> dict[str, float]:
     """The label of a morph at `share` (0 to 1) of condition b, the rest of condition a; no share of 0."""
     shares = {a: 1.0} if a == b else {a: 1 - share, b: share}
     return {name: part for name, part in shares.items() if part > 0}
+
+
+def label_text(label: Mapping[str, float]) -> str:
+    """A label as people read it, "60 % IP + 40 % ML"; shares below half a percent are left out."""
+    percents = {name: round(100 * share) for name, share in label.items()}
+    return " + ".join(f"{percent} % {name}" for name, percent in percents.items() if percent > 0)
 
 
 def read_mixture(cell: str) -> dict[str, float] | None:

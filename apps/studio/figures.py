@@ -9,9 +9,10 @@ import numpy as np
 
 from morphoscope.apps.morph_chart import MorphChart
 from morphoscope.apps.morphing import Frame
-from morphoscope.apps.studio.marks import data_uri, fitted, marked
+from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.words import explanation, percent, spread
 from morphoscope.classify import Attribution, Prediction, legend, overlay
+from morphoscope.cohort import Provenance
 from morphoscope.runtime.reporting.plots import colour
 
 PICTURE_SIDE = 512  # pixels; images are enlarged to it
@@ -56,10 +57,9 @@ def bars(prediction: Prediction, by_probability: bool = False) -> str:
     )
 
 
-def frame(image: np.ndarray, shown: Frame, generator: str) -> str:
+def frame(image: np.ndarray, shown: Frame, provenance: Provenance) -> str:
     """A generated image, uint8 [R, R, 3], enlarged and marked, with its caption and a link that saves it."""
-    origin = provenance(shown, generator)
-    picture = data_uri(marked(fitted(image, PICTURE_SIDE), origin), origin)
+    picture = data_uri(fitted(image, PICTURE_SIDE), provenance)
     mixture = escape(shown.mixture)
     name = f"synthetic-seed{shown.morph.seed}-share{round(100 * shown.share):03d}.png"
     return (
@@ -69,32 +69,24 @@ def frame(image: np.ndarray, shown: Frame, generator: str) -> str:
     )
 
 
-def provenance(shown: Frame, generator: str) -> str:
-    """The line that a synthetic picture carries: mixture, seed, truncation, generator's digest."""
-    morph = shown.morph
-    return f"{shown.mixture} · seed {morph.seed} · psi {morph.psi:g} · generator {generator}"
-
-
-def photograph(image: np.ndarray, name: str, synthetic: str | None) -> str:
-    """A picture to be judged: uint8 [H, W, 3]; `synthetic` is its provenance if a generator made it."""
-    large = fitted(image, PICTURE_SIDE)
-    shown = large if synthetic is None else marked(large, synthetic)
+def photograph(image: np.ndarray, name: str, provenance: Provenance | None) -> str:
+    """An image to classify, uint8 [H, W, 3]; marked if a generator made it and it has a provenance."""
+    picture = data_uri(fitted(image, PICTURE_SIDE), provenance)
     return (
-        f'<figure class="ms-picture"><img src="{data_uri(shown, synthetic)}" alt="{escape(name)}">'
+        f'<figure class="ms-picture"><img src="{picture}" alt="{escape(name)}">'
         f"<figcaption><strong>{escape(name)}</strong></figcaption></figure>"
     )
 
 
-def attribution(image: np.ndarray, found: Attribution, folds: int, synthetic: str | None) -> str:
+def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: Provenance | None) -> str:
     """A map laid over its picture, with legend and explanation."""
-    laid = fitted(overlay(image, found.map, found.signed), PICTURE_SIDE)
-    shown = laid if synthetic is None else marked(laid, synthetic)
+    picture = data_uri(fitted(overlay(image, found.map, found.signed), PICTURE_SIDE), provenance)
     lines = "".join(f"<p>{escape(line)}</p>" for line in explanation(found, folds))
     target = escape(found.target)
     key = "Blue speaks against, red speaks for" if found.signed else "Violet matters little, yellow much"
     return (
         '<div class="ms-attribution"><figure class="ms-picture">'
-        f'<img src="{data_uri(shown, synthetic)}" alt="Attribution map for {target} over the grey picture">'
+        f'<img src="{picture}" alt="Attribution map for {target} over the grey picture">'
         f'<img class="ms-legend" src="{data_uri(legend(signed=found.signed))}" alt="{key}">'
         f"</figure><div><h3>Evidence for {target}</h3>{lines}</div></div>"
     )

@@ -1,13 +1,16 @@
-"""Pictures for the page, and the mark that every synthetic one carries on itself."""
+"""Images as pictures for the page; every synthetic one is marked, to the eye and in its metadata."""
 
 import base64
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+
+from morphoscope.cohort import Provenance
+from morphoscope.cohort.provenance import encode_synthetic_png
 
 SYNTHETIC = "SYNTHETIC · not a photograph"
+_COMPRESS_LEVEL = 3  # of zlib: a page waits for its pictures
 _STRIP, _INK, _BRIGHT = (23, 37, 42), (255, 255, 255), (255, 209, 102)
 
 
@@ -22,18 +25,18 @@ def fitted(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, resampling))
 
 
-def marked(image: np.ndarray, provenance: str) -> np.ndarray:
-    """Set a strip below a synthetic picture that says so, and what it was made from.
+def marked(image: np.ndarray, origin: str) -> np.ndarray:
+    """Add a strip below a synthetic image that says so, and how the image was made.
 
     Args:
         image: uint8 [H, W, 3].
-        provenance: second line, e.g. mixture, seed and generator.
+        origin: second line, e.g. mixture, seed and generator.
 
     Returns:
         uint8 [H + strip, W, 3]; the image's own pixels are left as they are.
     """
     height, width = image.shape[:2]
-    large, small = _font(SYNTHETIC, width, 0.044), _font(provenance, width, 0.031)
+    large, small = _font(SYNTHETIC, width, 0.044), _font(origin, width, 0.031)
     line = large.size + small.size
     strip = round(1.75 * line)
     canvas = Image.new("RGB", (width, height + strip), _STRIP)
@@ -41,25 +44,25 @@ def marked(image: np.ndarray, provenance: str) -> np.ndarray:
     draw = ImageDraw.Draw(canvas)
     left, gap = round(0.025 * width), round(0.25 * line)
     draw.text((left, height + gap), SYNTHETIC, fill=_BRIGHT, font=large, anchor="lt")
-    draw.text((left, height + strip - gap), provenance, fill=_INK, font=small, anchor="lb")
+    draw.text((left, height + strip - gap), origin, fill=_INK, font=small, anchor="lb")
     return np.asarray(canvas)
 
 
-def data_uri(image: np.ndarray, synthetic: str | None = None) -> str:
-    """The picture as a PNG in a `data:` address: nothing is written to disk.
+def data_uri(image: np.ndarray, provenance: Provenance | None = None) -> str:
+    """The image as a PNG in a `data:` address: nothing is written to disk.
 
     Args:
         image: uint8 [H, W, 3].
-        synthetic: provenance of a synthetic picture, put into the PNG's text beside the word Synthetic.
+        provenance: of a synthetic image, which is marked with it in the picture and in the PNG's metadata.
     """
-    texts = PngInfo()
-    if synthetic is not None:
-        meaning = "not a photograph; may resemble its training pictures"
-        texts.add_itxt("Synthetic", f"yes: made by a generator, {meaning}; {synthetic}")
-        texts.add_text("Software", "Morphoscope")
-    buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=3, pnginfo=texts)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    if provenance is None:
+        buffer = BytesIO()
+        Image.fromarray(image).save(buffer, "PNG", compress_level=_COMPRESS_LEVEL)
+        data = buffer.getvalue()
+    else:
+        shown = Image.fromarray(marked(image, provenance.summary))
+        data = encode_synthetic_png(shown, provenance, _COMPRESS_LEVEL)
+    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def _font(text: str, width: int, share: float) -> ImageFont.FreeTypeFont:

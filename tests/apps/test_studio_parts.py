@@ -20,12 +20,15 @@ from morphoscope.apps.studio.marks import data_uri, fitted, marked
 from morphoscope.apps.studio.tabs.classify import classify_file, classify_image
 from morphoscope.apps.studio.tabs.morph import Controls
 from morphoscope.classify import Attribution, Prediction, combine
-from morphoscope.cohort import write_image
+from morphoscope.cohort import Provenance, write_image
+from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
+from morphoscope.generate import GeneratorModel
 
 CONDITIONS = ["dark", "pale"]
 MORPH = Morph("dark", "pale", seed=3, psi=0.7)
+FRAME = Frame(MORPH, 0.5)
 
 
 def prediction(pale: list[list[float]], conditions: list[str] = CONDITIONS) -> Prediction:
@@ -66,6 +69,8 @@ class Grey:
         self.metadata = {"phantom": True, "cohort_digest": "feedc0de"}
         self.phantoms_only = True
 
+    provenance = GeneratorModel.provenance
+
     def morph(self, a: str, b: str, seed: int, steps: list[float], psi: float) -> np.ndarray:
         ends = [255 * CONDITIONS.index(a), 255 * CONDITIONS.index(b)]
         levels = [(1 - share) * ends[0] + share * ends[1] for share in steps]
@@ -97,13 +102,31 @@ class TestMarks:
             assert (result[width:, -8:] == (23, 37, 42)).all()
 
     def test_saved_picture_says_so_in_its_metadata(self) -> None:
-        uri = data_uri(np.zeros((4, 4, 3), np.uint8), "100 % café-au-lait")
-        image = Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))
-        assert isinstance(image, Image.Image)
-        assert image.info["Synthetic"].startswith("yes: made by a generator, not a photograph")
-        assert image.info["Synthetic"].endswith("100 % café-au-lait")
-        plain = Image.open(BytesIO(base64.b64decode(data_uri(np.zeros((4, 4, 3), np.uint8)).split(",")[1])))
-        assert "Synthetic" not in plain.info
+        pixels = np.zeros((4, 4, 3), np.uint8)
+        provenance = Provenance(generator="ab", label={"café-au-lait": 1.0}, seed=3, psi=0.7)
+        saved = _first_picture(f'<img src="{data_uri(pixels, provenance)}">')
+        assert read_provenance(saved) == provenance
+        np.testing.assert_array_equal(np.asarray(saved), marked(pixels, provenance.summary))
+        plain = _first_picture(f'<img src="{data_uri(pixels)}">')
+        assert read_provenance(plain) is None
+        np.testing.assert_array_equal(np.asarray(plain), pixels)
+
+    @pytest.mark.parametrize("phantoms_only", [True, False])
+    def test_every_synthetic_picture_carries_its_provenance(
+        self, workbench: Workbench, phantoms_only: bool
+    ) -> None:
+        workbench.generator.phantoms_only = phantoms_only  # type: ignore[misc]
+        image, provenance = workbench.image(FRAME), workbench.provenance(FRAME)
+        assert provenance.label == {"dark": 0.5, "pale": 0.5}
+        found = workbench.attribute(image, "pale")
+        for html in (
+            figures.frame(image, FRAME, provenance),
+            figures.photograph(image, "a frame", provenance),
+            figures.attribution(image, found, 2, provenance),
+        ):
+            picture = _first_picture(html)
+            assert read_provenance(picture) == provenance
+            assert ("shows no patient" in picture.info["Synthetic"]) == phantoms_only
 
     @pytest.mark.parametrize(
         ("shape", "expected"), [((10, 20), (50, 100)), ((400, 100), (100, 25)), ((1, 900), (1, 100))]
@@ -254,7 +277,7 @@ class TestFigures:
         image = np.zeros((8, 8, 3), np.uint8)
         for html in [
             figures.bars(predicted),
-            figures.frame(image, Frame(morph, 0.5), "digest"),
+            figures.frame(image, Frame(morph, 0.5), Provenance(label=Frame(morph, 0.5).label, psi=1.0)),
             figures.photograph(image, nasty[0], None),
             figures.attribution(image, found, 2, None),
             figures.message(nasty[0]),
@@ -269,11 +292,14 @@ class TestFigures:
         assert "80 % to 90 %" in html
         assert "ms-first" not in figures.bars(prediction([[0.5], [0.5]]))
 
-    def test_generated_pictures_are_marked_and_photographs_are_not(self) -> None:
-        image = np.zeros((16, 16, 3), np.uint8)
-        assert _size(figures.frame(image, Frame(MORPH, 0.5), "digest"))[1] > figures.PICTURE_SIDE
-        assert _size(figures.photograph(image, "arm.png", "seed 3"))[1] > figures.PICTURE_SIDE
-        assert _size(figures.photograph(image, "arm.png", None))[1] == figures.PICTURE_SIDE
+    def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:
+        image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(FRAME)
+        for html, is_marked in [
+            (figures.frame(image, FRAME, provenance), True),
+            (figures.photograph(image, "arm.png", provenance), True),
+            (figures.photograph(image, "arm.png", None), False),
+        ]:
+            assert (_first_picture(html).height > figures.PICTURE_SIDE) == is_marked
 
 
 class TestUploads:
@@ -311,11 +337,11 @@ class TestUploads:
         assert shown.image.pixels.shape == (1024, 512, 3)
 
 
-def _size(html: str) -> tuple[int, int]:
-    """(width, height) of the first picture in a piece of the page."""
+def _first_picture(html: str) -> Image.Image:
+    """The first picture in a piece of the page."""
     found = re.search(r'src="data:image/png;base64,([^"]+)"', html)
     assert found is not None
-    return Image.open(BytesIO(base64.b64decode(found.group(1)))).size
+    return Image.open(BytesIO(base64.b64decode(found.group(1))))
 
 
 def test_building_the_page_computes_nothing(workbench: Workbench) -> None:

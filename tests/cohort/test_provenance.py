@@ -16,6 +16,7 @@ from morphoscope.cohort.provenance import (
     carry_mark,
     encode_synthetic_png,
     is_marked_synthetic,
+    label_text,
     mixture,
     read_mixture,
     read_provenance,
@@ -165,6 +166,17 @@ def test_mixture_of_a_morph_adds_up(share: float) -> None:
     assert label.get("b", 0.0) == share
     assert mixture("a", "a", share) == {"a": 1.0}
     assert read_mixture(json.dumps(label)) == label
+
+
+@pytest.mark.parametrize("percent", range(101))
+def test_a_label_in_words(percent: int) -> None:
+    text = {0: "100 % a", 100: "100 % b"}.get(percent, f"{100 - percent} % a + {percent} % b")
+    assert label_text(mixture("a", "b", percent / 100)) == text
+
+
+def test_the_origin_in_a_line() -> None:
+    line = "75 % NF1 + 25 % café · seed 3 · psi 0.7 · generator 0123456789abcdef"
+    assert FULL.summary == line
 
 
 def test_columns_of_the_manifest() -> None:

@@ -13,7 +13,7 @@ from morphoscope.apps.studio.attribution_row import attribution_row, no_map, wan
 from morphoscope.apps.studio.marks import fitted
 from morphoscope.apps.studio.tabs.morph import MorphTab, selected_frame
 from morphoscope.apps.studio.words import METHODS, novelty_warning, remaining, verdict
-from morphoscope.cohort import read_image
+from morphoscope.cohort import Provenance, read_image
 from morphoscope.configs import UserError
 
 CLASSIFY = "classify"
@@ -30,11 +30,11 @@ class ShownImage:
 
     Attributes:
         pixels: uint8 [H, W, 3], longer side at most 1024.
-        provenance: what a generator made it from; None for a photograph.
+        provenance: how a generator made it; None for a photograph.
     """
 
     pixels: np.ndarray
-    provenance: str | None
+    provenance: Provenance | None
 
 
 class Shown(NamedTuple):
@@ -89,9 +89,9 @@ class _Handlers:
         """Classify the frame of the Morph tab, and switch to this tab: (tabs, *Shown)."""
         frame = selected_frame(*controls)
         image = self.workbench.image(frame)
-        origin = figures.provenance(frame, self.workbench.generator.digest)
+        provenance = self.workbench.provenance(frame)
         name = f"Synthetic picture: {frame.mixture}"
-        return gr.Tabs(selected=CLASSIFY), *classify_image(self.workbench, image, name, origin)
+        return gr.Tabs(selected=CLASSIFY), *classify_image(self.workbench, image, name, provenance)
 
     def attribution(self, image: ShownImage | None, choice: str, method: str) -> str:
         """The map over the image that is shown."""
@@ -117,7 +117,9 @@ def classify_file(workbench: Workbench, path: Path) -> Shown:
     return classify_image(workbench, image, path.name, None)
 
 
-def classify_image(workbench: Workbench, image: np.ndarray, name: str, provenance: str | None) -> Shown:
+def classify_image(
+    workbench: Workbench, image: np.ndarray, name: str, provenance: Provenance | None
+) -> Shown:
     """What the tab shows for an image, uint8 [H, W, 3] of any size; provenance as in `ShownImage`."""
     prediction = workbench.predict(image)
     kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image

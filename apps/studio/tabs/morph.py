@@ -150,7 +150,7 @@ class _Handlers:
         prediction = self.workbench.predict(image)
         kind = "warning" if prediction.unsure[0] else "note"
         predicted = figures.bars(prediction) + figures.message(verdict(prediction), kind)
-        return figures.frame(image, frame, self.workbench.generator.digest), predicted, no_map()
+        return figures.frame(image, frame, self.workbench.provenance(frame)), predicted, no_map()
 
     def curve(self, *controls: Any) -> str:
         """The curve with the marker at the current share, and the sentence below it."""
@@ -165,8 +165,8 @@ class _Handlers:
         frame = selected_frame(*controls)
         image = self.workbench.image(frame)
         found = self.workbench.attribute(image, wanted_target(choice), METHODS[method])
-        origin = figures.provenance(frame, self.workbench.generator.digest)
-        return figures.attribution(image, found, len(self.workbench.ensemble.folds), origin)
+        provenance = self.workbench.provenance(frame)
+        return figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
 
     def _chart(self, morph: Morph) -> MorphChart:
         return draw_curve(self.workbench.curve(morph))
