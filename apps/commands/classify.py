@@ -245,7 +245,8 @@ def attribution(
 ) -> None:
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
     from morphoscope.classify import Ensemble
-    from morphoscope.classify.attribution_comparison.comparison import MEASURES, compare_maps
+    from morphoscope.classify.attribution_comparison.comparison import compare_maps
+    from morphoscope.classify.attribution_comparison.results import MEASURES
     from morphoscope.cohort import Cohort
     from morphoscope.runtime.statistics import format_estimate
 
@@ -269,14 +270,14 @@ def attribution(
     for measure, title in MEASURES.items():
         console.print(f"[bold]{title}[/bold]", highlight=False)
         for name, row in found.summary.items():
-            console.print(f"  {name:28} {format_estimate(row[measure], digits=2)}", highlight=False)
+            console.print(f"  {name:28} {format_estimate(getattr(row, measure), digits=2)}", highlight=False)
     if found.cascade is not None:
         console.print(
-            f"[bold]SSIM as layers are drawn anew from the head on[/bold] ({found.cascade.images} images)",
+            f"[bold]SSIM as layers are re-initialised from the head[/bold] ({found.cascade.images} images)",
             highlight=False,
         )
-        for name in found.cascade.summary[0]["methods"]:
-            line = [stage["methods"][name]["ssim_random"] for stage in found.cascade.summary]
+        for name in found.cascade.summary[0].methods:
+            line = [stage.methods[name].ssim_random for stage in found.cascade.summary]
             values = "  ".join("–" if one is None else f"{one.value:.2f}" for one in line)
             console.print(f"  {name:28} {values}", highlight=False)
     if found.warning:

@@ -1,1 +1,1 @@
-"""Attribution methods compared: with lesion masks, with the classifier itself, and with random weights."""
+"""Comparison of attribution methods: by lesion masks, by the classifier itself, and by random weights."""

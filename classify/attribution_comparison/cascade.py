@@ -1,4 +1,4 @@
-"""How a map falls apart as a network is drawn anew layer by layer, from the head towards the input."""
+"""How attribution maps change as a network is re-initialised stage by stage, from the head to the input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,73 +15,110 @@ from morphoscope.classify.attribution_comparison.sanity import cascade, similari
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.plots import colour
-from morphoscope.runtime.statistics import format_estimate, mean_with_interval
-
-MEASURES = {"absolute_random": "rank, absolute", "ssim_random": "SSIM, absolute"}
-"""Those of the cascade: of absolute values, since what destroys the sign alone may leave the picture."""
+from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval
 
 
 class Original(NamedTuple):
-    """An image's maps before any layer is drawn anew.
+    """The maps of an image before any layer is re-initialised.
 
     Attributes:
-        file: of what.
-        maps: method -> float32 [R, R].
-        again: the same of other models.
+        file: name of the image.
+        maps: float32 [R, R] by method.
+        recompute: gives the same maps of another ensemble.
     """
 
     file: str
     maps: Mapping[str, np.ndarray]
-    again: Callable[[Ensemble], Mapping[str, np.ndarray]]
+    recompute: Callable[[Ensemble], Mapping[str, np.ndarray]]
+
+
+class StageScore(NamedTuple):
+    """A row of cascade.csv: one image's map by one method after one stage, compared with the original map.
+
+    Attributes:
+        stage: number, from 1.
+        layers: those re-initialised in this stage.
+        file, method: the image's name and the method's.
+        rank_random, absolute_random, ssim_random: see `Similarity`.
+    """
+
+    stage: int
+    layers: str
+    file: str
+    method: str
+    rank_random: float
+    absolute_random: float
+    ssim_random: float
+
+
+class StageSimilarity(NamedTuple):
+    """Means over the images, None for fewer than two; of absolute values, since signs alone change easily."""
+
+    absolute_random: Estimate | None
+    ssim_random: Estimate | None
+
+
+MEASURES = {"absolute_random": "rank, absolute", "ssim_random": "SSIM, absolute"}
+"""Titles of the fields of `StageSimilarity`."""
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """A stage of the cascade: its number from 1, its layers, and by method the similarity to the original."""
+
+    stage: int
+    layers: str
+    methods: dict[str, StageSimilarity]
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """What became of the maps.
+    """Similarity of the maps to the original ones, after each stage.
 
     Attributes:
-        scores: one row a stage, image and method: stage (from 1), layers (those drawn anew in it), file,
-            method, and `similarity` to the original map.
+        scores: one row per stage, image and method, with the columns of `StageScore`.
     """
 
     scores: pd.DataFrame
 
     @cached_property
-    def summary(self) -> list[dict[str, Any]]:
-        """Each stage's number, layers and {method: {measure: mean over the images or None}}."""
+    def summary(self) -> list[StageSummary]:
+        """The stages in their order."""
         return [
-            {
-                "stage": number,
-                "layers": stage["layers"].iloc[0],
-                "methods": {
-                    str(method): {
-                        measure: mean_with_interval(rows[measure].to_numpy()) for measure in MEASURES
-                    }
+            StageSummary(
+                number,
+                str(stage["layers"].iloc[0]),
+                {
+                    str(method): StageSimilarity(
+                        *(mean_with_interval(rows[name].to_numpy()) for name in MEASURES)
+                    )
                     for method, rows in stage.groupby("method", sort=False)
                 },
-            }
+            )
             for number, (_, stage) in enumerate(self.scores.groupby("stage"), 1)
         ]
 
     @property
     def images(self) -> int:
-        """How many were looked at."""
+        """Number of images."""
         return int(self.scores["file"].nunique())
 
     def markdown(self) -> str:
-        """A table for each measure."""
-        methods = list(self.summary[0]["methods"])
+        """A table for each measure, and how to read it."""
+        methods = list(self.summary[0].methods)
         lines = []
         for measure, title in MEASURES.items():
-            lines += ["", f"| drawn anew, up to ({title}) | " + " | ".join(methods) + " |"]
+            lines += ["", f"| re-initialised up to ({title}) | " + " | ".join(methods) + " |"]
             lines.append("|---" * (len(methods) + 1) + "|")
             for stage in self.summary:
-                means = (format_estimate(stage["methods"][method][measure], digits=2) for method in methods)
-                lines.append(f"| {stage['stage']}. {stage['layers']} | {' | '.join(means)} |")
+                means = (getattr(stage.methods[method], measure) for method in methods)
+                cells = " | ".join(format_estimate(mean, digits=2) for mean in means)
+                lines.append(f"| {stage.stage}. {stage.layers} | {cells} |")
         notes = (
-            "Cascading randomisation: layers drawn anew from the head towards the input, one stage on top of "
-            f"the other, and the similarity of that fold's map to what it was; {self.images} images, means "
-            "with 95% intervals. A map that hardly changes shows the image rather than what was learnt."
+            "Cascading randomisation: the layers of one fold's model are re-initialised from the head to the "
+            "input, each stage on top of the previous ones. The tables show the similarity of the maps to "
+            f"those of the trained model: means of {self.images} images with 95% intervals. A map that "
+            "hardly changes shows the image rather than what the model has learnt."
         )
         return "\n".join([*lines, "", notes]) + "\n"
 
@@ -89,11 +126,9 @@ class Cascade:
         """The summary as JSON-able numbers."""
         return [
             {
-                **stage,
-                "methods": {
-                    method: {measure: estimate and estimate._asdict() for measure, estimate in found.items()}
-                    for method, found in stage["methods"].items()
-                },
+                "stage": stage.stage,
+                "layers": stage.layers,
+                "methods": {method: estimate_facts(found) for method, found in stage.methods.items()},
             }
             for stage in self.summary
         ]
@@ -103,31 +138,42 @@ class Cascade:
         with write_atomically(folder / "cascade.csv") as temporary:
             self.scores.to_csv(temporary, index=False, float_format="%.6f")
         figure = Figure(figsize=(4.4 * len(MEASURES), 4.2), dpi=130, layout="constrained")
-        numbers = [0, *(stage["stage"] for stage in self.summary)]
-        names = ["trained", *(stage["layers"].replace(", ", "\n") for stage in self.summary)]
+        numbers = [0, *(stage.stage for stage in self.summary)]
+        names = ["trained", *(stage.layers.replace(", ", "\n") for stage in self.summary)]
         panels = figure.subplots(1, len(MEASURES), sharey=True)
         for axes, (measure, title) in zip(panels, MEASURES.items(), strict=True):
-            for number, method in enumerate(self.summary[0]["methods"]):
-                found = [stage["methods"][method][measure] for stage in self.summary]
+            for number, method in enumerate(self.summary[0].methods):
+                found = [getattr(stage.methods[method], measure) for stage in self.summary]
                 values, lows, highs = np.array([one or (np.nan,) * 3 for one in [(1, 1, 1), *found]]).T
                 axes.plot(numbers, values, "o-", ms=3, color=colour(number), label=method)
                 axes.fill_between(numbers, lows, highs, color=colour(number), alpha=0.12, lw=0)
             axes.axhline(0, color="#9aa5aa", lw=0.8)
             axes.set_xticks(numbers, names, rotation=45, ha="right", fontsize=7)
-            axes.set_title(f"similarity to the map before: {title}", fontsize=9)
+            axes.set_title(f"similarity to the trained model's map: {title}", fontsize=9)
         panels[0].legend(frameon=False, fontsize=7)
         with write_atomically(folder / "cascade.png") as temporary:
             figure.savefig(temporary)
 
 
 def run_cascade(ensemble: Ensemble, originals: Sequence[Original], seed: int) -> Cascade:
-    """Make all original maps anew after every stage of `ensemble`'s cascade."""
-    rows = []
+    """Recompute all original maps after each stage of the cascade.
+
+    Args:
+        ensemble: that of the original maps, with a single fold.
+        originals: at least one.
+        seed: of the random weights.
+    """
+    scores = []
     count = len(stages(ensemble.models[0].backbone))
-    steps = track(cascade(ensemble, seed), "Drawing layers anew", total=count, transient=True)
+    steps = track(cascade(ensemble, seed), "Re-initialising layers", total=count, transient=True)
     for number, (layers, changed) in enumerate(steps, 1):
         for one in originals:
-            for method, changed_map in one.again(changed).items():
-                facts = {"stage": number, "layers": layers, "file": one.file, "method": method}
-                rows.append({**facts, **similarity(one.maps[method], changed_map)})
-    return Cascade(pd.DataFrame(rows))
+            for method, changed_map in one.recompute(changed).items():
+                found = similarity(one.maps[method], changed_map)
+                scores.append(StageScore(number, layers, one.file, method, *found))
+    return Cascade(pd.DataFrame(scores))
+
+
+def estimate_facts(row: NamedTuple) -> dict[str, dict[str, float] | None]:
+    """A row of estimates as JSON: by field {"value", "low", "high"}, or None where there is no estimate."""
+    return {name: found and found._asdict() for name, found in row._asdict().items()}

@@ -1,8 +1,9 @@
-"""Examples of maps: images below each other, methods side by side."""
+"""Example maps in one figure: a row per image, a column per method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,25 +15,36 @@ from morphoscope.runtime.reporting.plots import plain
 _CELL = 1.6  # inches
 
 
+class ExampleMap(NamedTuple):
+    """An attribution map float32 [R, R], and whether negative values are evidence against the condition."""
+
+    map: np.ndarray
+    signed: bool
+
+
 @dataclass(frozen=True)
 class Example:
     """An image with its maps.
 
     Attributes:
         image: uint8 [R, R, 3].
-        condition: whose probability the maps explain.
-        mask: bool [R, R], the lesion; None if it is not known.
-        maps: method -> (map float32 [R, R], whether it is signed).
+        condition: the target of the maps.
+        mask: bool [R, R], true on the lesion; None if it is not known.
+        maps: by method.
     """
 
     image: np.ndarray
     condition: str
     mask: np.ndarray | None
-    maps: Mapping[str, tuple[np.ndarray, bool]]
+    maps: Mapping[str, ExampleMap]
 
 
 def draw_examples(path: Path, examples: Sequence[Example]) -> None:
-    """Write a PNG: each image with its lesion's outline, then every method's overlay, legends below."""
+    """Write a PNG: each image, with its lesion outlined, beside every method's overlay; legends below.
+
+    Args:
+        examples: at least one; all have the same methods.
+    """
     names = list(examples[0].maps)
     rows, columns = len(examples), 1 + len(names)
     figure = Figure(figsize=(_CELL * columns + 0.4, _CELL * rows + 0.8), dpi=110, layout="constrained")
@@ -40,8 +52,8 @@ def draw_examples(path: Path, examples: Sequence[Example]) -> None:
     for row, example in zip(cells, examples, strict=True):
         row[0].set_ylabel(plain(example.condition))
         row[0].imshow(example.image)
-        for axes, (attribution, signed) in zip(row[1:], example.maps.values(), strict=True):
-            axes.imshow(overlay(example.image, attribution, signed))
+        for axes, found in zip(row[1:], example.maps.values(), strict=True):
+            axes.imshow(overlay(example.image, found.map, found.signed))
         for axes in row:
             axes.set(xticks=[], yticks=[])
             if example.mask is not None:

@@ -1,12 +1,12 @@
-"""Does a map point at the lesion? Answers need a mask of it; the lesion's share of the picture is chance."""
+"""Does a map point at the lesion? Chance level is the fraction of the image that the lesion mask covers."""
 
 import numpy as np
 
 
 def points_at(attribution: np.ndarray, mask: np.ndarray) -> bool:
-    """The pointing game (Zhang et al. 2016), without tolerance: the map's maximum lies in the mask.
+    """The pointing game (Zhang et al. 2016), without tolerance: is the map's maximum inside the mask?
 
-    A map that nowhere exceeds 0 points nowhere.
+    A map without positive attribution does not point at anything.
 
     Args:
         attribution: [H, W].
@@ -15,8 +15,13 @@ def points_at(attribution: np.ndarray, mask: np.ndarray) -> bool:
     return bool(attribution.max() > 0 and mask.flat[attribution.argmax()])
 
 
-def share_inside(attribution: np.ndarray, mask: np.ndarray) -> float:
-    """Share of the positive attribution that lies in the mask, 0 … 1; 0 for a map without any."""
+def proportion_inside(attribution: np.ndarray, mask: np.ndarray) -> float:
+    """Proportion of the positive attribution inside the lesion mask, in [0, 1]; 0 if nothing is positive.
+
+    Args:
+        attribution: [H, W].
+        mask: bool [H, W], true on the lesion.
+    """
     positive = np.clip(attribution, 0, None)
     total = float(positive.sum())
     return float(positive[mask].sum()) / total if total > 0 else 0.0

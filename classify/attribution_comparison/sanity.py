@@ -1,4 +1,4 @@
-"""Does a map depend on what was learnt? Random weights must destroy it (Adebayo et al. 2018)."""
+"""Does a map depend on the trained weights? Random weights must destroy it (Adebayo et al. 2018)."""
 
 import re
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.network.weights import classifier_names
 
-_STRONGEST = 99.0  # percentile of a map that counts as 1
-_WINDOW = 1.5  # deviation of the Gaussian window, pixels
+_STRONGEST = 99.0  # percentile of the absolute map that is scaled to 1
+_WINDOW = 1.5  # standard deviation of the Gaussian window, pixels
 _C1, _C2 = 0.01**2, 0.03**2
-_STAGES = 5  # of a cascade, beside the head
+_STAGES = 5  # most stages of a cascade, without the head
 
 
 def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
-    """The same networks as before any training: all weights drawn anew, as timm initialises them."""
+    """The same networks with all weights re-initialised as timm does, reproducibly by seed."""
     models = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -35,11 +35,11 @@ def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
 
 
 class Stage(NamedTuple):
-    """Layers of a backbone that are drawn anew together.
+    """Layers of a backbone that are re-initialised together.
 
     Attributes:
-        layers: what they are called, from the head's side on, e.g. "blocks.6, blocks.5".
-        keys: theirs in the backbone's state.
+        layers: their names, those nearest to the head first, e.g. "blocks.6, blocks.5".
+        keys: the keys of their tensors in the backbone's state.
     """
 
     layers: str
@@ -47,9 +47,9 @@ class Stage(NamedTuple):
 
 
 def stages(backbone: nn.Module) -> list[Stage]:
-    """The head, then timm's stages of the backbone towards the input, joined to at most five.
+    """The head, then timm's stages of the backbone from the head to the input, merged into at most five.
 
-    Of a family whose stages timm does not tell: the head, then all the rest.
+    For an architecture whose stages timm does not define: the head, then everything else.
     """
     head, *others = _stage_keys(backbone)
     joined = [
@@ -60,7 +60,7 @@ def stages(backbone: nn.Module) -> list[Stage]:
 
 
 def _stage_keys(backbone: nn.Module) -> list[list[str]]:
-    """The keys of a backbone's state by stage, from the head on."""
+    """The keys of a backbone's state by stage, the head's first."""
     matcher = getattr(backbone, "group_matcher", None)
     if matcher is None:
         heads = tuple(f"{name}." for name in classifier_names(backbone))
@@ -69,25 +69,25 @@ def _stage_keys(backbone: nn.Module) -> list[list[str]]:
     groups = group_parameters(backbone, matcher(coarse=True))
     owner = {name.rpartition(".")[0]: group for group, names in groups.items() for name in names}
     found: dict[int, list[str]] = {group: [] for group in sorted(groups, reverse=True)}
-    for key in backbone.state_dict():  # batch statistics, too, go with their layer
+    for key in backbone.state_dict():  # batch statistics belong to their layer
         found[owner.get(key.rpartition(".")[0], 0)].append(key)
     return list(found.values())
 
 
 def _layers(keys: list[str]) -> str:
-    """Short names, e.g. "blocks.5" for blocks.5.0.conv_pw.weight."""
+    """Short names of the layers, e.g. "blocks.5" for blocks.5.0.conv_pw.weight, separated by commas."""
     short = (re.sub(r"^(\w+(?:\.\d+)?)\..*", r"\1", key) for key in keys)
     return ", ".join(dict.fromkeys(short))
 
 
 def cascade(ensemble: Ensemble, seed: int = 0) -> Iterator[tuple[str, Ensemble]]:
-    """Draw one stage after the other anew, from the head towards the input, and leave it so.
+    """Re-initialise one stage after the other, from the head to the input, each on top of the previous ones.
 
-    That is the cascading randomisation of Adebayo et al. (2018, arXiv 1810.03292, section 3); after its last
-    stage the networks are those of `randomised`.
+    This is the cascading randomisation of Adebayo et al. (2018, arXiv 1810.03292, section 3). After the last
+    stage the networks are those of `randomised` with the same seed.
 
     Yields:
-        (the layers drawn anew last, the ensemble), which is good until the next is asked for.
+        The layers of the stage, and the ensemble, which is valid until the next iteration.
     """
     fresh = randomised(ensemble, seed)
     models = dict(zip(ensemble.folds, deepcopy(ensemble.models), strict=True))
@@ -101,19 +101,34 @@ def cascade(ensemble: Ensemble, seed: int = 0) -> Iterator[tuple[str, Ensemble]]
         )
 
 
-def similarity(own: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """A map against that after weights became random: rank correlation, also of absolute values, and SSIM."""
-    return {
-        "rank_random": rank_correlation(own, other),
-        "absolute_random": rank_correlation(np.abs(own), np.abs(other)),
-        "ssim_random": structural_similarity(own, other),
-    }
+class Similarity(NamedTuple):
+    """Similarity of two maps, each 1 for equal maps and around 0 for unrelated ones.
+
+    Attributes:
+        rank_random: Spearman's rank correlation, in [-1, 1].
+        absolute_random: the same of the absolute values.
+        ssim_random: `structural_similarity` of the absolute values.
+    """
+
+    rank_random: float
+    absolute_random: float
+    ssim_random: float
+
+
+def similarity(trained: np.ndarray, random: np.ndarray) -> Similarity:
+    """Compare the map of a trained model with that of random weights, both [R, R]."""
+    return Similarity(
+        rank_correlation(trained, random),
+        rank_correlation(np.abs(trained), np.abs(random)),
+        structural_similarity(trained, random),
+    )
 
 
 def structural_similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """SSIM (Wang et al. 2004, eq. 13) of two maps' absolute values, each clipped at its 99th percentile as 1.
+    """SSIM (Wang et al. 2004, eq. 13) of the absolute values of two maps [H, W].
 
-    The window is Gaussian, 1.5 pixels, as in the paper. 1 for equal maps, around 0 for unrelated ones.
+    Each map is divided by its 99th percentile and clipped to [0, 1]. The window is Gaussian with a standard
+    deviation of 1.5 pixels, as in the paper. The result is 1 for equal maps and around 0 for unrelated ones.
     """
     x, y = _unit(a), _unit(b)
     mean_x, mean_y = _smooth(x), _smooth(y)

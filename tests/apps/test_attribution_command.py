@@ -42,7 +42,7 @@ def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):
         "classify", "explain", ENSEMBLE, image, "--set", "steps=2", "--set", "baseline=black", "--run", "ig"
     )
     assert code == 0
-    assert "Warning: The integral misses a model's difference by up to" in " ".join(out.split())
+    assert "Warning: The integral has an error of up to" in " ".join(out.split())
     deltas = np.load(tmp_path / "ig" / "deltas.npy")
     assert deltas.shape == (5,)
     assert f"convergence delta up to {max(deltas, key=abs):+.4f}" in " ".join(out.split())
@@ -55,8 +55,8 @@ def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):
         *("--images", 3, "--set", "points=2", "--set", "cascade=2", "--run", "table"),
     )
     assert code == 0
-    assert "as layers are drawn anew from the head on (2 images)" in " ".join(out.split())
-    assert "share in lesion" in out and "gradcam" in out and "random" in out
+    assert "as layers are re-initialised from the head (2 images)" in " ".join(out.split())
+    assert "inside lesion mask" in out and "gradcam" in out and "random" in out
     table = pd.read_csv(tmp_path / "table" / "table.csv")
     assert list(table["method"]) == ["gradcam", "random"]
     content = json.loads((tmp_path / "table" / "table.json").read_text())
@@ -70,7 +70,7 @@ def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):
 def test_what_cannot_be_done_is_said_in_a_line(run, phantoms):
     for words, said in (
         (("--methods", "lime"), "methods.0"),
-        (("--rows", "test"), "no image to look at"),
+        (("--rows", "test"), "no image to compare maps on"),
         (("--images", 1), "images"),
         (("--rows", "all", "--view", "panoramic"), "no panoramic image; its views are focused"),
     ):

@@ -1,4 +1,4 @@
-"""The methods in one table: what it holds, and that a map of the lesion beats the control."""
+"""The comparison of methods: its table and files, the choice of images, and what is an error."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,8 @@ from PIL import Image
 
 from morphoscope.classify import Ensemble
 from morphoscope.classify.attribution import Attribution
-from morphoscope.classify.attribution_comparison.comparison import (
-    CONTROL,
-    MEASURES,
-    ComparedMaps,
-    choose,
-    compare_maps,
-)
+from morphoscope.classify.attribution_comparison.comparison import choose, compare_maps
+from morphoscope.classify.attribution_comparison.results import CONTROL, MEASURES, ComparedMaps, Setting
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
@@ -28,7 +23,7 @@ SETTINGS = {"steps": 4, "samples": 2, "points": 4, "window": 0.5, "images": 6, "
 
 @pytest.fixture
 def masked(cohort: Cohort, tmp_path: Path) -> Cohort:
-    """The toy cohort, with masks that cover the left half of every image."""
+    """The toy cohort, with a mask that covers the left half of every image."""
     whole = cohort.save_as(tmp_path / "masked")
     mask = np.zeros((40, 40), np.uint8)
     mask[:, :20] = 255
@@ -36,7 +31,7 @@ def masked(cohort: Cohort, tmp_path: Path) -> Cohort:
     return Cohort.from_rows(whole.root, whole.rows.assign(mask="mask.png"))
 
 
-def test_images_are_drawn_evenly_one_a_patient_from_the_test_fold(cohort: Cohort) -> None:
+def test_images_are_drawn_evenly_one_per_patient_from_the_test_fold(cohort: Cohort) -> None:
     rows = cohort.rows.iloc[choose(cohort, "test", 7, seed=0)]
     assert set(rows["fold"]) == {"test"}
     assert rows["group"].is_unique
@@ -45,14 +40,14 @@ def test_images_are_drawn_evenly_one_a_patient_from_the_test_fold(cohort: Cohort
     assert len(choose(cohort, "all", 1000, seed=0)) == cohort.rows["group"].nunique()
 
 
-def test_all_methods_and_baselines_are_compared_unless_told_otherwise() -> None:
+def test_all_methods_and_baselines_are_compared_by_default() -> None:
     methods = MapComparison().methods
     assert {name.partition(":")[0] for name in methods} == set(get_args(Method))
     gradients = {name.partition(":")[2] for name in methods if name.startswith("integrated_gradients")}
     assert gradients == set(get_args(Baseline))
 
 
-def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensemble, masked: Cohort) -> None:
+def test_every_method_and_the_control_is_scored_on_every_image(ensemble: Ensemble, masked: Cohort) -> None:
     config = MapComparison(methods=["gradcam", "integrated_gradients:black", "occlusion"], **SETTINGS)
     found = compare_maps(ensemble, masked, config)
     assert len(found.scores) == 6 * 4
@@ -60,22 +55,21 @@ def test_every_method_and_the_control_is_judged_on_every_image(ensemble: Ensembl
     assert list(summary) == [*config.methods, CONTROL]
     assert found.chance == pytest.approx(0.5, abs=0.02)
     control = summary[CONTROL]
-    assert control["inside"] is not None and control["inside"].value == pytest.approx(0.5, abs=0.03)
-    assert control["rank_random"] is not None and abs(control["rank_random"].value) < 0.05
-    assert control["agreement"] is None and control["error"] is None
+    assert control.inside is not None and control.inside.value == pytest.approx(0.5, abs=0.03)
+    assert control.rank_random is not None and abs(control.rank_random.value) < 0.05
+    assert control.agreement is None and control.error is None
     for row in summary.values():
-        for measure in ("pointing", "inside", "deletion", "insertion"):
-            estimate = row[measure]
+        for estimate in (row.pointing, row.inside, row.deletion, row.insertion):
             assert estimate is not None and 0 <= estimate.low <= estimate.value <= estimate.high <= 1
-    assert summary["integrated_gradients:black"]["error"] is not None
-    assert summary["gradcam"]["error"] is None
+    assert summary["integrated_gradients:black"].error is not None
+    assert summary["gradcam"].error is None
 
 
 def test_without_masks_localisation_is_left_out(ensemble: Ensemble, cohort: Cohort, tmp_path: Path) -> None:
     found = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
     summary = found.summary
     assert found.chance is None
-    assert summary["gradcam"]["pointing"] is None and summary["gradcam"]["deletion"] is not None
+    assert summary["gradcam"].pointing is None and summary["gradcam"].deletion is not None
     found.write(tmp_path)
     assert "no image has a mask" in (tmp_path / "table.md").read_text()
     assert Image.open(tmp_path / "examples.png").width > 300
@@ -86,6 +80,11 @@ def test_without_masks_localisation_is_left_out(ensemble: Ensemble, cohort: Coho
     assert list(table["method"]) == ["gradcam", CONTROL]
     assert table["deletion"][0] == pytest.approx(content["methods"]["gradcam"]["deletion"]["value"], abs=1e-5)
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 12
+
+
+def test_an_ensemble_of_one_fold_has_no_agreement(ensemble: Ensemble, cohort: Cohort) -> None:
+    found = compare_maps(ensemble.fold("0"), cohort, MapComparison(methods=["gradcam"], **SETTINGS))
+    assert found.summary["gradcam"].agreement is None
 
 
 def test_the_cascade_ends_at_the_random_weights_of_the_table(
@@ -111,7 +110,7 @@ def test_the_cascade_ends_at_the_random_weights_of_the_table(
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
-def test_the_average_is_made_of_the_four_maps_where_all_are_there(
+def test_the_average_reuses_the_four_maps_if_all_are_listed(
     ensemble: Ensemble, cohort: Cohort, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     settings = {**SETTINGS, "images": 2, "cascade": 1}
@@ -119,9 +118,9 @@ def test_the_average_is_made_of_the_four_maps_where_all_are_there(
     alone = compare_maps(ensemble, cohort, MapComparison(methods=[average], **settings))
     made, attribute = [], Ensemble.attribute
 
-    def counted(self: Ensemble, *asked: Any, baseline: Baseline, **options: Any) -> Attribution:
+    def counted(self: Ensemble, *arguments: Any, baseline: Baseline, **options: Any) -> Attribution:
         made.append(baseline)
-        return attribute(self, *asked, baseline=baseline, **options)
+        return attribute(self, *arguments, baseline=baseline, **options)
 
     monkeypatch.setattr(Ensemble, "attribute", counted)
     names = [f"{method}:{baseline}" for baseline in get_args(Baseline)]
@@ -135,7 +134,7 @@ def test_the_average_is_made_of_the_four_maps_where_all_are_there(
         pd.testing.assert_frame_equal(*(part.reset_index(drop=True) for part in rows), atol=1e-6)
 
 
-def test_images_that_models_have_seen_are_marked_and_told(
+def test_images_that_models_have_seen_are_marked_and_reported(
     ensemble: Ensemble, cohort: Cohort, tmp_path: Path
 ) -> None:
     rows = cohort.rows
@@ -147,22 +146,22 @@ def test_images_that_models_have_seen_are_marked_and_told(
     seen = found.scores.set_index("file")["seen"]
     expected = rows.set_index("file")["fold"].loc[seen.index] != "test"
     assert (seen == expected).all()
-    assert found.facts["seen"] == 27
+    assert found.setting.seen == 27
     assert found.warning is not None and "on 27 of these 36 images" in found.warning
     found.write(tmp_path)
     assert (tmp_path / "table.md").read_text().startswith("**Warning.** The ensemble was trained")
     assert json.loads((tmp_path / "table.json").read_text())["seen"] == 27
 
     unseen = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
-    assert unseen.warning is None and unseen.facts["seen"] == 0
+    assert unseen.warning is None and unseen.setting.seen == 0
 
-    del ensemble.metadata["seen_images"]  # an earlier version's
+    del ensemble.metadata["seen_images"]  # as in files of earlier versions
     assert "not known" in str(compare_maps(ensemble, cohort, config).warning)
     ensemble.metadata["cohort_digest"] = cohort.digest
-    assert compare_maps(ensemble, cohort, config).facts["seen"] == 27
+    assert compare_maps(ensemble, cohort, config).setting.seen == 27
 
 
-def test_a_view_is_looked_at_alone(ensemble: Ensemble, cohort: Cohort) -> None:
+def test_only_images_of_one_view_are_compared(ensemble: Ensemble, cohort: Cohort) -> None:
     view = ["focused" if index % 2 else "panoramic" for index in range(len(cohort))]
     both = Cohort.from_rows(cohort.root, cohort.rows.assign(view=view))
     config = MapComparison(methods=["gradcam"], view="focused", **SETTINGS)
@@ -170,7 +169,7 @@ def test_a_view_is_looked_at_alone(ensemble: Ensemble, cohort: Cohort) -> None:
     assert set(both.rows.set_index("file")["view"].loc[list(files)]) == {"focused"}
     ensemble.metadata.update(view="panoramic", cohort_digest=both.digest)
     own = compare_maps(ensemble, both, MapComparison(methods=["gradcam"], **SETTINGS))
-    assert own.facts["view"] == "panoramic"
+    assert own.setting.view == "panoramic"
     with pytest.raises(UserError, match="no focused image; its views are"):
         compare_maps(ensemble, cohort, config)
 
@@ -179,8 +178,9 @@ def test_means_and_their_intervals() -> None:
     scores = pd.DataFrame(dict.fromkeys([*MEASURES, "area"], np.nan), index=range(20)).assign(
         method="gradcam", pointing=[1.0] * 15 + [0.0] * 5, deletion=np.linspace(0.2, 0.6, 20)
     )
-    row = ComparedMaps(scores, [], {}).summary["gradcam"]
-    pointing, deletion = row["pointing"], row["deletion"]
+    setting = Setting(20, "all", None, 0, "toy", "0" * 16, False, "mean", "")
+    row = ComparedMaps(scores, [], setting).summary["gradcam"]
+    pointing, deletion = row.pointing, row.deletion
     assert pointing is not None and deletion is not None
     assert tuple(round(end, 3) for end in pointing) == (0.75, 0.531, 0.888)  # Wilson, 15 of 20
     assert deletion.value == pytest.approx(0.4)
@@ -188,13 +188,13 @@ def test_means_and_their_intervals() -> None:
     assert deletion.high - deletion.value == pytest.approx(half, rel=0.15)
 
 
-def test_what_cannot_be_compared_is_refused(ensemble: Ensemble, cohort: Cohort) -> None:
+def test_what_cannot_be_compared_is_an_error(ensemble: Ensemble, cohort: Cohort) -> None:
     with pytest.raises(UserError, match="methods"):
         validated(MapComparison, {"methods": ["lime"]})
     with pytest.raises(UserError, match="methods"):
         validated(MapComparison, {"methods": ["gradcam:black"]})  # it has no baseline
     training = cohort.select(cohort.rows["fold"] != "test")
-    with pytest.raises(UserError, match="no image to look at"):
+    with pytest.raises(UserError, match="no image to compare maps on"):
         choose(training, "test", 3, 0)
     stranger = Cohort.from_rows(cohort.root, cohort.rows.assign(condition="violet"))
     with pytest.raises(UserError, match="does not know violet"):

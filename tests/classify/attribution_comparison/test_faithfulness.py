@@ -1,4 +1,4 @@
-"""Deletion and insertion curves: a classifier that counts bright pixels."""
+"""Deletion and insertion curves of a classifier that counts bright pixels."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ BLACK = np.zeros_like(IMAGE)
 
 
 def bright(images: np.ndarray) -> np.ndarray:
-    """The share of the bright quarter that is there."""
+    """The fraction of the bright quarter that is present, float64 [N]."""
     return (images[..., 0] == 255).mean(axis=(1, 2)) * 4
 
 
@@ -21,7 +21,7 @@ def test_the_best_order_deletes_the_evidence_first() -> None:
     found = curves(bright, IMAGE, (IMAGE[..., 0] > 0).astype(float), BLACK, 8)
     np.testing.assert_allclose(found.deletion, [1, 0.5, 0, 0, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(found.insertion, [0, 0.5, 1, 1, 1, 1, 1, 1, 1])
-    assert found.deleted == pytest.approx(1 / 8)  # trapezia of width 1/8: 0.75 / 8 + 0.25 / 8
+    assert found.deleted == pytest.approx(1 / 8)  # trapezoids of width 1/8: 0.75 / 8 + 0.25 / 8
     assert found.inserted == pytest.approx(7 / 8)
 
 
@@ -31,8 +31,8 @@ def test_the_worst_order_deletes_it_last() -> None:
     assert found.inserted == pytest.approx(1 / 8)
 
 
-def test_ties_are_broken_at_random_and_by_seed() -> None:
-    """Else the zeros of a map would go row by row, and the bright first rows with them."""
+def test_ties_are_broken_at_random_by_seed() -> None:
+    """Otherwise the zeros of a map would be deleted row by row, the bright first rows before the others."""
     flat = np.zeros((8, 8))
     areas = [curves(bright, IMAGE, flat, BLACK, 16, seed).deleted for seed in range(40)]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.03)

@@ -1,9 +1,9 @@
-"""Pointing game and share in the lesion: known maps."""
+"""Pointing game and proportion of attribution inside the lesion mask, on known maps."""
 
 import numpy as np
 import pytest
 
-from morphoscope.classify.attribution_comparison.localisation import points_at, share_inside
+from morphoscope.classify.attribution_comparison.localisation import points_at, proportion_inside
 
 MASK = np.zeros((10, 10), bool)
 MASK[:5, :4] = True  # a fifth of the image
@@ -20,15 +20,15 @@ def test_a_map_without_evidence_points_nowhere() -> None:
     mask = np.ones((4, 4), bool)
     for attribution in (np.zeros((4, 4)), np.full((4, 4), -1.0)):
         assert not points_at(attribution, mask)
-        assert share_inside(attribution, mask) == 0
+        assert proportion_inside(attribution, mask) == 0
 
 
-def test_share_counts_positive_attribution_only() -> None:
+def test_proportion_counts_positive_attribution_only() -> None:
     attribution = np.where(MASK, 3.0, 0.0)
     attribution[9, :] = 2  # 60 inside, 20 outside
     attribution[8, :] = -100
-    assert share_inside(attribution, MASK) == pytest.approx(0.75)
+    assert proportion_inside(attribution, MASK) == pytest.approx(0.75)
 
 
-def test_a_flat_map_has_the_lesions_share_of_the_image() -> None:
-    assert share_inside(np.ones((10, 10)), MASK) == pytest.approx(MASK.mean())
+def test_a_constant_map_gives_the_lesions_fraction_of_the_image() -> None:
+    assert proportion_inside(np.ones((10, 10)), MASK) == pytest.approx(MASK.mean())

@@ -1,4 +1,4 @@
-"""Random weights destroy a map that tells what was learnt."""
+"""Random weights destroy a map that depends on what the model has learnt."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,14 @@ def test_structural_similarity_of_known_maps() -> None:
     random = np.random.default_rng(0)
     one, other = random.normal(size=(2, 64, 64))
     assert structural_similarity(one, one) == pytest.approx(1)
-    assert structural_similarity(one, -3 * one) == pytest.approx(1)  # strength only, whatever the scale
+    assert structural_similarity(one, -3 * one) == pytest.approx(1)  # only magnitudes count, on any scale
     assert abs(structural_similarity(one, other)) < 0.1
-    # Constant maps differ in nothing but luminance, which their own scale removes.
+    # Constant maps differ only in luminance, which the scaling removes.
     assert structural_similarity(np.full((16, 16), 2.0), np.full((16, 16), 5.0)) == pytest.approx(1)
     assert structural_similarity(np.ones((16, 16)), np.zeros((16, 16))) == pytest.approx(1e-4, rel=0.01)
 
 
-def test_all_weights_are_drawn_anew_by_seed(ensemble: Ensemble) -> None:
+def test_all_weights_are_reinitialised_by_seed(ensemble: Ensemble) -> None:
     first, again, second = (randomised(ensemble, seed) for seed in (7, 7, 8))
     assert first.folds == ensemble.folds and first.conditions == ensemble.conditions
     for old, new, same, other in zip(ensemble.models, first.models, again.models, second.models, strict=True):
@@ -41,15 +41,15 @@ def test_all_weights_are_drawn_anew_by_seed(ensemble: Ensemble) -> None:
 BACKBONES = ["test_efficientnet", "test_convnext2", "test_vit", "test_resnet"]
 
 
-@pytest.mark.parametrize("backbone", [*BACKBONES, "pit_ti_224"])  # the last tells no stages
-def test_a_cascade_draws_every_layer_once_from_the_head_to_the_input(
+@pytest.mark.parametrize("backbone", [*BACKBONES, "pit_ti_224"])  # timm defines no stages for the last
+def test_a_cascade_reinitialises_every_layer_once_from_the_head_to_the_input(
     config: EnsembleTraining, backbone: str
 ) -> None:
     config = config.model_copy(update={"backbone": backbone})
     torch.manual_seed(5)
     models = {"0": ConditionClassifier(config, 3)}
     for value in models["0"].state_dict().values():
-        value += 1  # as if trained, batch statistics too
+        value += 1  # as if trained, including the batch statistics
     trained = Ensemble(config, ["blue", "green", "red"], models, {})
     before = {key: value.clone() for key, value in trained.models[0].backbone.state_dict().items()}
     after = randomised(trained, seed=7).models[0].backbone.state_dict()
@@ -83,7 +83,7 @@ def test_a_cascade_destroys_the_map_of_a_trained_model() -> None:
 
 
 def test_integrated_gradients_of_the_bundled_ensemble_do_not_survive_random_weights() -> None:
-    """Adebayo et al. 2018: between folds the maps agree, with random weights they are unrelated."""
+    """Adebayo et al. 2018: maps of different folds agree; those of random weights are unrelated."""
     whole = Ensemble.load(ENSEMBLE)
     trained, other = whole.fold("0"), whole.fold("1")
     image = phantom_image("NF1", 3, size=128, seed=7).image
@@ -92,6 +92,6 @@ def test_integrated_gradients_of_the_bundled_ensemble_do_not_survive_random_weig
     )
     assert rank_correlation(own, fold) > 0.5
     assert abs(rank_correlation(own, destroyed)) < 0.1
-    # Where image and baseline are equal there can be no attribution, with any weights: not quite unrelated.
+    # Not quite unrelated: where image and baseline are equal, no weights can give any attribution.
     assert rank_correlation(np.abs(own), np.abs(destroyed)) < 0.6
     assert structural_similarity(own, destroyed) < structural_similarity(own, fold) - 0.2
