@@ -8,16 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.importers.copying import (
-    copy_in,
-    find_column,
-    keep_other_columns,
-    match_files,
-    open_table,
-    patient_or_lesion,
-    unlisted_files,
-)
+from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
 from morphoscope.cohort.importers.siim_isic import FOLD_OF_RECORD, MERGED
+from morphoscope.cohort.importers.tables import find_column, keep_other_columns, open_table, patient_or_lesion
 from morphoscope.cohort.manifest import TEST_FOLD
 
 _TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}

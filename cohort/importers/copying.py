@@ -6,66 +6,13 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.manifest import COLUMNS, normalise_rows, read_table
-from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS, carry_mark, is_marked_synthetic
+from morphoscope.cohort.manifest import normalise_rows
+from morphoscope.cohort.provenance import carry_mark, is_marked_synthetic
 from morphoscope.cohort.reading import decode, encode_png
-from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store
+from morphoscope.cohort.storage import FolderStore, Store, new_folder
 from morphoscope.cohort.stripping import strip_metadata, strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
-
-
-def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, str]:
-    """Open a CSV and the images it speaks of: (table, store of the images, the CSV's name).
-
-    Args:
-        source: a CSV file, or a folder or zip with exactly one CSV in it.
-        images: folder or zip of the images; default: the folder or zip that holds the CSV.
-    """
-    source = Path(source)
-    if source.suffix.lower() == ".csv":
-        store, name = open_store(source.parent), source.name
-    else:
-        store = open_store(source)
-        tables = [entry for entry in store.names() if entry.lower().endswith(".csv")]
-        if len(tables) != 1:
-            found = f"there are {', '.join(tables)}; give the path of one" if tables else "there is none"
-            raise UserError(f"{source}: one CSV file is expected, {found}.")
-        name = tables[0]
-    table = read_table(store.read(name), f"{store.location}/{name}")
-    if table.empty:
-        raise UserError(f"{store.location}/{name}: no rows below the header.")
-    return table, open_store(images) if images is not None else store, name
-
-
-def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str) -> str:
-    """The first of `candidates` that is a column of `table` (in any case); UserError if none is."""
-    by_lower = {str(column).lower(): str(column) for column in table.columns}
-    for candidate in candidates:
-        if candidate.lower() in by_lower:
-            return by_lower[candidate.lower()]
-    raise UserError(f"{name}: no column {' or '.join(candidates)}; there are {', '.join(table.columns)}.")
-
-
-def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `table` to `rows`; a name the manifest reserves gets "original_" before it."""
-    reserved = {*COLUMNS, *SYNTHETIC_COLUMNS, "mask"}
-    renamed = {column: f"original_{column}" for column in table.columns if column in reserved}
-    return pd.concat([rows, table.rename(columns=renamed)], axis=1)
-
-
-def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Manifest rows with a column `age`, "" where it is no number from 0 on: that of `table` in another case
-    (`Age`), else ISIC's approximate one.
-
-    Unchanged if `table` has none of these, or the very column `age`.
-    """
-    by_lower = {str(column).lower(): column for column in table.columns}
-    source = next((name for name in ("age", "age_approx", "age_approximate") if name in by_lower), None)
-    if source is None or "age" in table.columns:
-        return rows
-    given = table[by_lower[source]]
-    return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
 
 
 def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) -> tuple[list[str], list[str]]:
@@ -99,16 +46,6 @@ def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
     return [
         f"{name}: no row for it (or allow unlisted images)" for name in store.images() if name not in known
     ]
-
-
-def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
-    """`patient_id`, else `lesion_id`, of each row; "" where both are unknown (empty, "-1" or "nan")."""
-    group = pd.Series("", index=table.index)
-    for column in ("patient_id", "lesion_id"):
-        if column in table.columns:
-            known = (group == "") & ~table[column].isin(["", "-1", "-1.0", "nan"])
-            group = group.where(~known, table[column])
-    return group
 
 
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.importers.copying import copy_in, find_column, match_files, open_table, unlisted_files
+from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
+from morphoscope.cohort.importers.tables import find_column, open_table
 from morphoscope.cohort.storage import open_store
 from morphoscope.configs import UserError
 

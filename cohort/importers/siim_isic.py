@@ -8,14 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.importers.copying import (
-    copy_in,
+from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
+from morphoscope.cohort.importers.tables import (
     find_column,
     keep_other_columns,
-    match_files,
     open_table,
     patient_or_lesion,
-    unlisted_files,
     with_age,
 )
 

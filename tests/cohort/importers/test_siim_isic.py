@@ -1,4 +1,4 @@
-"""Imports of ISIC's tables, and of those that follow them: ClassifyNF1 and the challenges of 2018 to 2020."""
+"""Imports of the SIIM-ISIC tables: published folds and diagnoses, ages, and every bad row named."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,86 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from morphoscope.cohort import (
-    import_classifynf1,
-    import_isic,
-    import_siim_isic,
-)
+from morphoscope.cohort import import_siim_isic
 from morphoscope.configs import UserError
 
 Write = Callable[..., np.ndarray]
-
-
-def test_isic_official_names_and_one_hot(tmp_path: Path, write_pattern: Write) -> None:
-    for number in range(2):
-        write_pattern(tmp_path / f"images/ISIC_{number}.jpg", seed=number)
-    table = tmp_path / "truth.csv"
-    table.write_text("image,MEL,NV,BCC\nISIC_0,0.0,1.0,0.0\nISIC_1,1.0,0.0,0.0\n")
-    cohort = import_isic(table, tmp_path / "out", images=tmp_path / "images")
-    assert cohort.rows["condition"].tolist() == ["nv", "mel"]
-    assert cohort.rows["group"].tolist() == ["images/ISIC_0.jpg", "images/ISIC_1.jpg"]
-    table.write_text("image,MEL,NV,BCC\nISIC_0,0.0,1.0,1.0\nISIC_1,1.0,0.0,0.0\n")
-    with pytest.raises(UserError, match="ISIC_0: no label"):
-        import_isic(table, tmp_path / "out2", images=tmp_path / "images")
-
-
-def test_isic_patient_before_lesion_and_reserved_columns(tmp_path: Path, write_pattern: Write) -> None:
-    for number in range(3):
-        write_pattern(tmp_path / f"in/I{number}.png", seed=number)
-    (tmp_path / "in/m.csv").write_text(
-        "lesion_id,image_id,dx,patient_id,source\nL0,I0,nv,P0,clinic\nL1,I1,mel,-1,clinic\n,I2,mel,,web\n"
-    )
-    rows = import_isic(tmp_path / "in", tmp_path / "out").rows
-    assert rows["group"].tolist() == ["P0", "L1", "images/I2.png"]
-    assert rows["original_source"].tolist() == ["clinic", "clinic", "web"]
-    assert set(rows["source"]) == {"real"}
-
-
-def test_ham10000(shared_data: Path, tmp_path: Path) -> None:
-    cohort = import_isic(shared_data / "ham10000_small_224px.zip", tmp_path / "ham")
-    assert len(cohort) == 740
-    assert cohort.conditions == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
-    assert cohort.rows["group"].str.startswith("HAM_").all()
-    assert {"age", "sex", "localization"} <= set(cohort.rows.columns)
-    split = cohort.split(5, seed=0, test_fraction=0.2)
-    counts = pd.crosstab(split.rows["condition"], split.rows["fold"])
-    assert counts["test"].to_dict() == pytest.approx(counts.sum(axis=1).mul(0.2).to_dict(), abs=1)
-    assert cohort.images(32).shape == (740, 32, 32, 3)
-
-
-NF1_TABLE = """image_name,filepath,diagnosis,tfrecord,is_test,site
-a,data/a.png,NF1,8,0,arm
-b,data/b.png,NF1,22,0,leg
-c,data/c.png,TSC,-1,1,leg
-d,data/d.png,NV,2,0,arm
-e,data/e.png,seborrheic keratosis,9,0,arm
-f,data/f.png,MEL,-1,0,arm
-"""
-
-
-@pytest.mark.parametrize("files", ["abcde", "abcdef"])  # f is left out, so its file may be absent or not
-def test_classifynf1(tmp_path: Path, write_pattern: Write, files: str) -> None:
-    for seed, name in enumerate(files):
-        write_pattern(tmp_path / f"in/{name}.png", seed=seed)
-    (tmp_path / "in/train.csv").write_text(NF1_TABLE)
-    rows = import_classifynf1(tmp_path / "in/train.csv", tmp_path / "out", view="panoramic").rows
-    assert rows["image_name"].tolist() == list("abcde")
-    assert rows["fold"].tolist() == ["0", "1", "test", "4", "3"]
-    assert rows["condition"].tolist() == ["NF1", "NF1", "TSC", "nevus", "BKL"]
-    assert rows["diagnosis"].tolist()[3:] == ["NV", "seborrheic keratosis"]
-    assert rows["site"].tolist() == ["arm", "leg", "leg", "arm", "arm"]
-    assert set(rows["view"]) == {"panoramic"}
-
-
-def test_classifynf1_names_every_bad_row(tmp_path: Path, write_pattern: Write) -> None:
-    write_pattern(tmp_path / "in/a.png")
-    (tmp_path / "in/train.csv").write_text(
-        "image_name,filepath,diagnosis,tfrecord,is_test\na,a.png,,x,0\nb,b.png,NF1,1,maybe\n"
-    )
-    with pytest.raises(UserError) as error:
-        import_classifynf1(tmp_path / "in", tmp_path / "out")
-    for part in ("a: tfrecord", "a: no diagnosis", "b: is_test", "b.png: absent"):
-        assert part in str(error.value)
 
 
 SIIM_TABLE = """image_name,patient_id,sex,age_approx,diagnosis,benign_malignant,target,tfrecord,width,height
@@ -183,24 +107,6 @@ def test_siim_isic_carries_age_and_sex(tmp_path: Path, write_pattern: Write) -> 
     assert rows["age"].tolist() == list(AGES.values())
     assert rows["age_approx"].tolist() == list(AGES)
     assert rows["sex"].tolist() == sexes
-
-
-@pytest.mark.parametrize("column", ["age_approx", "age_approximate", "Age_Approx"])
-def test_isic_carries_the_approximate_age_unless_the_table_has_an_age(
-    tmp_path: Path, write_pattern: Write, column: str
-) -> None:
-    for number in range(3):
-        write_pattern(tmp_path / f"in/I{number}.png", seed=number)
-    table = tmp_path / "in/m.csv"
-    table.write_text(f"isic_id,diagnosis,{column},sex\nI0,nv,35,male\nI1,mel,unknown,\nI2,mel,,female\n")
-    rows = import_isic(table, tmp_path / "out").rows
-    assert rows["age"].tolist() == ["35", "", ""]
-    assert rows["sex"].tolist() == ["male", "", "female"]
-    table.write_text(f"isic_id,diagnosis,age,{column}\nI0,nv,37,35\nI1,mel,,50\nI2,mel,x,\n")
-    assert import_isic(table, tmp_path / "out2").rows["age"].tolist() == ["37", "", "x"]
-    table.write_text(f"isic_id,diagnosis,Age,{column}\nI0,nv,37,35\nI1,mel,,50\nI2,mel,x,\n")
-    rows = import_isic(table, tmp_path / "out3").rows
-    assert rows["age"].tolist() == ["37", "", ""] and rows["Age"].tolist() == ["37", "", "x"]
 
 
 def test_tables_without_ages_get_no_column_of_them(tmp_path: Path, write_pattern: Write) -> None:

@@ -1,0 +1,87 @@
+"""Tables of images as importers read them: the CSV itself, its columns, patients and ages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from morphoscope.cohort.manifest import COLUMNS, read_table
+from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
+from morphoscope.cohort.storage import Store, open_store
+from morphoscope.configs import UserError
+
+
+def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, str]:
+    """Open a CSV file and the images that it lists.
+
+    Args:
+        source: a CSV file, or a folder or zip with exactly one CSV in it.
+        images: folder or zip of the images; default: the folder or zip that holds the CSV.
+
+    Returns:
+        (table with every cell a string, store of the images, name of the CSV file).
+
+    Raises:
+        UserError: no CSV or several, one that cannot be read, or one without rows.
+    """
+    source = Path(source)
+    if source.suffix.lower() == ".csv":
+        store, name = open_store(source.parent), source.name
+    else:
+        store = open_store(source)
+        tables = [entry for entry in store.names() if entry.lower().endswith(".csv")]
+        if len(tables) != 1:
+            found = f"there are {', '.join(tables)}; give the path of one" if tables else "there is none"
+            raise UserError(f"{source}: one CSV file is expected, {found}.")
+        name = tables[0]
+    table = read_table(store.read(name), f"{store.location}/{name}")
+    if table.empty:
+        raise UserError(f"{store.location}/{name}: no rows below the header.")
+    return table, open_store(images) if images is not None else store, name
+
+
+def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str) -> str:
+    """The first of `candidates` that is a column of `table`, in whatever case.
+
+    Args:
+        name: of the table, for the error message.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    by_lower = {str(column).lower(): str(column) for column in table.columns}
+    for candidate in candidates:
+        if candidate.lower() in by_lower:
+            return by_lower[candidate.lower()]
+    raise UserError(f"{name}: no column {' or '.join(candidates)}; there are {', '.join(table.columns)}.")
+
+
+def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of `table` to `rows`; a name that the manifest reserves gets the prefix "original_"."""
+    reserved = {*COLUMNS, *SYNTHETIC_COLUMNS, "mask"}
+    renamed = {column: f"original_{column}" for column in table.columns if column in reserved}
+    return pd.concat([rows, table.rename(columns=renamed)], axis=1)
+
+
+def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `age` (years) to manifest rows, "" where it is not a number of 0 or more.
+
+    Its source is the column `age` of `table` in another case (`Age`), or else ISIC's approximate age. Without
+    any of these, or where `table` has the very column `age`, the rows stay as they are.
+    """
+    by_lower = {str(column).lower(): column for column in table.columns}
+    source = next((name for name in ("age", "age_approx", "age_approximate") if name in by_lower), None)
+    if source is None or "age" in table.columns:
+        return rows
+    given = table[by_lower[source]]
+    return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
+
+
+def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
+    """`patient_id`, else `lesion_id`, of each row; "" where both are unknown (empty, "-1" or "nan")."""
+    group = pd.Series("", index=table.index)
+    for column in ("patient_id", "lesion_id"):
+        if column in table.columns:
+            known = (group == "") & ~table[column].isin(["", "-1", "-1.0", "nan"])
+            group = group.where(~known, table[column])
+    return group
