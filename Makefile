@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
-.PHONY: install demo app test models clean
+.PHONY: install demo app test docs models clean
 
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,offline,track]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs,offline,track]"
 	touch $@
 
 # The main job on what the repository ships; ends with demo/report.html.
@@ -26,9 +26,13 @@ app: install
 test: install
 	$(BIN)/pytest -m "not slow" -q
 
+# The documentation as a site, which ends in site/index.html. Needs no network; a broken link is an error.
+docs: install
+	$(BIN)/sphinx-build -W --keep-going -q -d build/docs docs site
+
 # The bundled models anew (docs/model-card.md): about two hours on two cores; run again after a stop, it goes on.
 models: install
 	nice $(BIN)/python -m morphoscope.apps.make_models models
 
 clean:
-	rm -rf $(VENV) demo models runs
+	rm -rf $(VENV) demo models runs site
