@@ -182,7 +182,7 @@ class _Report:
             f"{1000 * _GENERATOR_KIMG:,.0f} images, without the test fold and without fold {_HELD_OUT_FOLD}.",
             [
                 ("generator", generator.digest),
-                ("trained on folds", ", ".join(generator.metadata["trained_on_folds"])),
+                ("trained on folds", ", ".join(generator.metadata.trained_on_folds)),
             ],
             [Figure(self.folder / "samples" / "sheet.png", "Generated images, one row per condition.")],
         )

@@ -1,4 +1,4 @@
-"""What a snapshot says of itself, checked before anything is built from it: a file may come from anywhere."""
+"""The metadata of snapshots, checked before anything is built from them: a file may come from anywhere."""
 
 import unicodedata
 from pathlib import Path
@@ -26,14 +26,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _Mapping(_Strict):
+class MappingKeywords(_Strict):
+    """Further keywords of `MappingNetwork`."""
+
     num_layers: int = Field(8, ge=1, le=32)
     lr_multiplier: float = Field(0.01, gt=0)
     w_avg_beta: float = Field(0.995, ge=0, le=1)
     stages: list[Stage] = Field([], max_length=1000)
 
 
-class _Synthesis(_Strict):
+class SynthesisKeywords(_Strict):
+    """Further keywords of `SynthesisNetwork`."""
+
     channel_base: Width = 32768
     channel_max: Width = 512
     architecture: Architecture = "skip"
@@ -46,7 +50,7 @@ class _Network(_Strict):
     c_dim: int = Field(ge=0, le=1000)
     img_resolution: Resolution
     img_channels: Literal[3]
-    mapping_kwargs: _Mapping | None = None
+    mapping_kwargs: MappingKeywords | None = None
 
     @field_validator("img_resolution")
     @classmethod
@@ -61,10 +65,12 @@ class GeneratorKeywords(_Network):
 
     z_dim: Width
     w_dim: Width
-    synthesis_kwargs: _Synthesis | None = None
+    synthesis_kwargs: SynthesisKeywords | None = None
 
 
-class _Epilogue(_Strict):
+class EpilogueKeywords(_Strict):
+    """Further keywords of `DiscriminatorEpilogue`."""
+
     mbstd_group_size: int = Field(4, ge=1, le=2**16)
     unconditional_output: bool = False
 
@@ -79,40 +85,89 @@ class DiscriminatorKeywords(_Network):
     conv_clamp: Clamp = None
     half_dtype: HalfDtype = "float16"
     cmap_dim: Width | None = None
-    epilogue_kwargs: _Epilogue | None = None
+    epilogue_kwargs: EpilogueKeywords | None = None
 
 
 class Ancestor(_Strict):
-    """A snapshot that a training started from: what it had been trained on."""
+    """What an earlier snapshot that a training builds on was trained on."""
 
     cohort_digest: Digest
     trained_on_folds: Folds
     phantom: bool
 
 
-class Description(BaseModel):
-    """The metadata of a snapshot; further fields (config, kimg, version …) are only carried along.
+class SnapshotMetadata(BaseModel):
+    """The metadata of a snapshot: what it is, and what it was trained on.
+
+    Fields that are not listed (version, git_revision …) are kept as they are.
 
     Attributes:
-        discriminator: None where the file holds no discriminator.
-        started_from: the snapshots trained on before, the last one first; empty if absent. Older files name
+        conditions: names in the order of the label vector.
+        cohort_digest: digest of the cohort that this training took its images from.
+        trained_on_folds: folds of that cohort whose images this training or an earlier one saw.
+        started_from: the snapshots that this training builds on, the most recent first. Older files name
             at most one, not in a list.
+        images: number of training images.
+        phantom: whether that cohort shows phantoms only; for the whole history see `phantoms_only`.
+        config: the resolved config of the training; empty if not recorded.
+        generator, discriminator: keywords of the networks; None where the file holds no discriminator.
+        kimg: thousands of real images shown before the snapshot was taken.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     conditions: list[Name] = Field(min_length=1, max_length=1000)
-    generator: GeneratorKeywords
-    discriminator: DiscriminatorKeywords | None = None
     cohort_digest: Digest
     trained_on_folds: Folds
-    phantom: bool
     started_from: list[Ancestor] = Field([], max_length=1000)
+    images: int | None = None
+    phantom: bool
+    config: dict[str, Any] = {}
+    generator: GeneratorKeywords
+    discriminator: DiscriminatorKeywords | None = None
+    kimg: float | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], path: Path) -> "SnapshotMetadata":
+        """The metadata stored in `path`, checked.
+
+        Raises:
+            UserError: a field is missing, of another type or out of range; the message names file and fields.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = []
+            for problem in error.errors(include_url=False, include_input=False):
+                field = ".".join(str(part) for part in problem["loc"])
+                message = problem["msg"].removeprefix("Value error, ")
+                problems.append(f"{field}: {message}" if field else message)
+            raise UserError(f"{path}: the metadata cannot be used ({'; '.join(problems[:5])}).") from error
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads: plain values, without the fields that were never given."""
+        return self.model_dump(exclude_unset=True)
+
+    @property
+    def lineage(self) -> list[Ancestor]:
+        """What this training and those that it builds on were trained on, the most recent first."""
+        own = {name: getattr(self, name) for name in Ancestor.model_fields}
+        return [Ancestor(**own), *self.started_from]
 
     @property
     def phantoms_only(self) -> bool:
-        """Whether neither this training nor any that it started from has seen anything but phantoms."""
-        return self.phantom and all(ancestor.phantom for ancestor in self.started_from)
+        """Whether neither this training nor any that it builds on has seen anything but phantoms."""
+        return all(training.phantom for training in self.lineage)
+
+    @property
+    def fit(self) -> Fit:
+        """How the training images were made square; "crop" if not recorded."""
+        return "letterbox" if self.config.get("fit") == "letterbox" else "crop"
+
+    @property
+    def view(self) -> View | None:
+        """The only view among the training images; None for all views."""
+        return next((view for view in get_args(View) if view == self.config.get("view")), None)
 
     @field_validator("started_from", mode="before")
     @classmethod
@@ -120,6 +175,11 @@ class Description(BaseModel):
         if value is None:
             return []
         return [value] if isinstance(value, dict) else value
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _as_dict(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {}
 
     @field_validator("conditions")
     @classmethod
@@ -132,7 +192,7 @@ class Description(BaseModel):
         return names
 
     @model_validator(mode="after")
-    def _fits(self) -> "Description":
+    def _fits(self) -> "SnapshotMetadata":
         networks: dict[str, _Network | None] = {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -148,39 +208,3 @@ class Description(BaseModel):
                 except ValueError as error:
                     raise ValueError(f"{name}.mapping_kwargs.stages: {error}") from error
         return self
-
-
-def checked_metadata(path: Path, metadata: dict[str, Any]) -> tuple[Description, dict[str, Any]]:
-    """The description in the metadata of `path`, and the metadata with `started_from` as a list.
-
-    Raises:
-        UserError: a field is missing, of another type or out of range; the message names file and fields.
-    """
-    try:
-        description = Description.model_validate(metadata)
-    except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_url=False, include_input=False):
-            field = ".".join(str(part) for part in problem["loc"])
-            message = problem["msg"].removeprefix("Value error, ")
-            problems.append(f"{field}: {message}" if field else message)
-        raise UserError(
-            f"{path}: what it says of the generator cannot be used ({'; '.join(problems[:5])})."
-        ) from error
-    return description, {**metadata, "started_from": [link.model_dump() for link in description.started_from]}
-
-
-def training_fit(metadata: dict[str, Any]) -> Fit:
-    """How a generator's training images were made square, by its snapshot's metadata; "crop" if unsaid."""
-    return "letterbox" if _setting(metadata, "fit") == "letterbox" else "crop"
-
-
-def training_view(metadata: dict[str, Any]) -> View | None:
-    """The one view that a generator has learnt from, by its snapshot's metadata; None for all."""
-    said = _setting(metadata, "view")
-    return next((view for view in get_args(View) if view == said), None)
-
-
-def _setting(metadata: dict[str, Any], name: str) -> Any:
-    config = metadata.get("config")
-    return config.get(name) if isinstance(config, dict) else None

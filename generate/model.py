@@ -4,13 +4,13 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.runtime.torch_devices import resolve_device
@@ -27,17 +27,17 @@ class GeneratorModel:
         conditions: names in the order of the label vector.
         resolution: R, pixels.
         digest: first 16 hex digits of the file's SHA-256; written beside every synthetic image.
-        metadata: what the snapshot says of itself, e.g. trained_on_folds, cohort_digest, phantom.
+        metadata: of the snapshot: what the generator was trained on, and how.
     """
 
     def __init__(
-        self, G: Generator, class_means: torch.Tensor, metadata: dict[str, Any], digest: str
+        self, G: Generator, class_means: torch.Tensor, metadata: SnapshotMetadata, digest: str
     ) -> None:
         self.G = G
         self.class_means = class_means
         self.metadata = metadata
         self.digest = digest
-        self.conditions: list[str] = metadata["conditions"]
+        self.conditions = metadata.conditions
         self.resolution = G.img_resolution
 
     @classmethod
@@ -53,9 +53,8 @@ class GeneratorModel:
 
     @property
     def phantoms_only(self) -> bool:
-        """Whether neither this training nor one that it started from has seen anything but phantoms."""
-        links = self.metadata["started_from"]
-        return self.metadata["phantom"] and all(link["phantom"] for link in links)
+        """Whether neither this training nor any that it builds on has seen anything but phantoms."""
+        return self.metadata.phantoms_only
 
     def provenance(
         self, label: dict[str, float] | None = None, seed: int | None = None, psi: float | None = None

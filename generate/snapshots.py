@@ -2,16 +2,16 @@
 
 import copy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.networks.mapping import fold_label_influence
-from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, read_metadata, write_checkpoint
 
 KIND = "generator"
 Tensors = dict[str, torch.Tensor]
@@ -20,56 +20,73 @@ _CLASS_MEANS = "w_class"
 _CLASS_MEAN_SAMPLES = 4096
 
 
+class StoredGenerator(NamedTuple):
+    """The generator that a snapshot holds.
+
+    Attributes:
+        G_ema: the averaged generator, in float32 on the CPU.
+        class_means: mean w of each class [K, w_dim], float32.
+    """
+
+    G_ema: Generator
+    class_means: torch.Tensor
+    metadata: SnapshotMetadata
+
+
 def write_snapshot(
     path: Path,
     G_ema: Generator,
     D: Discriminator | None,
-    metadata: dict[str, Any],
+    metadata: SnapshotMetadata,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Write the averaged generator, the discriminator for further training, and each class's mean w.
 
     Args:
-        metadata: must hold the fields of `description.Description`; others are carried along.
         dtype: of the stored weights; float16 halves the file of a bundled model.
 
     Returns:
         Each class's mean w [K, w_dim], on the device of G_ema.
 
     Raises:
-        UserError: a field is missing or off, or the file cannot be written.
+        UserError: the file cannot be written.
     """
-    checked_metadata(path, metadata)
     tensors = {f"G_ema.{name}": tensor for name, tensor in G_ema.state_dict().items()}
     if D is not None:
         tensors |= {f"D.{name}": tensor for name, tensor in D.state_dict().items()}
-    means = class_means(G_ema, len(metadata["conditions"]))
+    means = class_means(G_ema, len(metadata.conditions))
     tensors[_CLASS_MEANS] = means
-    write_checkpoint(path, KIND, {name: tensor.to(dtype) for name, tensor in tensors.items()}, metadata)
+    converted = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    write_checkpoint(path, KIND, converted, metadata.as_json())
     return means
 
 
-def read_generator(path: Path) -> tuple[Generator, torch.Tensor, dict[str, Any]]:
-    """(averaged generator in float32 on the CPU, each class's mean w [K, w_dim], metadata).
+def read_snapshot_metadata(path: Path) -> SnapshotMetadata:
+    """The metadata of a snapshot, without its weights; UserError if there is no usable snapshot."""
+    return SnapshotMetadata.from_json(read_metadata(path, KIND), path)
+
+
+def read_generator(path: Path) -> StoredGenerator:
+    """Read the generator of a snapshot.
 
     Raises:
         UserError: not a generator snapshot, damaged, or weights that do not fit the stored config.
     """
     tensors, stored = read_checkpoint(path, KIND)
-    description, metadata = checked_metadata(path, stored)
+    metadata = SnapshotMetadata.from_json(stored, path)
     means = tensors.get(_CLASS_MEANS)
-    expected = (len(description.conditions), description.generator.w_dim)
+    expected = (len(metadata.conditions), metadata.generator.w_dim)
     if means is None or means.shape != expected:
         shape = None if means is None else tuple(means.shape)
         raise UserError(f"{path}: {_CLASS_MEANS} must have shape {expected}, not {shape}.")
-    network = _load(path, Generator, description.generator.model_dump(exclude_unset=True), tensors, "G_ema.")
-    return network.eval().requires_grad_(False), means.float(), metadata
+    network = _load(path, Generator, metadata.generator.model_dump(exclude_unset=True), tensors, "G_ema.")
+    return StoredGenerator(network.eval().requires_grad_(False), means.float(), metadata)
 
 
 def read_discriminator(path: Path) -> Discriminator:
     """The discriminator of a snapshot, in float32 on the CPU; errors as for `read_generator`."""
     tensors, stored = read_checkpoint(path, KIND)
-    keywords = checked_metadata(path, stored)[0].discriminator
+    keywords = SnapshotMetadata.from_json(stored, path).discriminator
     if keywords is None:
         raise UserError(f"{path}: holds no discriminator, so no training can start from it.")
     return _load(path, Discriminator, keywords.model_dump(exclude_unset=True), tensors, "D.")

@@ -13,7 +13,6 @@ from morphoscope.cohort import Cohort, new_folder
 from morphoscope.cohort.provenance import write_synthetic_image
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
-from morphoscope.generate.description import training_view
 from morphoscope.generate.model import GeneratorModel, check_seeds
 
 
@@ -74,15 +73,16 @@ def augment(
 
 def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
     """The columns that are the same for every image of a generator."""
-    own = model.metadata["cohort_digest"]
-    real = {link["cohort_digest"] for link in model.metadata["started_from"] if not link["phantom"]}
+    metadata = model.metadata
+    own = metadata.cohort_digest
+    ancestors = {ancestor.cohort_digest for ancestor in metadata.started_from if not ancestor.phantom}
     return {
-        "view": view or training_view(model.metadata) or "other",
+        "view": view or metadata.view or "other",
         "fold": "",
         "source": "synthetic",
-        "trained_on_folds": json.dumps(model.metadata["trained_on_folds"]),
+        "trained_on_folds": json.dumps(metadata.trained_on_folds),
         "trained_on_cohort": own,
-        "ancestor_cohorts": json.dumps(sorted(real - {own})),
+        "ancestor_cohorts": json.dumps(sorted(ancestors - {own})),
     }
 
 

@@ -200,7 +200,6 @@ def metrics(
     """Compare generated images with real ones: kernel and Fréchet distance, diversity, by condition."""
     from morphoscope.cohort import Cohort
     from morphoscope.generate import load
-    from morphoscope.generate.description import training_fit
     from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows
     from morphoscope.runtime import write_text
 
@@ -214,7 +213,7 @@ def metrics(
     for condition in occurring:
         model.label(condition)  # a condition that the generator lacks is said before the work, not in it
     features = load_feature_network(settings.network, device)
-    meter = QualityMeter(features, reals, model.resolution, training_fit(model.metadata))
+    meter = QualityMeter(features, reals, model.resolution, model.metadata.fit)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("generated images", total=settings.images * len(occurring))
 

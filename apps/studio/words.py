@@ -172,7 +172,7 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
     return [
         ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
         ("Its conditions", ", ".join(generator.conditions)),
-        ("Its training cohort", str(generator.metadata.get("cohort_digest", "not stated"))),
+        ("Its training cohort", generator.metadata.cohort_digest),
         (
             "Classifier",
             f"{_models(len(ensemble.folds))} {ensemble.config.backbone}, {ensemble.resolution} px",

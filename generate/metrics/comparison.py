@@ -1,20 +1,19 @@
 """Which real images a generator is compared with."""
 
 import logging
-from typing import Any
 
 import numpy as np
 
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Compared
-from morphoscope.generate.description import training_view
+from morphoscope.generate.description import SnapshotMetadata
 
 log = logging.getLogger(__name__)
 
 
-def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohort:
-    """The real rows that a generator is to be compared with; of its view, if it has learnt from one alone.
+def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Cohort:
+    """The real rows to compare a generator with; only those of its view if it was trained on one view.
 
     Args:
         rows: "test": the test fold, which the generator must not have seen; "training": the folds that it was
@@ -26,20 +25,20 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
             cohort that the generator was not trained on.
     """
     real = (cohort.rows["source"] == "real").to_numpy()
-    view = training_view(metadata)
+    view = metadata.view
     if view is not None:
         real = real & (cohort.rows["view"] == view).to_numpy()
     folds = cohort.rows["fold"]
     if rows == "test":
         chosen = real & (folds == TEST_FOLD).to_numpy()
     elif rows == "training":
-        if metadata["cohort_digest"] != cohort.digest:
+        if metadata.cohort_digest != cohort.digest:
             raise UserError(
                 f"{cohort.root}: the generator was trained on another cohort or split (digest "
-                f"{metadata['cohort_digest']}, not {cohort.digest}), so its training images are not known; "
+                f"{metadata.cohort_digest}, not {cohort.digest}), so its training images are not known; "
                 "choose --rows all."
             )
-        chosen = real & folds.isin(metadata["trained_on_folds"]).to_numpy()
+        chosen = real & folds.isin(metadata.trained_on_folds).to_numpy()
     else:
         chosen = real
     if not chosen.any():
@@ -50,23 +49,23 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: dict[str, Any]) -> Cohor
     return cohort.select(np.flatnonzero(chosen))
 
 
-def _require_unseen(cohort: Cohort, metadata: dict[str, Any]) -> None:
-    """Held out means held out; where that cannot be known, it is said."""
+def _require_unseen(cohort: Cohort, metadata: SnapshotMetadata) -> None:
+    """Refuse a test fold that the generator was trained on; warn where that cannot be known."""
     seen = {
         fold
-        for training in [metadata, *metadata["started_from"]]
-        if training["cohort_digest"] == cohort.digest
-        for fold in training["trained_on_folds"]
+        for training in metadata.lineage
+        if training.cohort_digest == cohort.digest
+        for fold in training.trained_on_folds
     }
     if TEST_FOLD in seen:
         raise UserError(
             f"{cohort.root}: the generator was trained on the test fold, so nothing is held out; choose "
             "--rows training or all."
         )
-    if metadata["cohort_digest"] != cohort.digest:
+    if metadata.cohort_digest != cohort.digest:
         log.warning(
             "The generator was trained on another cohort or split (digest %s, not %s): whether it has seen "
             "these images is not known.",
-            metadata["cohort_digest"],
+            metadata.cohort_digest,
             cohort.digest,
         )

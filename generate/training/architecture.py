@@ -5,6 +5,7 @@ from typing import Any
 
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import validated
+from morphoscope.generate.description import MappingKeywords, SnapshotMetadata, SynthesisKeywords
 from morphoscope.generate.training.stages import stage_indices
 
 # What a snapshot decides for the trainings that start from it.
@@ -66,37 +67,39 @@ def discriminator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) ->
 
 
 def after_transfer(
-    config: GeneratorTraining, snapshot: dict[str, Any]
+    config: GeneratorTraining, snapshot: SnapshotMetadata
 ) -> tuple[GeneratorTraining, list[str]]:
     """The config of a training that starts from a snapshot with this metadata.
 
-    The networks' shape is the snapshot's; resolution and conditions may differ. A conditional snapshot has
-    its transition behind it, so none begins again. The average starts from a trained network, and p may
-    follow faster (spec 3), unless the config says otherwise.
+    The networks take their shape from the snapshot; resolution and conditions may differ. A conditional
+    snapshot has its transition behind it, so none begins again. Unless the config sets them, the average has
+    no ramp-up, since it starts from a trained network, and p may change faster (spec 3).
 
     Returns:
-        The config, and what was changed, each as "field: asked → adopted".
+        The config, and the changed settings, each as "field: configured → adopted".
     """
-    generator, judge = snapshot["generator"], snapshot.get("discriminator") or {}
-    synthesis, mapping = generator.get("synthesis_kwargs") or {}, generator.get("mapping_kwargs") or {}
+    generator, discriminator = snapshot.generator, snapshot.discriminator
+    synthesis = generator.synthesis_kwargs or SynthesisKeywords()
+    mapping = generator.mapping_kwargs or MappingKeywords()
     found: dict[str, Any] = {
-        "z_dim": generator["z_dim"],
-        "w_dim": generator["w_dim"],
-        "mapping_layers": mapping.get("num_layers", 8),
-        "channel_base": synthesis.get("channel_base", 32768),
-        "channel_max": synthesis.get("channel_max", 512),
-        "g_architecture": synthesis.get("architecture", "skip"),
-        "d_architecture": judge.get("architecture", config.d_architecture),
-        "conv_clamp": synthesis.get("conv_clamp"),
+        "z_dim": generator.z_dim,
+        "w_dim": generator.w_dim,
+        "mapping_layers": mapping.num_layers,
+        "channel_base": synthesis.channel_base,
+        "channel_max": synthesis.channel_max,
+        "g_architecture": synthesis.architecture,
+        "d_architecture": config.d_architecture if discriminator is None else discriminator.architecture,
+        "conv_clamp": synthesis.conv_clamp,
     }
-    if generator["c_dim"]:
-        two_outputs = (judge.get("epilogue_kwargs") or {}).get("unconditional_output", False)
+    if generator.c_dim:
+        epilogue = None if discriminator is None else discriminator.epilogue_kwargs
+        two_outputs = epilogue is not None and epilogue.unconditional_output
         found["transition_start_kimg"] = found["transition_end_kimg"] = None
         found["unconditional_output"] = two_outputs and config.conditional
     for name, value in (("ema_rampup", None), ("ada_kimg", min(config.ada_kimg, 100))):
         if name not in config.model_fields_set:
             found[name] = value
-    assert found.keys() <= DECIDED_BY_SNAPSHOT, "a run that goes on would forget it"
+    assert found.keys() <= DECIDED_BY_SNAPSHOT, "a resumed run would forget it"
     changes = [
         f"{name}: {getattr(config, name)} → {value}"
         for name, value in found.items()

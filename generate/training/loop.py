@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.snapshots import plain_generator, write_snapshot
 from morphoscope.generate.training.keeping import discard_old
 from morphoscope.generate.training.records import snapshots
@@ -28,12 +29,12 @@ class TrainingLoop:
     """Trains to the end, or until it is asked to stop; then `interrupted` is set.
 
     Args:
-        metadata: what the snapshots say of themselves.
+        metadata: of the snapshots, apart from their kimg.
         watch: what is shown and measured meanwhile; None in other processes than the main one.
     """
 
     def __init__(
-        self, trainer: GeneratorTrainer, run: RunFolder, metadata: dict[str, Any], watch: Watch | None
+        self, trainer: GeneratorTrainer, run: RunFolder, metadata: SnapshotMetadata, watch: Watch | None
     ) -> None:
         self.trainer = trainer
         self.run = run
@@ -117,8 +118,8 @@ class TrainingLoop:
         path = self.run.path / f"snapshot-{int(kimg):06d}.safetensors"
         G_ema = plain_generator(trainer.G_ema, label_influence(self.config, trainer.images_seen))
         if not (self.interrupted and path.exists()):  # one of the same kimg was measured under this name
-            write_snapshot(path, G_ema, trainer.D, {**self.metadata, "kimg": kimg})
-        write_state(self.run.path / STATE, {**state, "metadata": self.metadata})
+            write_snapshot(path, G_ema, trainer.D, self.metadata.model_copy(update={"kimg": kimg}))
+        write_state(self.run.path / STATE, {**state, "metadata": self.metadata.as_json()})
         if not self.interrupted:
             assert self.watch is not None
             self.watch.snapshot(path)

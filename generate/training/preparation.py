@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +12,18 @@ from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
-from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.description import Ancestor, SnapshotMetadata
 from morphoscope.generate.metrics import FeatureNetwork, load_feature_network
-from morphoscope.generate.snapshots import KIND
+from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.generate.training.architecture import (
     after_transfer,
     discriminator_kwargs,
     generator_kwargs,
 )
-from morphoscope.generate.training.resume import as_begun, read_unfinished, resume, resumed_ancestry
+from morphoscope.generate.training.resume import read_unfinished, resume, resumed_ancestry, resumed_config
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.generate.training.transfer import start_from as transfer
+from morphoscope.generate.training.transfer import transfer_weights
 from morphoscope.ops.dispatch import native_runs
-from morphoscope.runtime.torch_checkpoints import read_metadata
 from morphoscope.runtime.torch_devices import set_precision
 from morphoscope.runtime.torch_memory import keep_freed_memory
 from morphoscope.runtime.torch_processes import Processes
@@ -38,18 +36,19 @@ ALL = "all"
 
 @dataclass
 class Preparation:
-    """A training ready to begin, or (`resumed`) to go on.
+    """A training that is ready to start or to resume.
 
     Attributes:
         part: the rows that are trained on.
-        images: theirs, uint8 [M, R, R, 3].
-        metadata: what the snapshots say of themselves.
+        images: of `part`, uint8 [M, R, R, 3].
+        metadata: of the snapshots that it will write, apart from their kimg.
+        resumed: whether it continues an interrupted run.
     """
 
     trainer: GeneratorTrainer
     part: Cohort
     images: np.ndarray
-    metadata: dict[str, Any]
+    metadata: SnapshotMetadata
     resumed: bool
 
 
@@ -62,8 +61,9 @@ def prepare(
     processes: Processes,
     console: Console,
 ) -> Preparation:
-    """Build the trainer, anew, from a snapshot, or as an interrupted run left it in `folder`; write
-    nothing but caches.
+    """Build the trainer: new, from a snapshot, or as an interrupted run left it in `folder`.
+
+    Nothing is written but caches.
 
     Raises:
         UserError: as `train_generator`.
@@ -72,38 +72,36 @@ def prepare(
     set_precision(where, config.tf32)
     if where.type == "cpu":
         keep_freed_memory()
-    processes.on_main(lambda: native_runs(where.type, where.index))  # one builds kernels for all
+    processes.on_main(lambda: native_runs(where.type, where.index))  # one process builds kernels for all
     part = training_part(cohort, exclude_folds, config.conditional, config.view)
-    state = read_unfinished(folder)
-    ancestor = None if start_from is None else _described(start_from)
-    ancestry = [] if ancestor is None else _ancestry(ancestor)
-    if state is not None:
-        ancestry = resumed_ancestry(folder, state, ancestry)
-        config = as_begun(config, state, processes.world)
-    elif ancestor is not None:
-        config, adopted = after_transfer(config, ancestor)
+    unfinished = read_unfinished(folder)
+    snapshot = None if start_from is None else read_snapshot_metadata(start_from)
+    ancestry = [] if snapshot is None else snapshot.lineage
+    if unfinished is not None:
+        ancestry = resumed_ancestry(folder, unfinished, ancestry)
+        config = resumed_config(config, unfinished, processes.world)
+    elif snapshot is not None:
+        config, adopted = after_transfer(config, snapshot)
         if adopted and processes.is_main:
-            console.print(f"As {start_from} has it: {', '.join(adopted)}", highlight=False)
+            console.print(f"Adopted from {start_from}: {', '.join(adopted)}", highlight=False)
     resolved = config.resolved(processes.world)
     end = resolved.transition_end_kimg
     if end is not None and end > resolved.kimg:
-        log.warning("The training ends at %g kimg, before the transition does at %g.", resolved.kimg, end)
-    metadata = _metadata(resolved, cohort, part, ancestry)
-    checked_metadata(folder, metadata)
+        log.warning("The training ends at %g kimg, before the transition ends at %g.", resolved.kimg, end)
+    metadata = _metadata(folder, resolved, cohort, part, ancestry)
     images = _images(part, resolved, processes)
     trainer = GeneratorTrainer(resolved, images, part.labels, part.conditions, processes)
-    if state is not None:
-        resume(trainer, folder, state, metadata)
+    if unfinished is not None:
+        resume(trainer, folder, unfinished, metadata)
     elif start_from is not None:
-        anew = transfer(trainer, start_from, part.conditions)
-        if anew and processes.is_main:
-            listed = ", ".join(anew)
-            console.print(f"Starting anew, since {start_from} has no match: {listed}", highlight=False)
-    return Preparation(trainer, part, images, metadata, resumed=state is not None)
+        initialised = ", ".join(transfer_weights(trainer, start_from, part.conditions))
+        if initialised and processes.is_main:
+            console.print(f"Re-initialised, since {start_from} has no match: {initialised}", highlight=False)
+    return Preparation(trainer, part, images, metadata, resumed=unfinished is not None)
 
 
 def feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:
-    """The network of the metrics; none, and a word about it, where the default is not installed.
+    """The network that the metrics use; None, with a warning, where the default one is not installed.
 
     Raises:
         UserError: `source` is neither the default nor a file of weights.
@@ -115,12 +113,12 @@ def feature_network(source: str | None, device: torch.device) -> FeatureNetwork 
     except UserError as error:
         if source != DEFAULT_NETWORK:
             raise
-        log.warning("This training is not measured, nor is collapse noticed: %s", error)
+        log.warning("Metrics and the collapse alarm are off for this training: %s", error)
         return None
 
 
 def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.ndarray:
-    """The training images; the main process fills the cache, from which the others then read."""
+    """The training images, uint8 [M, R, R, 3]; the main process fills the cache before the others read."""
 
     def fill() -> None:
         part.images(config.resolution, config.fit)
@@ -136,8 +134,8 @@ def training_part(
     """The real rows outside the test fold and `exclude_folds`; errors as for `train_generator`.
 
     Args:
-        conditional: else all images get one and the same condition, `ALL`.
-        view: only those of this view; None for all.
+        conditional: if not, all images get the same condition, `ALL`.
+        view: only rows of this view; None for all views.
     """
     rows = cohort.rows
     real = rows["source"] == "real"
@@ -159,35 +157,25 @@ def training_part(
 
 
 def _metadata(
-    config: ResolvedTraining, cohort: Cohort, part: Cohort, ancestry: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """What a snapshot says of itself, beside its weights; `part` is what is trained on.
+    folder: Path, config: ResolvedTraining, cohort: Cohort, part: Cohort, ancestry: list[Ancestor]
+) -> SnapshotMetadata:
+    """The metadata of this training's snapshots; `part` holds the rows that are trained on.
 
-    The folds that an ancestor has seen of the same cohort count as trained on here too.
+    Folds of the same cohort that an ancestor was trained on count as trained on here too.
     """
     folds = set(part.rows["fold"])
-    for link in ancestry:
-        if link["cohort_digest"] == cohort.digest:
-            folds |= set(link["trained_on_folds"])
-    return {
+    for ancestor in ancestry:
+        if ancestor.cohort_digest == cohort.digest:
+            folds |= set(ancestor.trained_on_folds)
+    values = {
         "conditions": part.conditions,
         "cohort_digest": cohort.digest,
         "trained_on_folds": sorted(folds),
-        "started_from": ancestry,
+        "started_from": [ancestor.model_dump() for ancestor in ancestry],
         "images": len(part),
         "phantom": cohort.phantom,
         "config": config.model_dump(mode="json"),
         "generator": generator_kwargs(config, part.conditions),
         "discriminator": discriminator_kwargs(config, part.conditions),
     }
-
-
-def _described(snapshot: Path) -> dict[str, Any]:
-    """What a snapshot says of itself, without its weights."""
-    return checked_metadata(snapshot, read_metadata(snapshot, KIND))[1]
-
-
-def _ancestry(ancestor: dict[str, Any]) -> list[dict[str, Any]]:
-    """The links of a training that starts from a snapshot with this metadata: it, then its own ancestors."""
-    own = {key: ancestor[key] for key in ("cohort_digest", "trained_on_folds", "phantom")}
-    return [own, *ancestor["started_from"]]
+    return SnapshotMetadata.from_json(values, folder)

@@ -10,10 +10,9 @@ from typing import Any
 import yaml
 
 from morphoscope.configs import UserError
-from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.metrics import QualityReport
-from morphoscope.generate.snapshots import KIND
-from morphoscope.runtime.torch_checkpoints import read_metadata
+from morphoscope.generate.snapshots import read_snapshot_metadata
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Records:
         stats: lines of stats.jsonl by kimg.
         alarms: lines of alarms.jsonl by kimg.
         metrics: by feature network, by kimg.
-        metadata: of the newest snapshot; empty before there is one, or where it cannot be used.
-        phantoms_only: whether the newest snapshot says that no training behind it has seen patients.
+        metadata: of the newest snapshot; None before there is one, or where it cannot be used.
     """
 
     run: Path
@@ -44,8 +42,7 @@ class Records:
     stats: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, list[Measured]] = field(default_factory=dict)
-    metadata: dict[str, Any] = field(default_factory=dict)
-    phantoms_only: bool = False
+    metadata: SnapshotMetadata | None = None
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -72,8 +69,7 @@ class Records:
         newest = snapshots(run)[-1:]
         if newest:
             try:
-                description, records.metadata = checked_metadata(newest[0], read_metadata(newest[0], KIND))
-                records.phantoms_only = description.phantoms_only
+                records.metadata = read_snapshot_metadata(newest[0])
             except UserError as error:
                 records.notes.append(str(error))
         return records

@@ -63,7 +63,7 @@ def _lead(records: Records) -> str:
 
 
 def _notice(records: Records) -> str:
-    if records.phantoms_only:
+    if records.metadata is not None and records.metadata.phantoms_only:
         pictures = (
             "The generated images are SYNTHETIC, and the real ones are phantoms, procedural drawings: no "
             "patient is shown."
@@ -97,11 +97,11 @@ def _alarms(records: Records) -> Section | None:
 
 def _facts(records: Records) -> Section:
     facts = []
-    if records.metadata:
-        conditions = records.metadata.get("conditions", [])
+    if records.metadata is not None:
+        conditions, images = records.metadata.conditions, records.metadata.images
         facts += [
-            ("conditions", f"{len(conditions)}: {', '.join(map(str, conditions))}"),
-            ("images trained on", str(records.metadata.get("images", "?"))),
+            ("conditions", f"{len(conditions)}: {', '.join(conditions)}"),
+            ("training images", "not recorded" if images is None else str(images)),
         ]
     facts.append(("resolution", f"{records.config.get('resolution', '?')} px"))
     speeds = [line["seconds_per_kimg"] for line in records.stats[-_RECENT:] if "seconds_per_kimg" in line]

@@ -1,12 +1,13 @@
-"""The state of an unfinished training in its run folder: written, found again, checked (spec 4)."""
+"""Resuming: the state of an unfinished training is read from its run folder and checked (spec 4)."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import validated
-from morphoscope.generate.description import checked_metadata
+from morphoscope.generate.description import Ancestor, SnapshotMetadata
 from morphoscope.generate.training.architecture import DECIDED_BY_SNAPSHOT
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime.torch_checkpoints import read_state
@@ -22,8 +23,8 @@ _BY_RULE = {
     "ema_kimg",
     "unconditional_output",
 }
-_REMEDY = "Give another run folder, with --start-from and this one's newest snapshot."
-# A run may be made longer, watched differently, recorded or not, and shared among other numbers of processes.
+_REMEDY = "Choose another run folder, and --start-from with the newest snapshot of this one."
+# A resumed run may be longer, watched differently, recorded or not, and shared by more or fewer processes.
 _FREE = {
     "kimg",
     "tick_kimg",
@@ -38,8 +39,21 @@ _FREE = {
 }
 
 
-def read_unfinished(run: Path) -> dict[str, Any] | None:
-    """The state of an interrupted training in a run folder, on the CPU; None where there is none.
+@dataclass(frozen=True)
+class Unfinished:
+    """A training whose state is in its run folder.
+
+    Attributes:
+        metadata: of its snapshots.
+        state: what `GeneratorTrainer.load_state_dict` takes, on the CPU.
+    """
+
+    metadata: SnapshotMetadata
+    state: dict[str, Any]
+
+
+def read_unfinished(run: Path) -> Unfinished | None:
+    """The training that a run folder holds the state of; None where there is no state.
 
     Raises:
         UserError: it is damaged.
@@ -51,67 +65,77 @@ def read_unfinished(run: Path) -> dict[str, Any] | None:
     metadata = state.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("config"), dict):
         raise UserError(f"{path}: the training state is damaged (no metadata). {_REMEDY}")
-    return {**state, "metadata": checked_metadata(path, metadata)[1]}
+    return Unfinished(SnapshotMetadata.from_json(metadata, path), state)
 
 
-def resumed_ancestry(run: Path, state: dict[str, Any], named: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What an interrupted run started from, as its state says; `named` follow from a snapshot given again."""
-    saved: list[dict[str, Any]] = state["metadata"]["started_from"]
-    if not named:
-        return saved
-    if named[: max(len(saved), 1)] != saved:  # states of earlier versions know the first link only
-        raise UserError(
-            f"{run}: this run was not started from this snapshot; leave --start-from out to go on, "
-            "or give another run folder."
-        )
-    return named
+def resumed_ancestry(run: Path, unfinished: Unfinished, requested: list[Ancestor]) -> list[Ancestor]:
+    """What an interrupted run started from.
 
+    Args:
+        requested: the lineage of the snapshot in --start-from; empty if the option is not given again.
 
-def as_begun(config: GeneratorTraining, state: dict[str, Any], processes: int) -> GeneratorTraining:
-    """The config with what the interrupted run had worked out for itself, and nobody asks to change.
-
-    Fields that the `auto` rule fills depend on the number of processes; what starting from a snapshot decides
-    (the networks' shape, that no transition begins again) stays decided.
+    Raises:
+        UserError: the run was started from another snapshot, or from none.
     """
-    before: dict[str, Any] = state["metadata"]["config"]
+    saved = unfinished.metadata.started_from
+    if not requested:
+        return saved
+    if requested[: max(len(saved), 1)] != saved:  # states of earlier versions hold the first ancestor only
+        raise UserError(
+            f"{run}: this run was not started from this snapshot; leave --start-from out to resume it, "
+            "or choose another run folder."
+        )
+    return requested
+
+
+def resumed_config(config: GeneratorTraining, unfinished: Unfinished, processes: int) -> GeneratorTraining:
+    """The config with the values that the interrupted run had derived, where `config` leaves them open.
+
+    Fields that the `auto` rule fills depend on the number of processes. What a start from a snapshot decides
+    (the shape of the networks, that no transition begins again) stays decided.
+    """
+    before = unfinished.metadata.config
     kept = {name for name in _BY_RULE if getattr(config, name) is None}
     micro_batch = before.get("micro_batch")
     if not isinstance(micro_batch, int) or micro_batch < 1 or before["batch"] % (micro_batch * processes):
-        kept.discard("micro_batch")  # these processes cannot share a batch like that
+        kept.discard("micro_batch")  # this number of processes cannot share such a batch
         kept.discard("mbstd_group")
-    if state["metadata"]["started_from"]:
+    if unfinished.metadata.started_from:
         kept |= DECIDED_BY_SNAPSHOT
     return validated(GeneratorTraining, config.model_dump() | {k: before[k] for k in kept & before.keys()})
 
 
-def resume(trainer: GeneratorTrainer, run: Path, state: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Go on from the state of an interrupted run.
+def resume(trainer: GeneratorTrainer, run: Path, unfinished: Unfinished, metadata: SnapshotMetadata) -> None:
+    """Load the state of an interrupted run into `trainer`.
+
+    Args:
+        metadata: of the training as it is requested now.
 
     Raises:
-        UserError: it was trained on something else or with other settings, or the state is damaged.
+        UserError: the run was trained on other images or with other settings, or the state is damaged.
     """
-    before = state["metadata"]
+    before = unfinished.metadata
     for field in ("conditions", "cohort_digest", "trained_on_folds", "images"):
-        if before.get(field) != metadata[field]:
+        if getattr(before, field) != getattr(metadata, field):
             raise UserError(
-                f"{run}: this run was started with another {field}; give the same settings to go on, "
+                f"{run}: this run was started with another {field}; use the same settings to resume it, "
                 "or another run folder."
             )
-    changed = _changed_settings(before["config"], trainer.config)
+    changed = _changed_settings(before.config, trainer.config)
     if changed:
         raise UserError(
-            f"{run}: this run was started with another config ({', '.join(changed)}); give the same settings "
-            "to go on, or another run folder."
+            f"{run}: this run was started with another config ({', '.join(changed)}); use the same settings "
+            "to resume it, or another run folder."
         )
     try:
-        trainer.load_state_dict(state)
+        trainer.load_state_dict(unfinished.state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(f"{run / STATE}: the training state is damaged ({reason}). {_REMEDY}") from error
 
 
 def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:
-    """Names of the settings that differ; one that an earlier version did not know had its default then."""
+    """Names of the settings that differ; a setting unknown to an earlier version had its default then."""
     known = {name: value for name, value in before.items() if name in GeneratorTraining.model_fields}
     earlier = validated(GeneratorTraining, known).resolved().model_dump(mode="json")
     settings = now.model_dump(mode="json")

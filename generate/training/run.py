@@ -92,7 +92,8 @@ def _watch(prepared: Preparation, run: RunFolder, console: Console) -> Watch:
     network = feature_network(config.metric_network, trainer.device)
     trackers = open_trackers(config.track, run.path, kimg)
     run.forget_after("kimg", kimg)
-    facts = {key: prepared.metadata[key] for key in ("cohort_digest", "trained_on_folds", "started_from")}
+    described = prepared.metadata.as_json()
+    facts = {name: described[name] for name in ("cohort_digest", "trained_on_folds", "started_from")}
     run.write_config(config, **facts)
     write_reals(run.path / "reals.png", prepared.images, prepared.part)
     return Watch(config, run, prepared.part, network, trackers, trainer.device, console, kimg)

@@ -18,7 +18,7 @@ _FIRST_LAYER = "mapping.fc0.weight"
 _HEAD, _UNCONDITIONAL_HEAD = "b4.out", "b4.out_unconditional"
 
 
-def start_from(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str]) -> list[str]:
+def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str]) -> list[str]:
     """Give the networks of `trainer` the weights of a snapshot, as far as they match by name and shape.
 
     So a snapshot of half the resolution serves too (progressive growing, Karras et al. 2018). Label
@@ -35,7 +35,7 @@ def start_from(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str])
         UserError: not a snapshot with a discriminator, or fewer than half of a network's tensors match.
     """
     network, _, metadata = read_generator(path)
-    before: list[str] = metadata["conditions"] if network.c_dim else []
+    before = metadata.conditions if network.c_dim else []
     weights = _with_stages_embedded(network)
     judge = _with_stages_embedded(read_discriminator(path))
     anew = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)

@@ -100,7 +100,8 @@ class Watch:
     def snapshot(self, path: Path) -> None:
         """After a snapshot: sheet, metrics, alarms and report."""
         model = GeneratorModel.load(path, self.device)
-        kimg: float = model.metadata["kimg"]
+        kimg = model.metadata.kimg
+        assert kimg is not None, "snapshots of a training record their kimg"
         rows = [model.sample(name, range(_SHEET_COLUMNS), psi=1.0) for name in model.conditions]
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)

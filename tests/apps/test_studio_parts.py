@@ -66,7 +66,7 @@ class Grey:
     conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
 
     def __init__(self) -> None:
-        self.metadata = {"phantom": True, "cohort_digest": "feedc0de"}
+        self.metadata = SimpleNamespace(cohort_digest="feedc0de")
         self.phantoms_only = True
 
     provenance = GeneratorModel.provenance

@@ -7,9 +7,9 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.generate import Discriminator, Generator, load
-from morphoscope.generate.description import training_fit, training_view
-from morphoscope.generate.snapshots import read_discriminator, write_snapshot
-from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.generate.description import SnapshotMetadata
+from morphoscope.generate.snapshots import read_discriminator, read_snapshot_metadata, write_snapshot
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, read_metadata, write_checkpoint
 
 ABSENT = object()
 
@@ -73,7 +73,7 @@ def rewritten(snapshot, path, changes, tensors=None):
         ("started_from", "someone"),
     ],
 )
-def test_metadata_that_is_off_is_refused_by_file_and_field(tiny_snapshot, tmp_path, field, value):
+def test_unusable_metadata_is_refused_by_file_and_field(tiny_snapshot, tmp_path, field, value):
     path = rewritten(tiny_snapshot, tmp_path / "odd.safetensors", {field: value})
     with pytest.raises(UserError, match=r"odd\.safetensors.*" + field.replace(".", r"\.")):
         load(path)
@@ -105,7 +105,7 @@ def test_snapshot_without_a_discriminator(tiny_snapshot, tmp_path):
 @pytest.mark.parametrize("value", [ABSENT, None])
 def test_older_snapshots_without_ancestors(tiny_snapshot, tmp_path, value):
     path = rewritten(tiny_snapshot, tmp_path / "old.safetensors", {"started_from": value})
-    assert load(path).metadata["started_from"] == []
+    assert load(path).metadata.started_from == []
 
 
 def described(tmp_path, G, D, generator, discriminator):
@@ -119,7 +119,7 @@ def described(tmp_path, G, D, generator, discriminator):
         "discriminator": discriminator,
     }
     path = tmp_path / "snapshot.safetensors"
-    write_snapshot(path, G, D, metadata)
+    write_snapshot(path, G, D, SnapshotMetadata.from_json(metadata, path))
     return load(path), read_discriminator(path)
 
 
@@ -171,7 +171,7 @@ def test_a_generator_without_labels_describes_itself(tmp_path):
 def test_older_snapshots_name_one_ancestor(tiny_snapshot, tmp_path):
     link = {"cohort_digest": "ab12", "trained_on_folds": ["0"], "phantom": True}
     path = rewritten(tiny_snapshot, tmp_path / "old.safetensors", {"started_from": link})
-    assert load(path).metadata["started_from"] == [link]
+    assert [ancestor.model_dump() for ancestor in load(path).metadata.started_from] == [link]
 
 
 def test_loading_leaves_the_random_numbers_alone(tiny_snapshot):
@@ -184,12 +184,22 @@ def test_loading_leaves_the_random_numbers_alone(tiny_snapshot):
 @pytest.mark.parametrize(
     ("config", "fit"), [({"fit": "letterbox"}, "letterbox"), ({"fit": "stretch"}, "crop"), (None, "crop")]
 )
-def test_images_are_made_square_as_in_training(config, fit):
-    assert training_fit({"config": config}) == fit
+def test_images_are_made_square_as_in_training(tiny_snapshot, tmp_path, config, fit):
+    path = rewritten(tiny_snapshot, tmp_path / "other.safetensors", {"config": config})
+    assert load(path).metadata.fit == fit
 
 
 @pytest.mark.parametrize(
     ("config", "view"), [({"view": "focused"}, "focused"), ({"view": "side"}, None), ({}, None), (None, None)]
 )
-def test_the_view_that_was_learnt_from_is_told(config, view):
-    assert training_view({"config": config}) == view
+def test_the_only_view_of_the_training_images_is_known(tiny_snapshot, tmp_path, config, view):
+    path = rewritten(tiny_snapshot, tmp_path / "other.safetensors", {"config": config})
+    assert load(path).metadata.view == view
+
+
+def test_metadata_is_written_as_it_was_read(tiny_snapshot, tmp_path):
+    """Nothing is added that was not stored, and fields of other versions stay."""
+    path = rewritten(tiny_snapshot, tmp_path / "other.safetensors", {"kimg": ABSENT, "later_field": [1]})
+    stored = read_metadata(path, "generator")
+    assert "later_field" in stored
+    assert read_snapshot_metadata(path).as_json() == stored

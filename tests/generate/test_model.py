@@ -75,9 +75,9 @@ def test_seed_out_of_range_is_refused(model):
 
 
 def test_metadata_says_where_the_model_comes_from(model, tiny_cohort):
-    assert model.metadata["trained_on_folds"] == ["0", "1"]
-    assert model.metadata["cohort_digest"] == tiny_cohort.digest
-    assert model.metadata["phantom"] is False
+    assert model.metadata.trained_on_folds == ["0", "1"]
+    assert model.metadata.cohort_digest == tiny_cohort.digest
+    assert model.metadata.phantom is False
     assert len(model.digest) == 16
 
 

@@ -15,6 +15,7 @@ from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate import Generator, GeneratorModel, augment, load
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.snapshots import write_snapshot
 
@@ -23,7 +24,10 @@ HOSTILE = ["../../up", "/tmp/absolute", "a/b", "a_b", "..", ".hidden", "A_B", "c
 
 def described(model, **changes):
     """The same weights with other metadata."""
-    return GeneratorModel(model.G, model.class_means, {**model.metadata, **changes}, model.digest)
+    metadata = SnapshotMetadata.from_json(
+        {**model.metadata.as_json(), **changes}, Path("generator.safetensors")
+    )
+    return GeneratorModel(model.G, model.class_means, metadata, model.digest)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def hostile(tmp_path_factory):
         "phantom": True,
     }
     path = tmp_path_factory.mktemp("hostile") / "generator.safetensors"
-    write_snapshot(path, Generator(**keywords), None, metadata)
+    write_snapshot(path, Generator(**keywords), None, SnapshotMetadata.from_json(metadata, path))
     return path
 
 

@@ -16,6 +16,7 @@ from morphoscope.classify.ensemble import to_tensor
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.generate import Generator, GeneratorModel
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.snapshots import write_snapshot
 
 CONDITIONS = ["dark", "pale", "red"]
@@ -85,6 +86,7 @@ def _generator(folder: Path) -> GeneratorModel:
         "img_channels": 3,
         "synthesis_kwargs": {"channel_base": 128, "channel_max": 16},
     }
+    path = folder / "generator.safetensors"
     metadata = {
         "conditions": CONDITIONS,
         "generator": keywords,
@@ -92,8 +94,8 @@ def _generator(folder: Path) -> GeneratorModel:
         "trained_on_folds": [],
         "cohort_digest": "0" * 16,
     }
-    write_snapshot(folder / "generator.safetensors", Generator(**keywords), None, metadata)
-    return GeneratorModel.load(folder / "generator.safetensors")
+    write_snapshot(path, Generator(**keywords), None, SnapshotMetadata.from_json(metadata, path))
+    return GeneratorModel.load(path)
 
 
 def _ensemble(generator: GeneratorModel) -> Ensemble:

@@ -1,16 +1,28 @@
 """Which real images a generator is compared with: held out means held out."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from morphoscope.configs import UserError
+from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.metrics import real_rows
 
 
-def metadata(digest, folds, ancestors=()):
-    return {"cohort_digest": digest, "trained_on_folds": folds, "started_from": list(ancestors)}
+def metadata(digest, folds, ancestors=(), **config):
+    """Of a generator that was trained on these folds of a cohort, after `ancestors`."""
+    values = {
+        "conditions": ["dark", "pale"],
+        "cohort_digest": digest,
+        "trained_on_folds": folds,
+        "started_from": [ancestor.model_dump() for ancestor in ancestors],
+        "phantom": False,
+        "config": config,
+        "generator": {"z_dim": 8, "c_dim": 2, "w_dim": 8, "img_resolution": 8, "img_channels": 3},
+    }
+    return SnapshotMetadata.from_json(values, Path("generator.safetensors"))
 
 
 def folds_of(cohort):
@@ -29,7 +41,7 @@ def test_rows_by_what_the_generator_has_seen(tiny_cohort, caplog):
 def test_a_test_fold_that_was_trained_on_is_refused(tiny_cohort, by):
     seen = metadata(tiny_cohort.digest, ["0", "test"])
     if by == "an ancestor":
-        seen = metadata("abc", ["0"], [seen])
+        seen = metadata("abc", ["0"], seen.lineage)
     with pytest.raises(UserError, match="trained on the test fold"):
         real_rows(tiny_cohort, "test", seen)
 
@@ -54,8 +66,8 @@ def test_a_generator_of_one_view_is_compared_with_that_view(tiny_cohort):
     mixed = type(tiny_cohort).from_rows(
         tiny_cohort.root, tiny_cohort.rows.assign(view=views[: len(tiny_cohort)])
     )
-    of_one = metadata(mixed.digest, ["0", "1"]) | {"config": {"view": "focused"}}
+    of_one = metadata(mixed.digest, ["0", "1"], view="focused")
     assert set(real_rows(mixed, "training", of_one).rows["view"]) == {"focused"}
-    of_none = of_one | {"config": {"view": "face"}}
+    of_none = metadata(mixed.digest, ["0", "1"], view="face")
     with pytest.raises(UserError, match="no real face image among --rows all"):
         real_rows(mixed, "all", of_none)

@@ -149,7 +149,7 @@ def described(run, phantom, ancestors):
 def test_no_patient_is_promised_only_of_phantoms_all_the_way(run, phantom, ancestors, no_patient):
     described(run, phantom, ancestors)
     page = html(run)
-    assert cells(page)["images trained on"] == ["30"]
+    assert cells(page)["training images"] == ["30"]
     assert ("no patient is shown" in page) == no_patient
     assert ("they may resemble those trained on" in page) != no_patient
 
@@ -204,7 +204,7 @@ def test_report_of_a_true_training(tiny_run, tiny_config):
     records = Records.read(tiny_run.path)
     assert records.notes == []
     assert records.config["kimg"] == tiny_config.kimg
-    assert records.metadata["conditions"] == ["dark", "pale"]
+    assert records.metadata.conditions == ["dark", "pale"]
     assert records.newest("kimg") == pytest.approx(tiny_config.kimg)
 
 

@@ -75,7 +75,7 @@ def test_a_full_disk_ends_with_a_clear_error_and_an_intact_snapshot(
         with pytest.raises(UserError, match=r"snapshot-000000\.safetensors: cannot be written; is the disk"):
             train_generator(tiny_config, tiny_cohort, run)
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 24
-    assert load(tmp_path / "snapshot-000000.safetensors").metadata["kimg"] == 0.024
+    assert load(tmp_path / "snapshot-000000.safetensors").metadata.kimg == 0.024
     assert not list(tmp_path.glob(".*"))  # nothing half-written
 
 

@@ -29,8 +29,8 @@ def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path
     before, after = load(tiny_snapshot), load(path)
     difference = np.abs(before.sample("dark", [0]).astype(int) - after.sample("dark", [0]).astype(int))
     assert difference.max() <= 1
-    assert [link["trained_on_folds"] for link in after.metadata["started_from"]] == [["0", "1"]]
-    assert after.metadata["trained_on_folds"] == ["0", "1", "2"]
+    assert [ancestor.trained_on_folds for ancestor in after.metadata.started_from] == [["0", "1"]]
+    assert after.metadata.trained_on_folds == ["0", "1", "2"]
 
 
 def test_ancestors_are_kept_over_generations_and_over_a_resume(
@@ -48,12 +48,12 @@ def test_ancestors_are_kept_over_generations_and_over_a_resume(
     link = {"cohort_digest": tiny_cohort.digest, "phantom": False}
     for path in (first, resumed):
         metadata = load(path).metadata
-        assert metadata["started_from"] == [
+        assert [ancestor.model_dump() for ancestor in metadata.started_from] == [
             {**link, "trained_on_folds": ["0", "1", "2"]},
             {**link, "trained_on_folds": ["0", "1"]},
         ]
-        assert metadata["trained_on_folds"] == ["0", "1", "2"]
-    assert load(resumed).metadata["kimg"] == 0.008
+        assert metadata.trained_on_folds == ["0", "1", "2"]
+    assert load(resumed).metadata.kimg == 0.008
     with pytest.raises(UserError, match="not started from this snapshot"):
         train_generator(longer, tiny_cohort, grandchild, exclude_folds=["1", "2"], start_from=tiny_snapshot)
 
@@ -67,8 +67,8 @@ def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
         one_batch, other, RunFolder(tmp_path), exclude_folds=["0", "1"], start_from=tiny_snapshot
     )
     metadata = load(path).metadata
-    assert metadata["trained_on_folds"] == ["2"]
-    assert metadata["started_from"][0]["cohort_digest"] == tiny_cohort.digest != metadata["cohort_digest"]
+    assert metadata.trained_on_folds == ["2"]
+    assert metadata.started_from[0].cohort_digest == tiny_cohort.digest != metadata.cohort_digest
 
 
 def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
@@ -140,12 +140,12 @@ def test_an_unconditional_snapshot_may_start_a_transition_that_goes_on(tiny_conf
     train_generator(config, tiny_cohort, run, start_from=first)
     longer = config.model_copy(update={"kimg": 0.02})
     path = train_generator(longer, tiny_cohort, run)
-    settings = load(path).metadata["config"]
+    settings = load(path).metadata.config
     assert (settings["transition_start_kimg"], settings["transition_end_kimg"]) == (0.002, 0.02)
     assert settings["unconditional_output"]
     # and from there, no transition begins again, while D keeps its two outputs
     third, said = train_on(config, tiny_cohort, tmp_path / "third", path)
-    settings = load(third).metadata["config"]
+    settings = load(third).metadata.config
     assert (settings["transition_end_kimg"], settings["unconditional_output"]) == (None, True)
     assert "transition_end_kimg: 0.02 → None" in said
     assert "out_unconditional" not in said
@@ -169,11 +169,11 @@ def test_speeds_of_following_give_way_only_if_nobody_set_them(tiny_config, tiny_
         GeneratorTraining(**plain | {"kimg": 0.004}), tiny_cohort, RunFolder(tmp_path / "first")
     )
     path, said = train_on(GeneratorTraining(**plain), tiny_cohort, tmp_path / "second", first)
-    assert load(path).metadata["config"]["ada_kimg"] == 100
+    assert load(path).metadata.config["ada_kimg"] == 100
     assert "ada_kimg: 500 → 100" in said
     asked = GeneratorTraining(**plain | {"ada_kimg": 300})
     path, _ = train_on(asked, tiny_cohort, tmp_path / "third", first)
-    assert load(path).metadata["config"]["ada_kimg"] == 300
+    assert load(path).metadata.config["ada_kimg"] == 300
 
 
 def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
@@ -184,7 +184,7 @@ def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapsh
     assert "w_dim: 16 → 8" in said
     assert "channel_max: 16 → 8" in said
     longer = wider.model_copy(update={"kimg": 0.008, "lr": 1e-9})
-    assert load(train_generator(longer, tiny_cohort, RunFolder(tmp_path))).metadata["kimg"] == 0.008
+    assert load(train_generator(longer, tiny_cohort, RunFolder(tmp_path))).metadata.kimg == 0.008
 
 
 def test_a_snapshot_of_other_networks_is_refused(

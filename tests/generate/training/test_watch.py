@@ -96,7 +96,7 @@ def test_a_stop_does_not_overwrite_a_measured_snapshot(measured_config, tiny_coh
     monkeypatch.setattr(GeneratorTrainer, "iterate", stopped)
     with pytest.raises(KeyboardInterrupt):
         train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
-    assert load(tmp_path / "snapshot-000001.safetensors").metadata["kimg"] == 1.0
+    assert load(tmp_path / "snapshot-000001.safetensors").metadata.kimg == 1.0
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 1400
 
 
@@ -111,14 +111,14 @@ def test_a_report_that_fails_stops_no_training(measured_config, tiny_cohort, tmp
     assert (tmp_path / "training-state.pt").exists()
 
 
-def test_without_the_default_network_a_training_goes_on_and_says_so(monkeypatch, caplog):
+def test_without_the_default_network_a_training_runs_with_a_warning(monkeypatch, caplog):
     def absent(source, device):
         raise UserError("install the extra")
 
     monkeypatch.setattr(preparation, "load_feature_network", absent)
     with caplog.at_level(logging.WARNING, "morphoscope"):
         assert feature_network("efficientnet_lite0", torch.device("cpu")) is None
-    assert "not measured" in caplog.text
+    assert "Metrics and the collapse alarm are off" in caplog.text
     with pytest.raises(UserError, match="install the extra"):
         feature_network("weights.pth", torch.device("cpu"))
     assert feature_network(None, torch.device("cpu")) is None
