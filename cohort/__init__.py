@@ -1,22 +1,22 @@
 """Images and labels on disk: manifest, importers, checks, folds and training-size arrays.
 
-A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, one row an image:
+A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, one row per image:
 
 | column | meaning |
 |---|---|
 | file | path relative to the folder, forward slashes |
 | condition | label name |
-| group | patient or source image; all views and crops of one source share it, and it lies in one fold |
+| group | patient or source image; all views and crops of one source share it, and all are in one fold |
 | view | focused, panoramic, face or other |
 | fold | "0" … "k-1", "test", or empty (not assigned; always empty for synthetic rows) |
 | source | real or synthetic |
-| pair | optional: tells the lesions of one group apart, where both views of a test are compared |
+| pair | optional: distinguishes the lesions of one group, for tests that compare both views of a lesion |
 | mask | optional: path of the lesion mask (white = lesion), for images whose lesion is known |
 | generator | synthetic rows: digest of the generator |
 | seed, label, psi | synthetic rows: seed, mixture of conditions as JSON, truncation |
-| trained_on_folds | synthetic rows: the folds the generator has seen, as a JSON list of names |
+| trained_on_folds | synthetic rows: the folds that the generator was trained on, as a JSON list of names |
 | trained_on_cohort | synthetic rows: digest of the cohort (with its split) whose folds those are |
-| ancestor_cohorts | optional: digests of other cohorts that the generator's ancestors saw, as a JSON list |
+| ancestor_cohorts | optional: digests of other cohorts that its earlier trainings used, as a JSON list |
 
 Any further columns are kept. `dataset.json`, the label file of the StyleGAN tools, is written beside it.
 Every cell is a string in `Cohort.rows`.
@@ -31,8 +31,8 @@ Every cell is a string in `Cohort.rows`.
 Importers strip metadata (EXIF with its GPS position, comments, previews …) from every photograph without
 touching its compressed pixels, and absolute paths from tables; file names are kept.
 
-What a user can mend (unreadable files, missing labels, paths that lead out of the folder, patients in two
-folds …) raises `morphoscope.configs.UserError`, with all findings of one kind of work in one message.
+Errors that a user can fix (unreadable files, missing labels, paths that lead out of the folder, patients in
+two folds …) raise `morphoscope.configs.UserError`; one message lists all findings of an operation.
 """
 
 from morphoscope.cohort.checks import CheckReport

@@ -1,4 +1,4 @@
-"""`cohort check`: everything that is wrong with a cohort, in one report."""
+"""`cohort check`: all problems of a cohort in one report."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store, unsafe_reason
 from morphoscope.cohort.workers import collect_errors
 
-SMALL_CONDITION = 10  # groups; below it a fold holds one or two patients and its figures mean little
+SMALL_CONDITION = 10  # groups; with fewer a fold holds one or two patients, too few for its metrics
 HASH_SIDE = 16  # perceptual hash of 16 x 16 = 256 bits (low frequencies of the grey image)
-# Of 256. Copies that were re-saved, scaled, brightened or trimmed by 2% differ in at most about 40 bits;
-# of the 273,430 pairs of different lesions in 740 HAM10000 images none differs in fewer than 66.
+# Of 256. Copies that were saved again, scaled, brightened or trimmed by 2% differ in at most about 40 bits;
+# among 740 HAM10000 images none of the 273,430 pairs of different lesions differs in fewer than 66.
 NEAR_DUPLICATE_BITS = 40
 _BLOCK = 1024
 
@@ -56,7 +56,7 @@ class CheckReport:
 
 
 def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
-    """Check normalised manifest rows and every file they name; see `Cohort.check`."""
+    """Check normalised manifest rows and every file that they list; see `Cohort.check`."""
     present = [name for name in dict.fromkeys(rows["file"]) if store.has(name)]
     hashes = np.zeros((len(present), HASH_SIDE**2), bool)
     marked: set[str] = set()
@@ -78,7 +78,7 @@ def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
 
 
 def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray, marked: set[str]) -> list[Problem]:
-    """Fill `hashes`, a row an image, and `marked` with the images that say that they are synthetic."""
+    """Fill `hashes`, bool [N, 256], and `marked` with the names that carry the mark of a synthetic image."""
 
     def read(i: int) -> None:
         data = store.read(names[i])
@@ -102,8 +102,8 @@ def _generated_as_real(rows: pd.DataFrame, marked: set[str]) -> Iterable[Problem
     files = list(rows["file"][rows["file"].isin(marked) & (rows["source"] != "synthetic")])
     if files:
         message = (
-            f"generated images (PNG text 'Synthetic') whose rows do not say source = synthetic: "
-            f"{', '.join(files)}. Remove them; pass their synthetic cohort with --synthetic."
+            f"images marked as synthetic in their files, but not in the column `source`: {', '.join(files)}. "
+            "Remove them; to train with synthetic images, pass their own cohort with --synthetic."
         )
         yield Problem("error", "generated-as-real", message, files)
 
@@ -116,7 +116,7 @@ def _absent(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
             yield Problem(
                 "error",
                 "absent",
-                f"named in the column `{column}` but absent: {', '.join(missing)}.",
+                f"listed in the column `{column}`, but there is no such file: {', '.join(missing)}.",
                 missing,
             )
 
@@ -132,7 +132,13 @@ def _unlisted(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
 def _near_duplicates(
     store: Store, rows: pd.DataFrame, names: list[str], hashes: np.ndarray, unreadable: set[str]
 ) -> Iterable[Problem]:
-    """Pairs of real images in different groups that look the same; byte-identical ones are errors."""
+    """Pairs of real images in different groups that look the same; identical files are errors.
+
+    Args:
+        names: the N files that exist.
+        hashes: perceptual hashes, bool [N, 256].
+        unreadable: files without a hash.
+    """
     table = rows.drop_duplicates("file").set_index("file").loc[names]
     use = (table["source"] == "real").to_numpy() & ~table.index.isin(unreadable)
     kept = [name for name, keep in zip(names, use, strict=True) if keep]
@@ -143,20 +149,25 @@ def _near_duplicates(
         identical = distance == 0 and store.sha256(first) == store.sha256(second)
         where = "in different folds" if folds[first] != folds[second] else "in different groups"
         message = (
-            f"{first} and {second} are the same file, {where}: give both one group."
+            f"{first} and {second} are identical files {where}: give both the same group."
             if identical
-            else f"{first} and {second} look alike ({distance} of {HASH_SIDE**2} bits differ), {where}: "
-            "if they show one patient, give both one group."
+            else f"{first} and {second}, {where}, look alike ({distance} of {HASH_SIDE**2} bits differ): "
+            "if they show the same patient, give both the same group."
         )
         yield Problem("error" if identical else "warning", "near-duplicate", message, [first, second])
 
 
 def _close_pairs(hashes: np.ndarray, groups: np.ndarray) -> Iterable[tuple[int, int, int]]:
-    """(i, j, bits that differ) for pairs in different groups that differ in at most NEAR_DUPLICATE_BITS."""
+    """(i, j, differing bits) of pairs in different groups that differ in at most NEAR_DUPLICATE_BITS.
+
+    Args:
+        hashes: bool [N, bits].
+        groups: int64 [N].
+    """
     signs = np.where(hashes, 1.0, -1.0).astype(np.float32)
     bits = hashes.shape[1]
     for start in range(0, len(signs), _BLOCK):
-        # The product of two sign vectors is (equal bits) - (different bits).
+        # The product of two sign vectors is (equal bits) - (differing bits).
         distance = (bits - signs[start : start + _BLOCK] @ signs.T) / 2
         for i, j in np.argwhere(distance <= NEAR_DUPLICATE_BITS):
             if start + i < j and groups[start + i] != groups[j]:
@@ -170,6 +181,6 @@ def _small_conditions(rows: pd.DataFrame) -> Iterable[Problem]:
             images = int((real["condition"] == condition).sum())
             message = (
                 f"'{condition}' has {groups} groups (patients) and {images} images: with fewer than "
-                f"{SMALL_CONDITION} groups its figures mean little, and folds cannot outnumber groups."
+                f"{SMALL_CONDITION} groups its metrics are unreliable, and folds cannot outnumber groups."
             )
             yield Problem("warning", "tiny-class", message, [])

@@ -1,4 +1,4 @@
-"""The Cohort: images and labels on disk, and the only door through which other rooms reach them."""
+"""The Cohort: images and labels on disk. Other packages read them only through this class."""
 
 import hashlib
 import zipfile
@@ -21,13 +21,14 @@ from morphoscope.runtime import write_atomically, write_text
 
 
 class Cohort:
-    """A folder or zip of images with one manifest row each. Treat `rows` as read-only.
+    """A folder or zip of images with one manifest row per image. Treat `rows` as read-only.
 
     Attributes:
         root: the folder or zip file.
         rows: manifest columns (see `morphoscope.cohort`), RangeIndex, every cell a string, "" for unknown;
             numbers through `pandas.to_numeric`.
         conditions: sorted label names; a selection keeps those of the cohort it was selected from.
+        store: the files; for use inside this package.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Cohort:
         conditions: Sequence[str] | None = None,
         whole: "Cohort | None" = None,
     ) -> None:
-        """For use inside the room; others call `load`, `from_rows` or an importer."""
+        """For use inside this package; others call `load`, `from_rows` or an importer."""
         self.root = store.location
         self.store = store
         self.rows = rows.reset_index(drop=True)
@@ -52,16 +53,16 @@ class Cohort:
         """Open a folder or zip file with a manifest.csv.
 
         Args:
-            strict: refuse a manifest that breaks a rule; False leaves every finding to `check`. Reading an
-                image through a path that leads out of the folder is refused either way.
+            strict: refuse a manifest that breaks a rule; if False, `check` reports the problems instead. An
+                image is never read through a path that leads out of the folder.
 
         Raises:
-            UserError: no such folder, no manifest, or (strict) a row that breaks a rule: a path that leads
-                out, a missing label, a group in two folds, a synthetic image in a fold …; all are named.
+            UserError: no such folder, no manifest, or (strict) rows that break a rule: a path that leads out,
+                a missing label, a group in two folds, a synthetic image in a fold …; all are listed.
         """
         store = open_store(Path(path))
         if not store.has(MANIFEST):
-            raise UserError(f"{path}: no {MANIFEST} at its top; make one with an importer (`cohort import`).")
+            raise UserError(f"{path}: no {MANIFEST} in it; create one with an importer (`cohort import`).")
         rows = normalise_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
         return cls.from_store(store, rows) if strict else cls(store, rows)
 
@@ -71,10 +72,10 @@ class Cohort:
 
         Args:
             rows: at least `file` and `condition`; other columns get defaults, further ones are kept.
-            conditions: the label names, where more than those in `rows` are meant.
+            conditions: label names; default: those in `rows`, sorted.
 
         Raises:
-            UserError: as `load`, or a condition that is not among `conditions`.
+            UserError: as for `load`, or a row's condition is not among `conditions`.
         """
         return cls.from_store(open_store(Path(root)), normalise_rows(rows), conditions)
 
@@ -82,14 +83,14 @@ class Cohort:
     def from_store(
         cls, store: Store, rows: pd.DataFrame, conditions: Sequence[str] | None = None
     ) -> "Cohort":
-        """For use inside the room: a cohort of normalised rows; UserError as `from_rows`."""
+        """For use inside this package: a cohort of normalised rows; errors as for `from_rows`."""
         messages = [problem.message for problem in manifest_problems(rows) if problem.severity == "error"]
         raise_together(messages, f"problem(s) in the manifest of {store.location}")
         if rows.empty:
             raise UserError(f"{store.location}: the manifest lists no image.")
         unknown = sorted(set(rows["condition"]) - set(conditions)) if conditions is not None else []
         if unknown:
-            raise UserError(f"{store.location}: conditions not among the known ones: {', '.join(unknown)}.")
+            raise UserError(f"{store.location}: unknown conditions: {', '.join(unknown)}.")
         return cls(store, rows, conditions)
 
     def __len__(self) -> int:
@@ -124,13 +125,17 @@ class Cohort:
 
     @cached_property
     def image_hashes(self) -> list[str]:
-        """12 hex digits (of a SHA-256) of each image file's bytes, [N]; UserError as `digest`."""
+        """12 hex digits (of a SHA-256) of each image file's bytes, [N]; errors as for `digest`."""
         self._hash_images()
         return [self.store.sha256(name)[:12] for name in self.rows["file"]]
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits (of a SHA-256) over the manifest's content and the bytes of every image."""
+        """16 hex digits (of a SHA-256) over the manifest's content and the bytes of every image.
+
+        Raises:
+            UserError: some images cannot be read; all of them are named.
+        """
         whole = hashlib.sha256(self.rows.to_csv(index=False, lineterminator="\n").encode())
         whole.update("\n".join(self.conditions).encode())
         whole.update(self._image_digest.encode())
@@ -138,20 +143,20 @@ class Cohort:
 
     @cached_property
     def _image_digest(self) -> str:
-        """Over file names and bytes only: a new split or label leaves cached arrays valid."""
+        """Over file names and bytes only, so that cached arrays stay valid after a new split or label."""
         self._hash_images()
         lines = (f"{self.store.sha256(name)} {name}\n" for name in self.rows["file"])
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def _hash_images(self) -> None:
-        """Hash every file in threads; the store keeps the digests."""
+        """Hash every file in threads; the store caches the digests."""
         errors = collect_errors(self.store.sha256, list(self.rows["file"]), "Hashing images")
         raise_together([message for _, message in errors], f"image(s) of {self.root} cannot be read")
 
     def select(self, mask_or_index: Sequence[bool] | Sequence[int] | np.ndarray | pd.Series) -> "Cohort":
-        """The rows where a boolean mask [N] holds, or those of an index list, in its order.
+        """The rows where a boolean mask [N] is true, or the rows of an index list in its order.
 
-        `conditions` stay those of this cohort, so that class indices never shift.
+        `conditions` stay those of this cohort, so that class indices do not change.
         """
         index = np.arange(len(self.rows))[np.asarray(mask_or_index)]
         selected = Cohort(self.store, self.rows.iloc[index], self.conditions, whole=self._whole or self)
@@ -159,29 +164,29 @@ class Cohort:
         return selected
 
     def as_one_condition(self, name: str) -> "Cohort":
-        """The same rows, all of the one condition `name`."""
+        """The same rows, all with the condition `name`."""
         rows = self.rows.assign(condition=name)
         merged = Cohort(self.store, rows, [name], whole=self._whole or self)
         merged._index = self._index
         return merged
 
     def image(self, i: int) -> np.ndarray:
-        """Row i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
+        """Image i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
         name = self.rows["file"].iloc[i]
         return read_image(self.store.read(name), name)
 
     def images(self, size: int, fit: Fit = "crop") -> np.ndarray:
         """All images as squares: uint8 [N, size, size, 3] RGB, read-only.
 
-        The array is made once, kept on disk beside the images (`.cache`, safe to delete) and memory-mapped
-        from then on. A selection copies its rows into memory: for large cohorts call this on the whole one.
+        The array is computed once, stored beside the images (in `cache_folder`) and memory-mapped from then
+        on. A selection copies its rows into memory: for large cohorts call this on the whole cohort.
 
         Args:
             size: side in pixels; Lanczos resampling.
-            fit: "crop" cuts the largest central square; "letterbox" keeps everything, on black.
+            fit: "crop" cuts out the largest central square; "letterbox" keeps the whole image, on black.
 
         Raises:
-            UserError: some images cannot be read; all of them are named, each with its reason.
+            UserError: a size or fit out of range, or some images cannot be read; all are named, with reasons.
         """
         if self._whole is not None:
             return self._whole.images(size, fit)[self._index]
@@ -203,19 +208,19 @@ class Cohort:
         return square(decode(self.store.read(name), name)[0], size, fit)[..., 0] > 127
 
     def check(self) -> CheckReport:
-        """Look for everything that is wrong, in rows and files; report it all instead of raising."""
+        """Look for problems in rows and files; all are reported, none is raised."""
         return check_cohort(self.store, self.rows)
 
     def split(self, folds: int = 5, seed: int = 0, test_fraction: float = 0.0) -> "Cohort":
         """A cohort whose column `fold` is set: "0" … str(folds - 1), or "test".
 
-        Every group (patient) lies in one fold and every condition in every fold, in equal shares as far as
+        Every group (patient) is in one fold and every condition in every fold, in equal proportions as far as
         the sizes of the groups allow. Synthetic rows get no fold.
 
         Args:
-            seed: same seed and rows, same folds.
-            test_fraction: share of each condition's images that becomes the fold "test", in [0, 1); when 0,
-                rows already in the fold "test" stay there, otherwise the test fold is drawn anew.
+            seed: the same seed and rows give the same folds.
+            test_fraction: proportion of each condition's images that becomes the fold "test", in [0, 1); with
+                0, rows that are already in the fold "test" stay there; otherwise the test fold is redrawn.
 
         Raises:
             UserError: a condition has fewer groups than folds; all such conditions are named.
@@ -233,7 +238,7 @@ class Cohort:
             UserError: a zip file or a selection (use `save_as`), or the folder cannot be written.
         """
         if not isinstance(self.store, FolderStore):
-            raise UserError(f"{self.root}: a zip file is not changed in place; save_as a new folder or zip.")
+            raise UserError(f"{self.root}: a zip file cannot be changed; save_as a new folder or zip.")
         if self._whole is not None:
             raise UserError(f"{self.root}: a selection would overwrite the whole manifest; use save_as.")
         write_text(self.root / MANIFEST, self.rows.to_csv(index=False, lineterminator="\n"))
@@ -243,7 +248,7 @@ class Cohort:
         """Copy images, masks and manifest to a new folder, or to an uncompressed zip if `path` ends in .zip.
 
         Raises:
-            UserError: `path` already exists or cannot be written, or an image cannot be read.
+            UserError: `path` exists or cannot be written, or an image cannot be read.
         """
         path = Path(path)
         names = list(self.rows["file"])

@@ -1,4 +1,4 @@
-"""Folds that are stratified by condition and grouped by patient."""
+"""Folds, stratified by condition and grouped by patient."""
 
 import numpy as np
 import pandas as pd
@@ -12,36 +12,39 @@ _ATTEMPTS = 50
 def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float) -> pd.DataFrame:
     """Set the column `fold` of normalised manifest rows; see `Cohort.split`.
 
-    The condition with fewest groups is dealt first, its groups from large to small, each to the fold that
-    has least of the condition relative to its share: with at least as many groups as folds, none stays empty.
-    Only groups that hold several conditions can spoil that; then other orders are tried.
+    The condition with the fewest groups is assigned first, its groups from large to small, each to the fold
+    with the least of the condition relative to the fold's share. If a condition has at least one group per
+    fold, no fold stays without it, unless groups hold several conditions: then other orders are tried.
+
+    Raises:
+        UserError: an argument out of range, or a condition with fewer groups than folds; all are named.
     """
     if folds < 2:
         raise UserError(f"folds {folds}: at least 2 are needed.")
     if not 0.0 <= test_fraction < 1.0:
-        raise UserError(f"test_fraction {test_fraction}: a number from 0 to below 1 is expected.")
+        raise UserError(f"test_fraction {test_fraction}: expected a number from 0 to below 1.")
     names = [str(number) for number in range(folds)]
     shares = dict.fromkeys(names, (1 - test_fraction) / folds)
     real = rows["source"] == "real"
     if test_fraction > 0:
         shares[TEST_FOLD] = test_fraction
-        dealt = real
+        split = real
     else:
         tested = set(rows["group"][rows["fold"] == TEST_FOLD])
-        dealt = real & ~rows["group"].isin(tested)
-    counts = pd.crosstab(rows["group"][dealt], rows["condition"][dealt])
+        split = real & ~rows["group"].isin(tested)
+    counts = pd.crosstab(rows["group"][split], rows["condition"][split])
     _require_groups(counts, len(shares))
     for attempt in range(_ATTEMPTS):
-        fold_of_group = _deal(counts, shares, np.random.default_rng([seed, attempt]))
+        fold_of_group = _assign_groups(counts, shares, np.random.default_rng([seed, attempt]))
         per_fold = counts.groupby(fold_of_group).sum().reindex(list(shares), fill_value=0)
         if (per_fold > 0).all(axis=None):
             result = rows.copy()
-            result["fold"] = rows["group"].map(fold_of_group).where(dealt, TEST_FOLD).where(real, "")
+            result["fold"] = rows["group"].map(fold_of_group).where(split, TEST_FOLD).where(real, "")
             return result
     missing = [f"'{condition}'" for condition in counts.columns if (per_fold[condition] == 0).any()]
     raise UserError(
-        f"No split found that puts every condition into each of {len(shares)} folds: {', '.join(missing)} "
-        "shares its groups with other conditions. Use fewer folds."
+        f"No split found that puts every condition into each of {len(shares)} folds: groups of "
+        f"{', '.join(missing)} also contain other conditions. Use fewer folds."
     )
 
 
@@ -50,13 +53,18 @@ def _require_groups(counts: pd.DataFrame, needed: int) -> None:
     few = [f"'{condition}' has {number}" for condition, number in groups.items() if number < needed]
     if few:
         raise UserError(
-            f"{needed} folds (the test fold included) need {needed} groups (patients) of each condition: "
+            f"{needed} folds (including the test fold) need {needed} groups (patients) of each condition: "
             f"{', '.join(few)}. Use fewer folds, add patients, or leave the condition out."
         )
 
 
-def _deal(counts: pd.DataFrame, shares: dict[str, float], random: np.random.Generator) -> pd.Series:
-    """Fold name of every group (index of `counts`: images of each condition in each group)."""
+def _assign_groups(counts: pd.DataFrame, shares: dict[str, float], random: np.random.Generator) -> pd.Series:
+    """The fold's name of every group.
+
+    Args:
+        counts: images of each condition (column) in each group (index).
+        shares: proportion of images that each fold should get.
+    """
     names = list(shares)
     share = np.array([shares[name] for name in names])
     table = counts.to_numpy()
@@ -68,7 +76,7 @@ def _deal(counts: pd.DataFrame, shares: dict[str, float], random: np.random.Gene
             [table[fold == number, condition].sum() for number in range(len(names))], dtype=float
         )
         for group in largest_first:
-            # Ties go to the fold with the larger share, then to one drawn by lot.
+            # Ties go to the fold with the larger share, then to a random one.
             order = np.lexsort((random.random(len(names)), -share, filled / share))
             fold[group] = order[0]
             filled[order[0]] += table[group, condition]

@@ -1,4 +1,4 @@
-"""One cohort of several that were imported apart, e.g. of the two views of the same patients."""
+"""Joining cohorts that were imported separately, e.g. those of the two views of the same patients."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +12,22 @@ from morphoscope.configs import UserError, first_names
 
 
 def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only: bool = False) -> Cohort:
-    """Copy the images, masks and rows of several cohorts into a new one; whole or not at all.
+    """Copy the images, masks and rows of several cohorts into a new one; after an error nothing is left.
 
-    Files lie in a folder named after their cohort. All columns are kept, empty where a cohort lacks them.
-    Groups of one name are one patient; a group named after an image names no patient and stays that image's.
-    Folds are kept if every real image has one; otherwise only the fold "test" is, and `split` deals the rest.
+    Each cohort's files are in a folder named after it. All columns are kept, empty where a cohort lacks them.
+    Groups with the same name are one patient, but a group named after an image remains that image's own.
+    Folds are kept if every real image has one; otherwise only the fold "test" is kept, and `split` assigns
+    the rest.
 
     Args:
-        cohorts: at least two, all of real or all of synthetic images.
+        cohorts: at least two, either all of real or all of synthetic images.
         destination: a new folder, or an uncompressed zip if it ends in .zip.
-        test_fold_only: keep no fold but "test", for cohorts that deal the same patients differently.
+        test_fold_only: keep only the fold "test", for cohorts whose other folds split the same patients
+            differently.
 
     Raises:
-        UserError: fewer than two cohorts, real and synthetic images, a group that would lie in two folds, one
-            image in two cohorts, an image that cannot be read, or a destination that exists.
+        UserError: fewer than two cohorts, real and synthetic images together, a group that would be in two
+            folds, one image in two cohorts, an image that cannot be read, or a destination that exists.
     """
     if len(cohorts) < 2:
         raise UserError("At least two cohorts are needed to join them.")
@@ -37,7 +39,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
     real = rows["source"] == "real"
     if test_fold_only or (rows["fold"][real] == "").any():
         rows["fold"] = rows["fold"].where(rows["fold"] == TEST_FOLD, "")
-    _require_one_fold_a_group(rows)
+    _require_one_fold_per_group(rows)
     stores = dict(zip(folders, (cohort.store for cohort in cohorts), strict=True))
     joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows)
     _require_distinct(joined)
@@ -45,7 +47,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
 
 
 def _folder_names(cohorts: Sequence[Cohort]) -> list[str]:
-    """The cohorts' own names, numbered where one was taken already (by whatever case)."""
+    """The cohorts' own names, numbered where a name is taken already (in any case)."""
     names: list[str] = []
     for cohort in cohorts:
         path = cohort.root.resolve()
@@ -57,7 +59,7 @@ def _folder_names(cohorts: Sequence[Cohort]) -> list[str]:
 
 
 def _moved(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
-    """A cohort's rows with its files, and the groups that are named after one of them, below `folder`."""
+    """A cohort's rows with `folder/` before its files, and before the groups that are named after a file."""
     result = rows.copy()
     result["group"] = rows["group"].mask(rows["group"].isin(set(rows["file"])), f"{folder}/" + rows["group"])
     result["file"] = f"{folder}/" + rows["file"]
@@ -70,29 +72,29 @@ def _require_one_source(rows: pd.DataFrame) -> None:
     synthetic = list(rows["file"][rows["source"] == "synthetic"])
     if 0 < len(synthetic) < len(rows):
         raise UserError(
-            f"{synthetic[0]}: a synthetic image would lie among real ones; leave its cohort apart and pass "
-            "it with --synthetic."
+            f"{synthetic[0]}: synthetic images cannot be joined with real ones; keep their cohort separate "
+            "and pass it with --synthetic."
         )
 
 
-def _require_one_fold_a_group(rows: pd.DataFrame) -> None:
+def _require_one_fold_per_group(rows: pd.DataFrame) -> None:
     folds = rows[rows["fold"] != ""].groupby("group")["fold"].unique()
     split = [f"{group} ({', '.join(sorted(names))})" for group, names in folds.items() if len(names) > 1]
     if split:
         raise UserError(
-            f"{len(split)} group(s) would lie in two folds: {first_names(split)}. One patient, one fold: "
-            "join with --test-fold-only, then deal the others with `cohort split --test 0`."
+            f"{len(split)} group(s) would be in two folds: {first_names(split)}. All images of one patient "
+            "belong in one fold: join with --test-fold-only, then run `cohort split --test 0` for the rest."
         )
 
 
 def _require_distinct(joined: Cohort) -> None:
-    """UserError if one image lies in two of the cohorts."""
+    """UserError if one image is in two of the cohorts."""
     files = joined.rows["file"].groupby(pd.Series(joined.image_hashes), sort=False).unique()
     same = [
         " = ".join(sorted(names)) for names in files if len({name.partition("/")[0] for name in names}) > 1
     ]
     if same:
         raise UserError(
-            f"{len(same)} image(s) are in two of the cohorts, byte for byte: {first_names(same)}. Leave them "
-            "out of one."
+            f"{len(same)} image(s) are in two of the cohorts, byte for byte: {first_names(same)}. Remove "
+            "them from one cohort."
         )

@@ -1,4 +1,4 @@
-"""manifest.csv: its columns, how it is read and written, and the rules that every manifest keeps."""
+"""manifest.csv: its columns, how it is read and written, and the rules that it must follow."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -20,7 +20,13 @@ TEST_FOLD = "test"
 
 
 class Problem(NamedTuple):
-    """One finding. `kind` is a stable keyword; `files` are the manifest's names (or, for a class, none)."""
+    """One finding about a cohort.
+
+    Attributes:
+        kind: a keyword that stays the same between versions, e.g. "fold-leak".
+        message: what is wrong, with the names of files or conditions.
+        files: names in the manifest; empty where the finding is about a condition.
+    """
 
     severity: Literal["error", "warning"]
     kind: str
@@ -29,7 +35,7 @@ class Problem(NamedTuple):
 
 
 def read_table(data: bytes, name: str) -> pd.DataFrame:
-    """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string and no value taken for "missing".
+    """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
 
     Raises:
         UserError: not a UTF-8 CSV with a header line, or a column named twice.
@@ -49,14 +55,14 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         raise UserError(f"{name}: not a UTF-8 CSV file with a header line ({error}).") from error
     table.columns = pd.Index([str(column).strip() for column in table.columns])
     if not table.columns.is_unique:
-        raise UserError(f"{name}: a column name occurs twice; rename one.")
+        raise UserError(f"{name}: a column name occurs twice; rename one of them.")
     return table.map(str.strip)
 
 
 def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Complete and order the columns, with every cell a string ("" for unknown; dicts and lists as JSON).
 
-    Defaults: group = file (every image on its own), view "other", fold "", source "real".
+    Defaults: group = file (each image is its own group), view "other", fold "", source "real".
 
     Raises:
         UserError: the column `file` or `condition` is missing.
@@ -64,7 +70,7 @@ def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
     missing = [column for column in ("file", "condition") if column not in rows.columns]
     if missing:
         raise UserError(
-            f"{MANIFEST}: column {' and '.join(missing)} missing; there are {', '.join(rows.columns)}."
+            f"{MANIFEST}: no column {' and '.join(missing)}; there are {', '.join(rows.columns)}."
         )
     table = rows.map(_to_text).reset_index(drop=True)
     for column, default in (("group", ""), ("view", ""), ("fold", ""), ("source", "")):
@@ -78,7 +84,7 @@ def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
-    """Everything that is wrong with normalised rows by themselves, without looking at any file."""
+    """All problems of normalised rows that can be found without reading a file."""
     problems = [
         *_path_problems(rows),
         *_value_problems(rows),
@@ -89,7 +95,7 @@ def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
 
 
 def dataset_json(rows: pd.DataFrame, conditions: list[str]) -> str:
-    """StyleGAN's label file: {"labels": [[file, class index], …]}, and the class names as "conditions"."""
+    """The text of StyleGAN's label file, {"labels": [[file, class index], …]}, with names as "conditions"."""
     index = {condition: number for number, condition in enumerate(conditions)}
     labels = [
         [file, index[condition]] for file, condition in zip(rows["file"], rows["condition"], strict=True)
@@ -137,9 +143,8 @@ def _fold_problems(rows: pd.DataFrame) -> Iterable[Problem]:
     folds_of = in_fold.groupby("group")["fold"].nunique()
     for group in folds_of.index[folds_of > 1]:
         part = in_fold[in_fold["group"] == group]
-        message = (
-            f"group {group!r} is in the folds {', '.join(sorted(set(part['fold'])))}; one patient, one fold."
-        )
+        names = ", ".join(sorted(set(part["fold"])))
+        message = f"group {group!r} is in the folds {names}; all images of a patient belong in one fold."
         yield Problem("error", "fold-leak", message, list(part["file"]))
 
 

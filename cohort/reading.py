@@ -1,4 +1,4 @@
-"""From the bytes of any photograph to 8-bit RGB, or to one sentence that says why not."""
+"""From the bytes of any photograph to 8-bit RGB, or to an error that names the file and the reason."""
 
 import struct
 from io import BytesIO
@@ -10,35 +10,36 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically
 
-MAX_PIXELS = 64_000_000  # width x height; a larger image is refused from its header, before any decoding
+MAX_PIXELS = 64_000_000  # width x height; larger images are refused by their header, before decoding
 MAX_FILE_BYTES = 512 * 2**20
-_TOO_LARGE = f"more than {MAX_PIXELS // 1_000_000} megapixels are refused. Scale it down."
-# Only raster formats whose decoders are part of Pillow: no format here runs another program.
+_TOO_LARGE = f"at most {MAX_PIXELS // 1_000_000} megapixels can be read. Scale the image down."
+# Only raster formats whose decoders are part of Pillow: none of them runs another program.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 Image.init()  # `Image.open(formats=…)` knows a format only once its plugin is loaded
 
 _PLAIN_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "PNG": {".png"}}
 _PNG_BIT_DEPTH_OFFSET = 24  # signature (8), chunk length and type (8), width and height (8)
-# What Pillow's decoders raise on damaged data (found by flipping bytes in files of each format).
+# What Pillow's decoders raise for damaged data (found by flipping bytes in files of each format).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError, TypeError)
 
 
 def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
     """Read one image, normalised to 8-bit RGB.
 
-    EXIF (or XMP) orientation is applied; palette, grey, CMYK and 16-bit images are converted; transparency
-    is laid on white; of several frames the first is taken. Embedded colour profiles are not applied.
+    EXIF (or XMP) orientation is applied; palette, grey, CMYK and 16-bit images are converted; transparent
+    images are composited on white; the first of several frames is read. Embedded colour profiles are not
+    applied.
 
     Args:
         source: a file, or the file's bytes.
-        name: what to call it in an error message (default: the path, or "image").
+        name: of the image in error messages (default: the path, or "image").
 
     Returns:
         uint8 [H, W, 3], RGB, 0-255.
 
     Raises:
-        UserError: missing, empty, damaged or cut short, not an image, floating-point pixels, larger than
-            64 megapixels or 512 MiB; the message names the file and the reason.
+        UserError: the file is missing, empty, damaged or truncated, is not an image, has floating-point
+            pixels, or is larger than 64 megapixels or 512 MiB; the message names the file and the reason.
     """
     if isinstance(source, bytes):
         data, name = source, name or "image"
@@ -61,9 +62,14 @@ def read_bytes(path: Path, name: str) -> bytes:
 
 
 def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
-    """Decode and normalise as `read_image`: (RGB image, whether `data` already is plain).
+    """Decode and normalise like `read_image`.
 
-    Plain means that normalising changes nothing and the name's suffix fits: an upright 8-bit RGB JPEG or PNG.
+    Returns:
+        (RGB image, whether `data` is plain). A plain file is an upright 8-bit RGB JPEG or PNG with the suffix
+        of its format: normalising it changes nothing.
+
+    Raises:
+        UserError: as for `read_image`.
     """
     if not data:
         raise UserError(f"{name}: empty file (0 bytes).")
@@ -79,12 +85,12 @@ def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
         raise
     except UnidentifiedImageError as error:
         raise UserError(
-            f"{name}: not an image; {', '.join(FORMATS)} can be read. Convert or remove it."
+            f"{name}: not an image of a known format ({', '.join(FORMATS)}). Convert or remove it."
         ) from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: {_TOO_LARGE}") from error
     except _DAMAGE as error:
-        raise UserError(f"{name}: damaged image ({error}). Replace or remove it.") from error
+        raise UserError(f"{name}: damaged image ({error}). Replace or remove the file.") from error
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -95,7 +101,7 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] RGB (or [H, W] grey, for masks) atomically as PNG.
+    """Write uint8 [H, W, 3] RGB (or [H, W] grey, for masks) atomically as a PNG file.
 
     Raises:
         UserError: the folder cannot be written or the disk is full.
@@ -117,11 +123,11 @@ def _is_plain(image: Image.Image, data: bytes, name: str) -> bool:
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
-        raise UserError(f"{name}: floating-point pixels; save it as an 8- or 16-bit image.")
+        raise UserError(f"{name}: floating-point pixels; save the image with 8 or 16 bits per channel.")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow keeps some of these files in 32-bit integers
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise UserError(f"{name}: more than 16 bits a pixel; save it as an 8- or 16-bit image.")
+            raise UserError(f"{name}: more than 16 bits per pixel; save the image with 8 or 16.")
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")  # 65535 = 255 * 257
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")

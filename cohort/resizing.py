@@ -1,4 +1,4 @@
-"""Squares of one training size, made once and memory-mapped afterwards."""
+"""Images as squares of the training size, computed once and memory-mapped afterwards."""
 
 import hashlib
 import logging
@@ -17,16 +17,18 @@ from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically
 
 Fit = Literal["crop", "letterbox"]
-_READER_VERSION = 1  # raise it when `decode` or `square` changes its pixels, so that old arrays are not used
+_READER_VERSION = 1  # increase it when `decode` or `square` give other pixels, so that old arrays are unused
 _LARGEST = 4096
 
 log = logging.getLogger(__name__)
 
 
 def square(image: Image.Image, size: int, fit: Fit = "crop") -> np.ndarray:
-    """An RGB image as uint8 [size, size, 3], by Lanczos resampling.
+    """Resample an RGB image (Lanczos) to uint8 [size, size, 3].
 
-    "crop" takes the largest central square; "letterbox" keeps the whole image, centred on black.
+    Args:
+        size: side in pixels.
+        fit: "crop" cuts out the largest central square; "letterbox" keeps the whole image, centred on black.
     """
     width, height = image.size
     if fit == "crop":
@@ -58,7 +60,7 @@ def cached_images(
         UserError: a size or fit out of range, or unreadable images, all named.
     """
     if not 1 <= size <= _LARGEST:
-        raise UserError(f"size {size}: a side of 1 to {_LARGEST} pixels is expected.")
+        raise UserError(f"size {size}: expected a side of 1 to {_LARGEST} pixels.")
     if fit not in get_args(Fit):
         raise UserError(f"fit {fit!r}: choose one of {', '.join(get_args(Fit))}.")
     shape = (len(names), size, size, 3)
@@ -91,5 +93,5 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, ValueError, EOFError):
-        log.warning("%s is damaged and made anew.", path)
+        log.warning("%s is damaged and is computed again.", path)
         return False

@@ -1,4 +1,4 @@
-"""Where the files of a cohort lie: a folder or a zip, read through paths that cannot leave it."""
+"""Where the files of a cohort are stored: a folder or a zip file, read through paths that cannot leave it."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _MAX_ZIP_BYTES = 2**40  # of all members together, unpacked
 
 
 def unsafe_reason(name: str) -> str | None:
-    """Why `name` is no relative path that stays in its folder (forward slashes), or None if it is one."""
+    """Why `name` is not a relative path within its folder (with forward slashes); None if it is one."""
     if not name:
         return "empty path"
     if re.search(r"[\x00-\x1f\\]", name):
@@ -29,12 +29,12 @@ def unsafe_reason(name: str) -> str | None:
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         return "absolute path"
     if ".." in PurePosixPath(name).parts:
-        return "path climbs out of its folder"
+        return "path leads out of its folder"
     return None
 
 
 class Store(ABC):
-    """Files by relative name, with forward slashes. Hidden ones (".cache", "__MACOSX") are not listed."""
+    """Files by relative name, with forward slashes. Hidden files (".cache", "__MACOSX") are not listed."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
@@ -50,7 +50,7 @@ class Store(ABC):
 
     @abstractmethod
     def has(self, name: str) -> bool:
-        """Whether the file exists in here; False for a path that leads out."""
+        """Whether the file exists; False for a path that leads out."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -81,12 +81,12 @@ class FolderStore(Store):
         _refuse_unsafe(name, self.location)
         path = self.location / name
         if not path.resolve().is_relative_to(self.location.resolve()):
-            raise UserError(f"{name}: a link out of {self.location}; copy the file into the folder.")
+            raise UserError(f"{name}: a link to outside {self.location}; copy the file into the folder.")
         return read_bytes(path, name)
 
 
 class ZipStore(Store):
-    """A zip file, read in place; refused as a whole if a member would climb out of the folder."""
+    """A zip file, read in place; refused as a whole if the path of a member leads out of the folder."""
 
     def __init__(self, location: Path) -> None:
         super().__init__(location)
@@ -117,12 +117,12 @@ class ZipStore(Store):
             return self._zip.read(info)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise UserError(f"{name}: damaged in {self.location} ({error}).") from error
-        except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression Python lacks
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression that Python lacks
             raise UserError(f"{name}: cannot be unpacked from {self.location} ({error}).") from error
 
 
 class JoinedStore(Store):
-    """Several stores as one for copying, the files of each below a folder; `location` is where they go to."""
+    """Several stores as one, each in a folder of its own; `location` is where the files are copied to."""
 
     def __init__(self, location: Path, parts: Mapping[str, Store]) -> None:
         super().__init__(location)
@@ -154,7 +154,7 @@ def open_store(path: Path) -> Store:
 
 
 def require_new(path: Path) -> None:
-    """UserError if `path` exists; an empty folder may be there, unless a .zip file is to be written."""
+    """UserError if `path` exists and is not an empty folder; a .zip file must not exist at all."""
     is_empty = path.suffix.lower() != ".zip" and path.is_dir() and not any(path.iterdir())
     if path.exists() and not is_empty:
         raise UserError(f"{path}: already exists; choose another name or delete it first.")
@@ -162,7 +162,7 @@ def require_new(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`, renamed to `path` on success and removed on any error.
+    """Yield a temporary folder beside `path`; it is renamed to `path` on success and removed after any error.
 
     Raises:
         UserError: `path` exists and is not an empty folder, or cannot be written.
@@ -172,7 +172,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
-        temporary.mkdir()  # its mode follows the umask, unlike that of Python's temporary folders
+        temporary.mkdir()  # with the mode of the umask, unlike Python's temporary folders
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
     try:

@@ -1,7 +1,7 @@
-"""What every long-lived program needs, whatever it computes: files, run folders, interruption, reports.
+"""Infrastructure that does not depend on the field: files, run folders, interruption, statistics, reports.
 
 Modules that import torch have names that begin with `torch_`; `reporting.plots` imports Matplotlib and
-`statistics` SciPy. Import those by name: this package and the rest of its modules load none of the three.
+`statistics` SciPy. Import those by name: this package and its other modules load none of the three.
 """
 
 from morphoscope.runtime.files import write_atomically, write_text

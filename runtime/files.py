@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Files that are either complete or absent."""
 
 import os
 import secrets
@@ -12,10 +12,10 @@ from morphoscope.configs import UserError
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is fsynced and renamed over `path`.
+    """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`.
 
-    Its mode is what the umask leaves of 0666. On any error the temporary file is removed and an earlier
-    `path` stays as it was.
+    The file's mode is 0666 less the umask. After an error the temporary file is removed, and a file that was
+    at `path` before is unchanged.
 
     Raises:
         UserError: the folder cannot be written or the disk is full; the message names `path`.
@@ -24,12 +24,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Keep the suffix: image and archive writers choose their format by it.
+        # Keep the suffix: writers of images and archives choose the format by it.
         candidate = path.parent / f".{path.stem}.{secrets.token_hex(8)}{path.suffix}"
         mode = _create(candidate)
         temporary = candidate
         yield temporary
-        temporary.chmod(mode)  # some writers put a private file in its place
+        temporary.chmod(mode)  # some writers replace it with a private file
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -41,7 +41,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def _create(path: Path) -> int:
-    """Make a new empty file; returns its mode, which is what the user's umask leaves of 0666."""
+    """Create an empty file; returns its mode, 0666 less the umask."""
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         return stat.S_IMODE(os.fstat(handle).st_mode)
@@ -50,6 +50,6 @@ def _create(path: Path) -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+    """Write a UTF-8 text file atomically; errors as for `write_atomically`."""
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,19 +1,23 @@
-"""Stopping long work politely."""
+"""Stopping long computations at a point where their state can be saved."""
 
 import signal
 import time
 from types import FrameType, TracebackType
 from typing import Any
 
-# A launcher (torchrun, srun) passes on a signal that the terminal or the scheduler has sent already.
+# A launcher (torchrun, srun) repeats a signal that the terminal or the scheduler has sent already.
 _SAME_REQUEST_SECONDS = 2.0
 
 
 class Interruption:
     """Context manager that turns the first Ctrl-C or SIGTERM into `requested = True`.
 
-    The loop inside looks at `requested` where its state is whole, saves and leaves. A second Ctrl-C, some
-    seconds later, stops at once. Outside the main thread, where Python allows no handlers, it never fires.
+    The loop inside checks `requested` where its state is complete, saves it and ends. A second Ctrl-C, more
+    than 2 seconds later, raises KeyboardInterrupt at once. Outside the main thread, where Python allows no
+    signal handlers, `requested` stays False.
+
+    Attributes:
+        requested: whether a signal has arrived.
     """
 
     def __init__(self) -> None:

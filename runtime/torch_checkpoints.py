@@ -1,4 +1,4 @@
-"""Weights that describe themselves: safetensors with JSON metadata, written atomically, never unpickled."""
+"""Checkpoints: safetensors with JSON metadata, written atomically and never unpickled."""
 
 import json
 import pickle
@@ -16,7 +16,7 @@ from morphoscope.configs import UserError
 from morphoscope.runtime.files import write_atomically
 
 _KEY = "morphoscope"
-# What torch's restricted unpickler raises on damaged or forbidden content; it checks few of its operands.
+# What torch's restricted unpickler raises for damaged or forbidden content; it checks few operands.
 _DAMAGED = (
     RuntimeError,
     EOFError,
@@ -36,7 +36,7 @@ def write_checkpoint(
     """Write `tensors` and JSON-able `metadata` to one safetensors file.
 
     Args:
-        kind: what the file holds ("generator", "ensemble"); checked again on reading.
+        kind: of the content, e.g. "generator" or "ensemble"; checked when the file is read.
         metadata: config, class names, cohort digest …; `kind`, `version` and `git_revision` are added.
 
     Raises:
@@ -55,7 +55,8 @@ def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dic
     """Read a file written by `write_checkpoint`: (tensors on CPU, metadata).
 
     Raises:
-        UserError: missing, cut short, not safetensors, not ours, or of another kind.
+        UserError: the file is missing, truncated, not in safetensors format, from another program, or of
+            another kind.
     """
     metadata = read_metadata(path, kind)
     try:
@@ -74,15 +75,15 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
     except SafetensorError as error:
-        raise UserError(f"{path}: not a safetensors checkpoint, or cut short ({error}).") from error
+        raise UserError(f"{path}: not a safetensors checkpoint, or truncated ({error}).") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
     try:
         metadata = dict(json.loads(header[_KEY]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: safetensors, but not a Morphoscope checkpoint.") from error
+        raise UserError(f"{path}: a safetensors file, but not a Morphoscope checkpoint.") from error
     if metadata.get("kind") != kind:
-        raise UserError(f"{path}: expected a checkpoint of kind '{kind}', this is '{metadata.get('kind')}'.")
+        raise UserError(f"{path}: expected a checkpoint of kind '{kind}', found '{metadata.get('kind')}'.")
     return metadata
 
 
@@ -103,12 +104,12 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     """Read what `write_state` wrote, without executing anything in it.
 
     Raises:
-        UserError: the file cannot be read, is damaged, or holds more than tensors and plain values.
+        UserError: the file cannot be read, is damaged, or contains more than tensors and plain values.
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
-        # torch also reports so (EINVAL) what was cut short.
+        # torch reports truncated files in this way, too (EINVAL).
         raise UserError(
             f"{path}: cannot be read ({error.strerror or error}); if it is damaged, delete it to start again."
         ) from error
@@ -130,9 +131,9 @@ def _version() -> str:
 
 
 def _git_revision() -> str:
-    """Revision of the source tree we run from, or "unknown" for an installed wheel.
+    """Revision of the source tree that this code runs from, or "unknown" for an installed wheel.
 
-    A wheel may lie in a repository all the same: that of a user whose virtual environment is in there.
+    A wheel may be inside another repository, for example one that contains the user's virtual environment.
     """
     here = Path(__file__).resolve().parent
     command = ["git", "rev-parse", "--show-toplevel", "HEAD"]

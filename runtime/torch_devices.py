@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Devices, and the precision of computations on them."""
 
 import torch
 
@@ -6,10 +6,10 @@ from morphoscope.configs import UserError
 
 
 def resolve_device(name: torch.device | str = "auto") -> torch.device:
-    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device, "auto" preferring a GPU; a device stays as it is.
+    """Turn "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1" into a device; a device is returned.
 
     Raises:
-        UserError: an unknown name, or a GPU asked for where none is usable.
+        UserError: an unknown name, or a GPU that is not usable here.
     """
     if isinstance(name, torch.device):
         return name
@@ -29,14 +29,14 @@ def resolve_device(name: torch.device | str = "auto") -> torch.device:
 
 
 def set_precision(device: torch.device, tf32: bool) -> None:
-    """Whether float32 products and convolutions of a GPU may round to TF32, in the whole process."""
+    """Allow or forbid TF32 rounding in float32 products and convolutions on a GPU, in the whole process."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy from the CPU without waiting for what a GPU has yet to do."""
+    """Copy a CPU tensor to `device` without waiting for pending work of a GPU."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -1,4 +1,4 @@
-"""The memory of a long computation: what it has taken, and what it does with what it frees."""
+"""Memory of a long computation: its peak, and what happens to memory that it frees."""
 
 import ctypes
 import sys
@@ -12,24 +12,24 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Make this process keep freed memory for its next allocations, where its C library is glibc.
+    """Make this process keep freed memory for its next allocations, if its C library is glibc.
 
-    A training on a CPU frees and takes gigabytes of activations in every iteration. Handed back to the
-    system, each page must be cleared and mapped anew: a twentieth of the time of an iteration.
+    Training on a CPU frees and allocates gigabytes of activations in every iteration. If they are returned to
+    the system, each page must be cleared and mapped again, which takes 5% of the time of an iteration.
     """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # other C libraries have none
+    if mallopt is not None:  # other C libraries do not have it
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, _LARGEST)
 
 
 def memory_gb(device: torch.device) -> float:
-    """The most memory that this process has held so far, in GB (10^9 bytes).
+    """Peak memory of this process so far, in GB (10^9 bytes).
 
-    On a GPU what torch took there, recorded graphs and all; on a CPU the whole process's share of the main
-    memory (0 on Windows, where Python has no word about it).
+    On a GPU: what torch has reserved there, recorded graphs included. On a CPU: the main memory of the whole
+    process, or 0 on Windows, where Python cannot tell.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 1e9

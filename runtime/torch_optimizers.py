@@ -1,4 +1,4 @@
-"""The state of an optimiser, taken over on another device than it was written on."""
+"""Loading the state of an optimiser on another device than the one it was written on."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import torch
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load the `state_dict` of an optimiser of the same parameters, but keep how `optimizer` makes its steps.
+    """Load the `state_dict` of an optimiser of the same parameters, but keep the setting `fused`.
 
-    `Optimizer.load_state_dict` takes over every setting of the state's groups, among them whether a step is
-    one fused kernel. That suits the device that the state comes from: a training begun on a CPU would go on
-    unfused on a GPU, and one begun on a GPU fused on a CPU.
+    `Optimizer.load_state_dict` adopts every setting of the state's groups, including whether a step is one
+    fused kernel. That depends on the device: a training that began on a CPU would continue without fused
+    kernels on a GPU, and one that began on a GPU would use them on a CPU.
 
     Raises:
-        LookupError, TypeError, ValueError: not such a state, or of other parameters.
+        LookupError, TypeError, ValueError: not such a state, or one of other parameters.
     """
     groups = [
         {**saved, "fused": own["fused"]}

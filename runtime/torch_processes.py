@@ -1,4 +1,4 @@
-"""Several processes at one computation, as `torchrun` starts them: sums, and what one does for all."""
+"""Processes that compute together, as `torchrun` starts them: sums, and work that one does for all."""
 
 import datetime
 import os
@@ -13,18 +13,18 @@ from morphoscope.configs import UserError
 from morphoscope.runtime.torch_devices import resolve_device
 
 Result = TypeVar("Result")
-# The others wait while the first process measures a snapshot or builds kernels.
+# The other processes wait while the first evaluates a snapshot or builds kernels.
 _PATIENCE = datetime.timedelta(hours=2)
 _LAUNCHERS_VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Processes:
-    """The processes that compute together; alone, `world` is 1 and every method is local.
+    """The processes that compute together; for a single one, every method is local.
 
     Attributes:
-        rank: of this process, from 0.
-        world: their number.
-        device: where this one computes.
+        rank: number of this process, from 0.
+        world: number of processes.
+        device: of this process.
     """
 
     def __init__(self, device: torch.device, rank: int = 0, world: int = 1) -> None:
@@ -34,14 +34,14 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and speaks to the user."""
+        """Whether this is the process that writes files and prints messages."""
         return self.rank == 0
 
     def sum(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each tensor by its sum over all processes, bit for bit the same in each of them.
 
-        One flat buffer travels. `DistributedDataParallel` would overlap it with the backward pass, but does
-        not serve gradients of gradients, which R1 and path lengths need.
+        One flat buffer is exchanged. `DistributedDataParallel` would overlap this with the backward pass, but
+        does not support gradients of gradients, which R1 and path lengths need.
         """
         if self.world == 1 or not tensors:
             return
@@ -69,10 +69,10 @@ class Processes:
         return highest == -lowest
 
     def on_main(self, work: Callable[[], Result]) -> Result:
-        """Run `work` in the main process while the others wait; all get its result.
+        """Run `work` in the main process while the others wait; all return its result.
 
         Raises:
-            UserError: what `work` raised, in every process, so that none is left waiting.
+            UserError: raised by `work`; in every process, so that none is left waiting.
         """
         if self.world == 1:
             return work()
@@ -91,10 +91,10 @@ class Processes:
 
 @contextmanager
 def joined(device: torch.device | str = "auto") -> Iterator[Processes]:
-    """The processes that `torchrun` has started, or this one alone.
+    """The processes that `torchrun` has started, or only this one.
 
     Args:
-        device: auto, cpu or cuda; with several processes cuda means the GPU of this process's local rank.
+        device: auto, cpu or cuda; with several processes, cuda is the GPU of this process's local rank.
 
     Raises:
         UserError: no such device, or more processes on this machine than it has GPUs.
@@ -111,7 +111,7 @@ def joined(device: torch.device | str = "auto") -> Iterator[Processes]:
     where = resolve_device(device)
     if where.type == "cuda":
         if where.index is not None:
-            raise UserError(f"--device {device}: with {world} processes each takes its own GPU; use cuda.")
+            raise UserError(f"--device {device}: with {world} processes, each uses its own GPU; use cuda.")
         where = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(where)
     backend = "nccl" if where.type == "cuda" else "gloo"
@@ -121,5 +121,5 @@ def joined(device: torch.device | str = "auto") -> Iterator[Processes]:
     except (UserError, KeyboardInterrupt):  # which all processes raise together
         torch.distributed.destroy_process_group()
         raise
-    # After another error of one process alone, taking down the group would wait for the others for ever.
+    # After any other error, in one process alone, destroying the group would wait for the others forever.
     torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Importers: from the layouts in which photographs come to a cohort on disk."""
+"""Importers: from common layouts of photographs and labels to a cohort on disk."""
 
 from morphoscope.cohort.importers.classifynf1 import import_classifynf1
 from morphoscope.cohort.importers.generic import import_csv, import_dataset_json, import_folder

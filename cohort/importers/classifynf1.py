@@ -1,6 +1,6 @@
 """Importer for the train.csv of ClassifyNF1, the published classifier of genetic skin conditions.
 
-Metadata and absolute paths stay behind, see `copy_in`.
+Metadata and absolute paths are removed, see `copy_in`.
 """
 
 from pathlib import Path
@@ -29,18 +29,18 @@ def import_classifynf1(
     Rows with is_test 1 get the fold "test"; the others the published fold of their tfrecord, and those with
     tfrecord -1 are left out. Synonymous ISIC diagnoses are merged as published (seborrheic keratosis -> BKL,
     NV -> nevus, …). The group is `patient_id`, or else `lesion_id`, or else the image. All columns are kept.
-    Of its `age_approx` no `age` is made: the published tables fill it with 0.
+    Its `age_approx` does not become `age`: the published tables fill it with 0.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
         destination: a new folder for the cohort.
         images: folder or zip of the images; default: where the CSV lies. Found by `filepath`, else by name.
-        view: focused or panoramic: the table does not say.
+        view: focused or panoramic; the table does not contain it.
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: missing columns, and in one message: rows without a label, a tfrecord or is_test that is no
-            number, files that are listed but absent, images without a row, unreadable images.
+        UserError: missing columns; and in one message: rows without a label, a tfrecord or is_test that is
+            not a number, listed files that are absent, images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
     columns = ("image_name", "filepath", "diagnosis", "tfrecord", "is_test")
@@ -50,7 +50,7 @@ def import_classifynf1(
     errors = [f"{image}: is_test is neither 0 nor 1" for image in table[image_name][test.isna()]]
     test = test.eq(True)
     errors += [
-        f"{image}: tfrecord is no whole number" for image in table[image_name][~test & (record % 1 != 0)]
+        f"{image}: tfrecord is not a whole number" for image in table[image_name][~test & (record % 1 != 0)]
     ]
     listed = table[filepath].where(table[filepath] != "", table[image_name])
     kept = test | (record != -1)

@@ -1,4 +1,4 @@
-"""What all importers share: finding the listed files, copying them in, naming everything that went wrong."""
+"""Finding the listed images and copying them into a new cohort, with all errors in one message."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -18,8 +18,12 @@ from morphoscope.configs import UserError
 def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) -> tuple[list[str], list[str]]:
     """Find listed files in a store: by path, else by file name, else by name without suffix.
 
+    Args:
+        suffixless: whether a name without suffix is enough.
+
     Returns:
-        (names in the store, "" where none was found; one message for each that was not).
+        (names in the store, "" where none was found; one message for each file that was not found, or was
+        found more than once).
     """
     places: dict[str, list[str]] = {}
     for name in store.images():
@@ -36,12 +40,12 @@ def match_files(store: Store, listed: Sequence[str], suffixless: bool = True) ->
             found.append(candidates[0])
             continue
         found.append("")
-        errors.append(f"{entry}: {'absent' if not candidates else 'found as ' + ', '.join(candidates)}")
+        errors.append(f"{entry}: {'absent' if not candidates else 'ambiguous: ' + ', '.join(candidates)}")
     return found, errors
 
 
 def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
-    """One message for each image in the store that is not among `listed`."""
+    """One message per image in the store that is not among `listed`."""
     known = set(listed)
     return [
         f"{name}: no row for it (or allow unlisted images)" for name in store.images() if name not in known
@@ -49,20 +53,20 @@ def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
 
 
 def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
-    """Copy the images that `rows` names into a new cohort folder; whole or not at all.
+    """Copy the images that `rows` lists into a new cohort folder; after an error nothing is left.
 
-    No metadata comes along (see `strip_metadata`): an upright 8-bit RGB JPEG or PNG keeps its compressed
-    pixels bit for bit, after decoding it as a test; anything else is written as a normalised PNG, its name
-    followed by ".png". No absolute path comes along either (see `strip_paths`). The relative names
-    of the files stay as they are.
+    Metadata is removed (see `strip_metadata`). An upright 8-bit RGB JPEG or PNG keeps its compressed pixels
+    bit for bit, once it has been decoded as a test; any other file is written as a normalised PNG, with
+    ".png" added to its name. Absolute paths are removed too (see `strip_paths`); the files keep their
+    relative names.
 
     Args:
-        rows: manifest rows whose `file` is a name in `store`; rows with "" there are known to be absent.
-        errors: what the importer found wrong already; raised together with what is found here.
+        rows: manifest rows whose `file` is a name in `store`, or "" for a file that is known to be absent.
+        errors: what the importer has found already; raised together with what is found here.
 
     Raises:
-        UserError: `errors`, every file that cannot be read or is marked as synthetic without a row that says
-            so, or a destination that is not empty.
+        UserError: `errors`, all files that cannot be read or are marked as synthetic without source =
+            synthetic in their row, or a destination that is not empty.
     """
     rows = strip_paths(rows.reset_index(drop=True))
     is_synthetic = rows["source"] == "synthetic" if "source" in rows.columns else pd.Series(False, rows.index)
@@ -74,13 +78,13 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
             data = store.read(name)
             if is_marked_synthetic(data) and not is_synthetic.iloc[i]:
                 raise UserError(
-                    f"{name}: a generated image (PNG text 'Synthetic') would count as a real one; keep its "
-                    "synthetic cohort's folder as it is and pass that with --synthetic"
+                    f"{name}: marked as a synthetic image, but would be imported as a real one; keep its "
+                    "synthetic cohort as it is and pass that with --synthetic"
                 )
             image, plain = decode(data, name)
             stripped = strip_metadata(data) if plain else None
             if stripped is None:
-                # Not plain, or of a structure in which metadata could hide: only the pixels are taken over.
+                # Not plain, or with a structure in which metadata could hide: only the pixels are kept.
                 stripped = carry_mark(data, encode_png(image))
                 name = name if name.lower().endswith(".png") else f"{name}.png"
             written[i] = name if name.startswith("images/") else f"images/{name}"
@@ -93,9 +97,9 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
         raise_together([*errors, *(message for _, message in unreadable)], "problem(s) in the source")
         if len({name.lower() for name in written}) < len(written):
             twice = pd.Series(written)[pd.Series(written).str.lower().duplicated()]
-            raise UserError(f"{twice.iloc[0]} would be written twice: a file is listed twice, or rename one.")
+            raise UserError(f"{twice.iloc[0]} would be written twice: list each file once, or rename one.")
         if not written:
             raise UserError(f"{store.location}: no image found.")
         Cohort(FolderStore(folder), normalise_rows(rows.assign(file=written))).save()
-        Cohort.load(folder)  # a manifest that breaks a rule must not be left behind
+        Cohort.load(folder)  # no manifest that breaks a rule may be left
     return Cohort.load(destination)

@@ -1,8 +1,8 @@
-"""Importers for the general layouts: a folder per class, a CSV, and StyleGAN's dataset.json.
+"""Importers for general layouts: a folder per condition, a CSV table, and StyleGAN's dataset.json.
 
-Like every importer they leave behind what a photograph says beside its pixels (place, time, camera, names,
-previews) and every absolute path in a table; see `copy_in`. The names of files and of their folders within
-the source are kept: rename those that hold a patient's name first.
+Like all importers they remove the metadata of photographs (place, time, camera, names, previews) and absolute
+paths in tables; see `copy_in`. The names of files and of their folders within the source are kept: rename
+those that contain a patient's name first.
 """
 
 import json
@@ -18,35 +18,35 @@ from morphoscope.cohort.importers.tables import find_column, open_table
 from morphoscope.cohort.storage import open_store
 from morphoscope.configs import UserError
 
-# Files that lie beside photographs and are not meant as images; every other file must be readable.
+# Files beside photographs that are not meant as images; every other file must be readable.
 _NOT_IMAGES = (".txt", ".md", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xlsx", ".pdf", ".db", ".ini")
 
 
 def import_folder(
     source: Path, destination: Path, *, view: str = "other", group_pattern: str | None = None
 ) -> Cohort:
-    """Import a folder (or zip) with one subfolder a condition, named after it.
+    """Import a folder (or zip) with one subfolder per condition, named after it.
 
-    The group of `condition/patient/photo.jpg` is `condition/patient`; an image directly in its condition's
-    folder is its own group.
+    The group of `condition/patient/photo.jpg` is `condition/patient`; an image directly in the folder of its
+    condition is its own group.
 
     Args:
         destination: a new folder for the cohort.
         view: focused, panoramic, face or other.
-        group_pattern: regular expression searched in the relative path; its first group (or, without one, the
-            whole match) is the group, e.g. r"(P[0-9]+)_".
+        group_pattern: regular expression that is searched for in the relative path; its first group (or, if
+            it has none, the whole match) is the patient or source image, e.g. r"(P[0-9]+)_".
 
     Raises:
-        UserError: images outside any condition's folder, unreadable images (all named), a path that the
-            pattern does not match, or no image at all.
+        UserError: images outside the conditions' folders, unreadable images or paths that the pattern does
+            not match (all named), or no image at all.
     """
     store = open_store(Path(source))
     names = [name for name in store.names() if not name.lower().endswith(_NOT_IMAGES)]
     if not names:
         raise UserError(
-            f"{source}: no image found; a folder with one subfolder of images a condition is expected."
+            f"{source}: no image found; expected a folder with one subfolder of images per condition."
         )
-    errors = [f"{name}: in no condition's folder" for name in names if "/" not in name]
+    errors = [f"{name}: not in a condition's folder" for name in names if "/" not in name]
     names = [name for name in names if "/" in name]
     groups = []
     for name in names:
@@ -74,19 +74,19 @@ def import_csv(
 ) -> Cohort:
     """Import images listed in a CSV (comma, semicolon or tab).
 
-    Columns named as the manifest's are taken as such (masks are not copied: that column becomes
-    `original_mask`); all others are kept as they are.
+    Columns with names of the manifest's are used as such (except masks, which are not copied: that column
+    becomes `original_mask`); all others are kept as they are.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
         destination: a new folder for the cohort.
         images: folder or zip of the images; default: where the CSV lies. Found by path, else by name.
-        group_column: the column that tells the patient or source image (default: `group`, if there is one).
+        group_column: column with the patient or source image; default: `group`, if there is one.
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: a missing column, and in one message: rows without a label, files that are listed but
-            absent, images without a row, unreadable images.
+        UserError: a missing column; and in one message: rows without a label, listed files that are absent,
+            images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
     file_column = find_column(table, [file_column], name)
@@ -106,16 +106,16 @@ def import_csv(
 def import_dataset_json(
     source: Path, destination: Path, *, conditions: list[str] | None = None, view: str = "other"
 ) -> Cohort:
-    """Import a folder or zip as the StyleGAN tools make it: images and a dataset.json with class numbers.
+    """Import a folder or zip in the format of the StyleGAN tools: images and a dataset.json of class numbers.
 
     Args:
         destination: a new folder for the cohort.
-        conditions: label names in the order of the class numbers; default: the list "conditions" in
-            dataset.json (Morphoscope writes it), else "class 0", "class 1", …
+        conditions: names in the order of the class numbers; default: the list "conditions" in dataset.json,
+            which Morphoscope writes, else "class 0", "class 1", …
 
     Raises:
-        UserError: no valid dataset.json, labels that are no class numbers, names that do not suffice, and the
-            files that are absent or unreadable.
+        UserError: no valid dataset.json, labels that are not class numbers, fewer names than classes, or
+            files that are absent or unreadable; all files are named.
     """
     store = open_store(Path(source))
     where = f"{source}/dataset.json"
@@ -141,12 +141,12 @@ def import_dataset_json(
 
 
 def _class_number(label: Any) -> int:
-    """A class number, given as such or as a one-hot list."""
+    """A class number, given as a number or as a one-hot list."""
     if isinstance(label, list) and sorted(label)[-1:] == [1] and sum(map(abs, label)) == 1:
         return label.index(1)
     if isinstance(label, int) and not isinstance(label, bool) and label >= 0:
         return label
-    raise ValueError(f"{label!r} is no class number")
+    raise ValueError(f"{label!r} is not a class number")
 
 
 def _search_group(pattern: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Importer for ISIC and HAM10000 tables. Metadata and absolute paths stay behind, see `copy_in`."""
+"""Importer for ISIC and HAM10000 tables. Metadata and absolute paths are removed, see `copy_in`."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def import_isic(
 ) -> Cohort:
     """Import images with an ISIC or HAM10000 table.
 
-    The image is named in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
+    The image's name is in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
     suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
-    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `Age` or
-    `age_approx` (or `age_approximate`), where known, is also the manifest's `age`.
+    `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `Age` or `age_approx` (or
+    `age_approximate`), where known, is also the manifest's `age`.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -42,7 +42,7 @@ def import_isic(
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: missing columns, and in one message: rows without one label, files that are listed but
+        UserError: missing columns; and in one message: rows without exactly one label, listed files that are
             absent, images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
@@ -65,7 +65,7 @@ def import_isic(
 
 
 def _from_one_hot(values: pd.DataFrame) -> pd.Series:
-    """Lower-case name of the one column that is 1 in each row; "" where it is not exactly one."""
+    """Lower-case name of the column that is 1 in each row; "" where there is not exactly one."""
     hot = values.apply(pd.to_numeric, errors="coerce") == 1
     names = hot.idxmax(axis=1).astype(str).str.lower()
     return names.where(hot.sum(axis=1) == 1, "")

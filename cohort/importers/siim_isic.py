@@ -1,6 +1,6 @@
 """Importer for the stratified tables of the SIIM-ISIC melanoma challenge (images of 2018 to 2020).
 
-Metadata and absolute paths stay behind, see `copy_in`.
+Metadata and absolute paths are removed, see `copy_in`.
 """
 
 from pathlib import Path
@@ -40,8 +40,8 @@ def import_siim_isic(
     """Import images with one of Deotte's stratified tables: image_name, diagnosis, tfrecord, patient_id.
 
     Synonymous diagnoses are merged as published (seborrheic keratosis -> BKL, NV -> nevus, …), which leaves
-    nine over the tables of 2020 and of 2018-2019 together. Rows with tfrecord -1 (duplicates) are left out;
-    the others get the published fold of their tfrecord, in which patients are kept together. There is no test
+    nine in the tables of 2020 and of 2018-2019 together. Rows with tfrecord -1 (duplicates) are left out; the
+    others get the published fold of their tfrecord, in which patients are kept together. There is no test
     fold: the challenge's test images have no labels. The view is focused, the group `patient_id` or else the
     image. All columns are kept; `age_approx`, where known, is also the manifest's `age`.
 
@@ -52,15 +52,15 @@ def import_siim_isic(
         allow_unlisted: leave out images that have no row, instead of refusing.
 
     Raises:
-        UserError: missing columns, and in one message: rows without a diagnosis, a tfrecord that is no whole
-            number, files that are listed but absent, images without a row, unreadable images.
+        UserError: missing columns; and in one message: rows without a diagnosis, a tfrecord that is not a
+            whole number, listed files that are absent, images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
     image_name, diagnosis, tfrecord = (
         find_column(table, [column], name) for column in ("image_name", "diagnosis", "tfrecord")
     )
     record = pd.to_numeric(table[tfrecord], errors="coerce")
-    errors = [f"{image}: tfrecord is no whole number" for image in table[image_name][record % 1 != 0]]
+    errors = [f"{image}: tfrecord is not a whole number" for image in table[image_name][record % 1 != 0]]
     kept = record != -1
     left_out = match_files(store, list(table[image_name][~kept]))[0]
     table, record = table[kept].reset_index(drop=True), record[kept].reset_index(drop=True)

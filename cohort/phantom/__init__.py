@@ -1,4 +1,4 @@
-"""Procedural drawings of skin conditions that stand in for patients, each with its lesion mask."""
+"""Phantoms: procedural drawings of skin conditions in place of photographs, each with its lesion mask."""
 
 from morphoscope.cohort.phantom.drawing import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 

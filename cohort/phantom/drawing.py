@@ -1,7 +1,7 @@
 """The phantom cohort: procedural skin photographs with ground-truth lesion masks.
 
-It lets every command and test run without a download. It plays the role of real images (`source` = real), but
-shows no patients: file names, groups and the column `phantom` say so.
+It lets every command and test run without a download. Its images count as real (`source` = real), but show no
+patients: file names, groups and the column `phantom` say so.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,16 @@ class PhantomImage:
 
 
 def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0) -> PhantomImage:
-    """Draw image `index` of a condition; the same for the same (condition, index, size, seed).
+    """Draw image `index` of a condition; the same arguments give the same image.
 
-    Images 2k and 2k + 1 belong to one phantom patient: same skin tone, same lesion statistics, another place.
+    Images 2k and 2k + 1 show one phantom patient: the same skin tone and lesion statistics at another place.
+
+    Args:
+        condition: one of `PHANTOM_CONDITIONS`.
+        size: side in pixels, 32 … 1024.
 
     Raises:
-        UserError: an unknown condition, a size outside 32 … 1024, a negative index or seed.
+        UserError: an unknown condition, a size out of range, or a negative index or seed.
     """
     if condition not in CONDITIONS:
         raise UserError(f"Unknown phantom condition '{condition}'; there are {', '.join(CONDITIONS)}.")
@@ -58,7 +62,7 @@ def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0)
     if seed < 0 or index < 0:
         raise UserError(f"Phantom image {index}, seed {seed}: both must be 0 or more.")
     number, patient = PHANTOM_CONDITIONS.index(condition), index // _IMAGES_PER_GROUP
-    # Steps of the golden ratio spread the skin tones evenly, however few patients there are.
+    # Steps of the golden ratio spread the skin tones evenly for any number of patients.
     start = np.random.default_rng([seed, number]).uniform()
     skin_tone = LIGHTEST - (LIGHTEST - DARKEST) * ((start + patient * _GOLDEN_RATIO) % 1)
 
@@ -79,12 +83,12 @@ def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0)
 def phantom(destination: Path, *, per_condition: int = 60, size: int = 128, seed: int = 0) -> Cohort:
     """Write the phantom cohort: `images/`, `masks/` (8-bit PNG, 255 = lesion) and the manifest.
 
-    Besides the manifest's columns the rows have `mask` (relative path), `skin_tone` (ITA in degrees) and
+    Besides the usual columns the rows have `mask` (relative path), `skin_tone` (ITA in degrees) and
     `phantom` (always "true"). Image i of a condition does not depend on `per_condition`.
 
     Args:
-        destination: a new or empty folder; it appears only once it is complete.
-        per_condition: images of each of the seven conditions; two images make one phantom patient.
+        destination: a new or empty folder; it is created only once it is complete.
+        per_condition: images of each of the seven conditions; two images per phantom patient.
         size: side in pixels, 32 … 1024.
 
     Raises:
@@ -99,7 +103,7 @@ def phantom(destination: Path, *, per_condition: int = 60, size: int = 128, seed
 
 
 def _write_images(root: Path, per_condition: int, size: int, seed: int) -> pd.DataFrame:
-    """Draw and write all images and masks under `root`; the manifest's rows."""
+    """Draw and write all images and masks under `root`; returns the manifest's rows."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     wanted = [(condition, index) for condition in PHANTOM_CONDITIONS for index in range(per_condition)]

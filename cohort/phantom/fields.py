@@ -1,4 +1,4 @@
-"""Smooth random fields and shapes on the unit square, from which the phantom cohort is drawn.
+"""Smooth random fields and shapes on the unit square, from which phantoms are drawn.
 
 Every field is float32 [S, S]; x grows to the right and y downwards, both from 0 to 1, so that an image looks
 the same at every size.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 
 # Standard deviation of a tensor-product cubic B-spline with independent unit-variance coefficients.
-_SPLINE_DEVIATION = 0.479
+_SPLINE_SD = 0.479
 
 
 @lru_cache(maxsize=8)
@@ -24,17 +24,21 @@ def coordinates(size: int) -> tuple[Field, Field]:
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Field:
-    """Gaussian noise, zero mean, unit variance, bumps about 1/cells wide: float32 [size, size]."""
+    """Gaussian noise of zero mean and unit variance, with bumps about 1/cells wide: float32 [size, size]."""
     field = rng.standard_normal((cells + 3, cells + 3), dtype=np.float32)
     columns, weights = _spline_basis(cells, size)
-    # Four coefficients a sample along either axis; a dense product would wake the BLAS threads for nothing.
+    # Four coefficients per sample along either axis; a dense product would start BLAS threads needlessly.
     for _ in range(2):
         field = np.einsum("sk,skc->cs", weights, field[columns], order="C")
-    return field / np.float32(_SPLINE_DEVIATION)
+    return field / np.float32(_SPLINE_SD)
 
 
 def fractal_noise(rng: np.random.Generator, cells: int, octaves: int, persistence: float, size: int) -> Field:
-    """Sum of `octaves` noises, each twice as fine and `persistence` times as strong as the one before."""
+    """Sum of `octaves` noises, each twice as fine and `persistence` times as strong as the one before.
+
+    Returns:
+        float32 [size, size], of zero mean.
+    """
     total = smooth_noise(rng, cells, size)
     for octave in range(1, octaves):
         total = total + np.float32(persistence**octave) * smooth_noise(rng, cells * 2**octave, size)
@@ -42,7 +46,7 @@ def fractal_noise(rng: np.random.Generator, cells: int, octaves: int, persistenc
 
 
 def warped(rng: np.random.Generator, cells: int, amount: float, size: int) -> tuple[Field, Field]:
-    """Coordinates (x, y) displaced by smooth noise of standard deviation `amount` (image widths)."""
+    """Coordinates (x, y), each [size, size], displaced by smooth noise of SD `amount` (image widths)."""
     x, y = coordinates(size)
     return (
         x + np.float32(amount) * smooth_noise(rng, cells, size),
@@ -51,13 +55,13 @@ def warped(rng: np.random.Generator, cells: int, amount: float, size: int) -> tu
 
 
 def rotated(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
-    """Coordinates along and across the direction `angle` (radians)."""
+    """Coordinates along and across the direction `angle` (radians), of the shape of x and y."""
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cosine * x + sine * y, cosine * y - sine * x
 
 
 def inside(distance: Field, softness: float) -> Field:
-    """Weight in [0, 1] that falls smoothly from 1 to 0 where `distance` goes from -softness to +softness."""
+    """Weight in [0, 1] that falls smoothly from 1 to 0 as `distance` goes from -softness to +softness."""
     ramp = np.clip(0.5 - distance / np.float32(2 * softness), 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
@@ -65,13 +69,15 @@ def inside(distance: Field, softness: float) -> Field:
 def scatter(
     rng: np.random.Generator, radii: NDArray[np.float64], gap: float, margin: float
 ) -> list[tuple[float, float, float]]:
-    """Place discs of the given radii, largest first, without overlap: [(x, y, radius)].
+    """Place discs of the given radii, largest first, without overlap.
 
     Args:
-        gap: least distance between two rims.
-        margin: centres keep this distance from the image's border.
+        radii: [N], image widths.
+        gap: smallest distance between two rims, image widths.
+        margin: smallest distance of a centre from the image's border, image widths.
 
-    A disc that finds no room within 30 tries is left out.
+    Returns:
+        (x, y, radius) of each disc; one that finds no room in 30 tries is left out.
     """
     placed: list[tuple[float, float, float]] = []
     for radius in sorted(radii.tolist(), reverse=True):
@@ -84,7 +90,7 @@ def scatter(
 
 @lru_cache(maxsize=32)
 def _spline_basis(cells: int, size: int) -> tuple[NDArray[np.int64], Field]:
-    """Uniform cubic B-spline on [0, 1], `cells` intervals: coefficient numbers, weights, [size, 4] each."""
+    """Uniform cubic B-spline, `cells` intervals on [0, 1]: (coefficient numbers, weights), each [size, 4]."""
     position = (np.arange(size) + 0.5) / size * cells
     interval = np.floor(position).astype(np.int64)
     t = position - interval

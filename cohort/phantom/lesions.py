@@ -1,8 +1,8 @@
 """The seven phantom conditions: where the skin differs, and in which pigment.
 
 The shapes follow the textbook descriptions of the conditions they are named after; they are drawings, not
-patients. Pose and place vary little, as in photographs whose finding was framed by a protocol: so a small
-generator learns them within an hour or two on two cores.
+patients. Pose and place vary little, as in photographs that follow a protocol, so that a small generator can
+be trained on them within an hour or two on two cores.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Traits:
-    """What the images of one phantom patient share, in [0, 1]; each condition reads it its own way."""
+    """What the images of one phantom patient share, each in [0, 1]; conditions use it in their own ways."""
 
     strength: float
     scale: float
@@ -53,7 +53,7 @@ class Traits:
         return low + (high - low) * float(getattr(self, name))
 
 
-# Where patches lie, in image widths; the first so many are drawn, each a little off its place.
+# Places of patches, in image widths; the first few are drawn, each slightly displaced.
 _NF1_PLACES = ((0.28, 0.27), (0.72, 0.7), (0.7, 0.26), (0.27, 0.72), (0.5, 0.49))
 _TSC_PLACES = ((0.3, 0.3), (0.7, 0.34), (0.34, 0.73), (0.73, 0.76))
 _JITTER = 0.03  # standard deviation, image widths
@@ -62,7 +62,7 @@ Condition = Callable[[np.random.Generator, Traits, int], list[Finding]]
 
 
 def hypomelanosis_of_ito(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
-    """HMI: broad pale streaks that wind into a whorl, along Blaschko's lines."""
+    """HMI: broad pale streaks that form a whorl along Blaschko's lines."""
     x, y = warped(rng, 3, 0.02, size)
     dx, dy = x - np.float32(rng.uniform(0.45, 0.55)), y - np.float32(rng.uniform(0.45, 0.55))
     radius = np.hypot(dx, dy)
@@ -72,7 +72,7 @@ def hypomelanosis_of_ito(rng: np.random.Generator, traits: Traits, size: int) ->
 
 
 def incontinentia_pigmenti(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
-    """IP: narrow dark streaks that run side by side and swirl, as if drawn with a wet brush."""
+    """IP: narrow, dark, parallel streaks that swirl, as if drawn with a wet brush."""
     x, y = warped(rng, 3, 0.02, size)
     along, across = rotated(x - np.float32(0.5), y - np.float32(0.5), 0.6 + rng.uniform(-0.12, 0.12))
     bend = np.float32(rng.uniform(0.08, 0.11)) * np.sin(
@@ -121,7 +121,7 @@ def neurofibromatosis_1(rng: np.random.Generator, traits: Traits, size: int) -> 
 
 
 def tuberous_sclerosis(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
-    """TSC: a few pale patches of the shape of an ash leaf, round at one end and pointed at the other."""
+    """TSC: a few pale patches in the shape of an ash leaf, round at one end and pointed at the other."""
     places = _TSC_PLACES[: round(traits.between("count", 3, 4))]
     weight = np.zeros((size, size), np.float32)
     x, y = warped(rng, 4, 0.006, size)
@@ -138,7 +138,7 @@ def tuberous_sclerosis(rng: np.random.Generator, traits: Traits, size: int) -> l
 
 
 def other(rng: np.random.Generator, traits: Traits, size: int) -> list[Finding]:
-    """Other: non-specific findings: a diffuse redness, at times with a scratch or a few moles."""
+    """Other: non-specific findings, a diffuse redness, sometimes with a scratch or a few moles."""
     findings = [_redness(rng, traits, size)]
     for kind in (_scratch, _moles):
         if rng.uniform() < 0.35:
@@ -159,7 +159,7 @@ CONDITIONS: dict[str, Condition] = {
 
 
 def _jittered(rng: np.random.Generator, places: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """The places, each moved a little."""
+    """The places, each slightly displaced."""
     return [(cx + rng.normal(0, _JITTER), cy + rng.normal(0, _JITTER)) for cx, cy in places]
 
 

@@ -1,7 +1,7 @@
 """Skin, light and camera of the phantom cohort: from a skin tone and findings to a photograph.
 
 Pigments act as filters: they add to the optical density, the negative logarithm of the reflected linear light
-(Beer-Lambert), so that a lesion looks right on every skin tone.
+(Beer-Lambert), so that a lesion looks plausible on every skin tone.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _ITA = [-50.0, -30.0, 0.0, 20.0, 35.0, 50.0, 62.0]
 _A = [11.0, 12.5, 13.5, 13.0, 12.0, 10.5, 9.0]
 _B = [14.5, 18.0, 21.0, 21.0, 20.0, 18.0, 15.5]
 
-# CIELAB of skin that makes no melanin: a little lighter than the lightest constitutive skin.
+# CIELAB of skin without melanin: slightly lighter than the lightest constitutive skin.
 _BARE_SKIN = (87.0, 8.0, 13.0)
 
-# Extinction in red, green, blue relative to green: melanin falls steadily towards red, blood spares it.
+# Extinction in red, green and blue relative to green: melanin's falls steadily towards red, blood's sharply.
 _MELANIN = np.array([0.68, 1.0, 1.38], np.float32).reshape(3, 1, 1)
 _BLOOD = np.array([0.16, 1.0, 0.8], np.float32).reshape(3, 1, 1)
 _HAIR = np.array([0.95, 1.05, 1.15], np.float32).reshape(3, 1, 1)
@@ -36,10 +36,10 @@ class Person:
 
     Attributes:
         skin_tone: ITA in degrees.
-        flush: overall redness, density units.
+        flush: overall redness, in units of optical density.
         hairs: expected number of hairs in view.
         hair_direction: radians.
-        light: tint of the light, log units for red, green, blue.
+        light: tint of the light, [3], natural logarithm for red, green, blue.
     """
 
     skin_tone: float
@@ -71,13 +71,13 @@ def photograph(
 ) -> NDArray[np.uint8]:
     """Photograph a patch of skin: uint8 RGB [size, size, 3].
 
-    The findings' weights are [2 * size, 2 * size]: everything is drawn at twice the resolution and averaged.
+    The findings' weights are [2 * size, 2 * size]: all is drawn at twice the resolution and averaged.
     """
     density = _skin_density(rng, person, 2 * size)
     bare = -np.log(_lab_to_linear(*_BARE_SKIN)).reshape(3, 1, 1)
-    # Dark skin needs more pigment for a visible difference, and has more of it to give.
+    # Dark skin needs more pigment for a visible difference.
     gain = np.float32(np.interp(person.skin_tone, [DARKEST, 20], [1.35, 1.0]))
-    # Light skin has little pigment to lose: there, the loss is more complete.
+    # Light skin has little pigment to lose, so the loss is more complete there.
     contrast = np.interp(person.skin_tone, [20, LIGHTEST], [0.0, 0.6])
     for finding in findings:
         weight = finding.weight
@@ -88,7 +88,7 @@ def photograph(
             density += weight * (gain * (finding.melanin * _MELANIN + finding.blood * _BLOOD))
     if person.hairs:
         density += _hair(rng, person, 2 * size) * _HAIR
-    # The camera exposes dark skin longer; light skin must not burn out.
+    # The camera exposes dark skin longer; light skin must not be overexposed.
     exposure = np.float32(np.interp(person.skin_tone, [DARKEST, 20, LIGHTEST], [0.3, 0.2, 0.07]))
     light = np.exp(exposure + _shading(rng, 2 * size) + person.light.reshape(3, 1, 1) - density)
     return _camera(rng, light, size)

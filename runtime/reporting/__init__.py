@@ -1,4 +1,4 @@
-"""Reports as one HTML file, and what all their curves share."""
+"""Reports as one HTML file, and the style of their charts."""
 
 from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
 

@@ -1,30 +1,30 @@
-"""What all curves share: colours, names as labels, and SVG as text."""
+"""The style of all charts: colours, names as labels, and SVG as text."""
 
 from io import StringIO
 
 import matplotlib
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart also with colour-blind eyes; its yellow is too pale for lines on white.
+# Okabe and Ito's palette for colour-blind readers, without its yellow, which is too pale on white.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#404040")
 
 
 def colour(index: int) -> str:
-    """The colour of condition `index`, the same in all figures."""
+    """The colour of condition `index` in all charts, as #rrggbb."""
     if index < len(_PALETTE):
         return _PALETTE[index]
     return matplotlib.colors.to_hex(matplotlib.colormaps["tab20"](index % 20))
 
 
 def plain(name: str) -> str:
-    """A name as a label: Matplotlib reads $ as mathematics, and leaves out legend names that start with _."""
+    """A name as a label: Matplotlib parses $ as mathematics, and omits legend entries that start with _."""
     return name.replace("$", r"\$").lstrip("_")
 
 
 def svg(figure: Figure) -> str:
-    """A figure as the text of an <svg> element, the same each time."""
+    """A figure as the text of an <svg> element; the same figure gives the same text."""
     text = StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "morphoscope"}):  # else ids are random
+    with matplotlib.rc_context({"svg.hashsalt": "morphoscope"}):  # otherwise ids are random
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     whole = text.getvalue()
     return whole[whole.index("<svg") :]

@@ -1,4 +1,4 @@
-"""Reports: one HTML file that carries its pictures and needs no network."""
+"""Reports: one HTML file that contains its figures and needs no network."""
 
 import base64
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from morphoscope.runtime.files import write_text
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture and what it shows: a PNG or SVG file, the bytes of a JPEG, or SVG as text."""
+    """An image and its caption; the image is a PNG or SVG file, the bytes of a JPEG, or SVG as text."""
 
     image: Path | bytes | str
     caption: str
 
     @property
     def data_uri(self) -> str:
-        """The picture itself, for the `src` of an <img>, where an SVG cannot run anything."""
+        """The image as a `data:` address for the `src` of an <img>, where an SVG cannot run scripts."""
         if isinstance(self.image, Path):
             kind = "svg+xml" if self.image.suffix == ".svg" else "png"
             content = self.image.read_bytes()
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns and rows of cells; all but the first column are figures, set to the right."""
+    """Named columns and rows of cells; all columns but the first are numbers, aligned to the right."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -41,14 +41,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what there is of the rest, in this order.
+    """A heading, followed by the parts that are given, in this order.
 
     Attributes:
         text: a few sentences.
-        alarms: each in a box of its own.
+        alarms: each in its own box.
         facts: rows of (name, value).
-        figures: below each other, or in as many columns as the page has room for if `side_by_side`.
-        code: shown as it is, e.g. a file.
+        figures: one below the other, or side by side as far as the page is wide enough if `side_by_side`.
+        code: shown verbatim, e.g. a file.
     """
 
     title: str
@@ -64,10 +64,15 @@ class Section:
 def write_report(
     path: Path, title: str, lead: str, notice: str, sections: list[Section], wide: bool = False
 ) -> None:
-    """Write a report; `notice` stands in a box at the top (what the pictures are, and are not).
+    """Write a report.
 
     Args:
-        wide: take the width of a large screen, for figures side by side.
+        lead: one sentence below the title.
+        notice: in a box at the top, what the images are and are not.
+        wide: use the width of a large screen, for figures side by side.
+
+    Raises:
+        UserError: the file cannot be written, or the disk is full.
     """
     source = (resources.files("morphoscope.runtime.reporting") / "templates" / "report.html").read_text(
         encoding="utf-8"

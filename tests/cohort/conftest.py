@@ -34,7 +34,7 @@ def write_pattern() -> Callable[..., np.ndarray]:
 
 @pytest.fixture
 def class_folder(tmp_path: Path, write_pattern: Callable[..., np.ndarray]) -> Path:
-    """A folder per class: 6 images of `a`, 6 of `b`, each its own patient."""
+    """A folder per condition: 6 images of `a`, 6 of `b`, each of another patient."""
     root = tmp_path / "classes"
     for number in range(12):
         write_pattern(root / "ab"[number % 2] / f"{number:02d}.png", seed=number)
@@ -43,7 +43,7 @@ def class_folder(tmp_path: Path, write_pattern: Callable[..., np.ndarray]) -> Pa
 
 @pytest.fixture
 def cohort(tmp_path: Path, write_pattern: Callable[..., np.ndarray]) -> Cohort:
-    """A saved cohort of 12 images, conditions x and y, two images a patient."""
+    """A saved cohort of 12 images, conditions x and y, two images per patient."""
     root = tmp_path / "cohort"
     rows = []
     for number in range(12):
@@ -62,7 +62,7 @@ def cohort(tmp_path: Path, write_pattern: Callable[..., np.ndarray]) -> Cohort:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """The folder of real development data; skips where it is absent."""
+    """The folder of real development data; the test is skipped where it is absent."""
     if not SHARED_DATA.is_dir():
         pytest.skip("the real development data are not here")
     return SHARED_DATA

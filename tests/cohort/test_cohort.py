@@ -84,7 +84,7 @@ def test_images_are_cached_and_follow_the_files(cohort: Cohort) -> None:
     np.testing.assert_array_equal(changed[1:], first[1:])
 
 
-def test_a_damaged_cache_is_made_anew(cohort: Cohort) -> None:
+def test_a_damaged_cache_is_computed_again(cohort: Cohort) -> None:
     first = np.array(cohort.images(16))
     cache = next((cohort.root / ".cache").iterdir())
     cache.write_bytes(cache.read_bytes()[:100])
@@ -143,7 +143,7 @@ def masked(cohort: Cohort) -> Cohort:
     return Cohort.from_rows(cohort.root, cohort.rows.assign(mask=["left.png", "right.png", *[""] * 10]))
 
 
-def test_a_mask_lies_on_the_square_that_models_see(masked: Cohort) -> None:
+def test_a_mask_is_cropped_like_its_image(masked: Cohort) -> None:
     left, right = masked.lesion_mask(0, 12), masked.lesion_mask(1, 12)
     assert left is not None and left.shape == (12, 12) and left.dtype == bool
     assert left[:, :6].all() and not left[:, 6:].any()
@@ -184,7 +184,7 @@ def test_bad_sizes(cohort: Cohort, size: int, fit: str) -> None:
         cohort.images(size, fit)  # type: ignore[arg-type]
 
 
-def test_digest_tells_rows_and_pixels_apart(cohort: Cohort) -> None:
+def test_digest_depends_on_rows_and_pixels(cohort: Cohort) -> None:
     assert len(cohort.digest) == 16
     relabelled = cohort.rows.assign(condition="x")
     assert Cohort.from_rows(cohort.root, relabelled).digest != cohort.digest
@@ -192,7 +192,7 @@ def test_digest_tells_rows_and_pixels_apart(cohort: Cohort) -> None:
     assert Cohort.load(cohort.root).digest != cohort.digest
 
 
-def test_image_hashes_tell_contents_not_names(cohort: Cohort) -> None:
+def test_image_hashes_depend_on_contents_not_names(cohort: Cohort) -> None:
     data = (cohort.root / "images/00.png").read_bytes()
     (cohort.root / "images/01.png").write_bytes(data)
     hashes = Cohort.load(cohort.root).image_hashes
@@ -211,7 +211,7 @@ def test_image_hashes_tell_contents_not_names(cohort: Cohort) -> None:
         (["true", "true"], "synthetic", True),
     ],
 )
-def test_phantom_is_what_all_real_rows_say(
+def test_phantom_means_that_all_real_rows_are_phantoms(
     tmp_path: Path, phantom: list[str], source: str | list[str], expected: bool
 ) -> None:
     provenance = {"generator": "abc", "trained_on_folds": "[]", "trained_on_cohort": "1234567890abcdef"}
@@ -239,14 +239,14 @@ def test_zip_is_uncompressed_and_not_changed_in_place(cohort: Cohort, tmp_path: 
         copy.save()
 
 
-def test_manifest_path_that_climbs_out_of_its_folder(cohort: Cohort, tmp_path: Path) -> None:
+def test_manifest_path_that_leads_out_of_its_folder(cohort: Cohort, tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
     rows = cohort.rows.copy()
     rows.loc[0, "file"] = "../secret.png"
     rows.to_csv(cohort.root / "manifest.csv", index=False)
-    with pytest.raises(UserError, match=r"'\.\./secret\.png': path climbs out"):
+    with pytest.raises(UserError, match=r"'\.\./secret\.png': path leads out"):
         Cohort.load(cohort.root)
-    with pytest.raises(UserError, match="climbs out"):
+    with pytest.raises(UserError, match="leads out"):
         Cohort.load(cohort.root, strict=False).image(0)
 
 
@@ -260,7 +260,7 @@ def test_manifest_path_that_climbs_out_of_its_folder(cohort: Cohort, tmp_path: P
         ({"source": ["synthetic", "real"]}, "trained_on_folds"),
         ({"condition": ["x", ""]}, r"no condition given for b\.png"),
         ({"file": ["a.png", "a.png"]}, r"more than once: a\.png"),
-        ({"mask": ["../m.png", ""]}, "climbs out"),
+        ({"mask": ["../m.png", ""]}, "leads out"),
     ],
 )
 def test_rows_that_break_a_rule(tmp_path: Path, columns: dict[str, list[str]], message: str) -> None:
@@ -268,7 +268,7 @@ def test_rows_that_break_a_rule(tmp_path: Path, columns: dict[str, list[str]], m
         Cohort.from_rows(tmp_path, rows_of().assign(**columns))
 
 
-def test_synthetic_rows_may_not_be_tested_on(tmp_path: Path) -> None:
+def test_synthetic_rows_may_not_be_in_a_fold(tmp_path: Path) -> None:
     synthetic = {
         "source": "synthetic",
         "generator": "abc",
@@ -291,7 +291,7 @@ def test_no_manifest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"image,label\na,b\n", b"file,condition\n"])
-def test_manifest_that_is_none(tmp_path: Path, content: bytes) -> None:
+def test_manifest_that_is_not_a_table(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(UserError, match=r"manifest"):
         Cohort.load(tmp_path)

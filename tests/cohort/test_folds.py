@@ -1,4 +1,4 @@
-"""Folds: no group in two, every condition in each, in fair shares."""
+"""Folds: no group in two, every condition in each, in equal proportions."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_patients_with_several_conditions(seed: int, patients: list[set[str]]) -
     assert all(part["fold"].nunique() == 3 for _, part in split.groupby("condition"))
 
 
-def test_single_image_groups_are_shared_out_to_within_one_image() -> None:
+def test_folds_of_single_image_groups_differ_by_one_image_at_most() -> None:
     rows = assign_folds(table({"a": [1] * 103, "b": [1] * 27}), 5, 0, 0.0)
     counts = pd.crosstab(rows["condition"], rows["fold"])
     assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
@@ -106,7 +106,7 @@ def test_an_existing_test_fold_stays_with_all_of_its_groups() -> None:
     assert split["file"][split["fold"] == "test"].tolist() == ["a/0/0.png", "a/0/1.png"]
 
 
-def test_a_test_fraction_draws_the_test_fold_anew() -> None:
+def test_a_test_fraction_redraws_the_test_fold() -> None:
     rows = table({"a": [1] * 20})
     rows["fold"] = "test"
     split = assign_folds(rows, 4, 0, 0.2)

@@ -1,4 +1,4 @@
-"""Several cohorts become one: whose images they are stays known, and no patient gets into two folds."""
+"""Joined cohorts: each image keeps its origin, and no patient gets into two folds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ SYNTHETIC = {
 
 @pytest.fixture
 def make(tmp_path: Path, write_pattern: Write) -> Make:
-    """make("name", seed, group=[…], …): a saved cohort of images/0.png …, as many as the lists have cells."""
+    """make("name", seed, group=[…], …): a saved cohort of images/0.png …, one per cell of the lists."""
 
     def make(name: str, seed: int = 0, **columns: object) -> Cohort:
         count = max([len(cells) for cells in columns.values() if isinstance(cells, list)], default=2)
@@ -38,7 +38,7 @@ def make(tmp_path: Path, write_pattern: Write) -> Make:
     return make
 
 
-def test_rows_images_and_masks_of_all_are_kept_apart_by_their_cohorts_name(
+def test_rows_images_and_masks_are_kept_in_a_folder_per_cohort(
     make: Make, write_pattern: Write, tmp_path: Path
 ) -> None:
     write_pattern(tmp_path / "close/masks/0.png", seed=50)
@@ -63,7 +63,7 @@ def test_rows_images_and_masks_of_all_are_kept_apart_by_their_cohorts_name(
     assert joined.check().ok
 
 
-def test_a_named_group_is_one_patient_and_an_image_on_its_own_stays_alone(make: Make, tmp_path: Path) -> None:
+def test_a_named_group_is_one_patient_and_other_images_stay_apart(make: Make, tmp_path: Path) -> None:
     near = make("near", 0, group=["p1", "", "images/1.png"])  # the third is a crop of the second
     far = make("far", 10, group=["p1", "", ""])
     groups = join_cohorts([near, far], tmp_path / "both").rows["group"].tolist()
@@ -77,7 +77,7 @@ def test_a_named_group_is_one_patient_and_an_image_on_its_own_stays_alone(make: 
     ]
 
 
-def test_cohorts_of_one_name_and_zips(make: Make, tmp_path: Path) -> None:
+def test_cohorts_with_the_same_name_and_zips(make: Make, tmp_path: Path) -> None:
     first = make("a/cohort", 0).save_as(tmp_path / "a/Cohort.zip")
     second, third = make("b/cohort", 10), make("c/cohort", 20)
     joined = join_cohorts([first, second, third], tmp_path / "joined.zip")
@@ -92,13 +92,13 @@ def test_folds_are_kept_where_every_image_has_one(make: Make, tmp_path: Path) ->
     assert join_cohorts([near, far], tmp_path / "both").rows["fold"].tolist() == ["0", "test", "0", "1"]
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_otherwise_only_the_test_fold_stays_and_split_keeps_it(
-    make: Make, tmp_path: Path, told: bool
+@pytest.mark.parametrize("test_fold_only", [False, True])
+def test_otherwise_only_the_test_fold_is_kept_and_split_keeps_it(
+    make: Make, tmp_path: Path, test_fold_only: bool
 ) -> None:
     near = make("near", 0, group=["p", "q", "r"], fold=["0", "test", "1"])
-    far = make("far", 10, group=["p", "q", "r"], fold=["1", "0", "0"] if told else "")
-    joined = join_cohorts([near, far], tmp_path / "both", test_fold_only=told)
+    far = make("far", 10, group=["p", "q", "r"], fold=["1", "0", "0"] if test_fold_only else "")
+    joined = join_cohorts([near, far], tmp_path / "both", test_fold_only=test_fold_only)
     assert joined.rows["fold"].tolist() == ["", "test", "", "", "", ""]
     folds = joined.split(2).rows["fold"].tolist()
     assert folds[1] == folds[4] == "test"  # the whole patient
@@ -123,7 +123,7 @@ def test_one_image_in_two_cohorts_is_named(make: Make, tmp_path: Path) -> None:
     assert not (tmp_path / "both").exists()
 
 
-def test_a_damaged_image_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
+def test_after_a_damaged_image_nothing_is_left(make: Make, tmp_path: Path) -> None:
     near, far = make("near", 0), make("far", 10)
     (far.root / "images/1.png").unlink()
     before = sorted(tmp_path.iterdir())
@@ -150,7 +150,7 @@ def test_a_destination_in_use_is_refused_before_any_image_is_read(
 
 
 @pytest.mark.parametrize(("first", "second", "whole"), [("true", "true", True), ("true", "", False)])
-def test_a_phantom_cohort_with_one_that_is_none_is_none(
+def test_a_phantom_cohort_joined_with_photographs_is_not_a_phantom_cohort(
     make: Make, tmp_path: Path, first: str, second: str, whole: bool
 ) -> None:
     near = make("near", 0, phantom=first)

@@ -146,7 +146,7 @@ def test_other_images_are_not_marked(texts: dict[str, str]) -> None:
         '{"phantoms_only": "perhaps"}',
     ],
 )
-def test_a_damaged_mark_is_a_mark_all_the_same(content: str) -> None:
+def test_a_damaged_mark_still_counts(content: str) -> None:
     data = marked(Synthetic=RESEMBLES, Morphoscope=content)
     assert is_marked_synthetic(data)
     assert read(data) == Provenance()

@@ -24,7 +24,7 @@ def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds no pixels."""
+    """A PNG file that claims a size and has no pixels."""
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(b""))]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -33,7 +33,7 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
-def test_plain_rgb_is_read_as_it_is(tmp_path: Path) -> None:
+def test_plain_rgb_is_read_unchanged(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", RED)
     pixels = read_image(tmp_path / "a.png")
     assert pixels.dtype == np.uint8
@@ -51,7 +51,7 @@ def test_palette() -> None:
     np.testing.assert_array_equal(read_image(encoded(image, "GIF")), RED)
 
 
-def test_alpha_is_laid_on_white() -> None:
+def test_alpha_is_composited_on_white() -> None:
     rgba = np.dstack([RED, np.full((6, 8), 0, np.uint8)])
     rgba[:3, :, 3] = 255
     pixels = read_image(encoded(Image.fromarray(rgba), "PNG"))
@@ -59,7 +59,7 @@ def test_alpha_is_laid_on_white() -> None:
     assert (pixels[3:] == 255).all()
 
 
-def test_transparent_palette_is_laid_on_white() -> None:
+def test_transparent_palette_is_composited_on_white() -> None:
     image = Image.new("P", (4, 4), 0)
     image.putpalette([10, 20, 30, 200, 100, 0])
     image.putpixel((0, 0), 1)
@@ -110,7 +110,7 @@ def test_zero_byte_file_is_named(tmp_path: Path) -> None:
 
 
 def test_text_renamed_to_png(tmp_path: Path) -> None:
-    (tmp_path / "notes.png").write_text("not a picture")
+    (tmp_path / "notes.png").write_text("not an image")
     with pytest.raises(UserError, match=r"notes\.png: not an image"):
         read_image(tmp_path / "notes.png")
 

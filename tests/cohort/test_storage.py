@@ -1,4 +1,4 @@
-"""Nothing is read outside a cohort's folder or zip, and nothing half-written stays behind."""
+"""Nothing is read outside a cohort's folder or zip, and nothing incomplete is left."""
 
 import os
 import zipfile
@@ -20,12 +20,12 @@ def test_paths_that_stay(name: str) -> None:
     assert unsafe_reason(name) is None
 
 
-def test_folder_refuses_a_climbing_name(tmp_path: Path) -> None:
+def test_folder_refuses_a_path_that_leads_out(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "inside").mkdir()
     store = open_store(tmp_path / "inside")
     assert not store.has("../secret.txt")
-    with pytest.raises(UserError, match="climbs out"):
+    with pytest.raises(UserError, match="leads out of its folder"):
         store.read("../secret.txt")
 
 
@@ -33,12 +33,12 @@ def test_folder_refuses_a_link_that_leads_out(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "a.png").symlink_to(tmp_path / "secret.txt")
-    with pytest.raises(UserError, match=r"a\.png: a link out of"):
+    with pytest.raises(UserError, match=r"a\.png: a link to outside"):
         open_store(tmp_path / "inside").read("a.png")
 
 
 @pytest.mark.parametrize("member", ["../evil.png", "/evil.png", "a/../../evil.png"])
-def test_zip_with_a_climbing_member_is_refused_and_named(tmp_path: Path, member: str) -> None:
+def test_zip_with_a_member_that_leads_out_is_refused_and_named(tmp_path: Path, member: str) -> None:
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr("manifest.csv", "file,condition\n")
         archive.writestr(member, b"x")
@@ -79,7 +79,7 @@ def test_not_a_zip(tmp_path: Path) -> None:
         open_store(tmp_path / "a.zip")
 
 
-def test_new_folder_leaves_nothing_behind_on_error(tmp_path: Path) -> None:
+def test_new_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), new_folder(tmp_path / "result") as folder:
         (folder / "half").write_text("half")
         raise RuntimeError
@@ -87,7 +87,7 @@ def test_new_folder_leaves_nothing_behind_on_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_a_new_folder_is_as_private_as_the_umask_asks(tmp_path: Path, umask: int) -> None:
+def test_the_mode_of_a_new_folder_follows_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         with new_folder(tmp_path / "result") as folder:

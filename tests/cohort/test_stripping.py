@@ -1,4 +1,4 @@
-"""Importing takes the place, the time and the names off a photograph, and not one bit off its pixels."""
+"""Importing removes place, time and names from a photograph, and does not change its pixels."""
 
 import struct
 import zlib
@@ -56,7 +56,7 @@ def png_text(keyword: str, text: str) -> PngInfo:
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0, "quality": 95}])
-def test_jpeg_loses_its_metadata_and_no_pixel(options: dict[str, object]) -> None:
+def test_jpeg_loses_its_metadata_and_keeps_its_pixels(options: dict[str, object]) -> None:
     data = encoded("JPEG", exif=gps_exif(), comment=SECRET, icc_profile=ICC, xmp=SECRET, **options)
     assert data.count(SECRET) == 3
     stripped = strip_metadata(data)
@@ -119,14 +119,14 @@ def test_any_segments_between_the_tables(inserted: list[tuple[int, bytes]], prog
         encoded("PNG")[:12],
     ],
 )
-def test_what_cannot_be_followed_is_left_to_the_encoder(data: bytes) -> None:
+def test_what_cannot_be_parsed_is_left_to_the_encoder(data: bytes) -> None:
     assert strip_metadata(data) is None
 
 
 def test_png_keeps_critical_and_colour_chunks_only() -> None:
     text = png_text("Author", SECRET.decode())
     text.add_itxt("XML:com.adobe.xmp", SECRET.decode())
-    text.add_text("Software", SECRET.decode())  # no text Synthetic: not one of our marks
+    text.add_text("Software", SECRET.decode())  # without the text Synthetic it is no mark
     text.add(b"gAMA", struct.pack(">I", 45455))
     data = encoded("PNG", pnginfo=text, exif=gps_exif(), dpi=(72, 72), icc_profile=ICC) + SECRET
     stripped = strip_metadata(data)
@@ -145,7 +145,7 @@ def test_import_strips_gps_and_applies_the_orientation(tmp_path: Path) -> None:
     (folder / "turned.jpg").write_bytes(encoded("JPEG", exif=gps_exif(6)))
     (folder / "upright.png").write_bytes(encoded("PNG", exif=gps_exif()))
     (folder / "scan.tif").write_bytes(encoded("TIFF", exif=gps_exif()))
-    # A second picture behind the first, as phones write it: Pillow calls the file MPO.
+    # A second photograph behind the first, as phones write it: Pillow calls the format MPO.
     second = encoded("JPEG", exif=gps_exif())
     Image.open(BytesIO(second)).save(
         folder / "two.jpg", "MPO", save_all=True, append_images=[Image.open(BytesIO(second))], exif=gps_exif()
@@ -162,7 +162,7 @@ def test_import_strips_gps_and_applies_the_orientation(tmp_path: Path) -> None:
     assert decoded(written["two.jpg"])[1].format == "JPEG"
 
 
-def test_import_encodes_anew_what_decodes_but_cannot_be_followed(tmp_path: Path) -> None:
+def test_import_encodes_again_what_decodes_but_cannot_be_parsed(tmp_path: Path) -> None:
     folder = tmp_path / "in" / "NF1"
     folder.mkdir(parents=True)
     data = encoded("JPEG", exif=gps_exif())
@@ -176,7 +176,7 @@ def test_import_encodes_anew_what_decodes_but_cannot_be_followed(tmp_path: Path)
     assert len(image.getexif()) == 0
 
 
-def test_mark_of_synthetic_images_survives(tmp_path: Path) -> None:
+def test_the_mark_of_synthetic_images_is_kept(tmp_path: Path) -> None:
     marks = png_text("Synthetic", "yes: made by a generator, shows no patient")
     marks.add_text("Software", "Morphoscope")
     marks.add_text("Morphoscope", '{"seed": 3}')
@@ -184,8 +184,10 @@ def test_mark_of_synthetic_images_survives(tmp_path: Path) -> None:
     folder = tmp_path / "in" / "NF1"
     folder.mkdir(parents=True)
     (folder / "plain.png").write_bytes(encoded("PNG", pnginfo=marks))
-    (folder / "grey.png").write_bytes(encoded("PNG", "L", pnginfo=marks))  # encoded anew
-    with pytest.raises(UserError, match=r"2 problem.*NF1/grey\.png: a generated image.*--synthetic.*plain"):
+    (folder / "grey.png").write_bytes(encoded("PNG", "L", pnginfo=marks))  # encoded again
+    with pytest.raises(
+        UserError, match=r"2 problem.*NF1/grey\.png: marked as a synthetic image.*--synthetic.*plain"
+    ):
         import_folder(tmp_path / "in", tmp_path / "out")
     rest = "synthetic,abc,[],1234567890abcdef\n"
     (tmp_path / "in/list.csv").write_text(
@@ -217,7 +219,10 @@ def test_manifest_carries_no_absolute_path(tmp_path: Path) -> None:
     )
     rows = import_csv(source / "list.csv", tmp_path / "out").rows
     assert rows["file"].tolist() == ["images/a.png", "images/b.png", "images/c.png"]
-    doe, roe = "path-073c2edb77", "path-76a5ac9af5"  # of their paths alone: imports can be joined
+    doe, roe = (
+        "path-073c2edb77",
+        "path-76a5ac9af5",
+    )  # from the path alone, so that imports can be joined
     assert rows["group"].tolist() == [doe, roe, doe]
     assert rows["origin"].tolist() == ["a.png", "b.png", "c.png"]
     assert rows["note"].tolist() == ["n/a", "", "/"]

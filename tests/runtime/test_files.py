@@ -1,4 +1,4 @@
-"""Files are whole or absent, whatever goes wrong on the way."""
+"""Files are complete or absent, whatever goes wrong."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The first signal asks, a later Ctrl-C stops, and the old handlers come back."""
+"""The first signal is a request, a later Ctrl-C stops at once, and earlier handlers are restored."""
 
 import signal
 import threading
@@ -58,7 +58,7 @@ def test_handlers_are_restored(error: type[Exception] | None) -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_nested_interruptions_hand_back_to_the_outer_one() -> None:
+def test_nested_interruptions_restore_the_outer_one() -> None:
     with Interruption() as outer:
         with Interruption() as inner:
             signal.raise_signal(signal.SIGTERM)

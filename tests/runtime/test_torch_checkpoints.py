@@ -1,4 +1,4 @@
-"""Checkpoints and training states: round trips, damage, full disks, and files that mean harm."""
+"""Checkpoints and training states: round trips, damage, full disks, and malicious files."""
 
 import pickle
 import random
@@ -44,7 +44,7 @@ def _state() -> dict[str, object]:
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """Files of this process can grow to 2 kB only."""
+    """Files of this process can grow to 2 kB at most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
     try:
@@ -75,7 +75,7 @@ def test_parameters_are_stored_without_their_graph(tmp_path: Path) -> None:
 def test_another_kind_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_checkpoint(path, "ensemble", _tensors(), {})
-    with pytest.raises(UserError, match=r"model\.safetensors: expected .*'generator', this is 'ensemble'"):
+    with pytest.raises(UserError, match=r"model\.safetensors: expected .*'generator', found 'ensemble'"):
         read_checkpoint(path, "generator")
 
 
@@ -92,7 +92,7 @@ def test_another_kind_is_named(tmp_path: Path) -> None:
 def test_safetensors_of_another_program(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "other.safetensors"
     save_file(_tensors() | {"transposed": torch.ones(1)}, path, metadata=metadata)
-    with pytest.raises(UserError, match=r"other\.safetensors: safetensors, but not a Morphoscope"):
+    with pytest.raises(UserError, match=r"other\.safetensors: a safetensors file, but not a Morphoscope"):
         read_checkpoint(path, "generator")
 
 
@@ -140,7 +140,7 @@ def test_missing_checkpoint(tmp_path: Path) -> None:
 
 
 def _damaged(raw: bytes, cases: int) -> Iterator[bytes]:
-    """Cut short, with bytes changed, and random bytes, in turn."""
+    """Truncated, with bytes changed, and random bytes, in turn."""
     chance = random.Random(0)
     for case in range(cases):
         if case % 3 == 0:
@@ -160,7 +160,7 @@ def test_half_a_checkpoint(tmp_path: Path, share: float) -> None:
     write_checkpoint(path, "generator", _tensors(), {})
     raw = path.read_bytes()
     path.write_bytes(raw[: int(len(raw) * share)])
-    with pytest.raises(UserError, match=r"model\.safetensors: not a safetensors checkpoint, or cut short"):
+    with pytest.raises(UserError, match=r"model\.safetensors: not a safetensors checkpoint, or truncated"):
         read_checkpoint(path, "generator")
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_reads_or_is_a_user_error(tmp_path: Path) -> None:
             read_checkpoint(path, "generator")
         except UserError:
             refused += 1
-    assert refused >= 100  # every file that is cut short or random; a changed byte may lie in a tensor
+    assert refused >= 100  # every file that is truncated or random; a changed byte may be in a tensor
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Weights of local files: nothing in them is executed, and what is wrong with one is said."""
+"""Weights in local files: nothing in them is executed, and errors name the reason."""
 
 import importlib.util
 import pickle

@@ -1,4 +1,4 @@
-"""An optimiser's state says what was learnt, not how this device makes its steps."""
+"""The state of an optimiser does not decide whether its steps are fused on this device."""
 
 from copy import deepcopy
 
@@ -23,7 +23,7 @@ def step(one: torch.optim.Adam) -> None:
 
 @pytest.mark.parametrize("saved", [True, False, None])
 @pytest.mark.parametrize("own", [True, None])
-def test_a_step_stays_as_the_device_makes_it(saved: bool | None, own: bool | None) -> None:
+def test_whether_steps_are_fused_is_kept(saved: bool | None, own: bool | None) -> None:
     before, after = optimizer(0.1, saved), optimizer(0.5, own)
     step(before)
     load_optimizer(after, deepcopy(before.state_dict()))  # as from a file: no shared tensors

@@ -1,4 +1,4 @@
-"""Importers: layouts in, a whole cohort or one complete error out."""
+"""Importers of general layouts give a complete cohort, or one error that lists all problems."""
 
 import json
 import zipfile
@@ -29,7 +29,7 @@ def zipped(folder: Path, target: Path) -> Path:
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
-def test_folder_per_class(class_folder: Path, tmp_path: Path, as_zip: bool) -> None:
+def test_folder_per_condition(class_folder: Path, tmp_path: Path, as_zip: bool) -> None:
     source = zipped(class_folder, tmp_path / "classes.zip") if as_zip else class_folder
     cohort = import_folder(source, tmp_path / "out", view="face")
     assert cohort.conditions == ["a", "b"]
@@ -77,7 +77,7 @@ def test_bad_files_are_all_named_and_nothing_is_left(class_folder: Path, tmp_pat
     message = str(error.value)
     assert message.startswith("4 problem(s)")
     for part in (
-        "loose.png: in no condition",
+        "loose.png: not in a condition",
         "a/empty.jpg: empty file",
         "b/text.png: not",
         "b/raw.heic: not",
@@ -228,7 +228,7 @@ def test_dataset_json_zip_with_numbers_and_one_hot(tmp_path: Path, write_pattern
         '{"labels": [["a.png", [0.5, 0.5]]]}',
     ],
 )
-def test_dataset_json_that_is_none(tmp_path: Path, content: str) -> None:
+def test_dataset_json_that_is_not_valid(tmp_path: Path, content: str) -> None:
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(UserError, match=r"dataset\.json: expected"):
         import_dataset_json(tmp_path, tmp_path / "out")

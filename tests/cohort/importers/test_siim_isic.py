@@ -50,7 +50,7 @@ def test_siim_isic_names_every_bad_row(tmp_path: Path, write_pattern: Write) -> 
 
 
 def import_one_row_each(tmp_path: Path, write_pattern: Write, columns: dict[str, list[str]]) -> pd.DataFrame:
-    """The manifest rows of a stratified table, an image a row; diagnosis nevus, tfrecord 0 if not given."""
+    """The manifest rows of a stratified table, one image per row; by default nevus in tfrecord 0."""
     count = len(next(iter(columns.values())))
     table = pd.DataFrame({"image_name": [f"i{number:02d}" for number in range(count)]})
     table = table.assign(**{"diagnosis": "nevus", "tfrecord": "0", **columns})
@@ -88,7 +88,7 @@ def test_siim_isic_merges_diagnoses_into_nine_as_published(tmp_path: Path, write
     assert rows["condition"].nunique() == 9
 
 
-def test_siim_isic_deals_tfrecords_into_folds_as_published(tmp_path: Path, write_pattern: Write) -> None:
+def test_siim_isic_assigns_tfrecords_to_folds_as_published(tmp_path: Path, write_pattern: Write) -> None:
     published = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
     fold_of = {record: fold for fold, records in published.items() for record in records}
     assert sorted(fold_of) == list(range(15))
@@ -109,5 +109,5 @@ def test_siim_isic_carries_age_and_sex(tmp_path: Path, write_pattern: Write) -> 
     assert rows["sex"].tolist() == sexes
 
 
-def test_tables_without_ages_get_no_column_of_them(tmp_path: Path, write_pattern: Write) -> None:
+def test_tables_without_ages_get_no_column_age(tmp_path: Path, write_pattern: Write) -> None:
     assert "age" not in import_one_row_each(tmp_path, write_pattern, {"sex": ["male", "female"]}).columns

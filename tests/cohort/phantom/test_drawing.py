@@ -38,7 +38,7 @@ def parts(image: PhantomImage) -> int:
 
 
 @pytest.mark.parametrize("condition", PHANTOM_CONDITIONS)
-def test_the_same_request_gives_the_same_picture(condition: str) -> None:
+def test_the_same_arguments_give_the_same_image(condition: str) -> None:
     first, again = (phantom_image(condition, 5, size=64, seed=1) for _ in range(2))
     assert np.array_equal(first.image, again.image)
     assert np.array_equal(first.mask, again.mask)
@@ -49,7 +49,7 @@ def test_the_same_request_gives_the_same_picture(condition: str) -> None:
         assert not np.array_equal(first.image, other.image)
 
 
-def test_size_changes_the_resolution_not_the_picture() -> None:
+def test_size_changes_the_resolution_not_the_content() -> None:
     small, large = (phantom_image("NF1", 0, size=size) for size in (64, 128))
     reduced = cv2.resize(large.mask, (64, 64), interpolation=cv2.INTER_AREA) >= 128
     overlap = (reduced & (small.mask > 0)).sum() / (reduced | (small.mask > 0)).sum()
@@ -92,7 +92,7 @@ def test_skin_tones_reach_from_very_light_to_very_dark(drawn: dict[str, list[Pha
     assert np.corrcoef(brightness, [image.skin_tone for image in everything])[0, 1] > 0.9
 
 
-def test_skin_colour_has_the_typology_angle_it_is_named_by() -> None:
+def test_skin_colour_has_the_requested_typology_angle() -> None:
     for ita in (-45.0, -10.0, 25.0, 55.0):
         lab = cv2.cvtColor(skin_colour(ita).reshape(1, 1, 3), cv2.COLOR_LRGB2LAB)[0, 0]
         assert np.degrees(np.arctan2(lab[0] - 50, lab[2])) == pytest.approx(ita, abs=1.0)
@@ -108,7 +108,7 @@ def test_two_images_share_a_patient(drawn: dict[str, list[PhantomImage]]) -> Non
         )
 
 
-def test_a_cohort_is_written_whole_and_says_phantom(tmp_path: Path) -> None:
+def test_a_cohort_is_written_and_its_rows_are_phantoms(tmp_path: Path) -> None:
     cohort = phantom(tmp_path / "cohort", per_condition=4, size=32)
     rows = cohort.rows
     assert len(rows) == 4 * 7
@@ -125,7 +125,7 @@ def test_a_cohort_is_written_whole_and_says_phantom(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
 
 
-def test_images_do_not_depend_on_how_many_are_asked_for(tmp_path: Path) -> None:
+def test_images_do_not_depend_on_their_number(tmp_path: Path) -> None:
     few = phantom(tmp_path / "few", per_condition=2, size=32, seed=7)
     many = phantom(tmp_path / "many", per_condition=5, size=32, seed=7)
     for folder in ("images", "masks"):
@@ -135,7 +135,7 @@ def test_images_do_not_depend_on_how_many_are_asked_for(tmp_path: Path) -> None:
     assert shared.equals(few.rows)
 
 
-def test_bad_requests_are_refused(tmp_path: Path) -> None:
+def test_arguments_out_of_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Unknown phantom condition 'XY'"):
         phantom_image("XY", 0)
     with pytest.raises(UserError, match="size from 32 to 1024"):
