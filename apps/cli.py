@@ -1,8 +1,13 @@
-"""The command line: `morphoscope doctor | demo | app | cohort … | generate … | classify …`."""
+"""The command line: `morphoscope doctor | demo | app | cohort … | generate … | classify …`.
+
+Nothing here, and nothing that a command module imports at its top, loads torch, pandas, SciPy, Matplotlib or
+Gradio: `--help` and a mistyped option answer at once. Commands import what they need when they run.
+"""
 
 import logging
 import os
 import sys
+from typing import Any
 
 # Before any library reads them: the program phones nobody.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -10,12 +15,31 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, studio
 from morphoscope.configs import UserError
+from morphoscope.runtime.terminal import visible
+
+_INTERRUPTED = 130  # what shells report for a program that SIGINT ended
+
+# When several processes compute together (torchrun), only the first one prints.
+_PRINTS = os.environ.get("RANK", "0") == "0"
+
+
+class _Commands(TyperGroup):
+    """Commands that end with one line when they are interrupted, instead of Click's "Aborted."."""
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as stop:
+            _message(str(stop) or "Stopped.")
+            raise typer.Exit(_INTERRUPTED) from stop
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="See what a condition looks like, how it turns into another, and what a classifier makes of it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,26 +53,28 @@ app.command("demo")(demo.demo)
 app.command("app")(studio.studio)
 
 
-# Of several processes that compute together (torchrun), the first speaks for all.
-_SPEAKS = os.environ.get("RANK", "0") == "0"
-
-
 class _Messages(logging.Handler):
-    """The program's own messages, on what sys.stderr is just then: a progress bar keeps them above itself."""
+    """The program's own log messages on stderr, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _SPEAKS:
-            print(f"morphoscope: {record.getMessage()}", file=sys.stderr)
+        _message(record.getMessage())
+
+
+def _message(text: str) -> None:
+    if _PRINTS:
+        print(f"morphoscope: {visible(text)}", file=sys.stderr)
 
 
 def main() -> None:
-    """Entry point: what a user can mend is one line on stderr and exit code 2."""
+    """Entry point: an error that the user can fix is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     log = logging.getLogger("morphoscope")
     log.setLevel(logging.INFO)
     log.handlers = [_Messages()]
     try:
         app()
     except UserError as error:
-        if _SPEAKS:
-            Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"morphoscope: {error}")
+        _message(str(error))
         sys.exit(2)

@@ -23,6 +23,7 @@ from morphoscope.generate.sheets import write_sheet
 from morphoscope.runtime import RunFolder, write_atomically, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report
 from morphoscope.runtime.statistics import format_estimate
+from morphoscope.runtime.terminal import say
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
@@ -70,7 +71,7 @@ class _Steps:
             folds=3,
             test_fraction=0.3,
         )
-        self.console.print(cohort.check())
+        say(str(cohort.check()), to=self.console)
         return cohort
 
     def generator(self, cohort: Cohort) -> GeneratorModel:

@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 import imagehash
 import numpy as np
 import pandas as pd
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
 from morphoscope.cohort.provenance import is_marked_synthetic
@@ -26,7 +23,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `Cohort.check` found. Printing it with rich shows a table, `str` gives one line a finding."""
+    """What `Cohort.check` found; `str` gives one line per finding below a summary."""
 
     problems: list[Problem] = field(default_factory=list)
     images: int = 0
@@ -38,19 +35,11 @@ class CheckReport:
 
     def __str__(self) -> str:
         lines = [f"{problem.severity}: {problem.kind}: {problem.message}" for problem in self.problems]
-        return "\n".join([self._summary(), *lines])
+        return "\n".join([self.summary, *lines])
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._summary()
-        if self.problems:
-            table = Table("severity", "kind", "finding")
-            for problem in self.problems:
-                table.add_row(
-                    problem.severity, problem.kind, Text(problem.message)
-                )  # a name may hold [markup]
-            yield table
-
-    def _summary(self) -> str:
+    @property
+    def summary(self) -> str:
+        """How many images were checked, and how many errors and warnings there are."""
         errors = sum(problem.severity == "error" for problem in self.problems)
         return f"{self.images} images checked: {errors} errors, {len(self.problems) - errors} warnings."
 

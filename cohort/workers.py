@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import track
-
 from morphoscope.configs import UserError
+from morphoscope.runtime.terminal import track
 
 T = TypeVar("T")
 
@@ -28,17 +26,9 @@ def collect_errors(
             return str(error)
         return None
 
-    console = Console(stderr=True)
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
-        results = track(
-            pool.map(attempt, items),
-            description=description,
-            total=len(items),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        results = track(pool.map(attempt, items), description, total=len(items), transient=True)
         return [(item, message) for item, message in zip(items, results, strict=True) if message is not None]
     finally:
         pool.shutdown(cancel_futures=True)

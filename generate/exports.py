@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from morphoscope.cohort.provenance import mixture, write_synthetic_image
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.generate.sheets import write_synthetic_sheet
+from morphoscope.runtime.terminal import track
 
 _SHEET_COLUMNS = 16
 
@@ -35,9 +35,9 @@ def write_samples(
     )
     for name, row, seed, image in track(
         generated,
-        description="samples",
+        "Sampling",
         total=len(names) * len(seeds),
-        console=console or Console(stderr=True),
+        to=console,
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
         write_synthetic_image(path, image, model.provenance({name: 1.0}, seed, settings.psi))

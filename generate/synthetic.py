@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import track
 
 from morphoscope.cohort import Cohort, new_folder
 from morphoscope.cohort.provenance import write_synthetic_image
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
 from morphoscope.generate.model import GeneratorModel, check_seeds
+from morphoscope.runtime.terminal import track
 
 
 def augment(
@@ -51,9 +51,9 @@ def augment(
         rows = []
         for condition, image_seed, image in track(
             _generate(model, per_condition, seed, psi),
-            description="synthetic images",
+            "Generating synthetic images",
             total=total,
-            console=console or Console(stderr=True),
+            to=console,
         ):
             file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
             provenance = model.provenance({condition: 1.0}, image_seed, psi)

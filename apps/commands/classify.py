@@ -1,12 +1,9 @@
-"""`morphoscope classify …`: train the ensemble, judge it, use it, look into it."""
+"""`morphoscope classify …`: train the ensemble, evaluate it, use it, look into it."""
 
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from PIL import Image
-from rich.console import Console
 
 from morphoscope.apps.commands import survey
 from morphoscope.apps.commands.options import (
@@ -17,6 +14,7 @@ from morphoscope.apps.commands.options import (
     Run,
     Seed,
     Set,
+    comma_list,
     describe_run,
     kept_if_used,
     open_run,
@@ -26,6 +24,7 @@ from morphoscope.configs.attribution import MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
 from morphoscope.configs.views import PairedView
+from morphoscope.runtime.terminal import say, show
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
@@ -33,7 +32,9 @@ app.add_typer(survey.app, name="survey")
 _PANORAMIC = "Panoramic photograph, for an ensemble of pairs, whose IMAGE is the focused one"
 TestTime = Annotated[
     int | None,
-    typer.Option(help="Average 1 or 8 views of an image (flips x transpose); if not given, as calibrated."),
+    typer.Option(
+        help="Orientations of an image to average over, 1 or 8 (flips x transpose); as calibrated by default."
+    ),
 ]
 
 
@@ -47,12 +48,10 @@ def train(
             help="lite (128 px, two cores); for a GPU b4 (448 px), paper-focused or paper-panoramic."
         ),
     ] = "lite",
-    synthetic: Annotated[
-        list[Path] | None, typer.Option(help="Synthetic cohort to add; may be repeated.")
-    ] = None,
+    synthetic: Annotated[list[Path] | None, typer.Option(help="Synthetic cohort to add; repeatable.")] = None,
     auxiliary: Annotated[
         list[Path] | None,
-        typer.Option(help="Cohort of other lesions to learn along with it; may be repeated."),
+        typer.Option(help="Cohort of other lesions to train jointly with; repeatable."),
     ] = None,
     view: Annotated[PairedView | None, typer.Option(help="Which images; all if not given.")] = None,
     folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
@@ -61,13 +60,14 @@ def train(
     device: Device = "auto",
     seed: Seed = None,
 ) -> None:
-    """Train one classifier a fold; the same command again goes on where an interrupted run stopped."""
-    from morphoscope.classify import train_ensemble
-    from morphoscope.cohort import Cohort
-
+    """Train one classifier per fold. Re-run the command with the same --run to resume."""
     settings = load_config(
         EnsembleTraining, family="classify", preset=preset, file=config, overrides=set_, seed=seed
     )
+
+    from morphoscope.classify import train_ensemble
+    from morphoscope.cohort import Cohort
+
     cohort = Cohort.load(path)
     extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
     folder = open_run(run, f"{path.stem}-{preset}")
@@ -76,22 +76,22 @@ def train(
         cohort,
         folder,
         synthetic=extras,
-        folds=[fold for fold in folds.split(",") if fold] or None,
+        folds=comma_list(folds) or None,
         device=device,
         auxiliary=beside,
         view=view,
     )
-    Console().print(f"Ensemble: {folder.path / 'ensemble.safetensors'}", highlight=False)
+    say(f"Ensemble: {folder.path / 'ensemble.safetensors'}")
 
 
 @app.command()
 def evaluate(
     ensemble: EnsemblePath,
     path: CohortPath,
-    rows: Annotated[Rows | None, typer.Option(help="Which images to judge.")] = None,
+    rows: Annotated[Rows | None, typer.Option(help="Which images to evaluate.")] = None,
     unlike: Annotated[
         Path | None,
-        typer.Option(help="Cohort of pictures that the ensemble should call unlike its training."),
+        typer.Option(help="Cohort of images that the ensemble should call out of distribution."),
     ] = None,
     view: Annotated[
         PairedView | None,
@@ -103,39 +103,38 @@ def evaluate(
     set_: Set = None,
     device: Device = "auto",
 ) -> None:
-    """Judge an ensemble: figures with 95% intervals, how sure it is and how rightly, every image's answer."""
-    from morphoscope.apps.commands.judgement import print_evaluation
+    """Evaluate an ensemble: metrics with 95% intervals, calibration, and the prediction for every image."""
+    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
+
+    from morphoscope.apps.commands.classifier_output import print_evaluation
     from morphoscope.classify import Ensemble
-    from morphoscope.classify import evaluate as judge
+    from morphoscope.classify import evaluate as evaluate_ensemble
     from morphoscope.cohort import Cohort
 
-    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
     strange = None if unlike is None else Cohort.load(unlike)
     model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
     with kept_if_used(open_run(run, "evaluate")) as folder:  # before the work: it may not be writable
-        evaluation = judge(model, cohort, settings.rows, strange, settings.view)
+        evaluation = evaluate_ensemble(model, cohort, settings.rows, strange, settings.view)
         describe_run(folder, settings, ensemble=ensemble, cohort=path)
         evaluation.write(folder.path)
-    print_evaluation(Console(), evaluation)
+    print_evaluation(evaluation)
     if evaluation.facts["epoch_chosen_on_these_images"]:
-        Console().print(
-            "Each model's best epoch was chosen on these very images, so these figures are somewhat too good."
-        )
-    Console().print(f"Wrote {folder.path}", highlight=False)
+        say("Each model's best epoch was chosen on these same images, so these metrics are optimistic.")
+    say(f"Wrote {folder.path}")
 
 
 @app.command()
 def calibrate(
     ensemble: EnsemblePath, path: CohortPath, test_time: TestTime = None, device: Device = "auto"
 ) -> None:
-    """Calibrate an ensemble in its own file: one of an earlier version, or for other test-time views."""
+    """Calibrate an ensemble in its file: one from an earlier version, or for another --test-time."""
     from morphoscope.classify import Ensemble
     from morphoscope.cohort import Cohort
 
     model = Ensemble.load(ensemble, device, test_time)
     model.calibrate(Cohort.load(path))
     model.save(ensemble)
-    Console().print(f"Calibrated {ensemble}", highlight=False)
+    say(f"Calibrated {ensemble}")
 
 
 @app.command()
@@ -145,23 +144,23 @@ def predict(
         list[Path] | None, typer.Argument(metavar="IMAGE...", help="Photographs.", show_default=False)
     ] = None,
     panoramic: Annotated[
-        list[Path] | None, typer.Option(help=f"{_PANORAMIC}; may be repeated, in the same order.")
+        list[Path] | None, typer.Option(help=f"{_PANORAMIC}; repeatable, in the same order.")
     ] = None,
     test_time: TestTime = None,
     device: Device = "auto",
 ) -> None:
-    """Print each photograph's (or pair's) probabilities, and what remains possible. Not a diagnosis."""
-    from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table
-    from morphoscope.apps.commands.photographs import as_judged, read_photographs
+    """Print the probabilities and the prediction set for each photograph (or pair). Not a diagnosis."""
+    from morphoscope.apps.commands.classifier_output import NOT_CALIBRATED, prediction_table
+    from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
     from morphoscope.classify import Ensemble
 
     focused, others = read_photographs(images), read_photographs(panoramic)
     model = Ensemble.load(ensemble, device, test_time)
-    shown = as_judged(model, focused, others)
+    shown = ensemble_inputs(model, focused, others)
     prediction = model.predict([photograph.pixels for photograph in shown])
-    Console().print(prediction_table([photograph.name for photograph in shown], prediction))
+    show(prediction_table([photograph.name for photograph in shown], prediction))
     if prediction.prediction_sets is None:
-        Console().print(NOT_CALIBRATED)
+        say(NOT_CALIBRATED)
 
 
 @app.command()
@@ -172,27 +171,31 @@ def explain(
     ] = None,
     panoramic: Annotated[Path | None, typer.Option(help=f"{_PANORAMIC}.")] = None,
     condition: Annotated[
-        str | None, typer.Option(help="Whose evidence to map; the most probable if not given.")
+        str | None, typer.Option(help="Condition to explain; the most probable one by default.")
     ] = None,
-    method: Annotated[Method | None, typer.Option(help="How; integrated_gradients if not given.")] = None,
+    method: Annotated[Method | None, typer.Option(help="How; integrated_gradients by default.")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
     seed: Seed = None,
 ) -> None:
-    """Map which pixels a condition's probability rests on: overlay.png, map.npy, folds.npy (each model's).
+    """Map the pixels that a condition's probability depends on: overlay.png, map.npy, folds.npy (per model).
 
-    Integrated gradients also write deltas.npy, each model's convergence delta.
+    Integrated gradients also write deltas.npy, the convergence delta of each model.
     """
-    from morphoscope.apps.commands.photographs import as_judged, read_photographs
+    settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
+
+    import numpy as np
+    from PIL import Image
+
+    from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
     from morphoscope.classify import Ensemble, legend, overlay
     from morphoscope.runtime import write_atomically
 
-    settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
     focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
     model = Ensemble.load(ensemble, device)
-    ((_, pixels),) = as_judged(model, focused, others)
+    ((_, pixels),) = ensemble_inputs(model, focused, others)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
     found = model.attribute(pixels, condition, **settings.model_dump())
@@ -208,21 +211,17 @@ def explain(
     if found.deltas is not None:
         with write_atomically(folder.path / "deltas.npy") as temporary:
             np.save(temporary, found.deltas)
-    console = Console()
-    console.print(f"Evidence for {condition} by {settings.method}.", highlight=False)
+    say(f"Evidence for {condition} by {settings.method}.")
     if found.agreement is not None:
-        console.print(
-            f"Mean rank correlation between the folds' maps {found.agreement:.2f}.", highlight=False
-        )
+        say(f"Mean rank correlation between the folds' maps: {found.agreement:.2f}.")
     if found.difference is not None:
-        console.print(
+        say(
             f"The map sums to {found.difference:+.3f} of probability (baseline {settings.baseline}); "
-            f"convergence delta up to {found.convergence_delta:+.4f}.",
-            highlight=False,
+            f"convergence delta up to {found.convergence_delta:+.4f}."
         )
     if found.warning:
-        console.print(f"Warning: {found.warning} (--set steps={2 * settings.steps})", highlight=False)
-    console.print(f"Wrote {folder.path}", highlight=False)
+        say(f"Warning: {found.warning} (--set steps={2 * settings.steps})")
+    say(f"Wrote {folder.path}")
 
 
 @app.command()
@@ -244,13 +243,7 @@ def attribution(
     seed: Seed = None,
 ) -> None:
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
-    from morphoscope.classify import Ensemble
-    from morphoscope.classify.attribution_comparison.comparison import compare_maps
-    from morphoscope.classify.attribution_comparison.results import MEASURES
-    from morphoscope.cohort import Cohort
-    from morphoscope.runtime.statistics import format_estimate
-
-    listed = None if methods is None else methods.split(",")
+    listed = None if methods is None else comma_list(methods)
     settings = load_config(
         MapComparison,
         file=config,
@@ -261,25 +254,28 @@ def attribution(
         images=images,
         seed=seed,
     )
+
+    from morphoscope.classify import Ensemble
+    from morphoscope.classify.attribution_comparison.comparison import compare_maps
+    from morphoscope.classify.attribution_comparison.results import MEASURES
+    from morphoscope.cohort import Cohort
+    from morphoscope.runtime.statistics import format_estimate
+
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
     with kept_if_used(open_run(run, "attribution")) as folder:  # before the work: it may not be writable
         found = compare_maps(model, cohort, settings)
         describe_run(folder, settings, ensemble=ensemble, cohort=path)
         found.write(folder.path)
-    console = Console()
     for measure, title in MEASURES.items():
-        console.print(f"[bold]{title}[/bold]", highlight=False)
+        say(title)
         for name, row in found.summary.items():
-            console.print(f"  {name:28} {format_estimate(getattr(row, measure), digits=2)}", highlight=False)
+            say(f"  {name:28} {format_estimate(getattr(row, measure), digits=2)}")
     if found.cascade is not None:
-        console.print(
-            f"[bold]SSIM as layers are re-initialised from the head[/bold] ({found.cascade.images} images)",
-            highlight=False,
-        )
+        say(f"SSIM as layers are re-initialised from the head ({found.cascade.images} images)")
         for name in found.cascade.summary[0].methods:
             line = [stage.methods[name].ssim_random for stage in found.cascade.summary]
             values = "  ".join("–" if one is None else f"{one.value:.2f}" for one in line)
-            console.print(f"  {name:28} {values}", highlight=False)
+            say(f"  {name:28} {values}")
     if found.warning:
-        console.print(f"Warning: {found.warning}", highlight=False)
-    console.print(f"Wrote {folder.path}; table.md says what these mean.", highlight=False)
+        say(f"Warning: {found.warning}")
+    say(f"Wrote {folder.path}; table.md explains these values.")

@@ -5,29 +5,20 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Seed, Set
-from morphoscope.cohort import (
-    TEST_FOLD,
-    Cohort,
-    import_classifynf1,
-    import_csv,
-    import_dataset_json,
-    import_folder,
-    import_isic,
-    import_siim_isic,
-    join_cohorts,
-)
-from morphoscope.cohort import phantom as draw_phantom
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.loading import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
+from morphoscope.runtime.terminal import say, show, table
+
+if TYPE_CHECKING:
+    from morphoscope.cohort import Cohort
 
 app = typer.Typer(help="Images and labels on disk.", no_args_is_help=True)
 
@@ -43,14 +34,17 @@ class Format(StrEnum):
     classifynf1 = "classifynf1"
 
 
-_IMPORTERS: dict[Format, Callable[..., Cohort]] = {
-    Format.folder: import_folder,
-    Format.csv: import_csv,
-    Format.dataset_json: import_dataset_json,
-    Format.isic: import_isic,
-    Format.siim_isic: import_siim_isic,
-    Format.classifynf1: import_classifynf1,
-}
+def _importer(layout: Format) -> "Callable[..., Cohort]":
+    from morphoscope.cohort import importers
+
+    return {
+        Format.folder: importers.import_folder,
+        Format.csv: importers.import_csv,
+        Format.dataset_json: importers.import_dataset_json,
+        Format.isic: importers.import_isic,
+        Format.siim_isic: importers.import_siim_isic,
+        Format.classifynf1: importers.import_classifynf1,
+    }[layout]
 
 
 @app.command("import")
@@ -80,7 +74,7 @@ def import_images(
         "group_column": group_column,
         "allow_unlisted": allow_unlisted,
     }
-    importer = _IMPORTERS[layout]
+    importer = _importer(layout)
     given = {name: value for name, value in options.items() if value is not None}
     _describe(importer(source, destination, **_accepted(importer, layout, given)))
 
@@ -90,38 +84,45 @@ def join(
     sources: Annotated[list[Path], typer.Argument(metavar="COHORT", help="Two or more folders or zips.")],
     destination: Annotated[Path, typer.Argument(help="New folder (or .zip) for the cohort.")],
     test_fold_only: Annotated[
-        bool, typer.Option("--test-fold-only", help="Keep no fold but 'test'; split deals the others anew.")
+        bool,
+        typer.Option("--test-fold-only", help="Keep only the test fold; then run `cohort split`."),
     ] = False,
 ) -> None:
-    """Make one cohort of several; groups of one name in two of them are taken for the same patient."""
+    """Join several cohorts into one; groups with the same name in two of them count as the same patient."""
+    from morphoscope.cohort import TEST_FOLD, Cohort, join_cohorts
+
     cohort = join_cohorts([Cohort.load(path) for path in sources], destination, test_fold_only=test_fold_only)
     rows = cohort.rows
     origin = rows["file"].str.partition("/")[0]
     shared = int((origin.groupby(rows["group"]).nunique() > 1).sum())
     _describe(cohort)
-    Console().print(f"{shared} groups are of several cohorts, taken for the same patients.", highlight=False)
+    say(f"{shared} groups occur in more than one cohort and count as the same patients.")
     if (rows["fold"][rows["source"] == "real"] == "").any():
         keep = " --test 0" if TEST_FOLD in set(rows["fold"]) else ""
-        Console().print(
-            f"Not every image has a fold: morphoscope cohort split {destination}{keep}", highlight=False
-        )
+        say(f"Not every image has a fold. Next: morphoscope cohort split {destination}{keep}")
         return
     folds = {name: sorted(set(names)) for name, names in rows["fold"].groupby(origin, sort=False)}
     if len({tuple(names) for names in folds.values()}) > 1:
-        dealt = "; ".join(f"{name}: {', '.join(names)}" for name, names in folds.items())
-        Console().print(
-            f"Folds were dealt apart, {dealt}. Unless it is meant, join with --test-fold-only and deal anew.",
-            highlight=False,
+        listed = "; ".join(f"{name}: {', '.join(names)}" for name, names in folds.items())
+        say(
+            f"The cohorts were split into different folds ({listed}). Unless that is intended, join them "
+            "with --test-fold-only and split the result."
         )
 
 
 @app.command()
 def check(path: CohortPath) -> None:
-    """Report everything that is wrong with a cohort; exits with 2 if it cannot be trained on."""
+    """Report everything that is wrong with a cohort; exit code 2 if it cannot be used for training."""
+    from morphoscope.cohort import Cohort
+
     report = Cohort.load(path, strict=False).check()
-    Console().print(report)
+    say(report.summary)
+    if report.problems:
+        show(
+            table(["severity", "kind", "finding"], [(p.severity, p.kind, p.message) for p in report.problems])
+        )
     if not report.ok:
-        raise UserError(f"{path}: mend the errors above, then check again.")
+        raise UserError(f"{path}: fix the errors above, then check again.")
 
 
 @app.command()
@@ -133,8 +134,11 @@ def split(
     set_: Set = None,
     seed: Seed = None,
 ) -> None:
-    """Deal the groups into folds and a test fold, stratified by condition."""
+    """Split the groups (patients) into folds and a test fold, stratified by condition."""
     settings = load_config(Splitting, file=config, overrides=set_, folds=folds, test=test, seed=seed)
+
+    from morphoscope.cohort import Cohort
+
     cohort = Cohort.load(path).split(settings.folds, settings.seed, settings.test)
     cohort.save()
     _record(path, "split.yaml", settings)
@@ -150,12 +154,15 @@ def phantom(
 ) -> None:
     """Draw the phantom cohort: procedural skin conditions that show no patient."""
     settings = load_config(PhantomDrawing, file=config, overrides=set_, seed=seed)
+
+    from morphoscope.cohort import phantom as draw_phantom
+
     cohort = draw_phantom(destination, **settings.model_dump())
     _record(destination, "phantom.yaml", settings)
     _describe(cohort)
 
 
-def _accepted(importer: Callable[..., Cohort], layout: Format, given: dict[str, Any]) -> dict[str, Any]:
+def _accepted(importer: "Callable[..., Cohort]", layout: Format, given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; UserError if the layout's importer does not take one."""
     taken = inspect.signature(importer).parameters
     strange = [f"--{name.replace('_', '-')}" for name in given if name not in taken]
@@ -165,13 +172,14 @@ def _accepted(importer: Callable[..., Cohort], layout: Format, given: dict[str, 
 
 
 def _record(path: Path, name: str, settings: Config) -> None:
-    """Leave the settings beside the manifest, so that the cohort can be made again."""
+    """Leave the settings beside the manifest, so that the cohort can be reproduced."""
     RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
 
 
-def _describe(cohort: Cohort) -> None:
+def _describe(cohort: "Cohort") -> None:
     """Counts by condition and fold."""
     fold = cohort.rows["fold"].replace("", "(none)")
-    table = cohort.rows.groupby([cohort.rows["condition"], fold]).size().unstack(fill_value=0)
-    Console().print(f"{cohort.root}: {len(cohort)} images, images by condition and fold:", highlight=False)
-    Console().print(table.to_string(), highlight=False)
+    counts = cohort.rows.groupby([cohort.rows["condition"], fold]).size().unstack(fill_value=0)
+    say(f"{cohort.root}: {len(cohort)} images by condition and fold")
+    rows = [(name, *map(str, row)) for name, row in zip(counts.index, counts.to_numpy(), strict=True)]
+    show(table(["condition", *counts.columns], rows))

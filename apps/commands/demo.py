@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from morphoscope.apps.commands.options import Device
+from morphoscope.runtime.terminal import say
 
 
 def demo(
@@ -19,6 +19,5 @@ def demo(
 
     started = time.perf_counter()
     report = run_demo(folder, device)
-    console = Console(highlight=False)
-    console.print(f"\nDone in {time.perf_counter() - started:.0f} s. Report: {report.resolve()}")
-    console.print("Open the studio with `make app` (or `morphoscope app`).")
+    say(f"\nDone in {time.perf_counter() - started:.0f} s. Report: {report.resolve()}")
+    say("Open the studio with `make app` (or `morphoscope app`).")

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from morphoscope.configs import UserError
+from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
     from morphoscope.ops.doctor import Report
@@ -16,43 +16,43 @@ def doctor() -> None:
     from morphoscope.ops import doctor as examine
 
     report = examine()
-    console = Console(highlight=False)
-    console.print(_machine(report))
-    console.print(_operations(report))
-    console.print("Largest differences from the reference, relative to its largest value.")
+    show(_machine(report))
+    show(_operations(report))
+    say("Largest differences from the reference, relative to its largest value.")
     failed = [row for row in report.ops if not row.passed]
     if failed:
         names = ", ".join(f"{row.op} on {row.device}" for row in failed)
         raise UserError(
             f"Self-test failed for {names}; please report this with the tables above. "
-            "Until it is mended, MORPHOSCOPE_BACKEND=reference computes rightly."
+            "Until it is fixed, set MORPHOSCOPE_BACKEND=reference, which computes correctly."
         )
 
 
 def _machine(report: "Report") -> Table:
-    table = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2))
     for name, value in report.facts:
-        table.add_row(name, value)
+        grid.add_row(name, value)
     for device in report.devices:
-        table.add_row()
-        table.add_row(device.device, f"{device.path}: {device.detail}")
+        grid.add_row()
+        grid.add_row(device.device, f"{device.path}: {device.detail}")
         for line in (device.remedy, device.file):
             if line:
-                table.add_row("", str(line))
-    return table
+                grid.add_row("", str(line))
+    return grid
 
 
 def _operations(report: "Report") -> Table:
-    table = Table("operation", "device", "native kernels", "difference", "of gradients")
-    for row in report.ops:
-        table.add_row(
+    rows = [
+        (
             row.op,
             row.device,
             row.error or ", ".join(row.kernels) or "none, torch runs",
             _shown(row.difference),
             "" if row.gradient_difference is None else _shown(row.gradient_difference),
         )
-    return table
+        for row in report.ops
+    ]
+    return table(["operation", "device", "native kernels", "difference", "of gradients"], rows)
 
 
 def _shown(difference: float) -> str:

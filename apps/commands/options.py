@@ -1,4 +1,4 @@
-"""Options that every command takes, and the run folder it leaves behind."""
+"""Options that every command takes, and the run folder that it writes."""
 
 import sys
 from collections.abc import Iterator
@@ -12,9 +12,7 @@ from morphoscope.configs.loading import Config
 from morphoscope.runtime import RunFolder
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
-]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
 Run = Annotated[
@@ -26,9 +24,14 @@ GeneratorPath = Annotated[Path, typer.Argument(metavar="GENERATOR", help="A gene
 EnsemblePath = Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="An ensemble's .safetensors file.")]
 
 
+def comma_list(text: str) -> list[str]:
+    """The items of a comma-separated list, without blanks around them or empty ones."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 @contextmanager
 def kept_if_used(folder: RunFolder) -> Iterator[RunFolder]:
-    """A run folder that goes again if nothing was written into it, whatever ended the work."""
+    """A run folder that is removed if nothing was written into it, however the work ended."""
     try:
         yield folder
     finally:
@@ -36,7 +39,7 @@ def kept_if_used(folder: RunFolder) -> Iterator[RunFolder]:
 
 
 def open_run(run: Path | None, name: str, config: Config | None = None, **facts: Any) -> RunFolder:
-    """The run folder that a command writes into, with its resolved config and how it was called."""
+    """The run folder that a command writes into, with its resolved config and the command line."""
     folder = RunFolder.numbered(Path("runs"), name) if run is None else RunFolder(run)
     if config is not None:
         describe_run(folder, config, **facts)
@@ -44,5 +47,5 @@ def open_run(run: Path | None, name: str, config: Config | None = None, **facts:
 
 
 def describe_run(folder: RunFolder, config: Config, **facts: Any) -> None:
-    """Write a run's resolved config and how it was called."""
+    """Write a run's resolved config and the command line."""
     folder.write_config(config, command=" ".join(sys.argv[1:]), **facts)

@@ -1,4 +1,4 @@
-"""Photographs that the command line names, as an ensemble takes them: images, or pairs."""
+"""Photographs named on the command line, in the form that an ensemble takes: images, or pairs."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -24,7 +24,7 @@ def read_photographs(paths: Sequence[Path] | None) -> list[Photograph]:
     return [Photograph(path.name, read_image(path)) for path in paths or []]
 
 
-def as_judged(
+def ensemble_inputs(
     ensemble: Ensemble, images: Sequence[Photograph], panoramic: Sequence[Photograph]
 ) -> list[Photograph]:
     """The photographs or, for a dual-view ensemble, pairs, named after both of their files.
@@ -34,18 +34,18 @@ def as_judged(
         panoramic: for a dual-view ensemble only; the i-th belongs to the i-th focused one, if there are any.
 
     Raises:
-        UserError: no photograph, panoramic ones for single images, or not as many as there are focused ones.
+        UserError: no photograph, panoramic ones for an ensemble of single images, or unequal numbers.
     """
     if not images and not panoramic:
         raise UserError("No photograph given: name at least one file as IMAGE.")
     if not ensemble.dual:
         if panoramic:
-            raise UserError("--panoramic: this ensemble judges single images; name the file as IMAGE.")
+            raise UserError("--panoramic: this ensemble takes single images; name the file as IMAGE.")
         return list(images)
     if images and panoramic and len(images) != len(panoramic):
         raise UserError(
             f"{len(images)} focused photographs (IMAGE), but {len(panoramic)} panoramic ones (--panoramic): "
-            "give as many of both, partners in the same order, or photographs of one view only."
+            "give equally many of both, in the same order, or photographs of one view only."
         )
     pairs = []
     for halves in zip_longest(images, panoramic):

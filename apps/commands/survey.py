@@ -1,14 +1,14 @@
-"""`morphoscope classify survey …`: compare the classifier with clinicians on the same pictures."""
+"""`morphoscope classify survey …`: compare the classifier with clinicians on the same images."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Device, Run, Seed, Set, open_run
 from morphoscope.configs import load_config
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
+from morphoscope.runtime.terminal import say
 
 app = typer.Typer(help="Surveys of clinicians, and the classifier against them.", no_args_is_help=True)
 
@@ -21,16 +21,13 @@ def build(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="New folder for forms and key.")],
     surveys: Annotated[int | None, typer.Option(help="Number of forms.")] = None,
     per_condition: Annotated[
-        int | None, typer.Option(help="Pictures of each condition in each view, in every survey.")
+        int | None, typer.Option(help="Images of each condition in each view, in every survey.")
     ] = None,
     config: ConfigFile = None,
     set_: Set = None,
     seed: Seed = None,
 ) -> None:
     """Make survey forms (HTML, offline) of test images that no model was trained on, and their key."""
-    from morphoscope.classify.survey.building import FORMS, KEY, build_surveys
-    from morphoscope.cohort import Cohort
-
     settings = load_config(
         SurveyBuilding,
         file=config,
@@ -39,48 +36,53 @@ def build(
         per_condition=per_condition,
         seed=seed,
     )
+
+    from morphoscope.classify.survey.building import FORMS, KEY, build_surveys
+    from morphoscope.cohort import Cohort
+
     built = build_surveys(Cohort.load(path), destination, settings)
     questions, shown = len(built.key) // settings.surveys, built.shown
     often = f"{shown.min()}" if shown.min() == shown.max() else f"{shown.min()} to {shown.max()}"
-    Console(soft_wrap=True).print(
-        f"{settings.surveys} surveys of {questions} pictures each ({len(built.conditions)} conditions); "
-        f"{len(shown)} images, each shown {often} times.\n"
-        f"Hand out {destination / FORMS}; keep {destination / KEY} to yourself.",
-        highlight=False,
+    say(
+        f"{settings.surveys} surveys of {questions} images each ({len(built.conditions)} conditions); "
+        f"{len(shown)} different images, each shown {often} times."
     )
+    say(f"Hand out {destination / FORMS}; keep {destination / KEY} to yourself.")
 
 
 @app.command()
 def power(
-    difference: Annotated[float, typer.Option(help="True difference of accuracies that should be found.")],
+    difference: Annotated[float, typer.Option(help="True difference of accuracies to detect.")],
     deviation: Annotated[
-        float, typer.Option(help="Standard deviation of the surveys' differences, e.g. of a pilot's.")
+        float, typer.Option(help="Standard deviation of the differences between surveys, e.g. from a pilot.")
     ],
-    surveys: Annotated[int | None, typer.Option(help="Tell the power of this many surveys.")] = None,
+    surveys: Annotated[int | None, typer.Option(help="Report the power of this number of surveys.")] = None,
 ) -> None:
-    """Say how many surveys a paired t-test (two-sided, p < 0.05) needs to find a difference."""
+    """Compute how many surveys a paired t-test (two-sided, p < 0.05) needs to detect a difference."""
     from morphoscope.classify.survey.power import paired_power, surveys_needed
 
     for wished in (0.8, 0.9):
         enough = surveys_needed(difference, deviation, wished)
-        Console().print(f"{enough} surveys for a power of {wished:.0%}", highlight=False)
+        say(f"{enough} surveys for a power of {wished:.0%}")
     if surveys is not None:
         found = paired_power(difference, deviation, surveys)
-        Console().print(f"{surveys} surveys have a power of {found:.1%}", highlight=False)
+        say(f"{surveys} surveys have a power of {found:.1%}")
 
 
 @app.command()
 def analyse(
     folder: Folder,
-    answers: Annotated[Path, typer.Argument(metavar="ANSWERS", help="Folder of the CSV files handed in.")],
+    answers: Annotated[
+        Path, typer.Argument(metavar="ANSWERS", help="Folder of the participants' CSV files.")
+    ],
     ensemble: Annotated[
         list[Path],
-        typer.Option(help="The ensemble's .safetensors file; again for the one of the other view."),
+        typer.Option(help="The ensemble's .safetensors file; repeatable, one per view."),
     ],
     cohort: Annotated[Path, typer.Option(help="The cohort that the surveys were built from.")],
     rows: Annotated[
         str | None,
-        typer.Option(help="all: a cohort of patients that no model has seen, instead of the training's."),
+        typer.Option(help="all: a cohort of patients that no model has seen; test: the training cohort."),
     ] = None,
     run: Run = None,
     config: ConfigFile = None,
@@ -88,7 +90,9 @@ def analyse(
     device: Device = "auto",
     seed: Seed = None,
 ) -> None:
-    """Compare participants with an ensemble that has not seen the pictures: report.html and its tables."""
+    """Compare participants with an ensemble that has not seen the images: report.html and its tables."""
+    settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed, rows=rows)
+
     from morphoscope.classify import Ensemble, evaluate
     from morphoscope.classify.survey.analysis import analyse as compare_all
     from morphoscope.classify.survey.answers import read_answers
@@ -96,7 +100,6 @@ def analyse(
     from morphoscope.classify.survey.report import points, write_analysis
     from morphoscope.cohort import Cohort
 
-    settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed, rows=rows)
     surveys = Surveys.load(folder)
     read = read_answers(answers, surveys)  # before the classifier takes its time
     pictures = Cohort.load(cohort)
@@ -107,19 +110,16 @@ def analyse(
         run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort
     )
     report = write_analysis(analysis, opened.path, [evaluation.facts for evaluation in evaluations])
-    console = Console(soft_wrap=True)
     for name, number in analysis.counts().items():
-        console.print(f"{name}: {number}", highlight=False)
+        say(f"{name}: {number}")
     for sentence in read.left_out:
-        console.print(f"Left out: {sentence}", highlight=False, markup=False)
+        say(f"Left out: {sentence}")
     for sentence in read.warnings:
-        console.print(f"Warning: {sentence}", highlight=False, markup=False)
+        say(f"Warning: {sentence}")
     for found in analysis.comparisons:
-        console.print(
+        say(
             f"{found.view}, {found.specialty}: classifier {found.classifier.value:.3f}, clinicians "
             f"{found.clinicians.value:.3f}, difference {points(found.difference)} points "
-            f"({found.participants} participants, {found.answers} answers)",
-            highlight=False,
-            markup=False,
+            f"({found.participants} participants, {found.answers} answers)"
         )
-    console.print(f"Wrote {report}", highlight=False)
+    say(f"Wrote {report}")

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from morphoscope.classify.attribution_comparison.sanity import cascade, similarity, stages
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.plots import colour
 from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval
+from morphoscope.runtime.terminal import track
 
 
 class Original(NamedTuple):

@@ -5,7 +5,6 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
 from morphoscope.classify.attribution.maps import Attribution, averaged
 from morphoscope.classify.attribution_comparison.cascade import Original, run_cascade
@@ -21,6 +20,7 @@ from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import SINGLE_BASELINES, AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
+from morphoscope.runtime.terminal import track
 
 _EXAMPLES = 7
 
@@ -46,7 +46,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     scores: list[MapScore] = []
     examples: list[Example] = []
     originals: list[Original] = []
-    for position, index in enumerate(track(chosen, description="Comparing maps", transient=True)):
+    for position, index in enumerate(track(chosen, "Comparing maps", transient=True)):
         file, condition = cohort.rows[["file", "condition"]].iloc[index]
         lesion = cohort.lesion_mask(index, ensemble.resolution, ensemble.config.fit)
         was_seen = None if seen is None else bool(seen[position])

@@ -9,7 +9,6 @@ from types import TracebackType
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.ensemble import Ensemble
@@ -30,6 +29,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
 from morphoscope.runtime import Interruption, RunFolder, write_text
+from morphoscope.runtime.terminal import progress, say
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
@@ -293,8 +293,7 @@ class _Display:
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns)
+        self._progress = progress()
         self._fold = ""
 
     def __enter__(self) -> "_Display":
@@ -309,11 +308,8 @@ class _Display:
     def start(self, plan: FoldPlan) -> None:
         self._fold = plan.fold
         self._task = self._progress.add_task(f"fold {plan.fold}", total=None)
-        self._progress.console.print(
-            f"fold {plan.fold}: "
-            + ", ".join(f"{count} {kind}" for kind, count in _counts(plan).items())
-            + f" training images, {len(plan.validation)} for validation"
-        )
+        counts = ", ".join(f"{count} {kind}" for kind, count in _counts(plan).items())
+        self._say(f"fold {plan.fold}: {counts} training images, {len(plan.validation)} for validation")
 
     def begin(self, fold: str, epoch: int) -> None:
         self._run.forget_after("epoch", epoch, fold=fold)
@@ -324,7 +320,11 @@ class _Display:
 
     def epoch(self, fold: str, epoch: int, **values: float) -> None:
         self._run.append("stats.jsonl", fold=fold, epoch=epoch + 1, **values)
-        self._progress.console.print(
+        self._say(
             f"fold {fold}, epoch {epoch + 1}: loss {values['loss']:.3f}, "
             f"balanced accuracy in validation {values['balanced_accuracy']:.3f}"
         )
+
+    def _say(self, text: str) -> None:
+        """One line above the progress bars."""
+        say(text, to=self._progress.console)

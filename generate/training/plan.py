@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
 from morphoscope.generate.training.progress import duration
 from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.runtime import terminal
+from morphoscope.runtime.terminal import say, show, table
 from morphoscope.runtime.torch_memory import memory_gb
 from morphoscope.runtime.torch_processes import Processes
 
@@ -42,18 +43,18 @@ class Plan:
         """Time that is left, by the measured speed."""
         return max(self.config.kimg - self.kimg_done, 0) * self.seconds_per_kimg
 
-    def print(self, console: Console) -> None:
-        """Show the settings as they would be in config.yaml, and the costs."""
-        console.print(yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False), highlight=False)
-        table = Table("what", "how much", title="Plan")
-        for name, number in self.images.items():
-            table.add_row(f"images of {name}", str(number))
-        table.add_row("parameters of G and D", " and ".join(f"{n:,}" for n in self.parameters))
-        table.add_row("done already", f"{self.kimg_done:.1f} of {self.config.kimg:g} kimg")
-        table.add_row("speed, measured", f"{self.seconds_per_kimg:.1f} s/kimg")
-        table.add_row("memory, measured", f"{self.memory_gb:.1f} GB")
-        table.add_row("time left, without snapshots", duration(self.seconds_left))
-        console.print(table)
+    def print(self) -> None:
+        """Print the settings as they would be in config.yaml, and the costs."""
+        say(yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False))
+        rows = [
+            *((f"images of {name}", str(number)) for name, number in self.images.items()),
+            ("parameters of G and D", " and ".join(f"{n:,}" for n in self.parameters)),
+            ("done already", f"{self.kimg_done:.1f} of {self.config.kimg:g} kimg"),
+            ("speed, measured", f"{self.seconds_per_kimg:.1f} s/kimg"),
+            ("memory, measured", f"{self.memory_gb:.1f} GB"),
+            ("time left, without snapshots", duration(self.seconds_left)),
+        ]
+        show(table(["what", "how much"], rows))
 
 
 def plan_training(
@@ -75,7 +76,7 @@ def plan_training(
         UserError: as `train_generator`.
     """
     processes = processes or Processes(torch.device("cpu"))
-    console = console or Console(stderr=True)
+    console = console or terminal.console(stderr=True)
     prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console)
     feature_network(config.metric_network, torch.device("cpu"))  # a name that is none is told now
     return _measured(prepared)

@@ -24,6 +24,7 @@ from morphoscope.generate.training.resume import read_unfinished, resume, resume
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import transfer_weights
 from morphoscope.ops.dispatch import native_runs
+from morphoscope.runtime.terminal import say
 from morphoscope.runtime.torch_devices import set_precision
 from morphoscope.runtime.torch_memory import keep_freed_memory
 from morphoscope.runtime.torch_processes import Processes
@@ -83,7 +84,7 @@ def prepare(
     elif snapshot is not None:
         config, adopted = after_transfer(config, snapshot)
         if adopted and processes.is_main:
-            console.print(f"Adopted from {start_from}: {', '.join(adopted)}", highlight=False)
+            say(f"Adopted from {start_from}: {', '.join(adopted)}", to=console)
     resolved = config.resolved(processes.world)
     end = resolved.transition_end_kimg
     if end is not None and end > resolved.kimg:
@@ -96,7 +97,7 @@ def prepare(
     elif start_from is not None:
         initialised = ", ".join(transfer_weights(trainer, start_from, part.conditions))
         if initialised and processes.is_main:
-            console.print(f"Re-initialised, since {start_from} has no match: {initialised}", highlight=False)
+            say(f"Re-initialised, because {start_from} has no match: {initialised}", to=console)
     return Preparation(trainer, part, images, metadata, resumed=unfinished is not None)
 
 

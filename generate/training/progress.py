@@ -6,6 +6,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from morphoscope.runtime.terminal import say
+
 # Before this much time the rate is that of a start: kernels are built, caches are cold.
 _MEASURED_AFTER = 10.0  # seconds
 
@@ -71,7 +73,7 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.update(self._task, description=self.line())
         else:
-            self._console.print(f"generator {self.line()}", highlight=False, markup=False, soft_wrap=True)
+            say(f"generator {self.line()}", to=self._console)
 
     def seconds_left(self) -> float | None:
         """Time to the end at this process's mean rate so far, snapshots included; None while unknown."""

@@ -14,7 +14,7 @@ from morphoscope.generate.training.preparation import Preparation, feature_netwo
 from morphoscope.generate.training.records import snapshots
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, is_told, write_reals
-from morphoscope.runtime import RunFolder
+from morphoscope.runtime import RunFolder, terminal
 from morphoscope.runtime.torch_processes import Processes
 
 
@@ -44,7 +44,7 @@ def train_generator(
         KeyboardInterrupt: it was asked to stop, by Ctrl-C or SIGTERM, and has saved its state.
     """
     processes = processes or Processes(torch.device("cpu"))
-    console = console or Console(stderr=True)
+    console = console or terminal.console(stderr=True)
     try:
         prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
         trainer = prepared.trainer
@@ -73,9 +73,10 @@ def train_generator(
         if watch is not None and not finished and not loop.interrupted:
             watch.end()
     if loop.interrupted:
-        if processes.is_main:
-            console.print(f"Stopped at {trainer.images_seen / 1000:.1f} kimg; train again to go on.")
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(
+            f"Stopped at {trainer.images_seen / 1000:.1f} kimg. Re-run the command with the same --run to "
+            "resume."
+        )
     return Path(processes.on_main(lambda: str(snapshots(run.path)[-1])))
 
 

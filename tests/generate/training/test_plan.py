@@ -1,10 +1,8 @@
 """The plan of a training: what it counts, what it measures, and that it leaves nothing behind."""
 
-import io
 import shutil
 
 import pytest
-from rich.console import Console
 
 from morphoscope.generate import plan_training
 from morphoscope.generate.training import plan as planning
@@ -44,9 +42,8 @@ def test_an_unfinished_run_is_planned_from_where_it_stands(tiny_config, tiny_coh
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
-def test_the_plan_shows_settings_and_costs(steady, tiny_config, tiny_cohort, tmp_path):
-    console = Console(file=io.StringIO(), width=120)
-    plan_training(tiny_config, tiny_cohort, tmp_path / "run").print(console)
-    shown = console.file.getvalue()
+def test_the_plan_shows_settings_and_costs(steady, tiny_config, tiny_cohort, tmp_path, capsys):
+    plan_training(tiny_config, tiny_cohort, tmp_path / "run").print()
+    shown = capsys.readouterr().out
     for part in ("mbstd_group: 2", "images of dark", "parameters of G and D", "s/kimg", "time left"):
         assert part in shown

@@ -1,19 +1,16 @@
-"""What the terminal says of an evaluation and of predictions, with and without a calibration."""
+"""The terminal output of an evaluation and of predictions, with and without a calibration."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
-from morphoscope.apps.commands.judgement import NOT_CALIBRATED, prediction_table, print_evaluation
+from morphoscope.apps.commands.classifier_output import NOT_CALIBRATED, prediction_table, print_evaluation
 from morphoscope.classify import Evaluation, Prediction, combine
+from morphoscope.runtime.terminal import show
 
-
-@pytest.fixture
-def console() -> Console:
-    return Console(width=200, record=True)
+Shown = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -37,13 +34,13 @@ def calibrated(plain: Prediction) -> Prediction:
     )
 
 
-def test_an_auxiliary_class_that_comes_first_is_named(console: Console, plain: Prediction) -> None:
+def test_an_auxiliary_class_that_comes_first_is_named(capsys: Shown, plain: Prediction) -> None:
     joint = np.concatenate([plain.per_fold * [[[0.9], [0.4], [0.6]]], np.zeros((2, 3, 2))], axis=2)
     joint[:, :, 4] = 1 - joint.sum(axis=2)
     told = replace(plain, auxiliary=["nevus", "melanoma"], joint=joint.astype(np.float32))
     assert [told.rather(image) for image in range(3)] == [None, "melanoma", "melanoma"]
-    console.print(prediction_table(["a.png", "b.png", "c.png"], told))
-    lines = [line for line in console.export_text().splitlines() if ".png" in line]
+    show(prediction_table(["a.png", "b.png", "c.png"], told))
+    lines = [line for line in capsys.readouterr().out.splitlines() if ".png" in line]
     assert ["rather melanoma" in line for line in lines] == [False, True, True]
 
 
@@ -61,38 +58,39 @@ def evaluation(prediction: Prediction) -> Evaluation:
 
 
 def test_predictions_come_with_what_is_possible_and_what_casts_doubt(
-    console: Console, calibrated: Prediction
+    capsys: Shown, calibrated: Prediction
 ) -> None:
-    console.print(prediction_table(["a.png", "b.png", "c.png"], calibrated))
-    lines = [line for line in console.export_text().splitlines() if ".png" in line]
+    show(prediction_table(["a.png", "b.png", "c.png"], calibrated))
+    lines = [line for line in capsys.readouterr().out.splitlines() if ".png" in line]
     assert "possible (90%)" not in lines[0] and "unsure" not in lines[0] and "agree" not in lines[0]
     assert "green, blue" in lines[1] and "1 of 2 models agree" in lines[1]  # the more probable one first
-    assert "unsure; unlike anything it was trained on" in lines[2]
+    assert "unsure; does not look like the training images" in lines[2]
 
 
-def test_predictions_without_calibration_have_no_sets(console: Console, plain: Prediction) -> None:
-    console.print(prediction_table(["a.png", "b.png", "c.png"], plain))
-    text = console.export_text()
-    assert "possible" not in text and "unlike" not in text and "unsure" in text
+def test_predictions_without_calibration_have_no_sets(capsys: Shown, plain: Prediction) -> None:
+    show(prediction_table(["a.png", "b.png", "c.png"], plain))
+    text = capsys.readouterr().out
+    assert "possible" not in text and "training images" not in text and "unsure" in text
 
 
-def test_evaluation_prints_the_essentials(console: Console, calibrated: Prediction) -> None:
-    print_evaluation(console, evaluation(calibrated))
-    text = console.export_text()
-    assert "true condition among the 2 most probable 1.000" in text
-    assert "in 90%, do so in 1.000" in text and "2.00 conditions on average, one only in 33%" in text
-    assert "called unlike the training 0.333" in text
-    assert "of 3 pictures that are: found 0.333" in text and "ROC curve 0.500" in text
+def test_evaluation_prints_the_essentials(capsys: Shown, calibrated: Prediction) -> None:
+    print_evaluation(evaluation(calibrated))
+    text = capsys.readouterr().out
+    assert "top-2 accuracy 1.000" in text
+    assert "for 90% coverage contain the true condition in 1.000" in text
+    assert "2.00 conditions on average, a single one in 33%" in text
+    assert "wrongly called out of distribution 0.333" in text
+    assert "of 3 images that are out of distribution: detected 0.333" in text and "ROC curve 0.500" in text
     assert text.count("fewer than 20 images") == 2 and "0.000 (0.000 to 0.658)" in text
     assert NOT_CALIBRATED not in text
 
 
-def test_evaluation_says_that_there_is_no_calibration(console: Console, plain: Prediction) -> None:
-    print_evaluation(console, evaluation(plain))
-    assert "not calibrated" in console.export_text()
+def test_evaluation_says_that_there_is_no_calibration(capsys: Shown, plain: Prediction) -> None:
+    print_evaluation(evaluation(plain))
+    assert "not calibrated" in capsys.readouterr().out
 
 
-def test_evaluation_says_why_a_calibration_cannot_be_judged(console: Console, plain: Prediction) -> None:
-    print_evaluation(console, replace(evaluation(plain), facts={"calibration_note": "Nothing is left."}))
-    text = console.export_text()
+def test_evaluation_says_why_a_calibration_cannot_be_judged(capsys: Shown, plain: Prediction) -> None:
+    print_evaluation(replace(evaluation(plain), facts={"calibration_note": "Nothing is left."}))
+    text = capsys.readouterr().out
     assert "Nothing is left." in text and "not calibrated" not in text

@@ -1,0 +1,106 @@
+"""An ensemble's output in the terminal: the metrics of an evaluation, a table of predictions."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from rich.table import Table
+
+from morphoscope.classify import Estimate, Evaluation, Prediction
+from morphoscope.classify.certainty.strata import FEW
+from morphoscope.runtime.statistics import format_estimate
+from morphoscope.runtime.terminal import say, show, table
+
+NOT_CALIBRATED = (
+    "This ensemble is not calibrated: it has no prediction sets, and calls nothing out of distribution. "
+    "Calibrate it with `morphoscope classify calibrate` and the cohort that it was trained on, for the "
+    "--test-time that you use."
+)
+_named = partial(format_estimate, named=True)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print the metrics with their intervals."""
+    evaluated = f"{len(evaluation.truth)} {evaluation.facts.get('judged', 'images')}"
+    say(f"balanced accuracy {_named(evaluation.balanced_accuracy)}, {evaluated}")
+    say(f"accuracy {_named(evaluation.accuracy)}")
+    for k, proportion in evaluation.top_k.items():
+        if k > 1:
+            say(f"top-{k} accuracy {_named(proportion)}")
+    columns = ["condition", "recall", "95% interval"]
+    sets = evaluation.coverage
+    if sets is not None:
+        columns += ["covered", "95% interval", "set size"]
+    rows = []
+    for condition, recall in evaluation.recall.items():
+        cells = [condition, *_cells(recall)]
+        if sets is not None:
+            own = sets["by_condition"][condition]
+            cells += [*_cells(Estimate(**own["coverage"])), f"{own['mean_size']:.1f}"]
+        rows.append(cells)
+    show(table(columns, rows))
+    _print_certainty(evaluation)
+    _print_strata(evaluation)
+
+
+def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
+    """One row per image: probabilities, the prediction set, and reasons to distrust the prediction."""
+    calibrated = prediction.prediction_sets is not None
+    possible = [f"possible ({prediction.coverage:.0%})"] if calibrated else []
+    rows = []
+    for index, name in enumerate(names):
+        doubts = ["unsure"] if prediction.unsure[index] else []
+        if prediction.novel is not None and prediction.novel[index]:
+            doubts.append("does not look like the training images")
+        other = prediction.rather(index)
+        if other is not None:
+            doubts.append(f"rather {other}")
+        agreeing = round(prediction.agreement[index] * len(prediction.per_fold))
+        if agreeing < len(prediction.per_fold):
+            doubts.append(f"{agreeing} of {len(prediction.per_fold)} models agree")
+        cells = [f"{p:.3f}" for p in prediction.combined[index]]
+        if calibrated:
+            cells.append(", ".join(prediction.possible(index) or []))
+        rows.append((name, *cells, "; ".join(doubts)))
+    return table(["image", *prediction.conditions, *possible, ""], rows)
+
+
+def _print_certainty(evaluation: Evaluation) -> None:
+    before, sets, novelty = evaluation.error_without_temperature, evaluation.coverage, evaluation.novelty
+    without = "" if before is None else f"; without temperature {_named(before)}"
+    say(f"calibration error {_named(evaluation.calibration_error)}{without}")
+    if sets is None or novelty is None:
+        say(evaluation.facts.get("calibration_note") or NOT_CALIBRATED)
+        return
+    covered = _named(Estimate(**sets["coverage"]))
+    say(
+        f"prediction sets for {evaluation.prediction.coverage:.0%} coverage contain the true condition in "
+        f"{covered}; {sets['mean_size']:.2f} conditions on average, a single one in {sets['single']:.0%}"
+    )
+    say(f"wrongly called out of distribution {_named(Estimate(**novelty['false_alarms']))}")
+    if "unlike" in novelty:
+        unlike = {name: _named(Estimate(**novelty["unlike"][name])) for name in ("auroc", "detected")}
+        say(
+            f"of {novelty['unlike']['images']} images that are out of distribution: detected "
+            f"{unlike['detected']}; area under the ROC curve {unlike['auroc']}"
+        )
+
+
+def _print_strata(evaluation: Evaluation) -> None:
+    if not evaluation.strata:
+        return
+    rows = [
+        (
+            stratum.attribute,
+            stratum.value,
+            str(stratum.images),
+            format_estimate(stratum.accuracy),
+            format_estimate(stratum.balanced_accuracy),
+            f"fewer than {FEW} images: uninformative" if stratum.few else "",
+        )
+        for stratum in evaluation.strata
+    ]
+    show(table(["", "", "images", "accuracy (95% interval)", "balanced accuracy (95% interval)", ""], rows))
+
+
+def _cells(estimate: Estimate) -> list[str]:
+    return [f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"]

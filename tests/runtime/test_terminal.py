@@ -1,0 +1,87 @@
+"""Names appear on the terminal as they are, whatever they hold."""
+
+import io
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from morphoscope.runtime.terminal import console, progress, say, show, table, track, visible
+
+names = st.text(min_size=1, max_size=40)
+MARKUP = [
+    "NF1 [mild]",
+    "arm[left].jpg",
+    "[/]",
+    "[bold]x[/bold]",
+    ":smile:",
+    "\\[x]",
+    "[link=file:///etc]a[/link]",
+]
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_line_is_never_markup(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"Wrote {name}")
+    assert capsys.readouterr().out == f"Wrote {name}\n"
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_table_is_never_markup(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show(table(["image", name], [[name, "0.5"], ["b", name]]))
+    assert capsys.readouterr().out.count(name) == 3
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_progress_bar_is_never_markup(name: str) -> None:
+    out = Console(file=io.StringIO(), width=200, markup=True)
+    with progress(to=out) as bars:
+        bars.add_task(visible(name), total=1)
+    assert name in out.file.getvalue()  # type: ignore[attr-defined]
+    again = Console(file=io.StringIO(), width=200, markup=True)
+    assert list(track([1, 2], name, to=again)) == [1, 2]
+    assert name in again.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_long_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "folder/" * 60 + "image.png"
+    say(path)
+    show(table(["file"], [[path]]))
+    out = capsys.readouterr().out
+    assert out.startswith(path + "\n") and out.count(path) == 2
+
+
+@given(names)
+@example("\x1b]0;owned\x07")
+@example("a\u202egpj.exe")
+@example("\udcff.jpg")
+def test_what_is_visible_steers_nothing_and_keeps_the_rest(name: str) -> None:
+    shown = visible(name)
+    assert shown.isprintable() or all(c.isprintable() or c.isspace() or c > "\x9f" for c in shown)
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in shown)
+    shown.encode("utf-8")
+    if name.isprintable():
+        assert shown == name
+
+
+@given(st.lists(names, min_size=1, max_size=5))
+def test_a_table_holds_every_name_whole(listed: list[str]) -> None:
+    out = io.StringIO()
+    target = Console(file=out, width=10_000, markup=False, emoji=False, highlight=False)
+    target.print(table(["name"], [[name] for name in listed]))
+    text = out.getvalue()
+    for name in listed:
+        assert visible(name).strip() in text
+
+
+def test_a_cell_cannot_forge_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    show(table(["image", "condition"], [["a.png\nb.png", "x"]]))
+    assert "a.png\\nb.png" in capsys.readouterr().out
+
+
+def test_the_console_is_plain() -> None:
+    out = console()
+    out.file = io.StringIO()
+    out.print("[red]x[/red] :smile:")
+    assert out.file.getvalue() == "[red]x[/red] :smile:\n"
