@@ -54,7 +54,7 @@ def test_build_answer_analyse(cohort, ensemble, tmp_path, monkeypatch, capsys):
         == 0
     )
     out = capsys.readouterr().out
-    assert "3 surveys of 14 pictures each (7 conditions)" in out and "each shown 1 to 2 times" in out
+    assert "3 surveys of 14 images each (7 conditions)" in out and "each shown 1 to 2 times" in out
     assert len(list((folder / "forms").glob("survey-*.html"))) == 3
 
     key, facts = pd.read_csv(folder / "key.csv"), json.loads((folder / "survey.json").read_text())
