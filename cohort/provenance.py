@@ -44,7 +44,7 @@ class Provenance(BaseModel):
     Attributes:
         generator: digest of the generator.
         phantoms_only: whether the generator, and any that its training started from, has seen only phantoms.
-        label: mixture of conditions, {condition: share}; shares lie in [0, 1] and add up to 1.
+        label: mixture of conditions, {condition: share}; shares from 0 to 1 that add up to 1.
         seed: of the latent vector.
         psi: truncation; 1 is none, 0 the mean image of the mixture.
     """
@@ -76,14 +76,15 @@ class Provenance(BaseModel):
     def statement(self) -> str:
         """What the file says to people.
 
-        A generator may reproduce what it was trained on: only one of phantoms alone surely shows no patient.
+        A generator may reproduce its training images, so that only one trained on nothing but phantoms is
+        certain to show no patient.
         """
         meaning = "not a photograph; may resemble its training photographs"
         return f"yes: made by a generator, {_NO_PATIENT if self.phantoms_only else meaning}"
 
     @property
     def sheet_caption(self) -> str:
-        """The same for a sheet of images, printed above them."""
+        """The statement for a sheet of images, printed above them."""
         meaning = "not photographs; they may resemble its training photographs"
         if self.phantoms_only:
             meaning = "trained on phantoms: no patient is shown"
@@ -122,22 +123,14 @@ def label_text(label: Mapping[str, float]) -> str:
 
 def read_mixture(cell: str) -> dict[str, float] | None:
     """Parse a cell of `label`: a JSON object of shares from 0 to 1 that add up to 1, else None."""
-    try:
-        shares = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
+    shares = _parse(cell)
     return shares if isinstance(shares, dict) and _is_mixture(shares) else None
 
 
 def read_names(cell: str) -> list[str] | None:
     """Parse a cell of `trained_on_folds`: a JSON list of strings, else None."""
-    try:
-        names = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return None
-    return names
+    names = _parse(cell)
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def read_ancestor_cohorts(cell: str) -> list[str] | None:
@@ -173,8 +166,8 @@ def write_synthetic_image(path: Path, pixels: np.ndarray, provenance: Provenance
 def read_provenance(image: Image.Image) -> Provenance | None:
     """The provenance of an opened image; None if it carries no mark.
 
-    A mark without a valid JSON object (earlier versions of the studio wrote none) is still one: what the
-    statement does not tell is None then.
+    A mark without a valid JSON object (earlier versions of the studio wrote none) still counts: the fields
+    that it lacks are None then.
 
     Raises:
         OSError, SyntaxError, ValueError: the file is damaged.
@@ -201,9 +194,17 @@ def carry_mark(source: bytes, target: bytes) -> bytes:
 
 
 def mark_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """Those of the (type, whole chunk) of a PNG file that make up its mark; none without a statement."""
+    """The chunks, of the (type, whole chunk) of a PNG file, that are its mark; none without a statement."""
     texts = {chunk: key for kind, chunk in chunks if (key := png.text_key(kind, chunk)) in _MARK}
     return list(texts) if _STATEMENT.encode() in texts.values() else []
+
+
+def _parse(cell: str) -> Any:
+    """What a cell holds as JSON; None if it is not valid JSON."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_mixture(shares: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The same work on many files, in threads (Pillow and hashing release the GIL), with all errors at once."""
+"""Work on many files in threads (Pillow and hashing release the GIL), with all errors reported together."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,9 +14,12 @@ T = TypeVar("T")
 def collect_errors(
     function: Callable[[T], object], items: Sequence[T], description: str
 ) -> list[tuple[T, str]]:
-    """Call `function` on every item for its effect; (item, message) where it raised UserError, in order.
+    """Call `function` on every item for its effect, in threads, with a progress bar named `description`.
 
-    Any other exception, Ctrl-C included, stops the work at once.
+    Any exception other than UserError, Ctrl-C included, stops the work at once.
+
+    Returns:
+        (item, message) of each call that raised UserError, in the order of `items`.
     """
 
     def attempt(item: T) -> str | None:
@@ -35,6 +38,6 @@ def collect_errors(
 
 
 def raise_together(errors: Sequence[str], what: str) -> None:
-    """Raise one UserError that holds every message; nothing if there is none."""
+    """Raise one UserError with all messages, if there are any; `what` follows their number."""
     if errors:
         raise UserError(f"{len(errors)} {what}: " + " | ".join(errors))
