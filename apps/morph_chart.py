@@ -1,16 +1,21 @@
 """The chart of a morph: the probability of each condition along it, as SVG."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from morphoscope.apps.morphing import Curve, Morph
 from morphoscope.runtime.reporting.plots import colour, plain, svg
 
 _POINTS_PER_INCH = 72  # a point is the unit of the SVG's own coordinates
-_WIDTH, _HEIGHT = 6.2, 2.75  # inches
+_WIDTH, _HEIGHT = 6.2, 2.75  # inches, with one row of names below
+_ROW = 0.2  # inches of height that each further row of names takes
+_MOST_COLUMNS = 7
 _GREY = "#5b6b73"
 _MARKER = "#0f3d44"
 
@@ -62,13 +67,10 @@ def draw_curve(curve: Curve) -> MorphChart:
         lines.append(line)
     _shade_unsure(axes, curve)
     _dress(axes, curve.morph)
-    names = [plain(name) for name in prediction.conditions]
-    figure.legend(
-        lines, names, loc="outside lower center", ncols=min(len(names), 7), frameon=False, fontsize=9
-    )
+    _name(figure, lines, [plain(name) for name in prediction.conditions])
     picture = svg(figure)  # lays the axes out
     box = axes.get_position()
-    width, height = _POINTS_PER_INCH * _WIDTH, _POINTS_PER_INCH * _HEIGHT
+    width, height = _POINTS_PER_INCH * figure.get_size_inches()
     return MorphChart(
         picture,
         left=box.x0 * width,
@@ -76,6 +78,18 @@ def draw_curve(curve: Curve) -> MorphChart:
         top=(1 - box.y1) * height,
         bottom=(1 - box.y0) * height,
     )
+
+
+def _name(figure: Figure, lines: Sequence[Line2D], names: Sequence[str]) -> None:
+    """A legend below the axes, in the most columns that fit the width; the figure grows with its rows."""
+    for columns in range(min(len(names), _MOST_COLUMNS), 0, -1):
+        legend = figure.legend(
+            lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        )
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(_HEIGHT + _ROW * (ceil(len(names) / columns) - 1))
 
 
 def _shade_unsure(axes: Axes, curve: Curve) -> None:

@@ -36,13 +36,34 @@ def test_unsure_frames_are_explained_only_where_there_are_some(curve: Curve) -> 
     assert "grey: unsure" not in draw_curve(sure).svg
 
 
+def test_long_names_stay_inside_the_chart() -> None:
+    names = [
+        "actinic keratosis",
+        "basal cell carcinoma",
+        "benign keratosis-like lesion",
+        "dermatofibroma",
+        "melanoma",
+        "melanocytic naevus",
+        "vascular lesion",
+    ]
+    per_fold = np.full((1, 4, 7), 1 / 7, np.float32)
+    prediction = Prediction(names, per_fold, *combine(per_fold))
+    svg = draw_curve(Curve(Morph(names[0], names[4], 0, 0.7), np.linspace(0, 1, 4), prediction)).svg
+    width, height = (float(side) for side in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2])
+    for name in names:
+        found = re.search(rf"<!-- {name} -->\s*<g[^>]*translate\(([-\d.]+) ([-\d.]+)\)", svg)
+        assert found is not None, name
+        assert 0 < float(found.group(1)) < width - 5 * len(name)  # a letter is about 5 points wide
+        assert 0 < float(found.group(2)) < height
+
+
 def test_same_curve_is_drawn_in_the_same_bytes(curve: Curve) -> None:
     assert draw_curve(curve).svg == draw_curve(curve).svg
 
 
-@pytest.mark.parametrize("module", ["morphing", "morph_chart", "demo"])
-def test_needs_no_gradio(module: str) -> None:
-    program = f"import sys, morphoscope.apps.{module}; sys.exit('gradio' in sys.modules)"
+def test_morphs_charts_and_the_demo_need_no_gradio() -> None:
+    modules = ", ".join(f"morphoscope.apps.{name}" for name in ("morphing", "morph_chart", "demo"))
+    program = f"import sys, {modules}; sys.exit('gradio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
