@@ -1,4 +1,4 @@
-"""The page, and the server on this machine."""
+"""The page, and its server on this machine."""
 
 from html import escape
 
@@ -16,21 +16,21 @@ from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
 
 TITLE = "Morphoscope"
-_CACHE_SECONDS = 60  # an upload whose reader never came is removed after this time
+_CACHE_SECONDS = 60  # an upload that was never read is removed after this time
 
 
 def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> gr.Blocks:
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
-    Serve it with `launch`, which also sets the looks and the bounds on uploads.
+    Serve it with `launch`, which also sets the theme and the limits on uploads.
 
     Raises:
-        UserError: the ensemble judges pairs of photographs, while the studio shows one at a time.
+        UserError: the ensemble predicts from pairs of photographs, while the studio shows one at a time.
     """
     if ensemble.dual:
         raise UserError(
-            "The studio takes one picture at a time, but this ensemble judges pairs of a focused and a "
-            "panoramic photograph: use `morphoscope classify predict`, or an ensemble of single images."
+            "The studio takes one image at a time, but this ensemble predicts from pairs of a focused and a "
+            "panoramic photograph. Use `morphoscope classify predict`, or an ensemble of single images."
         )
     workbench = Workbench(generator, ensemble)
     page = gr.Blocks(title=title, analytics_enabled=False, delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS))
@@ -49,10 +49,11 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
 def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> str:
     """Serve a page of `build`, by default to this machine only, and return its address.
 
-    Never shared through a third party's server; no history of inputs is kept, here or in the browser.
+    It is never shared through a third party's server, and no history of inputs is kept, here or in the
+    browser.
 
     Args:
-        block: say the address and wait for Ctrl+C; else serve in the background until `page.close()`.
+        block: print the address and wait for Ctrl+C; else serve in the background until `page.close()`.
 
     Raises:
         UserError: the port is taken or not allowed.
@@ -72,7 +73,7 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block:
             theme=theme(),
             css=CSS,
         )
-    except OSError as error:  # Gradio's own message advises a variable that has no say here
+    except OSError as error:  # Gradio's own message suggests a variable that has no effect here
         raise UserError(f"Port {port} on {host} cannot be opened; choose another port.") from error
     if block:
         Console().print(f"{page.title}: {address} (Ctrl+C stops it)", highlight=False)

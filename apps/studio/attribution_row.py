@@ -1,4 +1,4 @@
-"""The row that requests an attribution map, as each tab has it."""
+"""The row that requests an attribution map; each tab has one."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import gradio as gr
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.words import METHODS
 
-MOST_PROBABLE = "the most probable one"
-_PLACE = "Ask, and the pixels that the classifier uses for the current picture are coloured here."
+MOST_PROBABLE = "the most probable condition"
+_PLACE = "Press the button to colour the pixels that the classifier uses in the current picture."
 
 
 @dataclass(frozen=True)
 class AttributionRow:
-    """Components of the row, and below it the place for the map."""
+    """Components of the row, and the place for the map below it."""
 
     target: gr.Dropdown
     method: gr.Dropdown
@@ -45,7 +45,7 @@ def attribution_row(conditions: list[str], name: str) -> AttributionRow:
 
 
 def no_map() -> str:
-    """HTML that stands in the place of the map until one is requested."""
+    """HTML shown in place of a map until one is requested."""
     return figures.message(_PLACE, "empty")
 
 

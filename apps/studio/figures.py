@@ -3,6 +3,7 @@
 Names of conditions and files come from other people's files: everything put into HTML is escaped.
 """
 
+import re
 from html import escape
 
 import numpy as np
@@ -15,6 +16,7 @@ from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.runtime.reporting.plots import colour
 
+_INSIDE_PERCENTAGE = re.compile(r"(?<=[<>]) (?=\d)|(?<=\d) (?=%)")
 PICTURE_SIDE = 512  # pixels; images are enlarged to it
 
 
@@ -27,11 +29,11 @@ def curve(chart: MorphChart, share: float, description: str) -> str:
 
 
 def bars(prediction: Prediction, by_probability: bool = False) -> str:
-    """Table of the first image's probabilities: a bar each, and the range of the single models as a line.
+    """Table of the first image's probabilities: a bar per condition, and a line for the single models' range.
 
     Args:
-        by_probability: most probable condition first; else the classifier's own order, which does not jump
-            while a slider moves.
+        by_probability: most probable condition first; else the classifier's own order, so that rows stay in
+            place while a slider moves.
     """
     combined = prediction.combined[0]
     folds = prediction.per_fold[:, 0]
@@ -79,14 +81,14 @@ def photograph(image: np.ndarray, name: str, provenance: Provenance | None) -> s
 
 
 def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: Provenance | None) -> str:
-    """A map laid over its picture, with legend and explanation."""
+    """A map laid over its image, uint8 [H, W, 3], with legend and explanation."""
     picture = data_uri(fitted(overlay(image, found.map, found.signed), PICTURE_SIDE), provenance)
     lines = "".join(f"<p>{escape(line)}</p>" for line in explanation(found, folds))
     target = escape(found.target)
-    key = "Blue speaks against, red speaks for" if found.signed else "Violet matters little, yellow much"
+    key = "Blue: evidence against; red: for" if found.signed else "Violet: less important; yellow: more"
     return (
         '<div class="ms-attribution"><figure class="ms-picture">'
-        f'<img src="{picture}" alt="Attribution map for {target} over the grey picture">'
+        f'<img src="{picture}" alt="Attribution map for {target} on the grey picture">'
         f'<img class="ms-legend" src="{data_uri(legend(signed=found.signed))}" alt="{key}">'
         f"</figure><div><h3>Evidence for {target}</h3>{lines}</div></div>"
     )
@@ -95,4 +97,5 @@ def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: P
 def message(text: str, kind: str = "note") -> str:
     """A paragraph in a box; kinds: note, warning, error (announced by screen readers), empty."""
     role = ' role="alert"' if kind == "error" else ' role="status"'
-    return f'<p class="ms-message ms-{kind}"{role}>{escape(text)}</p>'
+    unbroken = _INSIDE_PERCENTAGE.sub("\N{NO-BREAK SPACE}", text)
+    return f'<p class="ms-message ms-{kind}"{role}>{escape(unbroken)}</p>'

@@ -1,4 +1,4 @@
-"""The studio's looks: system fonts only, so that the page needs no network."""
+"""The studio's theme: system fonts only, so that the page needs no network."""
 
 import gradio as gr
 
@@ -17,7 +17,7 @@ def theme() -> gr.themes.Base:
         font=_FONTS,
         font_mono=_MONO,
     ).set(
-        # Soft's tinted labels are loud, and its teal on white is too pale to read (WCAG asks for 4.5 : 1).
+        # Soft's tinted labels are loud, and its teal on white is too pale to read (WCAG requires 4.5 : 1).
         background_fill_primary="*neutral_50",
         block_background_fill="white",
         block_title_background_fill="transparent",
@@ -25,6 +25,7 @@ def theme() -> gr.themes.Base:
         block_title_text_color="*neutral_600",
         block_title_text_color_dark="*neutral_300",
         block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
         block_label_text_color="*neutral_600",
         block_label_text_color_dark="*neutral_300",
         body_text_color_subdued="*neutral_600",
@@ -33,13 +34,14 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_800",
     )
 
 
 CSS = """
 .gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important;
   padding: 0 !important; }
+.gradio-container .main { padding: 1rem clamp(0.75rem, 4vw, 2rem) !important; }
 .gradio-container table, .gradio-container td, .gradio-container th, .gradio-container tr {
   border: none !important; background: none !important; }
 .tabs button[role="tab"].selected { color: var(--primary-700); }
@@ -78,6 +80,7 @@ CSS = """
   background: color-mix(in srgb, var(--body-text-color) 9%, transparent); }
 .ms-track span { position: absolute; }
 .ms-bar { left: 0; top: 0; bottom: 0; border-radius: 4px; opacity: 0.85; }
+.dark .ms-bar { box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--body-text-color) 60%, transparent); }
 .ms-range { top: calc(50% - 1px); height: 2px; min-width: 2px; background: var(--body-text-color); }
 .ms-attribution { display: flex; flex-wrap: wrap; gap: 0.6rem 1.4rem; align-items: flex-start; }
 .ms-attribution > figure { flex: 1 1 260px; max-width: 380px; }
@@ -85,6 +88,7 @@ CSS = """
 .ms-attribution h3 { margin: 0 0 0.3rem; font-size: 1.05rem; }
 .ms-attribution p { margin: 0 0 0.5rem; line-height: 1.45; }
 .ms-facts { border-collapse: collapse; font-size: 0.9rem; color: var(--body-text-color); }
-.ms-facts th { text-align: left; font-weight: 500; padding: 0.15rem 1.2rem 0.15rem 0; vertical-align: top; }
+.ms-facts th, .ms-facts td { text-align: left; padding: 0.15rem 1.2rem 0.15rem 0; vertical-align: top; }
+.ms-facts th { font-weight: 500; }
 @media (max-width: 520px) { .ms-bars .ms-spread { display: none; } .ms-track { width: 46%; } }
 """

@@ -1,4 +1,4 @@
-"""What the studio says in words. All return plain text; whoever makes HTML of it escapes it."""
+"""The sentences of the studio. All functions return plain text; whoever puts it into HTML escapes it."""
 
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.classify import Attribution, Prediction
@@ -7,11 +7,11 @@ from morphoscope.configs.attribution import Method
 
 _SURE = 0.5
 _BASELINES = {
-    "mean": "a plain picture of this one's mean colour",
-    "black": "a black picture",
-    "white": "a white picture",
+    "mean": "a plain image in this picture's mean colour",
+    "black": "a black image",
+    "white": "a white image",
     "blurred": "this picture, blurred",
-    "average": "four pictures that show nothing (mean colour, black, white, blurred) in turn",
+    "average": "four images that show nothing (mean colour, black, white, blurred), averaged",
 }
 METHODS: dict[str, Method] = {
     "Integrated gradients": "integrated_gradients",
@@ -20,10 +20,14 @@ METHODS: dict[str, Method] = {
     "Occlusion": "occlusion",
 }
 _HOW = {
-    "integrated_gradients": "Integrated gradients from {baseline}",
-    "smoothgrad": "SmoothGrad: how strongly a small change of a pixel moves the probability",
-    "gradcam": "Grad-CAM: where the last feature map holds what speaks for the condition, coarsely",
-    "occlusion": "Occlusion: by how much the probability falls where a square is covered with {baseline}",
+    "integrated_gradients": "Integrated gradients; the baseline is {baseline}",
+    "smoothgrad": "SmoothGrad: how strongly a small change in a pixel changes the probability",
+    "gradcam": "Grad-CAM: a coarse map of where the network's last features speak for the condition",
+    "occlusion": "Occlusion: how much the probability falls when a square is covered with {baseline}",
+}
+_UNSIGNED = {
+    "smoothgrad": "The map does not show whether they speak for or against the condition.",
+    "gradcam": "The map does not show what speaks against the condition.",
 }
 
 PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
@@ -45,25 +49,25 @@ def spread(low: float, high: float) -> str:
 
 
 def verdict(prediction: Prediction) -> str:
-    """One sentence or two on the first image of `prediction`: the answer, or that there is none."""
+    """One or two sentences about the first image of `prediction`: the answer, or why there is none."""
     folds = prediction.per_fold[:, 0]
     best = int(prediction.predicted[0])
     name = prediction.conditions[best]
     if prediction.unsure[0]:
         return (
-            f"Unsure: not one of {_models(len(folds))} gives any condition more than 50 %. "
-            f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is no answer."
+            f"Unsure: {_none_of(len(folds))} gives any condition more than 50 %. "
+            f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is not an answer."
         )
     counted = int((folds.max(axis=1) > _SURE).sum())
     low, high = float(folds[:, best].min()), float(folds[:, best].max())
-    answer = f"Most probable: {name} with {percent(float(prediction.combined[0, best]))}"
+    answer = f"Most probable condition: {name} with {percent(float(prediction.combined[0, best]))}"
     if len(folds) == 1:
-        return f"{answer}, by one model."
+        return f"{answer}, from one model."
     if counted == len(folds):
         source = f"the mean of all {counted} models"
     elif counted == 1:
         source = (
-            f"by the only one of {len(folds)} models that gives a condition more than 50 % "
+            f"from the only one of {len(folds)} models that gives a condition more than 50 % "
             "(the others are unsure and not counted)"
         )
     else:
@@ -71,7 +75,7 @@ def verdict(prediction: Prediction) -> str:
             f"the mean of the {counted} of {len(folds)} models that give a condition more than 50 % "
             "(the others are unsure and not counted)"
         )
-    return f"{answer}, {source}. Single models say {spread(low, high)}."
+    return f"{answer}, {source}. Single models give it {spread(low, high)}."
 
 
 def novelty_warning(prediction: Prediction) -> str | None:
@@ -79,8 +83,8 @@ def novelty_warning(prediction: Prediction) -> str | None:
     if prediction.novel is None or not prediction.novel[0]:
         return None
     return (
-        "Unlike anything this classifier was trained on: its models find this picture as strange as the "
-        "strangest of their own kind. What follows is no answer."
+        "This does not look like the training images: it lies further from them than almost all other "
+        "images of their kind do. Do not take the prediction below as an answer."
     )
 
 
@@ -89,8 +93,8 @@ def remaining(prediction: Prediction) -> str:
     possible = prediction.possible(0)
     if possible is None or prediction.coverage is None:
         return (
-            "This classifier is not calibrated: it cannot say which conditions remain possible, nor whether "
-            "a picture is unlike anything it was trained on. It gives an answer to every picture."
+            "This classifier is not calibrated: it cannot say which conditions remain possible, or whether "
+            "a picture looks like the training images. It gives an answer for every picture."
         )
     if len(possible) == len(prediction.conditions):
         remains = "No condition can be ruled out."
@@ -99,8 +103,8 @@ def remaining(prediction: Prediction) -> str:
     else:
         remains = f"{', '.join(possible[:-1])} or {possible[-1]} remain possible."
     return (
-        f"{remains} For pictures like those of the training, such a list is made to hold the true condition "
-        f"{percent(prediction.coverage)} of the time."
+        f"{remains} For images like the training images, such a list is designed to contain the true "
+        f"condition {percent(prediction.coverage)} of the time."
     )
 
 
@@ -110,35 +114,40 @@ def change_of_mind(curve: Curve) -> str:
     if not changes:
         name = curve.answers()[0]
         if name is None:
-            return "Along the whole morph no model is sure of any condition."
-        return f"Along the whole morph {name} stays the most probable condition."
+            return "Along the whole morph, no model is sure of any condition."
+        return f"Along the whole morph, {name} remains the most probable condition."
     steps = [
         f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)} % "
         f"and {round(100 * change.high)} %"
         for change in changes
     ]
-    return f"The classifier changes its mind {', then '.join(steps)} of {curve.morph.b}."
+    return f"The classifier changes its mind {', then '.join(steps)} {curve.morph.b}."
 
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:
-    """How an attribution map came about and how far it can be trusted."""
+    """How an attribution map was computed, and how far it can be trusted."""
     name = attribution.target
     if attribution.signed:
-        lines = [f"Red pixels speak for {name}, blue ones against it, strong colours the most."]
+        lines = [f"Red pixels are evidence for {name}, blue pixels against it; stronger colours count more."]
     else:
-        lines = [f"Yellow pixels matter most for {name}, violet ones little; it is not said for or against."]
+        lines = [
+            f"Yellow pixels matter most for {name}, violet pixels least. {_UNSIGNED[attribution.method]}"
+        ]
     baseline = _BASELINES[attribution.baseline] if attribution.baseline else ""
-    lines.append(f"{_HOW[attribution.method].format(baseline=baseline)}; mean over {_models(folds)}.")
+    lines.append(f"{_HOW[attribution.method].format(baseline=baseline)}; mean of {_models(folds)}.")
     if attribution.agreement is not None:
-        lines.append(f"The models' maps agree with a rank correlation of {attribution.agreement:.2f}.")
+        lines.append(
+            f"The maps of any two models have a mean rank correlation of {attribution.agreement:.2f} "
+            "(1: they agree fully)."
+        )
     if attribution.difference is not None and attribution.convergence_delta is not None:
         lines.append(
-            f"Compared with that, this picture moves the probability of {name} by "
-            f"{100 * attribution.difference:+.1f} percentage points. Convergence delta up to "
-            f"{attribution.convergence_delta:+.4f}: by so much (probability) a single model's map misses it."
+            f"Compared with the baseline, this picture changes the probability of {name} by "
+            f"{100 * attribution.difference:+.1f} percentage points. A single model's map misses that change "
+            f"by up to {attribution.convergence_delta:+.4f} of probability (convergence delta)."
         )
     if attribution.warning:
-        lines.append("That is a lot: take this map as a rough hint only.")
+        lines.append("That is a large error: treat this map as a rough hint only.")
     lines.append("The map shows what this classifier uses, not where the disease is.")
     return lines
 
@@ -149,21 +158,25 @@ def phantom_notice(workbench: Workbench) -> str | None:
     ensemble = bool(workbench.ensemble.metadata.get("phantom", False))
     if not generator and not ensemble:
         return None
-    which = {(True, True): "Both models were", (True, False): "The generator was"}.get(
-        (generator, ensemble), "The classifier was"
-    )
+    if generator and ensemble:
+        which, they = "Both models were", "They say"
+    else:
+        which, they = ("The generator was" if generator else "The classifier was"), "It says"
     return (
-        f"{which} trained on procedural phantoms, drawings of skin made by a program: "
-        "no patients, and nothing to learn about patients."
+        f"{which} trained on procedural phantoms (drawings of skin made by a program), not on patients. "
+        f"{they} nothing about patients."
     )
 
 
 def mismatch_notice(workbench: Workbench) -> str | None:
-    """A sentence if the generator makes conditions that the classifier has no class for, else None."""
+    """A sentence if the generator has conditions that the classifier was not trained on, else None."""
     missing = [name for name in workbench.generator.conditions if name not in workbench.ensemble.conditions]
     if not missing:
         return None
-    return f"The classifier was not trained on {', '.join(missing)}: it must call them something else."
+    return (
+        f"The classifier was not trained on {', '.join(missing)}: it predicts another condition for images "
+        "that show them."
+    )
 
 
 def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
@@ -171,23 +184,30 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
     generator, ensemble = workbench.generator, workbench.ensemble
     return [
         ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
-        ("Its conditions", ", ".join(generator.conditions)),
-        ("Its training cohort", generator.metadata.cohort_digest),
+        ("Generator: conditions", ", ".join(generator.conditions)),
+        ("Generator: training cohort", generator.metadata.cohort_digest),
         (
             "Classifier",
             f"{_models(len(ensemble.folds))} {ensemble.config.backbone}, {ensemble.resolution} px",
         ),
-        ("Its conditions", ", ".join(ensemble.conditions)),
-        ("Its training cohort", str(ensemble.metadata.get("cohort_digest", "not stated"))),
-        ("Its calibration", _calibration(ensemble.calibration)),
+        ("Classifier: conditions", ", ".join(ensemble.conditions)),
+        ("Classifier: training cohort", str(ensemble.metadata.get("cohort_digest", "not recorded"))),
+        ("Classifier: calibration", _calibration(ensemble.calibration)),
     ]
 
 
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "none: it cannot say what remains possible, nor that a picture is unlike its training"
+        return (
+            "none: it cannot say which conditions remain possible, or whether a picture looks like the "
+            "training images"
+        )
     facts = calibration.facts()
-    return f"temperature {facts['temperature']:.2f}, from {facts['images']} images"
+    return f"temperature {facts['temperature']:.2f}, fitted to {facts['images']} images"
+
+
+def _none_of(count: int) -> str:
+    return f"none of {count} models" if count != 1 else "no model"
 
 
 def _models(count: int) -> str:

@@ -186,18 +186,20 @@ class TestWords:
 
     def test_verdict_names_the_models_that_count(self) -> None:
         sure = words.verdict(prediction([[0.8], [0.9]]))
-        assert sure.startswith("Most probable: pale with 85 %, the mean of all 2 models.")
+        assert sure.startswith("Most probable condition: pale with 85 %, the mean of all 2 models.")
         assert "80 % to 90 %" in sure
-        assert "pale with 90 %, by the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
+        assert "pale with 90 %, from the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
 
     def test_verdict_unsure(self) -> None:
         text = words.verdict(prediction([[0.5], [0.5]]))
-        assert text.startswith("Unsure: not one of 2 models")
+        assert text.startswith("Unsure: none of 2 models gives any condition more than 50 %.")
+        alone = words.verdict(prediction([[0.5]]))
+        assert alone.startswith("Unsure: no model gives any condition more than 50 %.")
 
     @pytest.mark.parametrize(
         ("possible", "text"),
         [
-            ([False, True], "Only pale remains possible. For pictures like those of the training, "),
+            ([False, True], "Only pale remains possible. For images like the training images, "),
             ([True, True], "No condition can be ruled out. "),
         ],
     )
@@ -210,7 +212,7 @@ class TestWords:
         )
         remains = words.remaining(calibrated)
         assert remains.startswith(text) and "90 % of the time" in remains
-        assert (words.novelty_warning(calibrated) or "").startswith("Unlike anything") == possible[0]
+        assert (words.novelty_warning(calibrated) or "").startswith("This does not look like") == possible[0]
 
     def test_several_possible_conditions_are_listed_most_probable_first(self) -> None:
         per_fold = np.array([[[0.1, 0.5, 0.3, 0.1]]], np.float32)
@@ -221,17 +223,17 @@ class TestWords:
     def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
         assert words.novelty_warning(prediction([[0.8]])) is None
         assert words.remaining(prediction([[0.8]])).startswith("This classifier is not calibrated")
-        assert dict(words.model_facts(workbench))["Its calibration"].startswith("none")
+        assert dict(words.model_facts(workbench))["Classifier: calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
         shares = np.array([0, 0.5, 1])
         curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
         assert words.change_of_mind(curve) == (
             "The classifier changes its mind from dark to unsure between 0 % and 50 %, "
-            "then from unsure to pale between 50 % and 100 % of pale."
+            "then from unsure to pale between 50 % and 100 % pale."
         )
         steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
-        assert "dark stays the most probable" in words.change_of_mind(steady)
+        assert "dark remains the most probable" in words.change_of_mind(steady)
         lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
         assert "no model is sure" in words.change_of_mind(lost)
 
@@ -244,7 +246,7 @@ class TestWords:
             flat, flat[None], 0.4, np.array([0.0, -0.2]), "pale", "integrated_gradients", "black"
         )
         assert "+40.0 percentage points" in " ".join(words.explanation(good, 2))
-        assert "Convergence delta up to +0.0010" in " ".join(words.explanation(good, 2))
+        assert "by up to +0.0010 of probability (convergence delta)" in " ".join(words.explanation(good, 2))
         assert "rough hint" not in " ".join(words.explanation(good, 2))
         assert "rough hint" in " ".join(words.explanation(poor, 2))
 
@@ -253,7 +255,9 @@ class TestWords:
         for method in words.METHODS.values():
             found = Attribution(flat, flat[None], None, None, "pale", method, "blurred")
             text = " ".join(words.explanation(found, 2))
-            assert ("Red pixels speak for pale" in text) == (method in ("integrated_gradients", "occlusion"))
+            assert ("Red pixels are evidence for pale" in text) == (
+                method in ("integrated_gradients", "occlusion")
+            )
             assert ("this picture, blurred" in text) == found.signed
             assert "percentage points" not in text
 
@@ -311,7 +315,7 @@ class TestUploads:
         assert shown.image.pixels.shape == (40, 60, 3)
         assert shown.image.provenance is None
         assert "arm.png" in shown.picture
-        assert "Most probable: pale" in shown.prediction
+        assert "Most probable condition: pale" in shown.prediction
         assert "central square" in shown.prediction
         assert not path.exists()
 

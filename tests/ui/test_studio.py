@@ -70,10 +70,21 @@ class TestMorph:
         )
         assert picture(page).startswith("data:image/png")
 
+    def test_empty_field_is_reported_once(self, page: Page) -> None:
+        seed = page.locator("#morph-seed input")
+        before = seed.input_value()
+        seed.fill("")
+        seed.blur()
+        message = page.get_by_text("The field seed is empty: type a number.")
+        expect(message).to_have_count(1)
+        seed.fill(before)
+        seed.blur()
+        expect(page.locator("#morph-curve svg")).to_have_count(1)
+
     def test_attribution_of_the_frame_goes_when_the_frame_changes(self, page: Page) -> None:
         page.locator("#morph-ask").click()
         expect(page.locator("#morph-map img")).to_have_count(2)  # the map and its legend
-        expect(page.locator("#morph-map")).to_contain_text("Convergence delta")
+        expect(page.locator("#morph-map")).to_contain_text("convergence delta")
         set_share(page, 0.1)
         expect(page.locator("#morph-map img")).to_have_count(0)
 
@@ -81,7 +92,7 @@ class TestMorph:
         page.locator("#morph-method input").click()
         page.get_by_role("option", name="Grad-CAM").click()
         page.locator("#morph-ask").click()
-        expect(page.locator("#morph-map")).to_contain_text("Grad-CAM: where the last feature map")
+        expect(page.locator("#morph-map")).to_contain_text("Grad-CAM: a coarse map of where")
         expect(page.locator("#morph-map .ms-legend")).to_have_attribute("alt", re.compile("Violet"))
 
     def test_says_what_it_is(self, page: Page) -> None:

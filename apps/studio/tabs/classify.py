@@ -1,4 +1,4 @@
-"""The Classify tab: one photograph, what each fold's model says of it, and where they look."""
+"""The Classify tab: one photograph, what each fold's model predicts for it, and where the models look."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from morphoscope.configs import UserError
 
 CLASSIFY = "classify"
 MAX_UPLOAD = "32mb"
-_KEPT_SIDE = 1024  # pixels; a photograph waits for its attribution at this size at most
+_KEPT_SIDE = 1024  # pixels; at most this size is kept of a photograph, for its attribution map
 _KEPT_SECONDS = 3600
-_NOTHING_YET = "No picture yet: drop a photograph, or send a frame from the Morph tab."
-_ACCEPTED = "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 32 MB. It stays on this machine and is not kept."
+_NOTHING_YET = "No picture yet: upload a photograph, or send a frame from the Morph tab."
+_ACCEPTED = (
+    "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 32 MB. The photograph stays on this machine and is not kept."
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class _Handlers:
     def attribution(self, image: ShownImage | None, choice: str, method: str) -> str:
         """The map over the image that is shown."""
         if image is None:
-            return figures.message("There is no picture to look at: upload a photograph first.", "warning")
+            return figures.message("There is no picture yet: upload a photograph first.", "warning")
         found = self.workbench.attribute(image.pixels, wanted_target(choice), METHODS[method])
         return figures.attribution(image.pixels, found, len(self.workbench.ensemble.folds), image.provenance)
 
@@ -129,6 +131,6 @@ def classify_image(
     predicted += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
     predicted += figures.message(remaining(prediction))
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.fit == "crop":
-        predicted += figures.message("The classifier sees the central square of this picture only.")
+        predicted += figures.message("The classifier sees only the central square of this picture.")
     picture = figures.photograph(kept, name, provenance)
     return Shown(ShownImage(kept, provenance), picture, predicted, no_map())

@@ -16,7 +16,7 @@ from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
 from morphoscope.configs import UserError
 
 _MAX_SEED = 2**32 - 1
-_EASY_SEEDS = 10_000  # "another seed" stays below, so that it can be read out and typed again
+_EASY_SEEDS = 10_000  # "Another seed" stays below, so that a seed can be read out and typed in
 _CHARTS_KEPT = 64
 
 
@@ -56,11 +56,11 @@ class Controls(NamedTuple):
 
 
 def selected_frame(*controls: Any) -> Frame:
-    """The frame that the controls' values select; an empty field ends in a message on the page."""
+    """The frame that the controls' values select; for an empty field the page shows a message."""
     try:
         return Controls(*controls).frame()
     except UserError as error:
-        raise gr.Error(str(error), title="Please check the controls") from error
+        raise gr.Error(str(error), title="Please check the controls", print_exception=False) from error
 
 
 def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
@@ -104,7 +104,7 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
 def _seed() -> gr.Number:
     return gr.Number(
         0,
-        label="Seed: which skin",
+        label="Seed (which skin)",
         precision=0,
         minimum=0,
         maximum=_MAX_SEED,
@@ -130,7 +130,7 @@ def _truncation() -> gr.Slider:
             value=0.7,
             step=0.05,
             label="Truncation psi",
-            info="Lower: closer to the condition's average picture. 1: the generator's full variety.",
+            info="Lower values stay closer to the condition's average image; 1 gives full variety.",
             elem_id="morph-psi",
             buttons=[],
         )
@@ -152,8 +152,10 @@ class _Handlers:
         predicted = figures.bars(prediction) + figures.message(verdict(prediction), kind)
         return figures.frame(image, frame, self.workbench.provenance(frame)), predicted, no_map()
 
-    def curve(self, *controls: Any) -> str:
+    def curve(self, *controls: Any) -> str | dict[str, Any]:
         """The curve with the marker at the current share, and the sentence below it."""
+        if None in controls:
+            return gr.skip()  # `frame`, which the same events call, reports the empty field
         frame = selected_frame(*controls)
         morph = frame.morph
         sentence = change_of_mind(self.workbench.curve(morph))
