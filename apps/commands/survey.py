@@ -41,7 +41,7 @@ def build(
     from morphoscope.cohort import Cohort
 
     built = build_surveys(Cohort.load(path), destination, settings)
-    questions, shown = len(built.key) // settings.surveys, built.shown
+    questions, shown = len(built.key) // settings.surveys, built.showings
     often = f"{shown.min()}" if shown.min() == shown.max() else f"{shown.min()} to {shown.max()}"
     say(
         f"{settings.surveys} surveys of {questions} images each ({len(built.conditions)} conditions); "
@@ -97,7 +97,7 @@ def analyse(
     from morphoscope.classify.survey.analysis import analyse as compare_all
     from morphoscope.classify.survey.answers import read_answers
     from morphoscope.classify.survey.building import Surveys
-    from morphoscope.classify.survey.report import points, write_analysis
+    from morphoscope.classify.survey.report import format_points, write_analysis
     from morphoscope.cohort import Cohort
 
     surveys = Surveys.load(folder)
@@ -110,16 +110,17 @@ def analyse(
         run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort
     )
     report = write_analysis(analysis, opened.path, [evaluation.facts for evaluation in evaluations])
-    for name, number in analysis.counts().items():
+    for name, number in analysis.counts().labelled().items():
         say(f"{name}: {number}")
     for sentence in read.left_out:
         say(f"Left out: {sentence}")
     for sentence in read.warnings:
         say(f"Warning: {sentence}")
     for found in analysis.comparisons:
+        clinicians, classifier, difference = found.accuracies
         say(
-            f"{found.view}, {found.specialty}: classifier {found.classifier.value:.3f}, clinicians "
-            f"{found.clinicians.value:.3f}, difference {points(found.difference)} points "
+            f"{found.view}, {found.specialty}: classifier {classifier.value:.3f}, clinicians "
+            f"{clinicians.value:.3f}, difference {format_points(difference)} points "
             f"({found.participants} participants, {found.answers} answers)"
         )
     say(f"Wrote {report}")

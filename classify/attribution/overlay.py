@@ -55,13 +55,13 @@ def _shrunk(array: np.ndarray) -> np.ndarray:
 
 def legend(width: int = 320, height: int = 44, signed: bool = True) -> np.ndarray:
     """Draw the colour bar of `overlay`, uint8 [height, width, 3] RGB, sizes in pixels."""
-    picture = Image.new("RGB", (width, height), "white")
+    bar = Image.new("RGB", (width, height), "white")
     colours = (_SIGNED if signed else _UNSIGNED)(np.linspace(0, 1, width - 20))
-    bar = np.round(colours[None, :, :3] * 255).astype(np.uint8)
-    picture.paste(Image.fromarray(np.repeat(bar, height // 2 - 8, axis=0)), (10, 6))
-    draw = ImageDraw.Draw(picture)
+    pixels = np.round(colours[None, :, :3] * 255).astype(np.uint8)
+    bar.paste(Image.fromarray(np.repeat(pixels, height // 2 - 8, axis=0)), (10, 6))
+    draw = ImageDraw.Draw(bar)
     font = ImageFont.load_default(max(8, min(13, width // 25)))
     left, right = ("evidence against", "evidence for") if signed else ("less important", "more important")
     draw.text((10, height - 8), left, "black", font=font, anchor="ls")
     draw.text((width - 10, height - 8), right, "black", font=font, anchor="rs")
-    return np.array(picture)
+    return np.array(bar)

@@ -1,1 +1,1 @@
-"""Comparison with clinicians: surveys as offline forms, their answers, and what the answers show."""
+"""Comparison with clinicians: surveys as offline forms, their answers, and the analysis of the answers."""

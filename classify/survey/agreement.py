@@ -1,4 +1,4 @@
-"""Agreement of raters: intraclass correlations with F-based 95% intervals (McGraw & Wong 1996)."""
+"""Agreement of raters: intraclass correlations (ICC) with F-based 95% intervals (McGraw & Wong 1996)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,17 +10,19 @@ from morphoscope.configs import UserError
 from morphoscope.runtime.statistics import Estimate
 
 Form = Literal["ICC(1,1)", "ICC(C,1)"]
-_TAIL = 0.975  # of each end of a two-sided 95% interval
+_QUANTILE = 0.975  # for a two-sided 95% interval
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Intraclass correlations of single ratings of n subjects by k raters.
+    """Intraclass correlations of single ratings, of n subjects by k raters.
 
     Attributes:
-        one_way: ICC(1,1): every subject may have had raters of its own.
-        absolute: ICC(A,1), Shrout & Fleiss' ICC(2,1): the same raters throughout, who should agree in value.
-        consistency: ICC(C,1), Shrout & Fleiss' ICC(3,1): the same raters, whose levels may differ.
+        one_way: ICC(1,1): each subject may have different raters.
+        absolute: ICC(A,1), Shrout & Fleiss' ICC(2,1): the same raters for all subjects, absolute agreement.
+        consistency: ICC(C,1), Shrout & Fleiss' ICC(3,1): the same raters for all subjects, consistency; the
+            raters' means may differ.
+        subjects, raters: n and k.
     """
 
     one_way: Estimate
@@ -29,29 +31,34 @@ class Agreement:
     subjects: int
     raters: int
 
+    @property
+    def forms(self) -> dict[str, Estimate]:
+        """The three estimates by the name of their form."""
+        return {"ICC(1,1)": self.one_way, "ICC(A,1)": self.absolute, "ICC(C,1)": self.consistency}
+
 
 def agreement(ratings: np.ndarray) -> Agreement:
-    """Intraclass correlations of a complete table of ratings.
+    """Compute the intraclass correlations of a complete table of ratings.
 
     Args:
         ratings: [n subjects, k raters], any unit.
 
     Raises:
-        UserError: fewer than two subjects or raters, a missing rating, or ratings that are all the same.
+        UserError: fewer than two subjects or raters, a missing rating, or all ratings are the same.
     """
     ratings = np.asarray(ratings, np.float64)
     if ratings.ndim != 2 or min(ratings.shape) < 2:
-        raise UserError(f"Ratings {list(ratings.shape)}: two subjects and two raters at least are needed.")
+        raise UserError(f"Ratings {list(ratings.shape)}: at least two subjects and two raters are needed.")
     if not np.isfinite(ratings).all():
         missing = int((~np.isfinite(ratings)).any(axis=1).sum())
-        raise UserError(f"{missing} of {len(ratings)} subjects lack a rating: leave them out, or fill it in.")
+        raise UserError(f"{missing} of {len(ratings)} subjects lack a rating: add it, or leave them out.")
     if np.ptp(ratings) == 0:
-        raise UserError("All ratings are the same: agreement is not defined without differences.")
+        raise UserError("All ratings are the same, so that agreement is not defined.")
     n, k = ratings.shape
     deviations = ratings - ratings.mean()
     by_subject = k * float((deviations.mean(axis=1) ** 2).sum())
     by_rater = n * float((deviations.mean(axis=0) ** 2).sum())
-    within = max(0.0, float((deviations**2).sum()) - by_subject)  # of subjects: raters and error together
+    within = max(0.0, float((deviations**2).sum()) - by_subject)  # within subjects: raters and error together
     error = max(0.0, within - by_rater)
     msr, msw = by_subject / (n - 1), within / (n * (k - 1))
     msc, mse = by_rater / (k - 1), error / ((n - 1) * (k - 1))
@@ -65,27 +72,29 @@ def agreement(ratings: np.ndarray) -> Agreement:
 
 
 def interval(value: float, n: int, k: int, form: Form = "ICC(1,1)") -> Estimate:
-    """The 95% interval of a published ICC, from nothing but its value (F = (1 + (k - 1) r) / (1 - r)).
+    """The 95% interval of a published ICC, computed from its value alone (F = (1 + (k - 1) r) / (1 - r)).
 
-    ICC(A,1) is not among the forms: its interval also depends on how much the raters' means differ.
+    ICC(A,1) is not supported: its interval also depends on how much the raters' means differ.
 
     Args:
         value: in [-1/(k - 1), 1].
-        n, k: numbers of subjects and of raters.
+        n, k: number of subjects and of raters, each at least 2.
 
     Raises:
-        UserError: a value that no ratings can have, or fewer than two subjects or raters.
+        UserError: a value outside its range, or fewer than two subjects or raters.
     """
     if min(n, k) < 2 or not -1 / (k - 1) <= value <= 1:
-        raise UserError(f"ICC {value} of {n} subjects and {k} raters: it lies in [-1/(k - 1), 1]; n, k ≥ 2.")
+        raise UserError(
+            f"ICC {value} of {n} subjects and {k} raters: it must be in [-1/(k - 1), 1], with n, k ≥ 2."
+        )
     freedom = n * (k - 1) if form == "ICC(1,1)" else (n - 1) * (k - 1)
     return _from_mean_squares(1 + (k - 1) * value, 1 - value, n, k, freedom)
 
 
 def _from_mean_squares(between: float, within: float, n: int, k: int, freedom: int) -> Estimate:
-    """ICC and interval of ratio F = between / within (McGraw & Wong 1996, tables 4 and 7)."""
-    lower = f_distribution.ppf(_TAIL, n - 1, freedom)
-    upper = f_distribution.ppf(_TAIL, freedom, n - 1)
+    """ICC and interval for F = between / within (McGraw & Wong 1996, tables 4 and 7)."""
+    lower = f_distribution.ppf(_QUANTILE, n - 1, freedom)
+    upper = f_distribution.ppf(_QUANTILE, freedom, n - 1)
     return Estimate(
         _correlation(between, within, k),
         _correlation(between / lower, within, k),
@@ -98,17 +107,17 @@ def _correlation(between: float, within: float, k: int) -> float:
 
 
 def _absolute(msr: float, msc: float, mse: float, n: int, k: int) -> Estimate:
-    """ICC(A,1); degrees of freedom after Satterthwaite (McGraw & Wong 1996, table 7)."""
+    """ICC(A,1), with Satterthwaite's degrees of freedom (McGraw & Wong 1996, table 7)."""
     value = (msr - mse) / (msr + (k - 1) * mse + k / n * (msc - mse))
-    # Their a and b, multiplied by n (1 - r): the degrees of freedom stay the same, and r = 1 divides nothing.
+    # Their a and b, multiplied by n (1 - r): same degrees of freedom, and no division by 0 for r = 1.
     a, b = k * value, n * (1 - value) + k * value * (n - 1)
     spread = (a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1))
     if spread == 0:  # perfect agreement
         return Estimate(value, value, value)
-    # With a negative value a is negative and the sum may vanish; with positive terms it is k - 1 at least.
+    # For a negative ICC a is negative and the sum may be 0; with positive terms freedom is at least k - 1.
     freedom = max(k - 1, (a * msc + b * mse) ** 2 / spread)
-    lower = f_distribution.ppf(_TAIL, n - 1, freedom)
-    upper = f_distribution.ppf(_TAIL, freedom, n - 1)
+    lower = f_distribution.ppf(_QUANTILE, n - 1, freedom)
+    upper = f_distribution.ppf(_QUANTILE, freedom, n - 1)
     rest = k * msc + (k * n - k - n) * mse
     return Estimate(
         float(value),

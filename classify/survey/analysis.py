@@ -1,8 +1,8 @@
-"""Everything that a set of surveys shows, as tables."""
+"""All results of a set of surveys, as tables."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,79 @@ import pandas as pd
 from morphoscope.classify.evaluation.evaluation import Evaluation
 from morphoscope.classify.survey.answers import Answers
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
-from morphoscope.classify.survey.comparison import ALL, Comparison, compare, judged_answers
+from morphoscope.classify.survey.comparison import ALL, Comparison, compare, score_answers
 from morphoscope.classify.survey.power import paired_power, surveys_needed
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyAnalysis
 from morphoscope.runtime.statistics import Estimate, confusion_counts
 
-WISHED = (0.05, 0.1, 0.15, 0.2, 0.3)  # differences of accuracy whose power is told
-ENOUGH = (0.8, 0.9)  # power for which the number of surveys is told
+DIFFERENCES = (0.05, 0.1, 0.15, 0.2, 0.3)  # true differences of accuracy for which the power is computed
+
+
+class Counts(NamedTuple):
+    """How much data there is; its labels in reports are those of `labelled`."""
+
+    surveys_built: int
+    surveys_answered: int
+    images_in_surveys: int
+    images_answered: int
+    fewest_showings: int
+    most_showings: int
+    files: int
+    participants: int
+    sheets: int
+    incomplete_sheets: int
+    answers: int
+    repeated_answers: int
+
+    def labelled(self) -> dict[str, int]:
+        """The counts by their labels, as analysis.json and the report have them."""
+        return dict(zip(_COUNT_LABELS, self, strict=True))
+
+
+_COUNT_LABELS = (
+    "surveys built",
+    "surveys answered",
+    "images in the surveys",
+    "images answered",
+    "least often an image is shown",
+    "most often an image is shown",
+    "files read",
+    "participants",
+    "sheets (a participant's answers to one survey)",
+    "sheets left out as incomplete",
+    "answers",
+    "later answers to the same question, which do not count",
+)
+
+
+class PowerEstimate(NamedTuple):
+    """Power of the paired t-test for one view and true difference.
+
+    Attributes:
+        view: "focused", "panoramic" or "both".
+        standard_deviation: of the surveys' differences, as observed.
+        true_difference: of the accuracies, in [0, 1].
+        surveys: number of surveys answered.
+        power: of this number of surveys, in [0, 1].
+        surveys_for_80, surveys_for_90: numbers of surveys needed for a power of 80% and 90%.
+    """
+
+    view: str
+    standard_deviation: float
+    true_difference: float
+    surveys: int
+    power: float
+    surveys_for_80: int
+    surveys_for_90: int
+
+
+# The columns of power.csv that are not called like the fields of `PowerEstimate`.
+_POWER_COLUMNS = {
+    "standard_deviation": "deviation",
+    "surveys_for_80": "surveys_for_80%",
+    "surveys_for_90": "surveys_for_90%",
+}
 
 
 @dataclass(frozen=True)
@@ -25,82 +90,86 @@ class Analysis:
     """Results of one set of surveys.
 
     Attributes:
-        judged: as `judged_answers`, one row an answer.
-        comparisons: by view and specialty, the first of both views and all participants.
+        scored: as from `score_answers`, one row per answer.
+        comparisons: by view and specialty; the first is that of both views and all participants.
     """
 
     surveys: Surveys
     answers: Answers
-    judged: pd.DataFrame
+    scored: pd.DataFrame
     comparisons: list[Comparison]
 
     def confusion(self, view: str, column: str) -> np.ndarray:
-        """int64 [K, K] over the answers of a view: row = truth, column = "answer" or "predicted"."""
+        """Confusion matrix of the answers to images of a view: int64 [K, K], row = true condition.
+
+        Args:
+            view: "focused" or "panoramic".
+            column: "answer" for the clinicians, "predicted" for the classifier.
+        """
         index = {condition: k for k, condition in enumerate(self.surveys.conditions)}
-        rows = self.judged[self.judged["view"] == view]
-        truth, said = (rows[name].map(index).to_numpy() for name in ("condition", column))
-        return confusion_counts(truth, said, len(index))
+        rows = self.scored[self.scored["view"] == view]
+        truth, given = (rows[name].map(index).to_numpy() for name in ("condition", column))
+        return confusion_counts(truth, given, len(index))
 
-    def counts(self) -> dict[str, int]:
-        """How much was read, and how much of it counts."""
+    def counts(self) -> Counts:
+        """How many surveys, images and answers there are, and how many of them count."""
         whole = self.comparisons[0]
-        shown = self.surveys.shown
-        return {
-            "surveys built": self.surveys.key["survey"].nunique(),
-            "surveys answered": len(whole.per_survey),
-            "images in the surveys": len(shown),
-            "images answered": whole.images,
-            "least often an image is shown": int(shown.min()),
-            "most often an image is shown": int(shown.max()),
-            "files read": self.answers.files,
-            "participants": whole.participants,
-            "sheets (a participant's answers to one survey)": whole.sheets,
-            "sheets left out as incomplete": len(self.answers.left_out),
-            "answers": whole.answers,
-            "later answers to the same question, which do not count": self.answers.repeated,
-        }
+        showings = self.surveys.showings
+        return Counts(
+            surveys_built=self.surveys.key["survey"].nunique(),
+            surveys_answered=len(whole.per_survey),
+            images_in_surveys=len(showings),
+            images_answered=whole.images,
+            fewest_showings=int(showings.min()),
+            most_showings=int(showings.max()),
+            files=self.answers.files,
+            participants=whole.participants,
+            sheets=whole.sheets,
+            incomplete_sheets=len(self.answers.left_out),
+            answers=whole.answers,
+            repeated_answers=self.answers.repeated,
+        )
 
-    def summary(self) -> pd.DataFrame:
-        """One row a view and specialty: counts, accuracies, difference, paired t-test."""
+    def power(self) -> list[PowerEstimate]:
+        """Power of the t-test of each view, over all participants, for each of `DIFFERENCES`."""
+        found = []
+        for c in self.comparisons:
+            if c.specialty == ALL and c.test is not None:
+                surveys, spread = len(c.per_survey), c.test.standard_deviation
+                for difference in DIFFERENCES:
+                    needed = (surveys_needed(difference, spread, power) for power in (0.8, 0.9))
+                    power = paired_power(difference, spread, surveys)
+                    found.append(PowerEstimate(c.view, spread, difference, surveys, power, *needed))
+        return found
+
+    def summary_table(self) -> pd.DataFrame:
+        """One row per view and specialty: counts, accuracies, difference, paired t-test."""
         return pd.DataFrame([_summary_row(comparison) for comparison in self.comparisons])
 
-    def per_survey(self) -> pd.DataFrame:
-        """One row a view, specialty and survey: sheets, answers, accuracies and their difference."""
-        parts = [c.per_survey.assign(view=c.view, specialty=c.specialty) for c in self.comparisons]
-        table = pd.concat(parts, ignore_index=True)
-        return table[["view", "specialty", *(c for c in table if c not in ("view", "specialty"))]]
+    def per_survey_table(self) -> pd.DataFrame:
+        """One row per view, specialty and survey: sheets, answers, accuracies and their difference."""
+        tables = []
+        for comparison in self.comparisons:
+            table = comparison.per_survey.copy()
+            table.insert(0, "view", comparison.view)
+            table.insert(1, "specialty", comparison.specialty)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
 
-    def agreements(self) -> pd.DataFrame:
-        """One row a view, specialty and form of the ICC."""
-        rows = []
-        for c in self.comparisons:
-            if c.agreement is not None:
-                for form in ("one_way", "absolute", "consistency"):
-                    estimate: Estimate = getattr(c.agreement, form)
-                    row = {"view": c.view, "specialty": c.specialty, "form": _FORMS[form]}
-                    numbers = {"n_surveys": c.agreement.subjects, "k_sheets": c.agreement.raters}
-                    rows.append({**row, **estimate._asdict(), **numbers})
+    def agreement_table(self) -> pd.DataFrame:
+        """One row per view, specialty and form of the ICC."""
+        rows = [
+            (c.view, c.specialty, form, *estimate, c.agreement.subjects, c.agreement.raters)
+            for c in self.comparisons
+            if c.agreement is not None
+            for form, estimate in c.agreement.forms.items()
+        ]
         columns = ["view", "specialty", "form", *Estimate._fields, "n_surveys", "k_sheets"]
         return pd.DataFrame(rows, columns=columns)
 
-    def power(self) -> pd.DataFrame:
-        """One row a view and true difference: power of this many surveys, and how many would be enough."""
-        rows: list[dict[str, Any]] = []
-        for c in self.comparisons:
-            if c.specialty == ALL and c.test is not None:
-                surveys, deviation = len(c.per_survey), c.test.deviation
-                for difference in WISHED:
-                    needed = {
-                        f"surveys_for_{power:.0%}": surveys_needed(difference, deviation, power)
-                        for power in ENOUGH
-                    }
-                    power = paired_power(difference, deviation, surveys)
-                    row = {"view": c.view, "deviation": deviation, "true_difference": difference}
-                    rows.append({**row, "surveys": surveys, "power": power, **needed})
-        return pd.DataFrame(rows)
-
-
-_FORMS = {"one_way": "ICC(1,1)", "absolute": "ICC(A,1)", "consistency": "ICC(C,1)"}
+    def power_table(self) -> pd.DataFrame:
+        """One row per `PowerEstimate`."""
+        return pd.DataFrame(self.power()).rename(columns=_POWER_COLUMNS)
 
 
 def analyse(
@@ -108,69 +177,77 @@ def analyse(
 ) -> Analysis:
     """Compare participants with the classifier on the images of the surveys.
 
-    The classifier, too, chooses among the conditions of the survey: the most probable of these.
+    Like the participants, the classifier chooses among the conditions of the survey: the most probable one.
 
     Args:
-        evaluations: of the cohort whose images the surveys show, of its fold "test" or, by ensembles of other
-            patients, of all, so that none has been trained on them; one, or as published one for each view.
+        evaluations: of the cohort whose images the surveys show: of its fold "test", or, by ensembles trained
+            on other patients, of all images. Either one evaluation, or one for each view.
 
     Raises:
-        UserError: no answer, no complete sheet, another cohort than the surveys', images judged out of
-            fold, an ensemble of pairs, or an image that two ensembles judge.
+        UserError: no answer, no complete sheet, another cohort than that of the surveys, out-of-fold
+            predictions, an ensemble of pairs, or an image predicted by two ensembles.
     """
     if answers.rows.empty and not answers.left_out:
-        raise UserError(f"No answer in {answers.files} files: they have a header and no line below it.")
+        raise UserError(f"No answers in {answers.files} files: they have a header but no further lines.")
     if answers.rows.empty:
-        raise UserError(f"No complete sheet among {answers.files} files. {' '.join(answers.left_out[:10])}")
+        raise UserError(f"No complete sheet in {answers.files} files. {' '.join(answers.left_out[:10])}")
     predicted: dict[str, str] = {}
     for evaluation in evaluations:
-        chosen = _choices(surveys, evaluation)
-        twice = sorted(chosen.keys() & predicted.keys())
+        choices = _choices(surveys, evaluation)
+        twice = sorted(choices.keys() & predicted.keys())
         if twice:
             raise UserError(
-                f"Two ensembles judge {len(twice)} of the images, e.g. {twice[0]}; give one a view."
+                f"Two ensembles predict the same {len(twice)} images, e.g. {twice[0]}. Give a single "
+                "ensemble, or one for each view."
             )
-        predicted |= chosen
-    judged = judged_answers(answers.rows, surveys, predicted)
-    return Analysis(surveys, answers, judged, compare(judged, config.replicates, config.seed))
+        predicted |= choices
+    scored = score_answers(answers.rows, surveys, predicted)
+    return Analysis(surveys, answers, scored, compare(scored, config.replicates, config.seed))
 
 
 def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
-    """What the classifier chooses among the survey's conditions, by image file."""
+    """The most probable of the survey's conditions, by image file."""
     facts = evaluation.facts
     if facts.get("rows") == "out_of_fold" or facts.get("cohort_digest") != surveys.cohort_digest:
         raise UserError(
-            f"The surveys show test images of the cohort with digest {surveys.cohort_digest}, the classifier "
-            f"judged rows '{facts.get('rows')}' of {facts.get('cohort_digest')}. Give the cohort, with the "
-            "split, that the surveys were built from."
+            f"The surveys show test images of the cohort with digest {surveys.cohort_digest}, but the "
+            f"ensemble predicted rows '{facts.get('rows')}' of the cohort with digest "
+            f"{facts.get('cohort_digest')}. Give the cohort, with the split, of the surveys."
         )
-    if evaluation.facts.get("judged") == "pairs":
+    if facts.get("judged") == "pairs":
         raise UserError(
-            "The surveys show single images, but this ensemble judges pairs of them; give an ensemble of "
+            "The surveys show single images, but this ensemble predicts pairs of images. Give an ensemble of "
             "single images, or one for each view."
         )
-    choices = np.array([evaluation.conditions.index(condition) for condition in surveys.conditions])
-    best = evaluation.prediction.combined[:, choices].argmax(axis=1)
+    columns = np.array([evaluation.conditions.index(condition) for condition in surveys.conditions])
+    best = evaluation.prediction.combined[:, columns].argmax(axis=1)
     return {file: surveys.conditions[k] for file, k in zip(evaluation.files, best, strict=True)}
 
 
 def views_answered(analysis: Analysis) -> list[str]:
-    """The single views of which there are answers, in their order."""
-    return [view for view in SURVEY_VIEWS if (analysis.judged["view"] == view).any()]
+    """The views with at least one answer, in the order in which they are shown."""
+    return [view for view in SURVEY_VIEWS if (analysis.scored["view"] == view).any()]
 
 
-def _summary_row(comparison: Comparison) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: getattr(comparison, name)
-        for name in ("view", "specialty", "participants", "sheets", "images", "answers")
+def _summary_row(comparison: Comparison) -> dict[str, str | float]:
+    row: dict[str, str | float] = {
+        "view": comparison.view,
+        "specialty": comparison.specialty,
+        "participants": comparison.participants,
+        "sheets": comparison.sheets,
+        "images": comparison.images,
+        "answers": comparison.answers,
+        "surveys": len(comparison.per_survey),
     }
-    row["surveys"] = len(comparison.per_survey)
-    for name in ("clinicians", "classifier", "difference"):
-        estimate: Estimate = getattr(comparison, name)
-        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    test = comparison.test
-    row |= {"mean_of_surveys": test.mean.value if test else float("nan")}
-    row |= {f"t_{end}": getattr(test.mean, end) if test else float("nan") for end in ("low", "high")}
-    fields = {"deviation": "deviation", "t": "statistic", "df": "freedom", "p": "p"}
-    values = asdict(test) if test else {}
-    return row | {name: values.get(field, float("nan")) for name, field in fields.items()}
+    for name, found in comparison.accuracies._asdict().items():
+        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    test, nan = comparison.test, float("nan")
+    return row | {
+        "mean_of_surveys": test.mean.value if test else nan,
+        "t_low": test.mean.low if test else nan,
+        "t_high": test.mean.high if test else nan,
+        "deviation": test.standard_deviation if test else nan,
+        "t": test.t if test else nan,
+        "df": test.degrees_of_freedom if test else nan,
+        "p": test.p if test else nan,
+    }

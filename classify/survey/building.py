@@ -1,4 +1,4 @@
-"""From a cohort's paired test images to survey forms and their key."""
+"""Build survey forms and their key from a cohort's paired test images."""
 
 import hashlib
 import json
@@ -28,11 +28,11 @@ class Surveys:
     """A set of surveys.
 
     Attributes:
-        name: "s" and 8 hex digits (of a SHA-256) of what is asked; every form and answer bears it.
-        key: one row a question: survey and position (from 1, int), view, file, condition, group.
-        conditions, specialties: what participants choose from.
+        name: "s" and 8 hex digits of a SHA-256 of the questions; part of every form and answer.
+        key: one row per question: survey and position (int, from 1), view, file, condition, group.
+        conditions, specialties: the options that participants choose from.
         cohort_digest: of the cohort whose images are shown.
-        phantom: whether they show no patient.
+        phantom: whether the images are phantoms, which show no patient.
     """
 
     name: str
@@ -44,12 +44,16 @@ class Surveys:
 
     @classmethod
     def load(cls, folder: Path) -> "Surveys":
-        """Read the key of a folder that `build_surveys` wrote; UserError if it is none, or damaged."""
+        """Read the key from a folder written by `build_surveys`.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
         folder = Path(folder)
         key = read_csv(folder / KEY, _MAX_KEY_BYTES)
         missing = [column for column in _KEY_COLUMNS if column not in key.columns]
         if missing:
-            raise UserError(f"{folder / KEY}: no column {', '.join(missing)}; build the surveys anew.")
+            raise UserError(f"{folder / KEY}: no column {', '.join(missing)}; build the surveys again.")
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             key = key.astype({"survey": int, "position": int})
@@ -58,34 +62,34 @@ class Surveys:
             return cls(key=key, **{name: facts[name] for name in cls.__annotations__ if name != "key"})
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UserError(
-                f"{folder}: damaged {FACTS} or {KEY} ({error}); build the surveys anew."
+                f"{folder}: damaged {FACTS} or {KEY} ({error}); build the surveys again."
             ) from error
 
     @property
-    def shown(self) -> pd.Series:
-        """How often each image is shown over all surveys, by (view, condition, file)."""
+    def showings(self) -> pd.Series:
+        """The number of surveys that show each image, indexed by view, condition and file."""
         return self.key.groupby(["view", "condition", "file"]).size()
 
 
 def build_surveys(cohort: Cohort, destination: Path, config: SurveyBuilding) -> Surveys:
-    """Write `forms/survey-01.html` …, and apart from them the answers: `key.csv`, with `survey.json`.
+    """Write the forms, `forms/survey-01.html` …, and their key, `key.csv` and `survey.json`.
 
-    Only real images of the fold "test" are shown, and of those only lesions photographed in both views. See
-    `plan_surveys` for who sees what.
+    Only real images of the fold "test" are shown, and of these only lesions photographed in both views.
+    `plan_surveys` assigns the images to the surveys.
 
     Args:
-        destination: a new or empty folder; it appears only once it is complete.
+        destination: a new or empty folder; it appears only when it is complete.
 
     Raises:
-        UserError: a test that is not fair to both views (see `require_paired_test`), a condition with too few
-            images, images that cannot be read, or a folder in use.
+        UserError: the test fold is not fair to both views (see `require_paired_test`), a condition has too
+            few images, an image cannot be read, or the folder is not empty.
     """
     conditions = list(config.conditions) or list(cohort.conditions)
     require_paired_test(cohort)
     paired = paired_test_rows(cohort, conditions)
     key = plan_surveys(paired, conditions, config.surveys, config.per_condition, config.seed)
     content = key.to_csv(index=False) + json.dumps([conditions, cohort.digest])
-    name = "s" + hashlib.sha256(content.encode()).hexdigest()[:8]  # digits alone a spreadsheet would reformat
+    name = "s" + hashlib.sha256(content.encode()).hexdigest()[:8]  # a spreadsheet would reformat digits alone
     surveys = Surveys(name, key, conditions, list(config.specialties), cohort.digest, cohort.phantom)
     row_of = {file: row for row, file in enumerate(cohort.rows["file"])}
     images = {
@@ -106,14 +110,16 @@ def build_surveys(cohort: Cohort, destination: Path, config: SurveyBuilding) -> 
 
 
 def paired_test_rows(cohort: Cohort, conditions: list[str]) -> pd.DataFrame:
-    """The real test rows of these conditions whose lesion (see `lesions`) was photographed in both views.
+    """Rows of the manifest: real test images of these conditions whose lesion was photographed in both views.
 
     Raises:
-        UserError: a condition that the cohort does not have.
+        UserError: the cohort does not have one of the conditions.
     """
     unknown = sorted(set(conditions) - set(cohort.conditions))
     if unknown:
-        raise UserError(f"{cohort.root}: no condition {', '.join(unknown)}; it has {cohort.conditions}.")
+        raise UserError(
+            f"{cohort.root}: no condition {', '.join(unknown)}; it has {', '.join(cohort.conditions)}."
+        )
     rows = cohort.rows
     rows = rows[(rows["fold"] == TEST_FOLD) & (rows["source"] == "real") & rows["view"].isin(SURVEY_VIEWS)]
     rows = rows[rows["condition"].isin(conditions)]
@@ -124,18 +130,20 @@ def paired_test_rows(cohort: Cohort, conditions: list[str]) -> pd.DataFrame:
 def plan_surveys(
     rows: pd.DataFrame, conditions: list[str], surveys: int, per_condition: int, seed: int
 ) -> pd.DataFrame:
-    """Say which survey asks what: the key, one row a question.
+    """Assign images to surveys: the key, one row per question.
 
-    Each survey has `per_condition` images of every condition in either view, no image twice, the focused
-    ones first; their order is shuffled within a view. Over all surveys the images of one condition and view
-    are seen equally often; where that number does not divide, some are seen once more than others.
+    Each survey shows `per_condition` different images of every condition and view, first the focused ones;
+    the order within a view is random. Over all surveys, the images of a condition and view are shown equally
+    often, or, if the numbers do not divide, some of them once more than the others.
 
     Args:
-        rows: of the images to choose from: file, condition, view, group.
-        seed: same seed and rows, same surveys.
+        rows: the images to choose from, with the columns file, condition, view and group.
+        conditions: which conditions to show.
+        surveys, per_condition: number of surveys; images of each condition and view in a survey.
+        seed: the same seed and rows give the same surveys.
 
     Raises:
-        UserError: a condition has fewer than `per_condition` images in a view; all such are named.
+        UserError: conditions have fewer than `per_condition` images in a view; the message names all of them.
     """
     counts = rows.groupby(["condition", "view"]).size()
     few = [
@@ -146,22 +154,22 @@ def plan_surveys(
     ]
     if few:
         raise UserError(
-            f"Each survey shows {per_condition} images of every condition and view, of test patients "
-            f"photographed in both views. Too few: {', '.join(few)}. Ask for fewer, leave these conditions "
-            "out, or add images to the fold 'test'."
+            f"Each survey shows {per_condition} images of every condition and view, from test patients "
+            f"photographed in both views. Too few: {', '.join(few)}. Use fewer images per condition, leave "
+            "these conditions out, or add images to the fold 'test'."
         )
     random = np.random.default_rng(seed)
-    dealt: dict[tuple[int, str], list[int]] = {
+    assigned: dict[tuple[int, str], list[int]] = {
         (survey, view): [] for survey in range(1, surveys + 1) for view in SURVEY_VIEWS
     }
     for condition in conditions:
         for view in SURVEY_VIEWS:
             images = np.flatnonzero((rows["condition"] == condition) & (rows["view"] == view))
-            for survey, chosen in enumerate(_deal(len(images), surveys, per_condition, random), start=1):
-                dealt[survey, view] += list(images[chosen])
+            for survey, chosen in enumerate(_assign(len(images), surveys, per_condition, random), start=1):
+                assigned[survey, view] += list(images[chosen])
     questions = []
     for survey in range(1, surveys + 1):
-        order = np.concatenate([random.permutation(dealt[survey, view]) for view in SURVEY_VIEWS])
+        order = np.concatenate([random.permutation(assigned[survey, view]) for view in SURVEY_VIEWS])
         page = rows.iloc[order][["view", "file", "condition", "group"]]
         page.insert(0, "position", range(1, len(page) + 1))
         page.insert(0, "survey", survey)
@@ -169,12 +177,12 @@ def plan_surveys(
     return pd.concat(questions, ignore_index=True)
 
 
-def _deal(images: int, surveys: int, each: int, random: np.random.Generator) -> list[np.ndarray]:
-    """For every survey `each` different images: always those seen least so far, ties drawn by lot."""
-    seen = np.zeros(images, np.int64)
-    hands = []
+def _assign(images: int, surveys: int, per_survey: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Image numbers of each survey, int64 [per_survey]: those shown least so far, ties in random order."""
+    showings = np.zeros(images, np.int64)
+    assigned = []
     for _ in range(surveys):
-        hand = np.lexsort((random.random(images), seen))[:each]
-        seen[hand] += 1
-        hands.append(hand)
-    return hands
+        chosen = np.lexsort((random.random(images), showings))[:per_survey]
+        showings[chosen] += 1
+        assigned.append(chosen)
+    return assigned

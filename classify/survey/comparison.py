@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,37 +16,45 @@ from morphoscope.runtime.statistics import Estimate
 BOTH, ALL = "both", "all"  # views; specialties
 
 
+class Accuracies(NamedTuple):
+    """Accuracies in [0, 1], and their difference (classifier - clinicians) in [-1, 1]."""
+
+    clinicians: Estimate
+    classifier: Estimate
+    difference: Estimate
+
+
 @dataclass(frozen=True)
 class PairedTest:
     """A two-sided paired t-test of the surveys' differences (classifier - clinicians).
 
     Attributes:
-        mean: of the differences, with the t interval; shares in [-1, 1].
-        deviation: standard deviation of the differences.
-        statistic, freedom, p: t, degrees of freedom, two-sided p.
+        mean: of the differences, in [-1, 1], with the t interval.
+        standard_deviation: of the differences.
+        t, degrees_of_freedom, p: the test statistic, its degrees of freedom, and the two-sided p value.
     """
 
     mean: Estimate
-    deviation: float
-    statistic: float
-    freedom: int
+    standard_deviation: float
+    t: float
+    degrees_of_freedom: int
     p: float
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the answers to images of one view, by participants of one specialty, show.
+    """Results for the images of one view and the participants of one specialty.
 
     Attributes:
-        view, specialty: "focused", "panoramic" or "both"; a specialty or "all".
-        participants, sheets, images, answers: how many there are. A sheet is one participant's answers to one
-            survey.
-        clinicians, classifier: accuracies over the answers, with two-way bootstrap intervals.
-        difference: classifier - clinicians, likewise.
-        per_survey: survey, sheets, answers, clinicians, classifier, difference; one row a survey.
-        test: None where fewer than two surveys were answered, or their differences are all the same.
-        agreement: of the sheets' accuracies, [surveys, sheets of each]; None where
-            `agreement_note` says why.
+        view: "focused", "panoramic" or "both".
+        specialty: a specialty, or "all".
+        participants, images, answers: how many there are.
+        sheets: number of sheets; a sheet is one participant's answers to one survey.
+        accuracies: over all answers, with two-way bootstrap intervals.
+        per_survey: one row per survey: survey, sheets, answers, clinicians, classifier, difference.
+        test: None if fewer than two surveys were answered, or if their differences are all the same.
+        agreement: of the sheets' accuracies, [surveys, sheets per survey]; None for the reason in
+            `agreement_note`.
     """
 
     view: str
@@ -54,112 +63,122 @@ class Comparison:
     sheets: int
     images: int
     answers: int
-    clinicians: Estimate
-    classifier: Estimate
-    difference: Estimate
+    accuracies: Accuracies
     per_survey: pd.DataFrame
     test: PairedTest | None
     agreement: Agreement | None
     agreement_note: str
 
 
-def judged_answers(answers: pd.DataFrame, surveys: Surveys, predicted: dict[str, str]) -> pd.DataFrame:
-    """Put answers, truth and the classifier's choices side by side.
+class Subset(NamedTuple):
+    """Scored answers to images of one view ("both": all) by participants of one specialty ("all": all)."""
+
+    view: str
+    specialty: str
+    answers: pd.DataFrame
+
+
+def score_answers(answers: pd.DataFrame, surveys: Surveys, predicted: dict[str, str]) -> pd.DataFrame:
+    """Compare answers and predictions with the true conditions.
 
     Args:
         answers: `Answers.rows`.
-        predicted: the classifier's condition for each image file.
+        predicted: condition predicted by the classifier, by image file.
 
     Returns:
-        The answers with view, file, condition (the truth), group, predicted, and right and classifier_right
-        (bool).
+        The answers with the columns view, file, condition (the truth), group, predicted, and right and
+        classifier_right (bool).
 
     Raises:
-        UserError: the classifier did not judge an image of the surveys.
+        UserError: the classifier has no prediction for an image of the surveys.
     """
-    lacking = sorted(set(surveys.key["file"]) - set(predicted))
-    if lacking:
+    missing = sorted(set(surveys.key["file"]) - set(predicted))
+    if missing:
         raise UserError(
-            f"{len(lacking)} images of the surveys are no test images of this cohort, e.g. {lacking[0]}; or "
-            "their view needs an ensemble of its own: give one a view."
+            f"{len(missing)} images of the surveys are not among those that the ensembles predicted, e.g. "
+            f"{missing[0]}. Give the cohort that the surveys were built from, or an ensemble for each view."
         )
-    judged = answers.merge(surveys.key, on=["survey", "position"], validate="many_to_one")
-    judged["predicted"] = judged["file"].map(predicted)
-    judged["right"] = judged["answer"] == judged["condition"]
-    judged["classifier_right"] = judged["predicted"] == judged["condition"]
-    return judged
+    scored = answers.merge(surveys.key, on=["survey", "position"], validate="many_to_one")
+    scored["predicted"] = scored["file"].map(predicted)
+    scored["right"] = scored["answer"] == scored["condition"]
+    scored["classifier_right"] = scored["predicted"] == scored["condition"]
+    return scored
 
 
-def compare(judged: pd.DataFrame, replicates: int = 2000, seed: int = 0) -> list[Comparison]:
-    """Compare in both views and in each, for all participants and for each specialty.
+def compare(scored: pd.DataFrame, replicates: int = 2000, seed: int = 0) -> list[Comparison]:
+    """Compare classifier and clinicians, in the order of `subsets`.
 
     Args:
-        judged: as `judged_answers` returns them; at least one row.
+        scored: as `score_answers` returns them; at least one row.
         replicates, seed: of the bootstrap.
     """
-    return [_compare_rows(view, specialty, rows, replicates, seed) for view, specialty, rows in parts(judged)]
+    return [_compare_subset(subset, replicates, seed) for subset in subsets(scored)]
 
 
-def parts(judged: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """View, specialty and rows of what is told apart: both views and each, all participants and each kind."""
+def subsets(scored: pd.DataFrame) -> Iterator[Subset]:
+    """The subsets that are reported: both views, then each; of each all participants, then each specialty."""
     for view in (BOTH, *SURVEY_VIEWS):
-        seen = judged if view == BOTH else judged[judged["view"] == view]
-        for specialty in (ALL, *sorted(set(seen["specialty"]))):
-            yield view, specialty, seen if specialty == ALL else seen[seen["specialty"] == specialty]
+        of_view = scored if view == BOTH else scored[scored["view"] == view]
+        for specialty in (ALL, *sorted(set(of_view["specialty"]))):
+            yield Subset(
+                view,
+                specialty,
+                of_view if specialty == ALL else of_view[of_view["specialty"] == specialty],
+            )
 
 
-def two_way_bootstrap(judged: pd.DataFrame, replicates: int, seed: int) -> dict[str, Estimate]:
-    """Accuracies of "clinicians" and "classifier" and their "difference", with 95% percentile intervals.
+def two_way_bootstrap(scored: pd.DataFrame, replicates: int, seed: int) -> Accuracies:
+    """Accuracies with 95% percentile intervals.
 
     Each replicate draws patients (with all their images) and, independently, participants (with all their
-    answers), with replacement; an answer counts as often as its patient times as often as its participant was
-    drawn (the pigeonhole bootstrap, Owen 2007, which errs towards wider intervals). So neither an image seen
-    by many nor a participant with many answers counts as independent evidence.
+    answers), with replacement. An answer is weighted by the number of times its patient was drawn times that
+    of its participant (the pigeonhole bootstrap, Owen 2007, whose intervals tend to be too wide). Neither
+    an image seen by many participants nor a participant with many answers counts as independent evidence.
     """
-    rater, raters = pd.factorize(judged["participant"])
-    patient, patients = pd.factorize(judged["group"])
-    tables = {
-        "answers": np.ones(len(judged)),
-        "clinicians": judged["right"],
-        "classifier": judged["classifier_right"],
-    }
+    rater, raters = pd.factorize(scored["participant"])
+    patient, patients = pd.factorize(scored["group"])
     random = np.random.default_rng(seed)
-    drawn_raters = _drawn(len(raters), replicates, random)
-    drawn_patients = _drawn(len(patients), replicates, random)
-    sums = {}
-    for name, values in tables.items():
+    rater_weights = _bootstrap_weights(len(raters), replicates, random)
+    patient_weights = _bootstrap_weights(len(patients), replicates, random)
+
+    def weighted_sums(values: np.ndarray) -> np.ndarray:
         table = np.zeros((len(raters), len(patients)))
-        np.add.at(table, (rater, patient), np.asarray(values, np.float64))
-        sums[name] = ((drawn_raters @ table) * drawn_patients).sum(axis=1)
-    some = sums["answers"] > 0  # a replicate may draw participants who saw none of its patients
-    shares = {name: sums[name][some] / sums["answers"][some] for name in ("clinicians", "classifier")}
-    shares["difference"] = shares["classifier"] - shares["clinicians"]
-    values = {name: float(judged[column].mean()) for name, column in _RIGHT.items()}
-    values["difference"] = values["classifier"] - values["clinicians"]
-    ends = {name: np.quantile(draws, [0.025, 0.975]) for name, draws in shares.items()}
-    return {name: Estimate(values[name], float(low), float(high)) for name, (low, high) in ends.items()}
+        np.add.at(table, (rater, patient), values)
+        return ((rater_weights @ table) * patient_weights).sum(axis=1)
+
+    correct, predicted = (scored[name].to_numpy(np.float64) for name in ("right", "classifier_right"))
+    answers = weighted_sums(np.ones(len(scored)))
+    some = answers > 0  # a replicate may draw only participants who saw none of its patients
+    clinicians, classifier = (weighted_sums(values)[some] / answers[some] for values in (correct, predicted))
+    return Accuracies(
+        _percentile_interval(correct.mean(), clinicians),
+        _percentile_interval(predicted.mean(), classifier),
+        _percentile_interval(predicted.mean() - correct.mean(), classifier - clinicians),
+    )
 
 
-_RIGHT = {"clinicians": "right", "classifier": "classifier_right"}
+def _percentile_interval(value: float, replicates: np.ndarray) -> Estimate:
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    return Estimate(float(value), float(low), float(high))
 
 
-def _drawn(total: int, replicates: int, random: np.random.Generator) -> np.ndarray:
-    """How often each of `total` was drawn: float [replicates, total]."""
+def _bootstrap_weights(total: int, replicates: int, random: np.random.Generator) -> np.ndarray:
+    """How often each of `total` units is drawn in each replicate: float64 [replicates, total]."""
     return random.multinomial(total, np.full(total, 1 / total), size=replicates).astype(np.float64)
 
 
-def _compare_rows(view: str, specialty: str, rows: pd.DataFrame, replicates: int, seed: int) -> Comparison:
-    estimates = two_way_bootstrap(rows, replicates, seed)
-    per_survey = _per_survey(rows)
-    agreed, note = _agreement(rows)
+def _compare_subset(subset: Subset, replicates: int, seed: int) -> Comparison:
+    answers = subset.answers
+    per_survey = _per_survey(answers)
+    agreed, note = _agreement(answers)
     return Comparison(
-        view=view,
-        specialty=specialty,
-        participants=rows["participant"].nunique(),
+        view=subset.view,
+        specialty=subset.specialty,
+        participants=answers["participant"].nunique(),
         sheets=int(per_survey["sheets"].sum()),
-        images=rows["file"].nunique(),
-        answers=len(rows),
-        **estimates,
+        images=answers["file"].nunique(),
+        answers=len(answers),
+        accuracies=two_way_bootstrap(answers, replicates, seed),
         per_survey=per_survey,
         test=paired_test(per_survey["classifier"].to_numpy(), per_survey["clinicians"].to_numpy()),
         agreement=agreed,
@@ -167,9 +186,9 @@ def _compare_rows(view: str, specialty: str, rows: pd.DataFrame, replicates: int
     )
 
 
-def _per_survey(rows: pd.DataFrame) -> pd.DataFrame:
-    """Accuracies of each survey over all its answers, so that both judge the same images equally often."""
-    by_survey = rows.groupby("survey")
+def _per_survey(scored: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of each survey over all its answers, so that each image weighs the same on both sides."""
+    by_survey = scored.groupby("survey")
     table = pd.DataFrame(
         {
             "sheets": by_survey["participant"].nunique(),
@@ -183,7 +202,11 @@ def _per_survey(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_test(first: np.ndarray, second: np.ndarray) -> PairedTest | None:
-    """Two-sided paired t-test of [n] against [n]; None for n < 2 or differences that are all the same."""
+    """Two-sided paired t-test of `first` - `second`, both [n].
+
+    Returns:
+        None for n < 2, or if the differences are all the same.
+    """
     differences = first - second
     if len(differences) < 2 or np.ptp(differences) < 1e-12:
         return None
@@ -198,13 +221,14 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> PairedTest | None:
     )
 
 
-def _agreement(rows: pd.DataFrame) -> tuple[Agreement | None, str]:
-    """ICCs of the sheets' accuracies: subjects are surveys, raters the sheets of each, as many for all.
+def _agreement(scored: pd.DataFrame) -> tuple[Agreement | None, str]:
+    """ICCs of the sheets' accuracies, and which sheets were used, or None and why there are none.
 
-    Where surveys have different numbers of sheets, each gives those of its first participants by code, as
-    many as the survey with the fewest has; surveys with a single sheet are left out.
+    Subjects are surveys, raters are the sheets of each. The ICC needs the same number of sheets per survey:
+    surveys with a single sheet are left out, and of each other survey the first k sheets are used, in the
+    order of the participants' codes, where k is the smallest number of sheets of these surveys.
     """
-    sheets = rows.groupby(["survey", "participant"])["right"].mean()
+    sheets = scored.groupby(["survey", "participant"])["right"].mean()
     counts = sheets.groupby("survey").size()
     several = counts[counts >= 2]
     if len(several) < 2:

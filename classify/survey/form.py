@@ -1,10 +1,11 @@
-"""A survey as one HTML file that works offline and gives no answer away."""
+"""A survey as one HTML file that works offline and does not contain the correct answers."""
 
 import base64
 import hashlib
 import io
 from dataclasses import dataclass
 from importlib import resources
+from typing import NamedTuple
 
 import jinja2
 import numpy as np
@@ -13,31 +14,44 @@ from PIL import Image
 
 from morphoscope.configs.survey import SurveyBuilding
 
-# What a form's CSV has, one row a question.
-ANSWER_COLUMNS = [
-    "set",
-    "survey",
-    "participant",
-    "specialty",
-    "years",
-    "saved",
-    "position",
-    "view",
-    "answer",
-    "confidence",
-]
+
+class AnswerRow(NamedTuple):
+    """A row of the CSV that a form saves, one per question; all cells are text.
+
+    Attributes:
+        set, survey: name of the set of surveys, and number of the survey in it.
+        participant, specialty, years: the participant's code, specialty and years in practice, or "".
+        saved: when the file was saved, ISO 8601.
+        position, view: number of the question, and view of its image.
+        answer: the condition chosen, or "".
+        confidence: "1" (a guess) to "5" (certain), or "".
+    """
+
+    set: str
+    survey: str
+    participant: str
+    specialty: str
+    years: str
+    saved: str
+    position: str
+    view: str
+    answer: str
+    confidence: str
+
+
+ANSWER_COLUMNS = list(AnswerRow._fields)
 _JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
 class FormText:
-    """What all forms of a set share.
+    """The text that all forms of a set share.
 
     Attributes:
-        name: the set's.
-        conditions, specialties: what participants choose from, in this order.
-        config: title, contact, whether to ask for confidence.
-        phantom: whether the pictures show no patient.
+        name: of the set.
+        conditions, specialties: the options that participants choose from, in this order.
+        config: title, contact, and whether the form has a question about confidence.
+        phantom: whether the images are phantoms, which show no patient.
     """
 
     name: str
@@ -48,7 +62,7 @@ class FormText:
 
 
 def encode_image(pixels: np.ndarray, longest_side: int) -> bytes:
-    """uint8 [H, W, 3] RGB as a JPEG file of its pixels alone, at most `longest_side` pixels wide and high."""
+    """Encode uint8 [H, W, 3] RGB as a JPEG without metadata, at most `longest_side` pixels wide and high."""
     image = Image.fromarray(pixels)
     image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
     file = io.BytesIO()
@@ -57,13 +71,14 @@ def encode_image(pixels: np.ndarray, longest_side: int) -> bytes:
 
 
 def render_form(text: FormText, survey: int, questions: list[tuple[str, bytes]]) -> str:
-    """The HTML of one survey.
+    """Render the HTML of one survey.
 
-    A Content-Security-Policy forbids it every request; scripts and styles are admitted by their digests.
+    Its Content-Security-Policy forbids all requests, and allows only its own script and style, by digest.
 
     Args:
-        survey: its number.
-        questions: view and JPEG of each, in order.
+        text: the text that all forms share.
+        survey: number of the survey.
+        questions: view and JPEG of each question, in order.
     """
     script, style = _template("form.js"), _template("form.css")
     environment = jinja2.Environment(
@@ -78,7 +93,7 @@ def render_form(text: FormText, survey: int, questions: list[tuple[str, bytes]])
             {"position": position, "view": view, "image": base64.b64encode(image).decode()}
             for position, (view, image) in enumerate(questions, start=1)
         ],
-        script=Markup(script),  # our own files, not a user's text
+        script=Markup(script),  # our own files, not text from a user
         style=Markup(style),
         script_digest=_digest(script),
         style_digest=_digest(style),

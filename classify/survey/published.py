@@ -1,4 +1,4 @@
-"""The figures that Duong et al. (2022) published, for comparison."""
+"""Results published by Duong et al. (2022), for comparison."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,11 @@ _ONE_WAY = "the interval is that of ICC(1,1) for n = 30 subjects and k = 3 rater
 
 
 class Published(NamedTuple):
-    """One figure; accuracies and their differences (classifier - clinicians) are shares in [-1, 1]."""
+    """A published value; accuracies are in [0, 1], differences (classifier - clinicians) in [-1, 1].
+
+    Attributes:
+        low, high: the ends of its 95% interval; None if none was published.
+    """
 
     quantity: str
     view: str
@@ -20,9 +24,9 @@ class Published(NamedTuple):
     note: str = ""
 
 
-# The intervals of the ICCs tell their form and their numbers: of ICC(1,1) and ICC(C,1), with n = 30 and k = 3
-# either way round, only ICC(1,1) gives both intervals to three decimals for some value that rounds to the
-# printed one. The first is that of -0.315; the second that of -0.0899.
+# The form of the ICCs, and n and k, are inferred from their intervals: of ICC(1,1) and ICC(C,1), with n = 30
+# and k = 3 or the other way round, only ICC(1,1) with n = 30 gives both intervals to three decimals for
+# values that round to the printed ones: the first interval for -0.315, the second for -0.0899.
 PUBLISHED = (
     Published("accuracy of the classifier", "focused", 0.814),
     Published("accuracy of the classifier", "panoramic", 0.814),

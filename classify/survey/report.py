@@ -1,156 +1,174 @@
 """The report of a set of surveys: one HTML file, and its tables as CSV and JSON."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Drawing
 
-from morphoscope.classify.evaluation.figures import draw_confusion
-from morphoscope.classify.survey.analysis import Analysis, views_answered
-from morphoscope.classify.survey.comparison import BOTH, Comparison
+from morphoscope.classify.survey.analysis import Analysis, PowerEstimate
+from morphoscope.classify.survey.comparison import Comparison, PairedTest
+from morphoscope.classify.survey.figures import confusion_figures, difference_figures
 from morphoscope.classify.survey.published import PUBLISHED, SOURCE
-from morphoscope.classify.survey.self_reports import by_confidence, by_experience, self_report_sections
+from morphoscope.classify.survey.self_reports import (
+    by_confidence,
+    by_experience,
+    self_report_sections,
+    self_report_table,
+)
 from morphoscope.classify.survey.spreadsheet import write_csv
 from morphoscope.runtime import write_text
-from morphoscope.runtime.reporting.plots import colour, plain, svg
-from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
+from morphoscope.runtime.reporting.report import Section, Table, write_report
 from morphoscope.runtime.statistics import Estimate, format_estimate
 
-_COLUMNS = ("view, specialty", "participants", "surveys", "sheets", "pictures", "answers")
-_FEW = 10  # participants or patients below which an interval is not to be relied on
+_SUBSET = "view, specialty"  # title of the first column of most tables
+_FEW = 10  # below this number of participants or patients, bootstrap intervals are too narrow
 
 
 def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]) -> Path:
     """Write report.html, its tables (CSV), analysis.json and the confusion matrices (PNG) into `folder`.
 
     Args:
-        facts: of each evaluation: which ensemble's training, cohort …; goes into analysis.json.
+        facts: of each evaluation: which ensemble, cohort and rows; part of analysis.json.
 
     Returns:
         The report's path.
     """
-    told = {"confidence": by_confidence(analysis.judged), "experience": by_experience(analysis.judged)}
+    confidence, experience = by_confidence(analysis.scored), by_experience(analysis.scored)
     tables = {
-        "summary": analysis.summary(),
-        "surveys": analysis.per_survey(),
-        "agreement": analysis.agreements(),
-        "power": analysis.power(),
-        "answers": analysis.judged,
+        "summary": analysis.summary_table(),
+        "surveys": analysis.per_survey_table(),
+        "agreement": analysis.agreement_table(),
+        "power": analysis.power_table(),
         "published": pd.DataFrame(PUBLISHED).assign(source=SOURCE),
-        **{name: table for name, table in told.items() if len(table)},
     }
-    for name, table in tables.items():
+    if confidence:
+        tables["confidence"] = self_report_table(confidence, "confidence")
+    if experience:
+        tables["experience"] = self_report_table(experience, "years")
+    for name, table in {**tables, "answers": analysis.scored}.items():
         write_csv(folder / f"{name}.csv", table)
-    figures = [figure for view in views_answered(analysis) for figure in _confusions(analysis, view, folder)]
     content = {
         "set": analysis.surveys.name,
         "classifiers": facts,
-        "counts": analysis.counts(),
+        "counts": analysis.counts().labelled(),
         "left_out": analysis.answers.left_out,
         "warnings": analysis.answers.warnings,
-        # Through pandas, which writes what is not a number as null.
-        **{name: json.loads(tables[name].to_json(orient="records")) for name in tables if name != "answers"},
+        # Through pandas, which writes NaN as null.
+        **{name: json.loads(table.to_json(orient="records")) for name, table in tables.items()},
     }
     write_text(folder / "analysis.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_report(
         folder / "report.html",
         title="Classifier and clinicians",
         lead=_lead(analysis.comparisons[0]),
-        notice=_notice(analysis),
+        notice=_notice(analysis.surveys.phantom),
         sections=[
-            _counts(analysis),
-            _accuracies(analysis),
-            _differences(analysis),
-            _boxes(analysis),
+            _data(analysis),
+            _accuracies(analysis.comparisons),
+            _differences(analysis.comparisons),
             Section(
-                "What was taken for what",
-                "Row-normalised; both judge the same pictures equally often, since each answer counts once.",
-                figures=figures,
+                "Differences by survey",
+                "Accuracy of the classifier minus that of the clinicians on the same images, in percentage "
+                "points. Boxes extend from the first to the third quartile, with a line at the median; "
+                "whiskers extend to the furthest survey within 1.5 times the interquartile range.",
+                figures=difference_figures(analysis),
                 side_by_side=True,
             ),
-            *self_report_sections(**told),
-            _agreement(analysis),
-            _power(tables["power"]),
+            Section(
+                "Confusion matrices",
+                "Row-normalised. Each answer counts once, so that an image has the same weight for "
+                "clinicians and classifier.",
+                figures=confusion_figures(analysis, folder),
+                side_by_side=True,
+            ),
+            *self_report_sections(confidence, experience),
+            _agreement(analysis.comparisons),
+            _power(analysis.power()),
             _published(),
-            _methods(),
+            _METHODS,
         ],
         wide=True,
     )
     return folder / "report.html"
 
 
-def points(estimate: Estimate) -> str:
-    """A difference of accuracies in percentage points, with its interval."""
+def format_points(estimate: Estimate) -> str:
+    """Format a difference of accuracies in percentage points, e.g. "+15.6 (+3.1 to +30.7)"."""
     value, low, high = (100 * number for number in estimate)
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _lead(whole: Comparison) -> str:
+    clinicians, classifier, difference = whole.accuracies
     return (
-        f"Accuracy of the classifier: {format_estimate(whole.classifier)}; of {whole.participants} "
-        f"participants: {format_estimate(whole.clinicians)}; their difference: {points(whole.difference)} "
-        f"percentage points, with 95% intervals, from {whole.answers} answers to {whole.images} images in "
-        f"{len(whole.per_survey)} surveys."
+        f"Accuracy of the classifier {format_estimate(classifier)}, accuracy of the clinicians "
+        f"{format_estimate(clinicians)}, difference {format_points(difference)} percentage points, all with "
+        f"95% intervals: {whole.answers} answers by {whole.participants} participants to {whole.images} "
+        f"images in {len(whole.per_survey)} surveys."
     )
 
 
-def _notice(analysis: Analysis) -> str:
+def _notice(phantom: bool) -> str:
     phantoms = (
-        "The pictures are phantoms, procedural drawings: this says nothing about patients. "
-        if analysis.surveys.phantom
+        "The images are phantoms, computer-generated drawings: these results say nothing about patients. "
+        if phantom
         else ""
     )
     return (
-        f"{phantoms}Pictures without history or examination are no clinical situation: the figures compare "
-        "answers to these pictures, not care. answers.csv has the participants' codes: keep it as "
-        "their consent says."
+        f"{phantoms}Images without history or examination are not a clinical situation: the results compare "
+        "answers about these images, not the quality of care. answers.csv contains the participants' codes: "
+        "store it as their consent requires."
     )
 
 
-def _counts(analysis: Analysis) -> Section:
+def _data(analysis: Analysis) -> Section:
     whole = analysis.comparisons[0]
-    patients = analysis.judged["group"].nunique()
+    patients = analysis.scored["group"].nunique()
     alarms = [f"Left out: {sentence}" for sentence in analysis.answers.left_out]
     alarms += analysis.answers.warnings
-    for number, what in [(whole.participants, "participants"), (patients, "patients")]:
+    for number, what in ((whole.participants, "participants"), (patients, "patients")):
         if number < _FEW:
-            alarms.append(f"Only {number} {what}: bootstrap intervals of fewer than {_FEW} are too narrow.")
-    facts = [(name, str(number)) for name, number in analysis.counts().items()]
-    return Section("What there is", facts=[*facts, ("patients (groups)", str(patients))], alarms=alarms)
+            alarms.append(
+                f"Number of {what}: {number}. With fewer than {_FEW}, bootstrap intervals are too narrow."
+            )
+    facts = [(name, str(number)) for name, number in analysis.counts().labelled().items()]
+    return Section("Data", facts=[*facts, ("patients (groups)", str(patients))], alarms=alarms)
 
 
-def _accuracies(analysis: Analysis) -> Section:
+def _accuracies(comparisons: Sequence[Comparison]) -> Section:
     rows = []
-    for c in analysis.comparisons:
+    for c in comparisons:
         counts = (c.participants, len(c.per_survey), c.sheets, c.images, c.answers)
-        rows.append(
-            [_name(c), *map(str, counts), format_estimate(c.clinicians), format_estimate(c.classifier)]
-        )
+        accuracies = (c.accuracies.clinicians, c.accuracies.classifier)
+        rows.append([_name(c), *map(str, counts), *map(format_estimate, accuracies)])
+    columns = [_SUBSET, "participants", "surveys", "sheets", "images", "answers", "clinicians", "classifier"]
     return Section(
-        "Accuracies",
-        "Shares of right answers, with the 95% interval of the two-way bootstrap.",
-        table=Table([*_COLUMNS, "clinicians", "classifier"], rows),
+        "Accuracy",
+        "Proportion of correct answers, with 95% intervals from the two-way bootstrap.",
+        table=Table(columns, rows),
     )
 
 
-def _differences(analysis: Analysis) -> Section:
+def _differences(comparisons: Sequence[Comparison]) -> Section:
     rows = [
-        [_name(c), str(c.answers), points(c.difference), str(len(c.per_survey)), *_tested(c)]
-        for c in analysis.comparisons
+        [
+            _name(c),
+            str(c.answers),
+            format_points(c.accuracies.difference),
+            str(len(c.per_survey)),
+            *_test_cells(c.test),
+        ]
+        for c in comparisons
     ]
     return Section(
-        "Their difference",
-        "Classifier - clinicians, percentage points: over all answers, with the two-way bootstrap's 95% "
-        "interval, and as the mean over surveys, with that of a paired t-test and its two-sided p (not "
-        "corrected for the number of tests). The t-test takes surveys for independent although they share "
-        "pictures; where it is surer than the bootstrap, believe the bootstrap.",
-        table=Table(
-            [_COLUMNS[0], "answers", "difference", "surveys", "mean over surveys", "t (df)", "p"], rows
-        ),
+        "Difference in accuracy",
+        "Accuracy of the classifier minus that of the clinicians, in percentage points: over all answers, "
+        "with 95% intervals from the two-way bootstrap; and as the mean over surveys, with 95% intervals and "
+        "two-sided p from a paired t-test (not corrected for multiple testing). The t-test treats surveys as "
+        "independent although they share images: if its interval is narrower, rely on the bootstrap.",
+        table=Table([_SUBSET, "answers", "difference", "surveys", "mean over surveys", "t (df)", "p"], rows),
     )
 
 
@@ -158,81 +176,33 @@ def _name(comparison: Comparison) -> str:
     return f"{comparison.view}, {comparison.specialty}"
 
 
-def _tested(comparison: Comparison) -> list[str]:
-    test = comparison.test
+def _test_cells(test: PairedTest | None) -> list[str]:
+    """Mean over surveys, t and p."""
     if test is None:
         return ["–", "–", "–"]
     p = f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001"
-    return [points(test.mean), f"{test.statistic:.2f} ({test.freedom})", p]
+    return [format_points(test.mean), f"{test.t:.2f} ({test.degrees_of_freedom})", p]
 
 
-def _boxes(analysis: Analysis) -> Section:
-    figures = []
-    for view in (BOTH, *views_answered(analysis)):
-        drawn = [c for c in analysis.comparisons if c.view == view]
-        caption = (
-            f"{view} view{'s' if view == BOTH else ''}: one dot a survey, {len(drawn[0].per_survey)} in all."
-        )
-        figures.append(Figure(draw_differences(drawn), caption))
-    return Section(
-        "Differences by survey",
-        "Classifier - clinicians on the same pictures, percentage points. Boxes reach from quartile to "
-        "quartile, with the median; whiskers to the furthest survey within 1.5 of the box's height.",
-        figures=figures,
-        side_by_side=True,
-    )
-
-
-def draw_differences(comparisons: list[Comparison]) -> str:
-    """Box plots of the surveys' differences, one box a specialty, as the text of an <svg> element."""
-    width = 2.6 + 1.1 * len(comparisons)
-    figure = Drawing(figsize=(width, 3.6), layout="constrained", facecolor="white")
-    axes = figure.subplots()
-    values = [100 * c.per_survey["difference"].to_numpy() for c in comparisons]
-    axes.boxplot(
-        values, widths=0.5, showfliers=False, medianprops={"color": "#1f2430", "lw": 1.6}, boxprops={"lw": 1}
-    )
-    for index, dots in enumerate(values):
-        # Beside each other in their order, since surveys often have the same difference.
-        places = index + 1 + np.linspace(-0.16, 0.16, len(dots)) if len(dots) > 1 else [index + 1]
-        axes.scatter(places, dots, s=16, color=colour(index), alpha=0.7, lw=0, zorder=3)
-    names = [f"{fill(plain(c.specialty), 16)}\n{c.sheets} sheets" for c in comparisons]
-    axes.set_xticks(range(1, len(values) + 1), names)
-    axes.axhline(0, color="#b3261e", lw=1, ls="--", zorder=1)
-    axes.set_ylabel("classifier - clinicians, points")
-    axes.spines[["top", "right"]].set_visible(False)
-    return svg(figure)
-
-
-def _confusions(analysis: Analysis, view: str, folder: Path) -> list[Figure]:
-    figures = []
-    for who, column in [("clinicians", "answer"), ("classifier", "predicted")]:
-        counts = analysis.confusion(view, column)
-        path = folder / f"confusion-{view}-{who}.png"
-        accuracy = np.trace(counts) / counts.sum()
-        draw_confusion(path, counts, analysis.surveys.conditions, f"{who}, {view}: accuracy {accuracy:.3f}")
-        figures.append(Figure(path, f"{who.capitalize()}, {view} view, {counts.sum()} answers."))
-    return figures
-
-
-def _agreement(analysis: Analysis) -> Section:
-    rows, without = [], []
-    for c in analysis.comparisons:
+def _agreement(comparisons: Sequence[Comparison]) -> Section:
+    rows: list[list[str]] = []
+    without: dict[str, list[str]] = {}
+    for c in comparisons:
         a = c.agreement
         if a is None:
-            without.append((_name(c), f"not computed: {c.agreement_note}"))
+            without.setdefault(c.agreement_note, []).append(_name(c))
         else:
             icc = [_signed(estimate) for estimate in (a.one_way, a.absolute, a.consistency)]
             rows.append([_name(c), *icc, f"{a.subjects} x {a.raters}", c.agreement_note])
+    columns = [_SUBSET, "ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "n x k", "used"]
     return Section(
         "Agreement between participants",
-        "Intraclass correlations of the sheets' accuracies: subjects are surveys (n), raters the sheets of "
-        "each (k). Where every survey has participants of its own, ICC(1,1) is the one to read. Near or "
-        "below 0: sheets of one survey are no more alike than those of different surveys.",
-        facts=without,
-        table=Table([_COLUMNS[0], "ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "n x k", "used"], rows)
-        if rows
-        else None,
+        "Intraclass correlations (ICC) of the sheets' accuracies. The subjects are the n surveys, the raters "
+        "the k sheets of each survey. If each survey was answered by different participants, use ICC(1,1). "
+        "Values near or below 0 mean that sheets of one survey are no more alike than sheets of different "
+        "surveys.",
+        facts=[(f"not computed: {reason}", "; ".join(names)) for reason, names in without.items()],
+        table=Table(columns, rows) if rows else None,
     )
 
 
@@ -240,30 +210,33 @@ def _signed(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
-def _power(power: pd.DataFrame) -> Section:
+def _power(estimates: Sequence[PowerEstimate]) -> Section:
+    if not estimates:
+        return Section(
+            "Power",
+            "Not computed: fewer than two surveys were answered, or their differences are all the same.",
+        )
     rows = [
         [
-            f"{row['view']}, {100 * row['true_difference']:.0f} points",
-            f"{100 * row['deviation']:.1f}",
-            f"{row['surveys']}",
-            f"{row['power']:.2f}",
-            *(f"{value}" for name, value in row.items() if str(name).startswith("surveys_for")),
+            f"{one.view}, {100 * one.true_difference:.0f} points",
+            f"{100 * one.standard_deviation:.1f}",
+            str(one.surveys),
+            f"{one.power:.2f}",
+            str(one.surveys_for_80),
+            str(one.surveys_for_90),
         ]
-        for row in power.to_dict("records")
+        for one in estimates
     ]
     return Section(
         "Power",
-        "Probability that a paired t-test (two-sided, p < 0.05) of this many surveys finds a true "
-        "difference, and how many surveys would find it with a power of 80% and 90%; "
-        "noncentral t, with the standard deviation of the surveys' differences as "
-        "observed. For planning: it adds nothing to the results."
-        if rows
-        else "Not computed: fewer than two surveys were answered, or their differences are all the same.",
+        "Probability that a paired t-test (two-sided, p < 0.05) of this number of surveys finds a true "
+        "difference, and the numbers of surveys needed for a power of 80% and 90%. Computed from the "
+        "noncentral t distribution with the observed standard deviation (SD) of the surveys' differences. "
+        "For planning only: it adds nothing to the results.",
         table=Table(
-            ["view, true difference", "deviation, points", "surveys", "power", "for 80%", "for 90%"], rows
-        )
-        if rows
-        else None,
+            ["view, true difference", "SD, points", "surveys", "power", "surveys for 80%", "surveys for 90%"],
+            rows,
+        ),
     )
 
 
@@ -274,38 +247,40 @@ def _published() -> Section:
         ends = "" if row.low is None else f"{row.low:+.3f} to {row.high:+.3f}"
         rows.append([f"{row.quantity}, {row.view}", f"{row.value:{sign}.3f}", ends])
     return Section(
-        "Published figures, for comparison",
-        f"{SOURCE}. Other pictures, other participants and another classifier; accuracies and differences as "
-        "shares.",
+        "Published results, for comparison",
+        f"{SOURCE}. With other images, other participants and another classifier; accuracies in [0, 1], "
+        "differences in [-1, 1].",
         facts=[(f"{row.quantity} {row.value:.3f}", row.note) for row in PUBLISHED if row.note],
         table=Table(["quantity, view", "value", "95% interval"], rows),
     )
 
 
-def _methods() -> Section:
-    return Section(
-        "How it was computed",
-        facts=[
-            (
-                "answers",
-                "The first answer of a participant to a question counts; sheets with 95% or less of the "
-                "questions answered are left out; unanswered questions count for neither side.",
-            ),
-            (
-                "classifier",
-                "The most probable of the survey's conditions. As far as is known no picture was in its "
-                "training.",
-            ),
-            (
-                "bootstrap",
-                "Patients and participants are drawn with replacement, independently (pigeonhole bootstrap, "
-                "Owen 2007); it errs towards wider intervals. An interval without width comes from "
-                "accuracies of 0 or 1, which few pictures do not prove.",
-            ),
-            ("t-test", "Two-sided, paired, one pair a survey: both accuracies over the survey's answers."),
-            (
-                "agreement",
-                "McGraw & Wong 1996, F-based intervals; ICC(A,1) with Satterthwaite's degrees of freedom.",
-            ),
-        ],
-    )
+_METHODS = Section(
+    "Methods",
+    facts=[
+        (
+            "answers",
+            "A participant's first answer to a question counts. Sheets with 95% or less of the questions "
+            "answered are left out. Unanswered questions count for neither side.",
+        ),
+        (
+            "classifier",
+            "The most probable of the survey's conditions. As far as is known, it was not trained on any of "
+            "the images.",
+        ),
+        (
+            "bootstrap",
+            "Patients and participants are drawn with replacement, independently of each other (pigeonhole "
+            "bootstrap, Owen 2007); its intervals tend to be too wide. An interval without width "
+            "results from an accuracy of 0 or 1, which a few images do not prove.",
+        ),
+        (
+            "t-test",
+            "Two-sided, paired; one pair per survey: both accuracies over the survey's answers.",
+        ),
+        (
+            "agreement",
+            "McGraw & Wong 1996, F-based intervals; ICC(A,1) with Satterthwaite's degrees of freedom.",
+        ),
+    ],
+)

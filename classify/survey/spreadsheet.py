@@ -1,4 +1,4 @@
-"""CSV files that people open in a spreadsheet: no cell is taken for a formula."""
+"""CSV files that are safe to open in a spreadsheet: no cell is run as a formula."""
 
 from pathlib import Path
 
@@ -9,29 +9,29 @@ from morphoscope.cohort.reading import read_bytes
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically
 
-# What a spreadsheet takes for the start of a formula, and the mark that says it is text.
+# The mark of text, and the first characters that it protects: a spreadsheet runs such cells as formulas.
 _MARK, _MARKED = "'", ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table; texts that a spreadsheet would run get a ' in front. Numbers stay as they are."""
+    """Write a table; text that a spreadsheet would run gets a ' in front. Numbers stay as they are."""
     marked = table.rename(columns=_marked).map(_marked)
     with write_atomically(path) as temporary:
         marked.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read_csv(path: Path, max_bytes: int) -> pd.DataFrame:
-    """Read a table that `write_csv`, or a form, wrote: every cell a string, without its mark.
+    """Read a table written by `write_csv` or saved by a form: every cell is a string, without its mark.
 
     Raises:
-        UserError: missing, larger than `max_bytes`, or not a UTF-8 CSV with a header line.
+        UserError: the file is missing, larger than `max_bytes`, or not a UTF-8 CSV with a header line.
     """
     try:
         size = path.stat().st_size
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     if size > max_bytes:
-        raise UserError(f"{path}: {size} bytes; more than {max_bytes} are refused.")
+        raise UserError(f"{path}: {size} bytes, but at most {max_bytes} are accepted.")
     table = read_table(read_bytes(path, str(path)), str(path))
     return table.rename(columns=_unmarked).map(_unmarked)
 

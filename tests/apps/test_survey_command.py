@@ -107,4 +107,4 @@ def test_power_is_told_before_surveys_are_built(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "34 surveys for a power of 80%" in out and "34 surveys have a power of 80.8%" in out
     assert call(monkeypatch, "power", "--difference", 0, "--deviation", 1) == 2
-    assert "a difference, and a power" in capsys.readouterr().err
+    assert "a difference other than 0 and a power" in capsys.readouterr().err

@@ -17,7 +17,7 @@ function show(index) {
   shown = index;
   const page = pages[shown];
   page.hidden = false;
-  // What the wider views show must not change what was said of the close-ups.
+  // Answers to close-ups are locked when the first wider view is shown, which could influence them.
   if (page.dataset.view === "panoramic") {
     for (const earlier of questions) {
       if (earlier.dataset.view === "focused" && chosen(earlier, "answer")) {
@@ -54,15 +54,15 @@ function summarise() {
   document.getElementById("missing").replaceChildren(...missing.map(page => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = `Picture ${page.dataset.position}`;
+    button.textContent = `Image ${page.dataset.position}`;
     button.addEventListener("click", () => show(pages.indexOf(page)));
     return button;
   }));
-  document.getElementById("download").textContent = missing.length ? "Download all the same" : "Download my answers";
+  document.getElementById("download").textContent = missing.length ? "Download anyway" : "Download my answers";
   document.getElementById("filename").textContent = filename();
 }
 
-// A spreadsheet runs cells that begin like a formula: a ' in front says that it is text.
+// A spreadsheet runs cells that begin like a formula; a ' in front marks them as text.
 function cell(text) {
   const marked = /^[=+\-@\t\r\n']/.test(text) ? `'${text}` : text;
   return `"${marked.replaceAll('"', '""')}"`;
@@ -81,7 +81,7 @@ function download() {
   link.download = filename();
   link.click();
   unsaved = false;
-  document.getElementById("saved").textContent = `Saved as ${filename()}. You may close this page.`;
+  document.getElementById("saved").textContent = `Saved as ${filename()}. You can close this page now.`;
 }
 
 document.getElementById("participant").addEventListener("submit", event => {
@@ -99,7 +99,7 @@ document.addEventListener("click", event => {
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || !pages[shown].classList.contains("question")) return;
   const options = pages[shown].querySelectorAll(".answer:enabled input");
-  const sure = event.target.closest(".confidence");  // there digits would be taken for levels
+  const sure = event.target.closest(".confidence");  // digits typed here are not meant to choose a condition
   if (/^[1-9]$/.test(event.key) && options[event.key - 1] && !sure) {
     options[event.key - 1].click();
     options[event.key - 1].focus();

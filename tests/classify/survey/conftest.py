@@ -1,4 +1,4 @@
-"""A cohort whose test patients were photographed in both views, and surveys of it."""
+"""A cohort whose test patients were photographed in both views, and surveys built from it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ CONDITIONS = list(PHANTOM_CONDITIONS[:3])
 
 @pytest.fixture(scope="session")
 def paired(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    """Three conditions x (5 test patients in both views, one in one, 4 patients to train on)."""
+    """Three conditions x (5 test patients in both views, one in one view, 4 training patients)."""
     root = tmp_path_factory.mktemp("paired")
     rows = []
     for condition in CONDITIONS:
@@ -34,7 +34,7 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 @pytest.fixture(scope="session")
 def built(paired: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of four surveys, each with two images a condition and view."""
+    """Folder of four surveys, each with two images per condition and view."""
     folder = tmp_path_factory.mktemp("surveys") / "set"
     build_surveys(paired, folder, SurveyBuilding(surveys=4, per_condition=2, contact="Ask Dr X."))
     return folder
@@ -50,7 +50,7 @@ Fill = Callable[..., pd.DataFrame]
 
 @pytest.fixture
 def fill(surveys: Surveys) -> Fill:
-    """What a form saves: right answers, but for the share `wrong`, and none at the `skipped` positions."""
+    """The table that a form saves: correct answers except for a fraction `wrong`, none where `skipped`."""
 
     def filled(
         participant: str,
@@ -86,7 +86,7 @@ def fill(surveys: Surveys) -> Fill:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Write tables as the files of an answers' folder; returns the folder."""
+    """Write tables as files in a folder of answers; returns the folder."""
     folder = tmp_path / "answers"
     folder.mkdir()
 

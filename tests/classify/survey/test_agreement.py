@@ -1,4 +1,4 @@
-"""Intraclass correlations: published examples, and what holds for any ratings."""
+"""Intraclass correlations: published examples, and properties of any ratings."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ SHROUT_FLEISS = np.array(
 def test_shrout_and_fleiss_example() -> None:
     found = agreement(SHROUT_FLEISS)
     assert (found.subjects, found.raters) == (6, 4)
-    # The values .17, .29 and .71 are theirs; the intervals those that R's psych::ICC prints.
+    # The values .17, .29 and .71 are from the paper; the intervals are those of R's psych::ICC.
     assert found.one_way == pytest.approx((0.1657, -0.1329, 0.7226), abs=5e-5)
     assert found.absolute == pytest.approx((0.2898, 0.0188, 0.7611), abs=5e-5)
     assert found.consistency == pytest.approx((0.7148, 0.3425, 0.9459), abs=5e-5)
 
 
-def test_interval_from_the_value_is_that_of_the_ratings() -> None:
+def test_interval_from_the_value_equals_that_from_the_ratings() -> None:
     found = agreement(SHROUT_FLEISS)
     assert interval(found.one_way.value, 6, 4) == pytest.approx(found.one_way)
     assert interval(found.consistency.value, 6, 4, "ICC(C,1)") == pytest.approx(found.consistency)
@@ -36,7 +36,7 @@ def test_published_intervals_are_those_of_icc_1_1_with_30_surveys_and_3_raters()
     assert interval(-0.0899, 30, 3)[1:] == pytest.approx((second.low, second.high), abs=5e-4)
     assert (round(-0.0899, 3), second.value) == (-0.09, -0.09)
     lost_sign = interval(0.315, 30, 3)
-    assert lost_sign.low > 0  # nothing like the printed interval
+    assert lost_sign.low > 0  # quite different from the printed interval
 
 
 def test_no_other_form_or_order_gives_the_published_intervals() -> None:
@@ -54,14 +54,14 @@ ratings = st.tuples(st.integers(2, 8), st.integers(2, 5), st.integers(0, 2**16))
 
 
 @given(ratings, st.floats(0.1, 10), st.floats(-5, 5))
-def test_unit_and_origin_do_not_matter(table: np.ndarray, unit: float, origin: float) -> None:
+def test_scale_and_offset_do_not_matter(table: np.ndarray, unit: float, origin: float) -> None:
     one, other = agreement(table), agreement(unit * table + origin)
     for form in ("one_way", "absolute", "consistency"):
         assert getattr(one, form) == pytest.approx(getattr(other, form), abs=1e-6)
 
 
 @given(ratings)
-def test_values_lie_in_their_intervals_and_range(table: np.ndarray) -> None:
+def test_values_are_within_their_intervals_and_range(table: np.ndarray) -> None:
     found, k = agreement(table), table.shape[1]
     for estimate in (found.one_way, found.consistency):
         assert estimate.low <= estimate.value <= estimate.high
@@ -75,7 +75,7 @@ def test_perfect_agreement_is_one() -> None:
         assert estimate == pytest.approx((1, 1, 1))
 
 
-def test_one_way_interval_covers_the_truth_95_times_of_100() -> None:
+def test_one_way_interval_covers_the_truth_95_times_out_of_100() -> None:
     random = np.random.default_rng(0)
     truth, covered = 0.4, 0
     for _ in range(400):
@@ -89,16 +89,16 @@ def test_one_way_interval_covers_the_truth_95_times_of_100() -> None:
     ("table", "message"),
     [
         ([[1.0, np.nan], [2.0, 3.0]], "1 of 2 subjects lack a rating"),
-        ([[1.0, 2.0]], "two subjects"),
+        ([[1.0, 2.0]], "at least two subjects"),
         ([[1.0], [2.0]], "two raters"),
         ([[0.5, 0.5], [0.5, 0.5]], "All ratings are the same"),
     ],
 )
-def test_what_has_no_agreement_is_refused(table: list, message: str) -> None:
+def test_ratings_without_agreement_are_errors(table: list, message: str) -> None:
     with pytest.raises(UserError, match=message):
         agreement(np.array(table))
 
 
-def test_impossible_value_is_refused() -> None:
+def test_impossible_value_is_an_error() -> None:
     with pytest.raises(UserError, match=r"-0\.6 of 30 subjects and 3 raters"):
         interval(-0.6, 30, 3)

@@ -1,4 +1,4 @@
-"""From answers to a report: what is refused, what is written, and that the numbers are the answers'."""
+"""From answers to a report: errors, files written, and numbers that follow from the answers."""
 
 import json
 import re
@@ -22,7 +22,7 @@ CONFIG = SurveyAnalysis(replicates=100)
 
 @pytest.fixture
 def evaluation(paired: Cohort) -> Evaluation:
-    """Of a classifier that likes a condition of its own best; of the others, it is right 3 times of 4."""
+    """The classifier prefers a condition outside the survey; its second choice is correct 3 times in 4."""
     rows = paired.rows[paired.rows["fold"] == "test"]
     conditions = ["AAA", *paired.conditions]
     truth = np.array([conditions.index(c) for c in rows["condition"]])
@@ -49,17 +49,17 @@ def analysis(fill, saved, surveys: Surveys, evaluation: Evaluation) -> Analysis:
 
 
 def test_classifier_chooses_among_the_conditions_of_the_survey(analysis: Analysis) -> None:
-    assert set(analysis.judged["predicted"]) <= set(analysis.surveys.conditions)
-    assert analysis.comparisons[0].classifier.value > 0.5
+    assert set(analysis.scored["predicted"]) <= set(analysis.surveys.conditions)
+    assert analysis.comparisons[0].accuracies.classifier.value > 0.5
 
 
-def test_confusion_is_of_the_answers(analysis: Analysis) -> None:
+def test_confusion_matrices_count_the_answers(analysis: Analysis) -> None:
     for view in ("focused", "panoramic"):
         clinicians, classifier = (analysis.confusion(view, c) for c in ("answer", "predicted"))
-        assert (clinicians.sum(axis=1) == classifier.sum(axis=1)).all()  # the same pictures
+        assert (clinicians.sum(axis=1) == classifier.sum(axis=1)).all()  # the same images
         found = next(c for c in analysis.comparisons if (c.view, c.specialty) == (view, "all"))
-        assert np.trace(clinicians) / clinicians.sum() == pytest.approx(found.clinicians.value)
-        assert np.trace(classifier) / classifier.sum() == pytest.approx(found.classifier.value)
+        assert np.trace(clinicians) / clinicians.sum() == pytest.approx(found.accuracies.clinicians.value)
+        assert np.trace(classifier) / classifier.sum() == pytest.approx(found.accuracies.classifier.value)
 
 
 def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
     ]
     html = report.read_text()
     assert "Left out: lazy, survey 1: 9 of 12 questions answered" in html
-    assert "show no patient" in html or "nothing about patients" in html
+    assert "these results say nothing about patients" in html
     assert len(re.findall("<img ", html)) == 3 + 4
     content = json.loads((report.parent / "analysis.json").read_text())
     assert content["counts"]["participants"] == 16 and content["counts"]["answers"] == 16 * 12
@@ -92,7 +92,7 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
     both = sure.set_index("view").loc["both"]
     assert both["answers"] == 16 * 12 and both["accuracy"] == pytest.approx(first["clinicians"])
     assert {row["years"] for row in content["experience"]} == {"5 to 14 years"}
-    assert "Right when they are sure?" in html and "By years of experience" in html
+    assert "Accuracy by confidence" in html and "Accuracy by years in practice" in html
     power = pd.read_csv(report.parent / "power.csv")
     assert list(power["view"].unique()) == ["both", "focused", "panoramic"]
     assert (power["surveys_for_90%"] >= power["surveys_for_80%"]).all()
@@ -105,17 +105,19 @@ def test_one_participant_gives_a_report_without_tests(
     silent = fill("a", wrong=0.5, years="", confidence="")
     analysis = analyse(surveys, read_answers(saved(silent), surveys), [evaluation], CONFIG)
     html = write_analysis(analysis, tmp_path / "run", []).read_text()
-    assert "sure?" not in html and not (tmp_path / "run" / "confidence.csv").exists()
-    assert "Only 1 participants" in html and "Not computed: fewer than two surveys" in html
+    assert "Accuracy by confidence" not in html and not (tmp_path / "run" / "confidence.csv").exists()
+    assert "Number of participants: 1." in html and "Not computed: fewer than two surveys" in html
     summary = json.loads((tmp_path / "run" / "analysis.json").read_text())["summary"]
     assert summary[0]["p"] is None
 
 
-def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation: Evaluation) -> None:
+def test_what_does_not_fit_the_surveys_is_an_error(
+    fill, saved, surveys: Surveys, evaluation: Evaluation
+) -> None:
     folder = saved(fill("a", skipped=tuple(range(1, 8))))
-    with pytest.raises(UserError, match=r"No complete sheet among 1 files\. a, survey 1: 5 of 12"):
+    with pytest.raises(UserError, match=r"No complete sheet in 1 files\. a, survey 1: 5 of 12"):
         analyse(surveys, read_answers(folder, surveys), [evaluation], CONFIG)
-    with pytest.raises(UserError, match=r"No answer in 1 file"):
+    with pytest.raises(UserError, match=r"No answers in 1 file"):
         nothing = read_answers(saved(fill("a").iloc[:0]).joinpath("001.csv"), surveys)
         analyse(surveys, nothing, [evaluation], CONFIG)
     answers = read_answers(saved(fill("b")).joinpath("002.csv"), surveys)
@@ -124,7 +126,7 @@ def test_what_does_not_fit_is_refused(fill, saved, surveys: Surveys, evaluation:
         with pytest.raises(UserError, match="Give the cohort, with the split"):
             analyse(surveys, answers, [other], CONFIG)
     pairs = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, "judged": "pairs"}})
-    with pytest.raises(UserError, match="this ensemble judges pairs"):
+    with pytest.raises(UserError, match="this ensemble predicts pairs"):
         analyse(surveys, answers, [pairs], CONFIG)
 
 
@@ -138,16 +140,16 @@ def part(evaluation: Evaluation, chosen: np.ndarray) -> Evaluation:
     return Evaluation(**{**vars(evaluation), **images, "prediction": prediction})
 
 
-def test_an_ensemble_of_each_view_judges_its_own_images(
+def test_an_ensemble_for_each_view_predicts_its_own_images(
     fill, saved, surveys: Surveys, evaluation: Evaluation, paired
 ) -> None:
     views = paired.rows.set_index("file")["view"]
     focused = (views[evaluation.files] == "focused").to_numpy()
     both = [part(evaluation, focused), part(evaluation, ~focused)]
     answers = read_answers(saved(fill("a"), fill("b")), surveys)
-    one, two = (analyse(surveys, answers, given, CONFIG).judged for given in ([evaluation], both))
+    one, two = (analyse(surveys, answers, given, CONFIG).scored for given in ([evaluation], both))
     assert one.equals(two)
-    with pytest.raises(UserError, match="an ensemble of its own"):
+    with pytest.raises(UserError, match="an ensemble for each view"):
         analyse(surveys, answers, both[:1], CONFIG)
-    with pytest.raises(UserError, match="Two ensembles judge"):
+    with pytest.raises(UserError, match="Two ensembles predict"):
         analyse(surveys, answers, [*both, evaluation], CONFIG)

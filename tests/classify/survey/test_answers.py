@@ -1,4 +1,4 @@
-"""Reading answers: what is refused, what counts, who is left out."""
+"""Reading answers: which are errors, which count, and which sheets are left out."""
 
 from pathlib import Path
 
@@ -26,7 +26,9 @@ def test_first_answer_counts(fill, saved, surveys: Surveys) -> None:
     found = read_answers(saved(late, early), surveys)  # the later file comes first in the folder
     rows = found.rows.merge(surveys.key, on=["survey", "position"])
     assert found.repeated == 11
-    assert rows["position"][rows["answer"] != rows["condition"]].tolist() == [3]  # what the first left open
+    assert rows["position"][rows["answer"] != rows["condition"]].tolist() == [
+        3
+    ]  # unanswered in the first file
     assert set(rows["specialty"]) == {"pediatrics"}
 
 
@@ -36,7 +38,7 @@ def test_incomplete_sheets_are_left_out_and_named(fill, saved, surveys: Surveys)
     assert set(zip(found.rows["participant"], found.rows["survey"], strict=True)) == {("a", 2), ("b", 1)}
 
 
-def test_exactly_95_percent_is_not_over_it(fill, saved, surveys: Surveys) -> None:
+def test_a_sheet_with_exactly_95_percent_is_left_out(fill, saved, surveys: Surveys) -> None:
     pages = [
         surveys.key.assign(survey=1)[:10].assign(position=range(1 + 10 * i, 11 + 10 * i)) for i in range(2)
     ]
@@ -59,11 +61,11 @@ def test_exactly_95_percent_is_not_over_it(fill, saved, surveys: Surveys) -> Non
         ({"position": "13"}, "no position '13'; survey 1 has 12 questions"),
         ({"view": "face"}, "view 'face' where survey 1 shows a focused image"),
         ({"answer": "moles"}, "answer 'moles' is none of"),
-        ({"confidence": "6"}, "confidence '6'"),
+        ({"confidence": "6"}, "confidence '6' must be 1 to 5"),
         ({"participant": "=cmd()"}, r"participant '=cmd\(\)'"),
         ({"participant": ""}, "participant ''"),
         ({"saved": "yesterday"}, "saved 'yesterday'"),
-        ({"specialty": "x" * 61}, "specialty: at most 60"),
+        ({"specialty": "x" * 61}, "specialty must have at most 60"),
     ],
 )
 def test_bad_lines_are_named(fill, saved, surveys: Surveys, columns: dict, message: str) -> None:
@@ -73,7 +75,7 @@ def test_bad_lines_are_named(fill, saved, surveys: Surveys, columns: dict, messa
 
 
 @pytest.mark.parametrize("skipped", [None, range(1, 13)])
-def test_answers_of_nobody_are_no_rows(fill, saved, surveys: Surveys, skipped: range | None) -> None:
+def test_files_without_answers_give_no_rows(fill, saved, surveys: Surveys, skipped: range | None) -> None:
     table = fill("a").iloc[:0] if skipped is None else fill("a", skipped=tuple(skipped))
     found = read_answers(saved(table), surveys)
     assert found.rows.empty and "answer" in found.rows.columns
@@ -84,13 +86,13 @@ def test_answers_of_nobody_are_no_rows(fill, saved, surveys: Surveys, skipped: r
     ("given", "counted"),
     [("7", "7"), ("5.0", "5"), ("5,00", "5"), ("2.5", "2.5"), ("0", "0"), ("", "")],
 )
-def test_years_are_numbers_however_written(fill, saved, surveys: Surveys, given: str, counted: str) -> None:
+def test_years_are_read_in_any_notation(fill, saved, surveys: Surveys, given: str, counted: str) -> None:
     found = read_answers(saved(fill("a", years=given)), surveys)
     assert set(found.rows["years"]) == {counted} and not found.warnings
 
 
 @pytest.mark.parametrize("given", ["-1", "81", "many", "1e400", "5.", "²", "x" * 1000])
-def test_years_that_are_no_number_are_not_given_and_told_of(
+def test_years_that_are_not_a_number_count_as_not_given_with_a_warning(
     fill, saved, surveys: Surveys, given: str
 ) -> None:
     found = read_answers(saved(fill("a", years=given), fill("a", 2, years=given), fill("b")), surveys)
@@ -101,14 +103,14 @@ def test_years_that_are_no_number_are_not_given_and_told_of(
 
 
 @pytest.mark.parametrize("years", [("many", "8"), ("8", "many")])
-def test_of_several_years_the_first_that_is_a_number_counts_without_warning(
+def test_the_first_years_that_are_a_number_count_without_warning(
     fill, saved, surveys: Surveys, years: tuple[str, str]
 ) -> None:
     found = read_answers(saved(fill("a", years=years[0]), fill("a", 2, years=years[1])), surveys)
     assert set(found.rows["years"]) == {"8"} and not found.warnings
 
 
-def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
+def test_bad_files_are_errors(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no \.csv file"):
         read_answers(saved(), surveys)
     with pytest.raises(UserError, match="cannot be read"):
@@ -116,9 +118,9 @@ def test_bad_files_are_refused(fill, saved, surveys: Surveys, tmp_path: Path) ->
     folder = saved(fill("a").drop(columns=["answer", "saved"]))
     with pytest.raises(UserError, match="no column saved, answer"):
         read_answers(folder, surveys)
-    (folder / "._000.csv").write_bytes(b"\x00what a Mac leaves beside a file")  # is no answer
+    (folder / "._000.csv").write_bytes(b"\x00what macOS writes beside a file")  # is ignored
     (folder / "000.csv").write_text("set\n" + "x" * 2**20)
-    with pytest.raises(UserError, match="more than 1048576 are refused"):
+    with pytest.raises(UserError, match="at most 1048576 are accepted"):
         read_answers(folder, surveys)
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
-from morphoscope.classify.survey.comparison import compare, judged_answers, paired_test, two_way_bootstrap
+from morphoscope.classify.survey.comparison import compare, paired_test, score_answers, two_way_bootstrap
 from morphoscope.configs import UserError
 
 
 def simulated(
     random: np.random.Generator, patients: int = 24, raters: int = 10, seen: int = 12
 ) -> pd.DataFrame:
-    """Clinicians who are right half the time, and a classifier that is 30 points better.
+    """Clinicians with an accuracy of 50%, and a classifier that is 30 percentage points better.
 
     Some images are harder than others, and some clinicians better than others.
     """
@@ -30,23 +30,23 @@ def simulated(
 
 def test_interval_covers_the_known_difference() -> None:
     random = np.random.default_rng(0)
-    intervals = [two_way_bootstrap(simulated(random), 200, 0)["difference"] for _ in range(120)]
+    intervals = [two_way_bootstrap(simulated(random), 200, 0).difference for _ in range(120)]
     covered = np.mean([found.low <= 0.3 <= found.high for found in intervals])
     assert 0.91 <= covered <= 1
-    assert np.mean([found.high - found.low for found in intervals]) < 0.6  # and says something
+    assert np.mean([found.high - found.low for found in intervals]) < 0.6  # and is informative
     assert np.mean([found.value for found in intervals]) == pytest.approx(0.3, abs=0.03)
 
 
-def test_repeated_answers_are_no_independent_evidence() -> None:
+def test_repeated_answers_are_not_independent_evidence() -> None:
     rows = simulated(np.random.default_rng(1))
     width = lambda found: found.high - found.low  # noqa: E731
-    once = two_way_bootstrap(rows, 1000, 0)["difference"]
-    often = two_way_bootstrap(pd.concat([rows] * 20), 1000, 0)["difference"]  # same images, same raters
+    once = two_way_bootstrap(rows, 1000, 0).difference
+    often = two_way_bootstrap(pd.concat([rows] * 20), 1000, 0).difference  # same images, same raters
     assert width(often) == pytest.approx(width(once), rel=1e-6)
     more_raters = pd.concat([rows.assign(participant=rows["participant"] + f"-{i}") for i in range(20)])
     crowd = two_way_bootstrap(more_raters, 1000, 0)
-    assert width(crowd["classifier"]) > 0.15  # there still are but 24 patients
-    assert width(crowd["difference"]) < width(once)
+    assert width(crowd.classifier) > 0.15  # there are still only 24 patients
+    assert width(crowd.difference) < width(once)
 
 
 def test_paired_test_has_its_known_value() -> None:
@@ -55,20 +55,20 @@ def test_paired_test_has_its_known_value() -> None:
     other = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
     found = paired_test(other, one)
     assert found is not None
-    assert (found.statistic, found.freedom) == (pytest.approx(4.0621, abs=5e-5), 9)
+    assert (found.t, found.degrees_of_freedom) == (pytest.approx(4.0621, abs=5e-5), 9)
     assert found.p == pytest.approx(0.002833, abs=5e-7)
     assert found.mean == pytest.approx((1.58, 0.7001, 2.4599), abs=5e-5)
-    assert found.deviation == pytest.approx(1.229995, abs=5e-7)
+    assert found.standard_deviation == pytest.approx(1.229995, abs=5e-7)
 
 
-def test_no_test_without_differences_that_vary() -> None:
+def test_no_paired_test_if_all_differences_are_the_same() -> None:
     assert paired_test(np.array([0.5]), np.array([0.4])) is None
     assert paired_test(np.array([0.5, 0.7]), np.array([0.4, 0.6])) is None
 
 
 @pytest.fixture
-def judged(fill, saved, surveys: Surveys) -> pd.DataFrame:
-    """Three participants a survey; those of genetics err less. The classifier takes every 4th image wrong."""
+def scored(fill, saved, surveys: Surveys) -> pd.DataFrame:
+    """Three participants per survey, geneticists more accurate; the classifier errs on every fourth image."""
     tables = [
         fill(f"{specialty[:2]}{survey}{i}", survey, specialty=specialty, wrong=wrong, seed=10 * survey + i)
         for survey in range(1, 5)
@@ -77,11 +77,11 @@ def judged(fill, saved, surveys: Surveys) -> pd.DataFrame:
     truth = surveys.key.drop_duplicates("file").set_index("file")["condition"].to_dict()
     wrong = dict(zip(surveys.conditions, np.roll(surveys.conditions, 1), strict=True))
     predicted = {file: wrong[c] if i % 4 == 0 else c for i, (file, c) in enumerate(truth.items())}
-    return judged_answers(read_answers(saved(*tables), surveys).rows, surveys, predicted)
+    return score_answers(read_answers(saved(*tables), surveys).rows, surveys, predicted)
 
 
-def test_views_and_specialties(judged: pd.DataFrame) -> None:
-    found = {(c.view, c.specialty): c for c in compare(judged, replicates=200)}
+def test_views_and_specialties(scored: pd.DataFrame) -> None:
+    found = {(c.view, c.specialty): c for c in compare(scored, replicates=200)}
     assert set(found) == {
         (v, s) for v in ("both", "focused", "panoramic") for s in ("all", "genetics", "pediatrics")
     }
@@ -90,38 +90,41 @@ def test_views_and_specialties(judged: pd.DataFrame) -> None:
         12,
         12,
         144,
-        judged["file"].nunique(),
+        scored["file"].nunique(),
     )
-    assert whole.clinicians.value == pytest.approx(judged["right"].mean())
-    assert whole.difference.value == pytest.approx(whole.classifier.value - whole.clinicians.value)
-    assert found["both", "genetics"].clinicians.value > found["both", "pediatrics"].clinicians.value
+    assert whole.accuracies.clinicians.value == pytest.approx(scored["right"].mean())
+    assert whole.accuracies.difference.value == pytest.approx(
+        whole.accuracies.classifier.value - whole.accuracies.clinicians.value
+    )
+    assert found["both", "genetics"].accuracies.clinicians > found["both", "pediatrics"].accuracies.clinicians
     assert found["focused", "all"].answers == found["panoramic", "all"].answers == 72
     for comparison in found.values():
-        assert comparison.difference.low <= comparison.difference.value <= comparison.difference.high
+        difference = comparison.accuracies.difference
+        assert difference.low <= difference.value <= difference.high
 
 
-def test_surveys_are_the_units_of_the_test(judged: pd.DataFrame) -> None:
-    whole = compare(judged, replicates=100)[0]
+def test_surveys_are_the_units_of_the_test(scored: pd.DataFrame) -> None:
+    whole = compare(scored, replicates=100)[0]
     assert whole.per_survey["survey"].tolist() == [1, 2, 3, 4] and set(whole.per_survey["sheets"]) == {3}
-    first = judged[judged["survey"] == 1]
+    first = scored[scored["survey"] == 1]
     assert whole.per_survey["clinicians"][0] == pytest.approx(first["right"].mean())
-    assert whole.test is not None and whole.test.freedom == 3
+    assert whole.test is not None and whole.test.degrees_of_freedom == 3
     assert whole.test.mean.value == pytest.approx(whole.per_survey["difference"].mean())
 
 
-def test_agreement_is_of_as_many_sheets_in_every_survey(judged: pd.DataFrame) -> None:
-    found = {(c.view, c.specialty): c for c in compare(judged, replicates=100)}
+def test_agreement_uses_the_same_number_of_sheets_in_every_survey(scored: pd.DataFrame) -> None:
+    found = {(c.view, c.specialty): c for c in compare(scored, replicates=100)}
     whole = found["both", "all"]
     assert whole.agreement is not None and (whole.agreement.subjects, whole.agreement.raters) == (4, 3)
     assert whole.agreement_note == "12 of 12 sheets"
     alone = found["both", "genetics"]
     assert alone.agreement is None and "fewer than two surveys" in alone.agreement_note
-    fewer = judged[judged["participant"] != judged["participant"][0]]
+    fewer = scored[scored["participant"] != scored["participant"][0]]
     pairs = compare(fewer, replicates=100)[0]
     assert pairs.agreement is not None and (pairs.agreement.subjects, pairs.agreement.raters) == (4, 2)
     assert pairs.agreement_note == "8 of 11 sheets"
 
 
-def test_images_that_the_classifier_did_not_judge_are_named(judged: pd.DataFrame, surveys: Surveys) -> None:
-    with pytest.raises(UserError, match=r"no test images of this cohort, e\.g\."):
-        judged_answers(judged, surveys, {})
+def test_images_without_a_prediction_are_named(scored: pd.DataFrame, surveys: Surveys) -> None:
+    with pytest.raises(UserError, match=r"not among those that the ensembles predicted, e\.g\. "):
+        score_answers(scored, surveys, {})

@@ -1,4 +1,4 @@
-"""A form as a participant meets it, in headless Chromium; skipped without one."""
+"""A form as a participant uses it, in headless Chromium; skipped if there is none."""
 
 import shutil
 from collections.abc import Iterator
@@ -26,18 +26,18 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def page(browser, built: Path) -> Iterator:
-    """Survey 2, opened from its file; it must ask for nothing and break nothing."""
+    """Survey 2, opened from its file; it must send no request and raise no error."""
     page = browser.new_page()
     page.set_default_timeout(10_000)
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append(request.url))
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text))
     page.goto((built / "forms" / "survey-02.html").as_uri())
     yield page
     page.close()
     assert errors == []
-    assert [url for url in asked[1:] if not url.startswith(("data:", "blob:"))] == []
+    assert [url for url in requests[1:] if not url.startswith(("data:", "blob:"))] == []
 
 
 def begin(page) -> None:
@@ -80,39 +80,38 @@ def test_round_trip(page, surveys: Surveys, tmp_path: Path) -> None:
     assert set(rows["participant"]) == {"p-07"} and set(rows["survey"]) == {2}
 
 
-def test_what_is_missing_is_said_before_saving(page, surveys: Surveys, tmp_path: Path) -> None:
+def test_unanswered_questions_are_listed_before_saving(page, surveys: Surveys, tmp_path: Path) -> None:
     begin(page)
     for position in range(1, 13):
         if position not in (2, 9):
             page.keyboard.press("1")
         page.keyboard.press("Enter")
     assert page.locator("#incomplete").is_visible()
-    assert page.locator("#missing button").all_inner_texts() == ["Picture 2", "Picture 9"]
+    assert page.locator("#missing button").all_inner_texts() == ["Image 2", "Image 9"]
     left_out = read_answers(save(page, tmp_path), surveys).left_out
     assert left_out == ["p-07, survey 2: 10 of 12 questions answered; more than 95% are needed."]
-    page.get_by_role("button", name="Picture 2").click()
+    page.get_by_role("button", name="Image 2").click()
     assert page.locator(".question:visible").get_attribute("data-position") == "2"
-    page.keyboard.press("3")  # an unanswered close-up stays open …
+    page.keyboard.press("3")  # an unanswered close-up can still be answered
     page.locator(".question:visible [data-step='1']").click()
-    assert page.locator(
-        ".question:visible .answer input"
-    ).first.is_disabled()  # … an answered one is fixed by then
+    # An answered one is locked.
+    assert page.locator(".question:visible .answer input").first.is_disabled()
 
 
-def test_nobody_begins_without_code_specialty_and_consent(page) -> None:
+def test_the_survey_does_not_begin_without_code_specialty_and_consent(page) -> None:
     page.get_by_role("button", name="Begin").click()
     assert page.locator("#start").is_visible()
     page.fill("#code", "Dr Jane Doe")
     page.select_option("#specialty", "other")
     page.check("#consent")
     page.get_by_role("button", name="Begin").click()
-    assert page.locator("#start").is_visible()  # a name is no code
+    assert page.locator("#start").is_visible()  # a name is not a code
     page.fill("#code", "j1")
     page.get_by_role("button", name="Begin").click()
     assert page.locator(".question:visible").count() == 1
 
 
-def test_page_may_not_ask_the_network(browser, built: Path) -> None:
+def test_page_cannot_send_requests(browser, built: Path) -> None:
     page = browser.new_page()
     page.goto((built / "forms" / "survey-01.html").as_uri())
     tried = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', error => String(error))")

@@ -1,28 +1,33 @@
-"""Right when sure, and by experience: counts, intervals and bands of answers whose truth is known."""
+"""Accuracy by confidence and experience: counts, intervals and bands of answers with known truth."""
 
 import pandas as pd
 import pytest
 
-from morphoscope.classify.survey.self_reports import by_confidence, by_experience, self_report_sections
+from morphoscope.classify.survey.self_reports import (
+    by_confidence,
+    by_experience,
+    self_report_sections,
+    self_report_table,
+)
 
 
-def judged(rows: list[tuple[str, str, str, str, bool]]) -> pd.DataFrame:
+def scored(rows: list[tuple[str, str, str, str, bool]]) -> pd.DataFrame:
     columns = ["participant", "specialty", "years", "confidence", "right"]
     return pd.DataFrame(rows, columns=columns).assign(view="focused")
 
 
-SURE = judged(
+SURE = scored(
     [("a", "genetics", "3", "5", number < 21) for number in range(28)]
     + [("b", "genetics", "4.5", "1", number < 3) for number in range(12)]
     + [("c", "pediatrics", "20", "", True)] * 10
 )
 
 
-def test_right_when_sure_counts_the_answers_of_each_group_and_level() -> None:
-    found = by_confidence(SURE)
+def test_accuracy_by_confidence_counts_the_answers_of_each_group() -> None:
+    found = self_report_table(by_confidence(SURE), "confidence")
     assert set(zip(found["view"], found["specialty"], strict=True)) == {
         (view, specialty) for view in ("both", "focused") for specialty in ("all", "genetics")
-    }  # of pediatrics nobody told
+    }  # nobody in pediatrics gave a confidence
     rows = found[(found["view"] == "focused") & (found["specialty"] == "genetics")].set_index("confidence")
     assert list(rows.index) == ["1", "5"]
     assert rows["answers"].tolist() == [12, 28] and rows["participants"].tolist() == [1, 1]
@@ -44,34 +49,35 @@ def test_right_when_sure_counts_the_answers_of_each_group_and_level() -> None:
     ],
 )
 def test_years_fall_into_three_bands(years: str, band: str) -> None:
-    found = by_experience(judged([("a", "genetics", years, "", True)] * 3))
-    assert found["years"].unique().tolist() == [band]
+    found = by_experience(scored([("a", "genetics", years, "", True)] * 3))
+    assert {one.group for one in found} == {band}
 
 
-def test_experience_is_told_in_the_order_of_its_bands() -> None:
-    found = by_experience(SURE).query("view == 'both' and specialty == 'all'")
+def test_experience_is_in_the_order_of_its_bands() -> None:
+    table = self_report_table(by_experience(SURE), "years")
+    found = table.query("view == 'both' and specialty == 'all'")
     assert found["years"].tolist() == ["under 5 years", "15 years and over"]
     assert found["participants"].tolist() == [2, 1]
     assert found["accuracy"].tolist() == pytest.approx([24 / 40, 1])
 
 
-def test_sections_tell_what_was_given_and_mark_few_answers() -> None:
+def test_sections_have_the_groups_that_occur_and_mark_few_answers() -> None:
     sure, experience = self_report_sections(by_confidence(SURE), by_experience(SURE))
     assert sure.table is not None and experience.table is not None
     assert list(sure.table.columns) == ["view, specialty", "1 (a guess)", "5 (certain)"]
     rows = {row[0]: list(row[1:]) for row in sure.table.rows}
     assert rows["focused, genetics"] == [
-        "0.25 (0.09 to 0.53), 12 answers of 1 *",
-        "0.75 (0.57 to 0.87), 28 answers of 1",
+        "0.25 (0.09 to 0.53) *\n12 answers from 1",
+        "0.75 (0.57 to 0.87)\n28 answers from 1",
     ]
-    assert rows["both, all"][1] == "0.75 (0.57 to 0.87), 28 answers of 1"
+    assert rows["both, all"][1] == "0.75 (0.57 to 0.87)\n28 answers from 1"
     rows = {row[0]: list(row[1:]) for row in experience.table.rows}
-    assert rows["both, genetics"] == ["0.60 (0.45 to 0.74), 40 answers of 2", "–"]
-    assert "fewer than 20 answers" in sure.text and "fewer than 20 answers" in experience.text
+    assert rows["both, genetics"] == ["0.60 (0.45 to 0.74)\n40 answers from 2", "–"]
+    assert "Fewer than 20 answers" in sure.text and "Fewer than 20 answers" in experience.text
 
 
-def test_what_nobody_told_has_no_section() -> None:
+def test_what_nobody_reported_has_no_section() -> None:
     nothing = SURE.assign(years="", confidence="")
     assert self_report_sections(by_confidence(nothing), by_experience(nothing)) == []
     (only,) = self_report_sections(by_confidence(nothing), by_experience(SURE))
-    assert "xperience" in only.title
+    assert only.title == "Accuracy by years in practice"
