@@ -39,9 +39,10 @@ def main() -> None:
     taken = statistics.median(times[3:])  # the first three warm up
     memory = f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB" if device.type == "cuda" else ""
     print(
-        f"{machine(device)}; {config.backbone}, {config.resolution} px, batch {config.batch}, "
-        f"{half_precision(config.precision, device) or 'float32'}: {1000 * taken:.0f} ms a step, "
-        f"{config.batch / taken:.0f} images/s{memory}"
+        f"{machine(device)}; {config.network.backbone}, {config.images.resolution} px, "
+        f"batch {config.training.batch}, "
+        f"{half_precision(config.training.precision, device) or 'float32'}: {1000 * taken:.0f} ms a step, "
+        f"{config.training.batch / taken:.0f} images/s{memory}"
     )
 
 
@@ -49,11 +50,13 @@ def stepper(config: EnsembleTraining, device: torch.device) -> Callable[[], None
     """A function that learns from one batch."""
     model = ConditionClassifier.pretrained(config, _CONDITIONS).to(device).train()
     fused = True if device.type == "cuda" else None
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=fused)
-    half = half_precision(config.precision, device)
-    images = torch.rand(config.batch, 3, config.resolution, config.resolution, device=device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.training.learning_rate, fused=fused)
+    half = half_precision(config.training.precision, device)
+    images = torch.rand(
+        config.training.batch, 3, config.images.resolution, config.images.resolution, device=device
+    )
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(_CONDITIONS, (config.batch,), device=device)
+    labels = torch.randint(_CONDITIONS, (config.training.batch,), device=device)
 
     def step() -> None:
         with torch.autocast(device.type, half, enabled=half is not None):

@@ -44,12 +44,15 @@ def main() -> None:
         with fastest_convolutions():
             for name, taken in interleaved(runs, device, repetitions=7).items():
                 times[name][part] = taken
-    often = {"G": 1.0, "path length": 1 / config.g_interval, "D": 1.0, "R1": 1 / config.d_interval}
-    print(f"{machine(device)}; {config.resolution} px, batch {config.batch}, channels {config.channel_base}")
+    often = {"G": 1.0, "path length": 1 / config.loss.g_interval, "D": 1.0, "R1": 1 / config.loss.d_interval}
+    print(
+        f"{machine(device)}; {config.images.resolution} px, batch {config.training.batch}, "
+        f"channels {config.network.channel_base}"
+    )
     average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}
     for name, taken in times.items():
         listed = ", ".join(f"{part} {milliseconds:.0f}" for part, milliseconds in taken.items())
-        speed = average[name] / config.batch  # ms an image is s per 1000
+        speed = average[name] / config.training.batch  # ms an image is s per 1000
         print(f"{name:10} {average[name]:7.0f} ms an iteration, {speed:.1f} s per 1000 images  ({listed})")
     print(f"ratio {average['reference'] / average['native']:.2f}")
 
@@ -57,7 +60,9 @@ def main() -> None:
 def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:
     """A trainer on random images of six conditions, augmenting half of what it may."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (256, config.resolution, config.resolution, 3), dtype=np.uint8)
+    images = rng.integers(
+        0, 256, (256, config.images.resolution, config.images.resolution, 3), dtype=np.uint8
+    )
     trainer = GeneratorTrainer(config, images, rng.integers(0, 6, 256), list("abcdef"), Processes(device))
     trainer.augment.p.fill_(0.5)
     return trainer

@@ -48,12 +48,12 @@ def main() -> None:
         memory[name] = peak(runs[name], device) - held
     config = trainer.config
     print(
-        f"{machine(device)}; {config.resolution} px, batch {config.batch}, "
-        f"channels {config.channel_base} up to {config.channel_max}"
+        f"{machine(device)}; {config.images.resolution} px, batch {config.training.batch}, "
+        f"channels {config.network.channel_base} up to {config.network.channel_max}"
     )
     times = interleaved(runs, device, options.repetitions)
     for name, taken in times.items():
-        rate = 1000 * _ITERATIONS * config.batch / taken
+        rate = 1000 * _ITERATIONS * config.training.batch / taken
         print(
             f"{name:22} {taken / _ITERATIONS:7.1f} ms an iteration, {rate:6.0f} images/s, "
             f"speed {times['float32'] / taken:4.2f}, {memory[name] / 2**30:5.2f} GiB"
@@ -64,7 +64,7 @@ def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
     """Sixteen iterations with this trainer, in its precision."""
 
     def run() -> None:
-        set_precision(trainer.device, trainer.config.tf32)
+        set_precision(trainer.device, trainer.config.training.tf32)
         for _ in range(_ITERATIONS):
             trainer.iterate()
 

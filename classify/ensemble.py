@@ -82,7 +82,7 @@ class Ensemble:
     @property
     def resolution(self) -> int:
         """Side of the square images that the models see, pixels."""
-        return self.config.resolution
+        return self.config.images.resolution
 
     @property
     def view(self) -> View | None:
@@ -92,7 +92,7 @@ class Ensemble:
     @property
     def dual(self) -> bool:
         """Whether it judges pairs of a focused and a panoramic photograph."""
-        return self.config.views == "dual"
+        return self.config.images.views == "dual"
 
     @property
     def calibration(self) -> Calibration | None:
@@ -166,7 +166,7 @@ class Ensemble:
         parts = []
         for start in range(0, len(images), batch):
             pixels = to_tensor(self._inputs(images[start : start + batch]), self.device)
-            parts.append(forward(model, pixels, self.config.test_time))
+            parts.append(forward(model, pixels, self.config.data_augmentation.test_time))
         return ForwardOutput(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def calibrate(self, cohort: Cohort) -> None:
@@ -243,7 +243,7 @@ class Ensemble:
         found = explain(models, pixels, index, method, settings, batch)
         whole_map = found.per_fold.mean(axis=0)
         if not self.dual:
-            whole_map = onto_image(whole_map, image.shape[:2], self.config.fit)
+            whole_map = onto_image(whole_map, image.shape[:2], self.config.images.fit)
         baseline = settings.baseline if method in ("integrated_gradients", "occlusion") else None
         return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 
@@ -306,13 +306,13 @@ class Ensemble:
                 raise UserError(f"{path}: fold {fold} does not fit its description ({reason}).") from error
             models[fold] = model
         facts: dict[str, Any] = {key: metadata.pop(key, None) for key in ("calibration", "half_calibrations")}
-        if test_time not in (None, config.test_time):
+        if test_time not in (None, config.data_augmentation.test_time):
             facts = {}
             config = validated(EnsembleTraining, {**config.model_dump(), "test_time": test_time})
         calibrations = read_calibrations(
             facts,
             tensors,
-            forms=("whole", *HALVES) if config.views == "dual" else ("whole",),
+            forms=("whole", *HALVES) if config.images.views == "dual" else ("whole",),
             classes=len(conditions),
             folds=len(folds),
             features=models[folds[0]].features,
@@ -344,7 +344,7 @@ class Ensemble:
                     f"Expected uint8 RGB images [H, W, 3], got {image.dtype} {list(image.shape)}."
                 )
         return np.stack(
-            [square(Image.fromarray(image), self.resolution, self.config.fit) for image in images]
+            [square(Image.fromarray(image), self.resolution, self.config.images.fit) for image in images]
         )
 
     def _forward(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -353,7 +353,7 @@ class Ensemble:
         Distances are 0 if there is no calibration.
         """
         pixels = to_tensor(inputs, self.device)
-        outputs = [forward(model, pixels, self.config.test_time) for model in self.models]
+        outputs = [forward(model, pixels, self.config.data_augmentation.test_time) for model in self.models]
         forms = self._forms(inputs)
         distances = np.zeros((len(outputs), len(inputs)), np.float32)
         for form, calibration in self.calibrations.items():
@@ -387,6 +387,6 @@ def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _portable(config: EnsembleTraining) -> EnsembleTraining:
     """Without the folders of `weights_file`: a shared model should not tell where its author works."""
-    if config.weights_file is None:
+    if config.network.weights_file is None:
         return config
-    return config.model_copy(update={"weights_file": Path(config.weights_file.name)})
+    return config.model_copy(update={"weights_file": Path(config.network.weights_file.name)})

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 from morphoscope.configs.views import PairedView
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]

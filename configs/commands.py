@@ -6,7 +6,7 @@ from pydantic import Field
 
 from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.generator import DEFAULT_NETWORK
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 from morphoscope.configs.views import PairedView, View
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

@@ -5,20 +5,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from morphoscope.configs.errors import UserError
+from morphoscope.configs.schema import Config, GroupedConfig, fields_of, groups_of
 
 _MAX_CONFIG_BYTES = 1_000_000
 # What safe_load raises for text that is not YAML, for an impossible date or an endless number, and for
 # brackets nested too deeply.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
-
-
-class Config(BaseModel):
-    """Base of every schema: immutable, finite, and a misspelt field is an error, not a silent default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -45,22 +40,26 @@ def load_config(
 
     Args:
         family, preset: a shipped preset, e.g. ("generate", "cpu64").
-        file: YAML file with the schema's field names.
-        overrides: "dotted.key=value" strings; the value is read as YAML, so 3 is a number and [1, 2] a list.
+        file: YAML file with the schema's field names; a field of a group may stand in it or without it.
+        overrides: "key=value" or "group.key=value" strings; the value is read as YAML, so 3 is a number and
+            [1, 2] a list.
         values: fields set by name; None means "not given".
 
     Raises:
-        UserError: an unknown preset, an unreadable file, an unknown field or a value out of range.
+        UserError: an unknown preset, an unreadable file, an unknown field, a value out of range, or a source
+            that gives a field twice, in its group and without it.
     """
-    merged: dict[str, Any] = {}
+    sources: list[dict[str, Any]] = []
     if preset is not None:
         assert family is not None
-        _merge(merged, _preset(family, preset))
+        sources.append(_preset(family, preset))
     if file is not None:
-        _merge(merged, read_yaml(file))
-    for override in overrides or []:
-        _merge(merged, _parse_override(override))
-    _merge(merged, {key: value for key, value in values.items() if value is not None})
+        sources.append(read_yaml(file))
+    sources += [_parse_override(override) for override in overrides or []]
+    sources.append({key: value for key, value in values.items() if value is not None})
+    merged: dict[str, Any] = {}
+    for source in sources:
+        _merge(merged, schema.grouped(source) if issubclass(schema, GroupedConfig) else source)
     return validated(schema, merged)
 
 
@@ -132,9 +131,11 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
 def _describe(error: ValidationError, schema: type[Config]) -> str:
     problems = []
     for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"])
+        place = [str(part) for part in problem["loc"]]
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            message = f"no such field; {schema.__name__} has {', '.join(schema.model_fields)}"
-        problems.append(f"{field}: {message}" if field else message)
+            message = f"no such field; {schema.__name__} has {', '.join(fields_of(schema))}"
+        elif place and place[0] in groups_of(schema) and (len(place) > 1 or problem["type"] == "value_error"):
+            del place[0]  # a field's name says enough, and so does a rule that concerns several
+        problems.append(f"{'.'.join(place)}: {message}" if place else message)
     return "; ".join(problems)

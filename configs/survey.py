@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from morphoscope.configs.commands import Seed
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 

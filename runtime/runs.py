@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from morphoscope.configs import UserError
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 from morphoscope.runtime.files import write_text
 
 

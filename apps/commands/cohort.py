@@ -12,7 +12,7 @@ import typer
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Seed, Set
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.terminal import say, show, table

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from morphoscope.configs.loading import Config
+from morphoscope.configs.schema import Config
 from morphoscope.runtime import RunFolder
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]

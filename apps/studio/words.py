@@ -188,7 +188,7 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
         ("Generator: training cohort", generator.metadata.cohort_digest),
         (
             "Classifier",
-            f"{_models(len(ensemble.folds))} {ensemble.config.backbone}, {ensemble.resolution} px",
+            f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px",
         ),
         ("Classifier: conditions", ", ".join(ensemble.conditions)),
         ("Classifier: training cohort", str(ensemble.metadata.get("cohort_digest", "not recorded"))),

@@ -40,7 +40,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     view = config.view or (ensemble.view if trained_on else None)
     chosen = choose(cohort, config.rows, config.images, config.seed, view)
     seen = seen_images(ensemble, cohort, np.array(chosen))
-    images = cohort.images(ensemble.resolution, ensemble.config.fit)
+    images = cohort.images(ensemble.resolution, ensemble.config.images.fit)
     first = ensemble.fold(ensemble.folds[0])
     untrained = randomised(first, config.seed)
     scores: list[MapScore] = []
@@ -48,7 +48,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     originals: list[Original] = []
     for position, index in enumerate(track(chosen, "Comparing maps", transient=True)):
         file, condition = cohort.rows[["file", "condition"]].iloc[index]
-        lesion = cohort.lesion_mask(index, ensemble.resolution, ensemble.config.fit)
+        lesion = cohort.lesion_mask(index, ensemble.resolution, ensemble.config.images.fit)
         was_seen = None if seen is None else bool(seen[position])
         trial = _Trial(ensemble, config, file, condition, was_seen, np.array(images[index]), lesion)
         maps = trial.maps(ensemble)

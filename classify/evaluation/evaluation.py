@@ -301,7 +301,7 @@ def evaluate(
         everything = in_view(unlike, view if ensemble.dual else None)
         others = eligible_samples(ensemble, unlike, everything, form).images
         strange = _novelty_of(ensemble, others, form, prediction, fold_of)
-    size = (ensemble.resolution, ensemble.config.fit)
+    size = (ensemble.resolution, ensemble.config.images.fit)
     pairs = ensemble.dual and form == "whole"
     return Evaluation(
         ensemble.conditions,
@@ -339,10 +339,11 @@ def _facts(
         "folds": ensemble.folds,
         "view": view,
         "judged": "pairs" if ensemble.dual and form == "whole" else "images",
-        "test_time": ensemble.config.test_time,
+        "test_time": ensemble.config.data_augmentation.test_time,
         "auxiliary": ensemble.auxiliary,
         "phantom": ensemble.metadata.get("phantom", False),
-        "epoch_chosen_on_these_images": rows == "out_of_fold" and ensemble.config.patience is not None,
+        "epoch_chosen_on_these_images": rows == "out_of_fold"
+        and ensemble.config.training.patience is not None,
         "calibration": None if calibration is None else calibration.facts(),
         "calibration_note": note,
         "unlike": None if unlike is None else unlike.root.name,

@@ -108,9 +108,9 @@ def samples(cohort: Cohort, config: EnsembleTraining, among: np.ndarray, whole: 
     Args:
         whole: of a dual-view model's pairs only those that lack no half.
     """
-    images = cohort.images(config.resolution, config.fit)
+    images = cohort.images(config.images.resolution, config.images.fit)
     among = np.flatnonzero(among) if among.dtype == bool else among
-    if config.views == "single":
+    if config.images.views == "single":
         return Samples(Selection(images, among), among[:, None])
     pairs = form_pairs(cohort.rows, among)
     if whole:

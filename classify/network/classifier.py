@@ -40,13 +40,13 @@ class ConditionClassifier(nn.Module):
         super().__init__()
         self.classes = classes
         self.backbone = create_backbone(config, classes + auxiliary)
-        if config.views == "dual":
-            self._widen_head(config.backbone)
+        if config.images.views == "dual":
+            self._widen_head(config.network.backbone)
         statistics = pretrained_facts(self.backbone)
         self.register_buffer("mean", torch.tensor(statistics["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(statistics["std"]).view(1, 3, 1, 1), persistent=False)
-        self._dropouts = config.head_dropouts
-        self._dual, self._view_dropout = config.views == "dual", config.view_dropout
+        self._dropouts = config.network.head_dropouts
+        self._dual, self._view_dropout = config.images.views == "dual", config.images.view_dropout
         self._frozen: list[nn.Module] = []
 
     @classmethod
@@ -61,9 +61,9 @@ class ConditionClassifier(nn.Module):
         model._require_layers(config)
         model._try_out(config)
         load_first_weights(model.backbone, config)
-        model._reset_head(config.backbone)
-        if config.freeze_stages:
-            model._freeze(config.freeze_stages)
+        model._reset_head(config.network.backbone)
+        if config.network.freeze_stages:
+            model._freeze(config.network.freeze_stages)
         return model.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -157,15 +157,17 @@ class ConditionClassifier(nn.Module):
 
     def _require_layers(self, config: EnsembleTraining) -> None:
         """UserError if layers are to be told apart that the backbone does not tell."""
-        if (config.layer_decay < 1 or config.freeze_stages) and not hasattr(self.backbone, "group_matcher"):
+        if (config.training.layer_decay < 1 or config.network.freeze_stages) and not hasattr(
+            self.backbone, "group_matcher"
+        ):
             raise UserError(
-                f"backbone '{config.backbone}': timm does not tell its layers apart; use --set layer_decay=1 "
-                "--set freeze_stages=0, or another backbone."
+                f"backbone '{config.network.backbone}': timm does not tell its layers apart; use "
+                "--set layer_decay=1 --set freeze_stages=0, or another backbone."
             )
 
     def _try_out(self, config: EnsembleTraining) -> None:
         """Judge one image, since not every backbone can at every resolution; UserError if this one cannot."""
-        side = config.resolution
+        side = config.images.resolution
         self.eval()
         try:
             with torch.no_grad():  # not inference mode: some keep a tensor for later passes

@@ -29,18 +29,22 @@ def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
     Raises:
         UserError: timm does not know the backbone, or cannot build it for this resolution.
     """
-    known = timm.models.get_pretrained_cfg(config.backbone.split(".")[0])
+    known = timm.models.get_pretrained_cfg(config.network.backbone.split(".")[0])
     # Transformers are built for one size; others take any, and no such argument.
     size: dict[str, Any] = (
-        {"img_size": config.resolution} if known is not None and known.fixed_input_size else {}
+        {"img_size": config.images.resolution} if known is not None and known.fixed_input_size else {}
     )
     try:
         return timm.create_model(
-            config.backbone, pretrained=False, num_classes=classes, drop_rate=config.dropout, **size
+            config.network.backbone,
+            pretrained=False,
+            num_classes=classes,
+            drop_rate=config.network.dropout,
+            **size,
         )
     except RuntimeError as error:  # timm's way of saying "unknown model" or "unknown tag"
         raise UserError(
-            f"backbone '{config.backbone}': timm {timm.__version__} cannot build it ({error})."
+            f"backbone '{config.network.backbone}': timm {timm.__version__} cannot build it ({error})."
         ) from error
     except (AssertionError, ValueError) as error:  # its ways of saying that the parts do not fit the size
         raise resolution_error(config, error) from error
@@ -48,12 +52,12 @@ def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
 
 def resolution_error(config: EnsembleTraining, error: Exception) -> UserError:
     """What to say of a backbone that failed at the config's resolution."""
-    known = timm.models.get_pretrained_cfg(config.backbone)
+    known = timm.models.get_pretrained_cfg(config.network.backbone)
     own = f" (it was made for --set resolution={known.input_size[-1]})" if known is not None else ""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(
-        f"backbone '{config.backbone}' cannot read images of {config.resolution} px: {reason}. Choose "
-        f"another resolution{own} or another backbone."
+        f"backbone '{config.network.backbone}' cannot read images of {config.images.resolution} px: "
+        f"{reason}. Choose another resolution{own} or another backbone."
     )
 
 
@@ -69,16 +73,16 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
         UserError: the hub cannot be reached, the `offline` extra is missing or belongs to another backbone,
             or a file cannot be read or does not fit the backbone.
     """
-    if config.weights_file is not None:
-        source, state = str(config.weights_file), read_weights(config.weights_file)
-    elif config.weights == "hub":
-        path = _hub_file(config.backbone)
+    if config.network.weights_file is not None:
+        source, state = str(config.network.weights_file), read_weights(config.network.weights_file)
+    elif config.network.weights == "hub":
+        path = _hub_file(config.network.backbone)
         source, state = str(path), read_weights(path)
-    elif config.weights == "offline":
-        source, state = "the `offline` extra", _offline_state(config.backbone, model)
+    elif config.network.weights == "offline":
+        source, state = "the `offline` extra", _offline_state(config.network.backbone, model)
     else:
         return
-    _load(model, _filtered(state, model, source, config.backbone), source, config.backbone)
+    _load(model, _filtered(state, model, source, config.network.backbone), source, config.network.backbone)
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:

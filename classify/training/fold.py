@@ -57,9 +57,9 @@ class FoldState:
 
     def goes_on(self, config: EnsembleTraining) -> bool:
         """Whether another epoch should follow."""
-        if config.patience is not None and self.epoch - self.kept_epoch > config.patience:
+        if config.training.patience is not None and self.epoch - self.kept_epoch > config.training.patience:
             return False
-        return self.epoch < config.epochs
+        return self.epoch < config.training.epochs
 
 
 class FoldTrainer:
@@ -88,19 +88,22 @@ class FoldTrainer:
         torch.manual_seed(_seed(config.seed, fold))  # of the linear head
         auxiliary = training.targets.shape[1] - classes
         self.model = ConditionClassifier.pretrained(config, classes, auxiliary).to(device)
-        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
-        groups = self.model.parameter_groups(config.weight_decay, config.layer_decay)
+        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.training.optimizer]
+        groups = self.model.parameter_groups(config.training.weight_decay, config.training.layer_decay)
         fused = True if device.type == "cuda" else None
-        self.optimizer = optimizer(groups, lr=config.learning_rate, fused=fused)
-        self.average = ModelEmaV3(self.model, config.ema_decay, use_warmup=True) if config.ema_decay else None
-        self.half = half_precision(config.precision, device)
+        self.optimizer = optimizer(groups, lr=config.training.learning_rate, fused=fused)
+        self.average = (
+            ModelEmaV3(self.model, decay, use_warmup=True) if (decay := config.training.ema_decay) else None
+        )
+        self.half = half_precision(config.training.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
         counts = training.targets.sum(axis=0, dtype=np.float64)
-        weights = class_weights(counts, config.balance, config.class_balance, config.balance_beta)
-        weights[:classes] *= config.own_weight
-        self.loss = SoftTargetLoss(weights.to(device), config.label_smoothing)
-        self.mix = batch_mixing(config.mixup, config.cutmix)
-        self.transforms = TrainingTransforms(config.augmentation, config.transforms)
+        loss, random = config.loss, config.data_augmentation
+        weights = class_weights(counts, loss.balance, loss.class_balance, loss.balance_beta)
+        weights[:classes] *= loss.own_weight
+        self.loss = SoftTargetLoss(weights.to(device), loss.label_smoothing)
+        self.mix = batch_mixing(random.mixup, random.cutmix)
+        self.transforms = TrainingTransforms(random.augmentation, random.transforms)
 
     def fit(self, state_file: Path, interruption: Interruption, listener: Listener) -> FoldState:
         """Train until the last epoch, or until `patience` epochs brought no better validation score.
@@ -116,7 +119,7 @@ class FoldTrainer:
         state = self._read(state_file) if state_file.is_file() else FoldState()
         listener.begin(self.fold, state.epoch)
         workers = worker_count(self.device)
-        with BatchLoader(self.training, self.transforms, config.batch, workers) as loader:
+        with BatchLoader(self.training, self.transforms, config.training.batch, workers) as loader:
             while state.goes_on(config):
                 try:
                     loss = self._train_epoch(state.epoch, loader, interruption, listener)
@@ -138,7 +141,7 @@ class FoldTrainer:
         torch.manual_seed(seed)  # of dropout, mixup and cutmix
         self.model.train()
         losses: list[Tensor] = []  # read at the end: each reading waits for the device
-        batches = _batches(len(self.training), self.config.batch, seed)
+        batches = _batches(len(self.training), self.config.training.batch, seed)
         for step, (chosen, images) in enumerate(zip(batches, loader.epoch(batches, seed), strict=True)):
             if interruption.requested:
                 raise self._stopped(epoch)
@@ -148,7 +151,7 @@ class FoldTrainer:
             losses.append(self._train_step(images, self.training.targets[chosen]))
             if self.average is not None:
                 self.average.update(self.model, step=epoch * len(batches) + step + 1)
-            listener.step(epoch * len(batches) + step + 1, self.config.epochs * len(batches), epoch)
+            listener.step(epoch * len(batches) + step + 1, self.config.training.epochs * len(batches), epoch)
         return self._mean_loss(torch.stack(losses).cpu().double().numpy(), [len(part) for part in batches])
 
     def _mean_loss(self, losses: np.ndarray, images: list[int]) -> float:
@@ -165,7 +168,7 @@ class FoldTrainer:
             raise UserError(self._diverged(state.epoch))
         score = float(balanced_accuracy_score(self.validation.labels, logits.argmax(axis=1)))
         listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
-        if self.config.patience is None or score > state.kept_score:
+        if self.config.training.patience is None or score > state.kept_score:
             kept = self._kept_model.state_dict()
             weights = {name: value.detach().cpu().clone() for name, value in kept.items()}
             state.kept_epoch, state.kept_score, state.kept_weights = state.epoch, score, weights
@@ -175,28 +178,28 @@ class FoldTrainer:
         return KeyboardInterrupt(f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on.")
 
     def _diverged(self, epoch: int) -> str:
-        half = str(self.half).removeprefix("torch.")
+        half, rate = str(self.half).removeprefix("torch."), self.config.training.learning_rate
         instead = "" if self.half is None else f" or precision=float32 instead of {half}"
         return (
             f"Fold {self.fold} diverged in epoch {epoch + 1}: its loss, or what it says of the validation "
-            f"images, is no finite number. Try a lower learning_rate (it is {self.config.learning_rate:g})"
-            f"{instead}, in another run folder; this one keeps the epochs before."
+            f"images, is no finite number. Try a lower learning_rate (it is {rate:g}){instead}, in another "
+            "run folder; this one keeps the epochs before."
         )
 
     def _too_large(self) -> str:
         config = self.config
-        together = config.micro_batch or config.batch
+        together = config.training.micro_batch or config.training.batch
         return (
-            f"{together} images of {config.resolution} px at once do not fit {self.device}. Try "
-            f"micro_batch={max(2, together // 2)} (a step still learns from {config.batch}), or a smaller "
-            "resolution."
+            f"{together} images of {config.images.resolution} px at once do not fit {self.device}. Try "
+            f"micro_batch={max(2, together // 2)} (a step still learns from {config.training.batch}), or a "
+            "smaller resolution."
         )
 
     def _train_step(self, images: np.ndarray, shares: np.ndarray) -> Tensor:
         """One step on uint8 [n, S, S, 3] and their targets [n, K], in micro-batches; returns the loss."""
         pixels, targets = to_tensor(images, self.device), to_device(torch.from_numpy(shares), self.device)
         pixels, targets = self.mix(pixels, targets)
-        pieces = math.ceil(len(images) / (self.config.micro_batch or len(images)))
+        pieces = math.ceil(len(images) / (self.config.training.micro_batch or len(images)))
         weight = self.loss.weight(targets)
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
@@ -216,7 +219,7 @@ class FoldTrainer:
         found = []
         count = len(self.validation)
         for chosen in np.array_split(
-            np.arange(count), math.ceil(count / images_at_a_time(self.config.resolution))
+            np.arange(count), math.ceil(count / images_at_a_time(self.config.images.resolution))
         ):
             pixels = to_tensor(np.stack([self.validation.image(i) for i in chosen]), self.device)
             with torch.inference_mode():

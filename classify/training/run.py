@@ -27,6 +27,7 @@ from morphoscope.classify.training.pool import ImagePool, PoolPart, class_target
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.schema import Resume, fields_marked, fields_of
 from morphoscope.configs.views import View
 from morphoscope.runtime import Interruption, RunFolder, write_text
 from morphoscope.runtime.terminal import progress, say
@@ -113,16 +114,16 @@ def _prepare(
     view: View | None,
 ) -> tuple["_Material", list[FoldPlan]]:
     """What is trained on, and the plan of each fold; refuses, as `train_ensemble` says, what may not be."""
-    dual = config.views == "dual"
+    dual = config.images.views == "dual"
     _check_cohort(cohort)
     if dual:
         _check_views(view, (*synthetic, *auxiliary))
-    classes = joint_classes(cohort, auxiliary, config.auxiliary_names)
+    classes = joint_classes(cohort, auxiliary, config.images.auxiliary_names)
     plans = plan_folds(
-        cohort, synthetic, folds, config.synthetic_per_real, config.seed, auxiliary, view, dual
+        cohort, synthetic, folds, config.images.synthetic_per_real, config.seed, auxiliary, view, dual
     )
     for plan in plans:
-        require_every_class(plan.fold, auxiliary, plan.auxiliary, config.auxiliary_names)
+        require_every_class(plan.fold, auxiliary, plan.auxiliary, config.images.auxiliary_names)
     return _Material(cohort, synthetic, auxiliary, classes, view), plans
 
 
@@ -177,10 +178,10 @@ def _train_folds(
     fingerprint: str,
 ) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
-    targets = material.targets(config.auxiliary_names)
-    images = [part.images(config.resolution, config.fit) for part in material.parts]
+    targets = material.targets(config.images.auxiliary_names)
+    images = [part.images(config.images.resolution, config.images.fit) for part in material.parts]
     parts = list(zip(material.parts, images, targets, strict=True))
-    dual = config.views == "dual"
+    dual = config.images.views == "dual"
     own = len(material.cohort.conditions)
     models, scores = {}, {}
     with Interruption() as interruption, _Display(run) as display:
@@ -219,10 +220,12 @@ def _seen_images(plans: Sequence[FoldPlan], material: _Material) -> dict[str, li
 def _claim(run: RunFolder, config: EnsembleTraining, material: _Material) -> str:
     """Mark the run folder with what it is for; refuse one in which something else was trained.
 
-    Micro-batches may change: they are how a step is computed, and what to change where memory ran out.
+    Fields that may change when a run resumes count as left at their defaults.
     """
+    fields = fields_of(EnsembleTraining)
+    free = {name: fields[name].info.default for name in fields_marked(EnsembleTraining, Resume.MAY_CHANGE)}
     facts = {
-        "config": config.model_copy(update={"micro_batch": None}).model_dump(mode="json"),
+        "config": config.model_copy(update=free).model_dump(mode="json"),
         "cohort": material.cohort.digest,
         "synthetic": [extra.digest for extra in material.synthetic],
         "auxiliary": [extra.digest for extra in material.auxiliary],

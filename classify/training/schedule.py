@@ -14,13 +14,14 @@ def learning_rate(config: EnsembleTraining, epochs_done: float) -> float:
     schedule of the published classifier, the same within an epoch; with e counted from 1 and E epochs
     r(1) = base, r(e) = 10 base ½ (1 + cos(π (e - 2) / (E - 1))) from e = 2 on, so that r(2) = 10 base.
     """
-    if config.schedule == "paper":
-        return _published(config.learning_rate, max(1, math.ceil(epochs_done)), config.epochs)
-    if epochs_done < config.warmup_epochs:
-        return config.learning_rate * epochs_done / config.warmup_epochs
-    rest = max(config.epochs - config.warmup_epochs, 1e-9)
-    phase = min((epochs_done - config.warmup_epochs) / rest, 1.0)
-    return config.learning_rate * _half_cosine(phase)
+    training = config.training
+    if training.schedule == "paper":
+        return _published(training.learning_rate, max(1, math.ceil(epochs_done)), training.epochs)
+    if epochs_done < training.warmup_epochs:
+        return training.learning_rate * epochs_done / training.warmup_epochs
+    rest = max(training.epochs - training.warmup_epochs, 1e-9)
+    phase = min((epochs_done - training.warmup_epochs) / rest, 1.0)
+    return training.learning_rate * _half_cosine(phase)
 
 
 def _published(base: float, epoch: int, epochs: int) -> float:

@@ -5,43 +5,27 @@ from typing import Any
 
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import validated
+from morphoscope.configs.schema import Resume, fields_marked
 from morphoscope.generate.description import MappingKeywords, SnapshotMetadata, SynthesisKeywords
 from morphoscope.generate.training.stages import stage_indices
-
-# What a snapshot decides for the trainings that start from it.
-DECIDED_BY_SNAPSHOT = {
-    "z_dim",
-    "w_dim",
-    "mapping_layers",
-    "channel_base",
-    "channel_max",
-    "g_architecture",
-    "d_architecture",
-    "conv_clamp",
-    "transition_start_kimg",
-    "transition_end_kimg",
-    "unconditional_output",
-    "ema_rampup",
-    "ada_kimg",
-}
 
 
 def generator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) -> dict[str, Any]:
     """Keywords of `Generator` for a resolved config; stored with every snapshot."""
     return {
-        "z_dim": config.z_dim,
+        "z_dim": config.network.z_dim,
         "c_dim": _label_width(config, conditions),
-        "w_dim": config.w_dim,
-        "img_resolution": config.resolution,
+        "w_dim": config.network.w_dim,
+        "img_resolution": config.images.resolution,
         "img_channels": 3,
-        "mapping_kwargs": {"num_layers": config.mapping_layers, **_stages(config, conditions)},
+        "mapping_kwargs": {"num_layers": config.network.mapping_layers, **_stages(config, conditions)},
         "synthesis_kwargs": {
-            "channel_base": config.channel_base,
-            "channel_max": config.channel_max,
-            "architecture": config.g_architecture,
-            "num_fp16_res": config.num_fp16_res,
-            "half_dtype": config.half_dtype,
-            "conv_clamp": config.conv_clamp,
+            "channel_base": config.network.channel_base,
+            "channel_max": config.network.channel_max,
+            "architecture": config.network.g_architecture,
+            "num_fp16_res": config.network.num_fp16_res,
+            "half_dtype": config.network.half_dtype,
+            "conv_clamp": config.network.conv_clamp,
         },
     }
 
@@ -50,18 +34,18 @@ def discriminator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) ->
     """Keywords of `Discriminator` for a resolved config; stored with every snapshot."""
     return {
         "c_dim": _label_width(config, conditions),
-        "img_resolution": config.resolution,
+        "img_resolution": config.images.resolution,
         "img_channels": 3,
-        "architecture": config.d_architecture,
-        "channel_base": config.channel_base,
-        "channel_max": config.channel_max,
-        "num_fp16_res": config.num_fp16_res,
-        "half_dtype": config.half_dtype,
-        "conv_clamp": config.conv_clamp,
+        "architecture": config.network.d_architecture,
+        "channel_base": config.network.channel_base,
+        "channel_max": config.network.channel_max,
+        "num_fp16_res": config.network.num_fp16_res,
+        "half_dtype": config.network.half_dtype,
+        "conv_clamp": config.network.conv_clamp,
         "mapping_kwargs": _stages(config, conditions),
         "epilogue_kwargs": {
-            "mbstd_group_size": config.mbstd_group,
-            "unconditional_output": config.unconditional_output,
+            "mbstd_group_size": config.network.mbstd_group,
+            "unconditional_output": config.conditions.unconditional_output,
         },
     }
 
@@ -88,29 +72,34 @@ def after_transfer(
         "channel_base": synthesis.channel_base,
         "channel_max": synthesis.channel_max,
         "g_architecture": synthesis.architecture,
-        "d_architecture": config.d_architecture if discriminator is None else discriminator.architecture,
+        "d_architecture": config.network.d_architecture
+        if discriminator is None
+        else discriminator.architecture,
         "conv_clamp": synthesis.conv_clamp,
     }
     if generator.c_dim:
         epilogue = None if discriminator is None else discriminator.epilogue_kwargs
         two_outputs = epilogue is not None and epilogue.unconditional_output
         found["transition_start_kimg"] = found["transition_end_kimg"] = None
-        found["unconditional_output"] = two_outputs and config.conditional
-    for name, value in (("ema_rampup", None), ("ada_kimg", min(config.ada_kimg, 100))):
-        if name not in config.model_fields_set:
+        found["unconditional_output"] = two_outputs and config.conditions.conditional
+    for name, value in (("ema_rampup", None), ("ada_kimg", min(config.augmentation.ada_kimg, 100))):
+        if name not in config.given:
             found[name] = value
-    assert found.keys() <= DECIDED_BY_SNAPSHOT, "a resumed run would forget it"
+    kept = fields_marked(GeneratorTraining, Resume.KEEPS_SNAPSHOTS)
+    assert found.keys() <= kept, "a resumed run would forget it"
+    asked = config.model_dump()
     changes = [
-        f"{name}: {getattr(config, name)} → {value}"
+        f"{name}: {asked[name]} → {value}"
         for name, value in found.items()
-        if getattr(config, name) not in (value, None)
+        if asked[name] not in (value, None)
     ]
-    return validated(GeneratorTraining, config.model_dump() | found), changes
+    return validated(GeneratorTraining, asked | found), changes
 
 
 def _label_width(config: ResolvedTraining, conditions: Sequence[str]) -> int:
-    return len(conditions) if config.conditional else 0
+    return len(conditions) if config.conditions.conditional else 0
 
 
 def _stages(config: ResolvedTraining, conditions: Sequence[str]) -> dict[str, Any]:
-    return {"stages": stage_indices(config.stages, list(conditions))} if config.stages else {}
+    stages = config.conditions.stages
+    return {"stages": stage_indices(stages, list(conditions))} if stages else {}

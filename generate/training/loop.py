@@ -49,7 +49,7 @@ class TrainingLoop:
 
     def train(self) -> None:
         """Train; at the end there is a snapshot of it, and a state."""
-        total = round(self.config.kimg * 1000)
+        total = round(self.config.training.kimg * 1000)
         with Interruption() as interruption:
             while self.trainer.images_seen < total and not self.interrupted:
                 self._tick(total, interruption)
@@ -58,7 +58,7 @@ class TrainingLoop:
 
     def _tick(self, total: int, interruption: Interruption) -> None:
         """Train for one tick; log it, and save when it is time."""
-        trainer, tick_images = self.trainer, self.config.tick_kimg * 1000
+        trainer, tick_images = self.trainer, self.config.logging.tick_kimg * 1000
         started, first = time.perf_counter(), trainer.images_seen
         end = min((int(first / tick_images) + 1) * tick_images, total)
         collected: dict[str, list[float]] = defaultdict(list)
@@ -71,7 +71,7 @@ class TrainingLoop:
         means = {name: float(np.mean(values)) for name, values in collected.items()}
         self.processes.on_main(lambda: self._log(seconds, means))
         # Counted in snapshots, not in ticks, of which a large batch may pass several.
-        between = self.config.snapshot_ticks * tick_images
+        between = self.config.logging.snapshot_ticks * tick_images
         if int(trainer.images_seen / between) > int(first / between):
             self._save()
 
@@ -95,7 +95,7 @@ class TrainingLoop:
         self.watch.tick(self.trainer.images_seen / 1000, seconds_per_kimg, means)
 
     def _lost(self, name: str, value: float, iteration: int) -> None:
-        kept, kimg = snapshots(self.run.path), iteration * self.config.batch / 1000
+        kept, kimg = snapshots(self.run.path), iteration * self.config.training.batch / 1000
         raise UserError(
             f"{self.run.path}: training diverged at iteration {iteration} ({kimg:.1f} kimg) in phase "
             f"{_PHASES[name]}: {name} = {value:g}; the last good snapshot is {kept[-1] if kept else 'none'}. "
@@ -123,4 +123,4 @@ class TrainingLoop:
         if not self.interrupted:
             assert self.watch is not None
             self.watch.snapshot(path)
-        discard_old(self.run.path, self.config.keep_snapshots)
+        discard_old(self.run.path, self.config.logging.keep_snapshots)

@@ -41,7 +41,7 @@ class Plan:
     @property
     def seconds_left(self) -> float:
         """Time that is left, by the measured speed."""
-        return max(self.config.kimg - self.kimg_done, 0) * self.seconds_per_kimg
+        return max(self.config.training.kimg - self.kimg_done, 0) * self.seconds_per_kimg
 
     def print(self) -> None:
         """Print the settings as they would be in config.yaml, and the costs."""
@@ -49,7 +49,7 @@ class Plan:
         rows = [
             *((f"images of {name}", str(number)) for name, number in self.images.items()),
             ("parameters of G and D", " and ".join(f"{n:,}" for n in self.parameters)),
-            ("done already", f"{self.kimg_done:.1f} of {self.config.kimg:g} kimg"),
+            ("done already", f"{self.kimg_done:.1f} of {self.config.training.kimg:g} kimg"),
             ("speed, measured", f"{self.seconds_per_kimg:.1f} s/kimg"),
             ("memory, measured", f"{self.memory_gb:.1f} GB"),
             ("time left, without snapshots", duration(self.seconds_left)),
@@ -78,7 +78,7 @@ def plan_training(
     processes = processes or Processes(torch.device("cpu"))
     console = console or terminal.console(stderr=True)
     prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console)
-    feature_network(config.metric_network, torch.device("cpu"))  # a name that is none is told now
+    feature_network(config.logging.metric_network, torch.device("cpu"))  # a name that is none is told now
     return _measured(prepared)
 
 
@@ -93,7 +93,7 @@ def _measured(prepared: Preparation) -> Plan:
         images=counts,
         parameters=(parameters[0], parameters[1]),
         kimg_done=done,
-        seconds_per_kimg=seconds / trainer.config.batch * 1000,
+        seconds_per_kimg=seconds / trainer.config.training.batch * 1000,
         memory_gb=memory_gb(trainer.device),
     )
 
@@ -104,12 +104,12 @@ def _seconds_an_iteration(trainer: GeneratorTrainer) -> float:
     for _ in range(2):  # once to warm up, once for a GPU to record what it will replay
         trainer.iteration = 0
         _timed(trainer)
-    usual = [_timed(trainer) for _ in range(config.g_interval)]
+    usual = [_timed(trainer) for _ in range(config.loss.g_interval)]
     mean = sum(usual) / len(usual)
-    if not config.gamma:
+    if not config.loss.gamma:
         return mean
     trainer.iteration = 0  # where every penalty is due
-    return mean + max(_timed(trainer) - usual[-1], 0.0) / config.d_interval
+    return mean + max(_timed(trainer) - usual[-1], 0.0) / config.loss.d_interval
 
 
 def _timed(trainer: GeneratorTrainer) -> float:

@@ -70,11 +70,11 @@ def prepare(
         UserError: as `train_generator`.
     """
     where = processes.device
-    set_precision(where, config.tf32)
+    set_precision(where, config.training.tf32)
     if where.type == "cpu":
         keep_freed_memory()
     processes.on_main(lambda: native_runs(where.type, where.index))  # one process builds kernels for all
-    part = training_part(cohort, exclude_folds, config.conditional, config.view)
+    part = training_part(cohort, exclude_folds, config.conditions.conditional, config.images.view)
     unfinished = read_unfinished(folder)
     snapshot = None if start_from is None else read_snapshot_metadata(start_from)
     ancestry = [] if snapshot is None else snapshot.lineage
@@ -86,9 +86,11 @@ def prepare(
         if adopted and processes.is_main:
             say(f"Adopted from {start_from}: {', '.join(adopted)}", to=console)
     resolved = config.resolved(processes.world)
-    end = resolved.transition_end_kimg
-    if end is not None and end > resolved.kimg:
-        log.warning("The training ends at %g kimg, before the transition ends at %g.", resolved.kimg, end)
+    end = resolved.conditions.transition_end_kimg
+    if end is not None and end > resolved.training.kimg:
+        log.warning(
+            "The training ends at %g kimg, before the transition ends at %g.", resolved.training.kimg, end
+        )
     metadata = _metadata(folder, resolved, cohort, part, ancestry)
     images = _images(part, resolved, processes)
     trainer = GeneratorTrainer(resolved, images, part.labels, part.conditions, processes)
@@ -122,11 +124,11 @@ def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.
     """The training images, uint8 [M, R, R, 3]; the main process fills the cache before the others read."""
 
     def fill() -> None:
-        part.images(config.resolution, config.fit)
+        part.images(config.images.resolution, config.images.fit)
 
     if processes.world > 1:
         processes.on_main(fill)
-    return part.images(config.resolution, config.fit)
+    return part.images(config.images.resolution, config.images.fit)
 
 
 def training_part(

@@ -7,36 +7,13 @@ from typing import Any
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import validated
+from morphoscope.configs.schema import Resume, fields_marked, fields_of
 from morphoscope.generate.description import Ancestor, SnapshotMetadata
-from morphoscope.generate.training.architecture import DECIDED_BY_SNAPSHOT
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime.torch_checkpoints import read_state
 
 STATE = "training-state.pt"
-_BY_RULE = {
-    "batch",
-    "micro_batch",
-    "mbstd_group",
-    "channel_base",
-    "lr",
-    "gamma",
-    "ema_kimg",
-    "unconditional_output",
-}
 _REMEDY = "Choose another run folder, and --start-from with the newest snapshot of this one."
-# A resumed run may be longer, watched differently, recorded or not, and shared by more or fewer processes.
-_FREE = {
-    "kimg",
-    "tick_kimg",
-    "snapshot_ticks",
-    "keep_snapshots",
-    "metric_network",
-    "metric_images",
-    "track",
-    "cuda_graphs",
-    "micro_batch",
-    "mbstd_group",
-}
 
 
 @dataclass(frozen=True)
@@ -95,14 +72,15 @@ def resumed_config(config: GeneratorTraining, unfinished: Unfinished, processes:
     (the shape of the networks, that no transition begins again) stays decided.
     """
     before = unfinished.metadata.config
-    kept = {name for name in _BY_RULE if getattr(config, name) is None}
+    settings = config.model_dump()
+    kept = {name for name in _fields(Resume.KEEPS_AUTOMATIC) if settings[name] is None}
     micro_batch = before.get("micro_batch")
     if not isinstance(micro_batch, int) or micro_batch < 1 or before["batch"] % (micro_batch * processes):
         kept.discard("micro_batch")  # this number of processes cannot share such a batch
         kept.discard("mbstd_group")
     if unfinished.metadata.started_from:
-        kept |= DECIDED_BY_SNAPSHOT
-    return validated(GeneratorTraining, config.model_dump() | {k: before[k] for k in kept & before.keys()})
+        kept |= _fields(Resume.KEEPS_SNAPSHOTS)
+    return validated(GeneratorTraining, settings | {k: before[k] for k in kept & before.keys()})
 
 
 def resume(trainer: GeneratorTrainer, run: Path, unfinished: Unfinished, metadata: SnapshotMetadata) -> None:
@@ -136,8 +114,13 @@ def resume(trainer: GeneratorTrainer, run: Path, unfinished: Unfinished, metadat
 
 def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:
     """Names of the settings that differ; a setting unknown to an earlier version had its default then."""
-    known = {name: value for name, value in before.items() if name in GeneratorTraining.model_fields}
+    known = {name: value for name, value in before.items() if name in fields_of(GeneratorTraining)}
     earlier = validated(GeneratorTraining, known).resolved().model_dump(mode="json")
     settings = now.model_dump(mode="json")
     dropped = before.keys() - known.keys()
-    return sorted({name for name in settings if earlier[name] != settings[name]} - _FREE | dropped)
+    changed = {name for name in settings if earlier[name] != settings[name]}
+    return sorted(changed - _fields(Resume.MAY_CHANGE) | dropped)
+
+
+def _fields(rule: Resume) -> frozenset[str]:
+    return fields_marked(GeneratorTraining, rule)

@@ -50,7 +50,7 @@ def train_generator(
         trainer = prepared.trainer
         if not processes.same(trainer.iteration):
             raise UserError(f"{run.path}: the processes see different states; they must share this folder.")
-        finished = trainer.images_seen >= trainer.config.kimg * 1000
+        finished = trainer.images_seen >= trainer.config.training.kimg * 1000
         if finished and processes.on_main(lambda: is_told(run.path)):
             return snapshots(run.path)[-1]
         watch: Watch | None = None
@@ -90,8 +90,8 @@ def _watch(prepared: Preparation, run: RunFolder, console: Console) -> Watch:
             f"with --start-from {earlier[-1]} to build on them."
         )
     kimg = trainer.images_seen / 1000
-    network = feature_network(config.metric_network, trainer.device)
-    trackers = open_trackers(config.track, run.path, kimg)
+    network = feature_network(config.logging.metric_network, trainer.device)
+    trackers = open_trackers(config.logging.track, run.path, kimg)
     run.forget_after("kimg", kimg)
     described = prepared.metadata.as_json()
     facts = {name: described[name] for name in ("cohort_digest", "trained_on_folds", "started_from")}

@@ -44,13 +44,13 @@ class Steps:
     ) -> None:
         self.config, self.G, self.D, self.augment, self.ada = config, G, D, augment, ada
         self.device = device
-        self.frozen = D.layers_from_input()[: config.freeze_d]
-        self.lecam = LeCam(config.lecam_decay, D.outputs, device) if config.lecam_weight else None
+        self.frozen = D.layers_from_input()[: config.training.freeze_d]
+        self.lecam = LeCam(config.loss.lecam_decay, D.outputs, device) if config.loss.lecam_weight else None
         self.pl_mean = torch.zeros([], device=device)
-        changes = config.transition_end_kimg is not None
+        changes = config.conditions.transition_end_kimg is not None
         self.influence: float | torch.Tensor = torch.ones([], device=device) if changes else 1.0
         self._weights = output_weights(D.outputs, 1.0, device)
-        self.chunks = config.batch // config.micro_batch
+        self.chunks = config.training.batch // config.training.micro_batch
 
     def set_influence(self, influence: float) -> None:
         """How much labels count from now on."""
@@ -76,8 +76,10 @@ class Steps:
             noise = torch.randn_like(fakes) / sqrt(fakes.shape[2] * fakes.shape[3])
             lengths = path_lengths(fakes, ws, noise)
             mean = lengths.detach().mean()
-            penalty = (lengths - self.pl_mean.lerp(mean, config.pl_decay)).square().mean()
-            gradients = self._gradients(penalty * (config.pl_weight * config.g_interval), parameters)
+            penalty = (lengths - self.pl_mean.lerp(mean, config.loss.pl_decay)).square().mean()
+            gradients = self._gradients(
+                penalty * (config.loss.pl_weight * config.loss.g_interval), parameters
+            )
         return Outcome({"path_length": mean, "path_penalty": penalty.detach()}, gradients, mean)
 
     def discriminator(self, inputs: Tensors) -> Outcome:
@@ -101,7 +103,7 @@ class Steps:
                 mean = torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)])
                 penalty = self.lecam.penalty(real, fake, self._weights)
                 figures["lecam"] = penalty.detach()
-                loss = loss + self.config.lecam_weight * penalty
+                loss = loss + self.config.loss.lecam_weight * penalty
             gradients = self._gradients(loss, parameters)
         return Outcome(figures, gradients, mean)
 
@@ -111,7 +113,7 @@ class Steps:
             images = inputs["real_images"].detach().requires_grad_()
             logits = self._verdict(self._judge(images, inputs["real_labels"]))
             penalty = r1_penalty(logits, images).mean()
-            loss = penalty * (self.config.gamma / 2 * self.config.d_interval)
+            loss = penalty * (self.config.loss.gamma / 2 * self.config.loss.d_interval)
             gradients = self._gradients(loss, parameters)
         return Outcome({"r1": penalty.detach()}, gradients)
 
@@ -132,7 +134,7 @@ class Steps:
         return [(p, gradient) for p, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
     def _latents(self, number: int) -> torch.Tensor:
-        return torch.randn([number, self.config.z_dim], device=self.device)
+        return torch.randn([number, self.config.network.z_dim], device=self.device)
 
     def _synthesise(
         self, z: torch.Tensor, inputs: Tensors

@@ -68,24 +68,27 @@ class GeneratorTrainer:
         self.config = config
         self.processes = processes
         self.device = device = processes.device
-        self.data = RealImages(images, labels, len(conditions), config.seed, config.sampling, device)
+        self.data = RealImages(images, labels, len(conditions), config.seed, config.images.sampling, device)
         torch.manual_seed(config.seed)
         self.G = Generator(**generator_kwargs(config, conditions)).to(device).requires_grad_(False)
         self.D = Discriminator(**discriminator_kwargs(config, conditions)).to(device).requires_grad_(False)
         self.G_ema = copy.deepcopy(self.G).eval()
-        self.augment = build_augmentation(config.augment)
+        self.augment = build_augmentation(config.augmentation.augment)
         self.ada: AdaController | None = None
         if self.augment is not None:
             self.augment.to(device)
         if isinstance(self.augment, AugmentPipe):
             self.augment.p.zero_()
             self.ada = AdaController(
-                self.augment, target=config.ada_target, kimg=config.ada_kimg, ceiling=config.ada_ceiling
+                self.augment,
+                target=config.augmentation.ada_target,
+                kimg=config.augmentation.ada_kimg,
+                ceiling=config.augmentation.ada_ceiling,
             )
-        self.G_opt = self._optimizer(self.G, config.g_interval if config.pl_weight > 0 else None)
-        self.D_opt = self._optimizer(self.D, config.d_interval if config.gamma else None)
+        self.G_opt = self._optimizer(self.G, config.loss.g_interval if config.loss.pl_weight > 0 else None)
+        self.D_opt = self._optimizer(self.D, config.loss.d_interval if config.loss.gamma else None)
         self.steps = Steps(config, self.G, self.D, self.augment, self.ada, device)
-        record = device.type == "cuda" and config.cuda_graphs
+        record = device.type == "cuda" and config.training.cuda_graphs
         pool = torch.cuda.graph_pool_handle() if record else None
         self._computations = {
             "G": RecordedStep(self.steps.generator, pool),
@@ -103,7 +106,7 @@ class GeneratorTrainer:
         ratio = 1.0 if interval is None else interval / (interval + 1)
         betas = (0.0**ratio, 0.99**ratio)
         fused = self.device.type == "cuda"
-        rate = self.config.lr * ratio
+        rate = self.config.training.lr * ratio
         return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=1e-8, fused=fused)
 
     def iterate(self) -> Figures:
@@ -129,60 +132,65 @@ class GeneratorTrainer:
         self.steps.set_influence(influence)
         reals = {chunk: self._reals(chunk) for chunk in self._own_chunks}
         figures = self._train_generator()
-        if config.pl_weight > 0 and self.iteration % config.g_interval == 0:
+        if config.loss.pl_weight > 0 and self.iteration % config.loss.g_interval == 0:
             figures |= self._regularise_path_length()
         figures |= self._train_discriminator(reals)
-        if config.gamma and self.iteration % config.d_interval == 0:
+        if config.loss.gamma and self.iteration % config.loss.d_interval == 0:
             figures |= self._regularise_r1(reals)
-        self.images_seen += config.batch
+        self.images_seen += config.training.batch
         self.iteration += 1
         self._update_average()
-        adapted = (self.ada.step(config.batch) or {}) if self.ada is not None else {}
-        if config.transition_end_kimg is not None:
+        adapted = (self.ada.step(config.training.batch) or {}) if self.ada is not None else {}
+        if config.conditions.transition_end_kimg is not None:
             adapted["label_influence"] = influence
         return figures | {name: torch.tensor(value) for name, value in adapted.items()}
 
     def _too_large(self) -> str:
         config, remedies = self.config, []
-        for smaller in range(config.micro_batch // 2, 0, -1):
-            if config.micro_batch % smaller == 0 and smaller % min(config.mbstd_group, smaller) == 0:
-                remedies.append(f"micro_batch={smaller} (a step still learns from {config.batch})")
+        for smaller in range(config.training.micro_batch // 2, 0, -1):
+            if (
+                config.training.micro_batch % smaller == 0
+                and smaller % min(config.network.mbstd_group, smaller) == 0
+            ):
+                remedies.append(f"micro_batch={smaller} (a step still learns from {config.training.batch})")
                 break
-        if self.device.type == "cuda" and config.cuda_graphs:
+        if self.device.type == "cuda" and config.training.cuda_graphs:
             remedies.append("cuda_graphs=false")
         remedies.append("smaller networks (channel_base, channel_max)")
         return (
-            f"{config.micro_batch} images of {config.resolution} px at once do not fit {self.device}. Try "
-            f"{', or '.join(remedies)}."
+            f"{config.training.micro_batch} images of {config.images.resolution} px at once do not fit "
+            f"{self.device}. Try {', or '.join(remedies)}."
         )
 
     def _reals(self, chunk: int) -> Tensors:
         """The real images and labels of one micro-batch."""
-        number = self.config.micro_batch
+        number = self.config.training.micro_batch
         images, labels = self.data.stretch(self.images_seen + chunk * number, number)
-        if self.config.mirror:
+        if self.config.images.mirror:
             self._seed("reals", chunk)
             flipped = torch.rand([number, 1, 1, 1], device=self.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
         return {"real_images": images, "real_labels": labels}
 
     def _train_generator(self) -> Figures:
-        figures, mean = self._optimise("G", self.G_opt, lambda chunk: self._choices(self.config.micro_batch))
+        figures, mean = self._optimise(
+            "G", self.G_opt, lambda chunk: self._choices(self.config.training.micro_batch)
+        )
         assert mean is not None
         self.G.mapping.follow(mean)
         return figures
 
     def _regularise_path_length(self) -> Figures:
         """Path length regularisation (StyleGAN2, section 3.2)."""
-        number = max(self.config.micro_batch // self.config.pl_batch_shrink, 1)
+        number = max(self.config.training.micro_batch // self.config.loss.pl_batch_shrink, 1)
         figures, mean = self._optimise("path_length", self.G_opt, lambda chunk: self._choices(number))
         assert mean is not None
-        self.steps.pl_mean.lerp_(mean, self.config.pl_decay)
+        self.steps.pl_mean.lerp_(mean, self.config.loss.pl_decay)
         return figures
 
     def _train_discriminator(self, reals: dict[int, Tensors]) -> Figures:
         def inputs(chunk: int) -> Tensors:
-            return reals[chunk] | self._choices(self.config.micro_batch)
+            return reals[chunk] | self._choices(self.config.training.micro_batch)
 
         figures, mean = self._optimise("D", self.D_opt, inputs)
         if self.steps.lecam is not None:
@@ -232,8 +240,8 @@ class GeneratorTrainer:
     def _choices(self, number: int) -> Tensors:
         """What is chosen for fakes: labels, as often as the real images have them, and where styles mix."""
         choices = {"labels": self.data.random_labels(number)}
-        if self.config.style_mixing > 0:
-            mixed = torch.rand([]) < self.config.style_mixing
+        if self.config.loss.style_mixing > 0:
+            mixed = torch.rand([]) < self.config.loss.style_mixing
             crossover = torch.where(mixed, torch.randint(1, self.G.num_ws, []), self.G.num_ws)
             choices["crossover"] = to_device(crossover, self.device)
         return choices
@@ -242,10 +250,10 @@ class GeneratorTrainer:
     def _update_average(self) -> None:
         """G_ema follows G with a half-life of `ema_kimg`, shorter at the start."""
         config = self.config
-        half_life = config.ema_kimg * 1000
-        if config.ema_rampup is not None:
-            half_life = min(half_life, self.images_seen * config.ema_rampup)
-        beta = 0.5 ** (config.batch / max(half_life, 1e-8))
+        half_life = config.training.ema_kimg * 1000
+        if config.training.ema_rampup is not None:
+            half_life = min(half_life, self.images_seen * config.training.ema_rampup)
+        beta = 0.5 ** (config.training.batch / max(half_life, 1e-8))
         torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
         torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 

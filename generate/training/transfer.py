@@ -42,7 +42,7 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
     anew += _copy(_with_heads(_relabelled(judge, trainer.D, before, conditions), trainer.D), trainer.D, path)
     embedded = [f"embedding of {name}" for name in conditions if before and name not in before]
-    return anew + (embedded if trainer.config.conditional else [])
+    return anew + (embedded if trainer.config.conditions.conditional else [])
 
 
 def _with_stages_embedded(network: Generator | Discriminator) -> Tensors:

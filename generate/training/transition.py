@@ -9,7 +9,7 @@ def label_influence(config: ResolvedTraining, images_seen: int) -> float:
     The paper's λ_t = min(max((t - T_s) / (T_e - T_s), 0), 1), with T_s and T_e the config's
     transition_start_kimg and transition_end_kimg (arXiv 2201.06578).
     """
-    start, end = config.transition_start_kimg, config.transition_end_kimg
+    start, end = config.conditions.transition_start_kimg, config.conditions.transition_end_kimg
     if start is None or end is None:
         return 1.0
     return min(max((images_seen / 1000 - start) / (end - start), 0.0), 1.0)

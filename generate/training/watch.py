@@ -59,13 +59,17 @@ class Watch:
         self.trackers = trackers
         self.device = device
         self.meter = (
-            QualityMeter(network, part, config.resolution, config.fit) if network is not None else None
+            QualityMeter(network, part, config.images.resolution, config.images.fit)
+            if network is not None
+            else None
         )
         self.alarm = CollapseAlarm()
         for path in run.path.glob("metric-*.jsonl"):  # what has been raised is not raised again
             for one in read_measured(path)[0]:
-                self.alarm.check(one.report, one.kimg / config.kimg)
-        self.progress = TrainingProgress(console, round(config.kimg * 1000), round(start_kimg * 1000))
+                self.alarm.check(one.report, one.kimg / config.training.kimg)
+        self.progress = TrainingProgress(
+            console, round(config.training.kimg * 1000), round(start_kimg * 1000)
+        )
         self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8", delay=True)
         self._log.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
 
@@ -135,10 +139,10 @@ class Watch:
             log.warning("The training goes on without this: %s", error)
 
     def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
-        report = meter.measure(partial(model.sample, psi=1.0), self.config.metric_images)
+        report = meter.measure(partial(model.sample, psi=1.0), self.config.logging.metric_images)
         self.run.append(f"metric-{report.network}.jsonl", kimg=kimg, snapshot=path.name, **report.as_json())
         self.trackers.log(kimg, report.figures())
-        for message in self.alarm.check(report, kimg / self.config.kimg):
+        for message in self.alarm.check(report, kimg / self.config.training.kimg):
             self.run.append("alarms.jsonl", kimg=kimg, message=message)
             log.warning("Alarm at %.1f kimg: %s", kimg, message)
 

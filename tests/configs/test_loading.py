@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,12 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Explaining, Sampling
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.loading import read_yaml
+from morphoscope.configs.schema import GroupedConfig
+
+
+def flat(config: GroupedConfig) -> SimpleNamespace:
+    """Its fields without their groups."""
+    return SimpleNamespace(**config.model_dump())
 
 
 def resolved(preset: str, devices: int = 1, **values: object) -> ResolvedTraining:
@@ -20,7 +27,7 @@ def resolved(preset: str, devices: int = 1, **values: object) -> ResolvedTrainin
 
 @pytest.mark.parametrize(("view", "rate", "own_weight"), [("focused", 3e-5, 5), ("panoramic", 1e-5, 10)])
 def test_published_classifiers(view: str, rate: float, own_weight: float) -> None:
-    c = load_config(EnsembleTraining, family="classify", preset=f"paper-{view}")
+    c = flat(load_config(EnsembleTraining, family="classify", preset=f"paper-{view}"))
     assert (c.learning_rate, c.own_weight) == (rate, own_weight)
     assert (c.backbone, c.weights, c.resolution) == ("tf_efficientnet_b4.ns_jft_in1k", "hub", 448)
     assert (c.head_dropouts, c.dropout, c.freeze_stages) == (5, 0.2, 0)
@@ -43,7 +50,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("preset", PUBLISHED)
 def test_published_presets(preset: str) -> None:
-    c = resolved(preset)
+    c = flat(resolved(preset))
     figures = (
         c.batch,
         c.mbstd_group,
@@ -68,7 +75,7 @@ def test_published_presets(preset: str) -> None:
     ("preset", "resolution"), [("paper256", 256), ("paper512", 512), ("paper1024", 1024)]
 )
 def test_paper_presets_have_the_resolution_of_their_name(preset: str, resolution: int) -> None:
-    assert resolved(preset).resolution == resolution
+    assert resolved(preset).images.resolution == resolution
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,7 @@ def test_paper_presets_have_the_resolution_of_their_name(preset: str, resolution
     ],
 )
 def test_auto_rule(resolution: int, devices: int, batch: int, group: int, factor: float, lr: float) -> None:
-    c = resolved("auto", devices, resolution=resolution)
+    c = flat(resolved("auto", devices, resolution=resolution))
     assert (c.batch, c.mbstd_group, c.channel_base, c.lr) == (batch, group, factor * 32768, lr)
     assert c.gamma == pytest.approx(0.0002 * resolution**2 / batch)
     assert c.ema_kimg == pytest.approx(batch * 10 / 32)
@@ -93,15 +100,16 @@ def test_auto_rule(resolution: int, devices: int, batch: int, group: int, factor
 
 
 def test_resolved_keeps_what_was_given() -> None:
-    c = resolved("auto", overrides=["gamma=0", "lr=0.001", "batch=8", "mbstd_group=2"])
+    config = resolved("auto", overrides=["gamma=0", "lr=0.001", "batch=8", "mbstd_group=2"])
+    c = flat(config)
     assert (c.gamma, c.lr, c.batch, c.mbstd_group) == (0, 0.001, 8, 2)
-    assert c.resolved() == c
+    assert config.resolved() == config
 
 
 def test_processes_share_a_batch_in_micro_batches() -> None:
-    c = resolved("auto", 4, overrides=["batch=32", "micro_batch=4"])
+    c = flat(resolved("auto", 4, overrides=["batch=32", "micro_batch=4"]))
     assert (c.batch, c.micro_batch, c.mbstd_group) == (32, 4, 4)
-    assert resolved("auto", 4, overrides=["batch=32"]).micro_batch == 8
+    assert resolved("auto", 4, overrides=["batch=32"]).training.micro_batch == 8
     with pytest.raises(UserError, match="micro_batch: 3 does not divide the 8 images of each process"):
         resolved("auto", 4, overrides=["batch=32", "micro_batch=3"])
     with pytest.raises(UserError, match="micro_batch: 6 does not divide into groups of 4"):
@@ -125,7 +133,8 @@ def test_conditioning_that_does_not_fit(settings: dict[str, object], says: str) 
 
 
 def test_fields_that_clash_once_resolved() -> None:
-    assert resolved("auto", overrides=["batch=6"]).mbstd_group == 3  # the largest up to 4 that divides it
+    largest = resolved("auto", overrides=["batch=6"]).network.mbstd_group
+    assert largest == 3  # the largest up to 4 that divides it
     with pytest.raises(UserError, match="batch: 4 images cannot be shared evenly among 8 processes"):
         resolved("auto", 8, overrides=["batch=4"])
 
@@ -151,13 +160,14 @@ def test_later_sources_win(tmp_path: Path) -> None:
         seed=3,
         kimg=None,
     )
-    assert (c.gamma, c.kimg, c.batch, c.seed) == (0.1, 7, 12, 3)  # preset, file, override, keyword
+    found = (c.loss.gamma, c.training.kimg, c.training.batch, c.seed)
+    assert found == (0.1, 7, 12, 3)  # preset, file, override, keyword
 
 
 def test_override_values_are_yaml() -> None:
     c = load_config(Sampling, overrides=["conditions=[NF1, TSC]", "psi=5e-1", " count = 3"])
     assert (c.conditions, c.psi, c.count) == (["NF1", "TSC"], 0.5, 3)
-    assert load_config(GeneratorTraining, overrides=["augment=null"]).augment is None
+    assert load_config(GeneratorTraining, overrides=["augment=null"]).augmentation.augment is None
 
 
 def test_configs_are_frozen() -> None:

@@ -12,6 +12,7 @@ import yaml
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.configs.schema import fields_of
 from morphoscope.runtime import RunFolder
 
 
@@ -66,7 +67,7 @@ def test_config_holds_every_resolved_field_and_loads_again(tmp_path: Path) -> No
     run.write_config(config, command="generate train --set a=[1\nb: 2]", digest="abc")
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
     assert text.startswith("# command: generate train --set a=[1 b: 2]\n# digest: abc\nresolution: 128\n")
-    assert yaml.safe_load(text).keys() == ResolvedTraining.model_fields.keys()
+    assert yaml.safe_load(text).keys() == fields_of(ResolvedTraining).keys()
     assert load_config(ResolvedTraining, file=tmp_path / "config.yaml") == config
 
 

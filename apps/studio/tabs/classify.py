@@ -130,7 +130,7 @@ def classify_image(
     predicted = figures.message(warning, "warning") if warning is not None else ""
     predicted += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
     predicted += figures.message(remaining(prediction))
-    if image.shape[0] != image.shape[1] and workbench.ensemble.config.fit == "crop":
+    if image.shape[0] != image.shape[1] and workbench.ensemble.config.images.fit == "crop":
         predicted += figures.message("The classifier sees only the central square of this picture.")
     picture = figures.photograph(kept, name, provenance)
     return Shown(ShownImage(kept, provenance), picture, predicted, no_map())

@@ -55,6 +55,6 @@ def test_a_calibration_holds_for_its_own_number_of_orientations(
     other.calibrate(cohort)
     other.save(path)
     again = Ensemble.load(path)
-    assert again.config.test_time == 8 and again.calibration is not None
+    assert again.config.data_augmentation.test_time == 8 and again.calibration is not None
     with pytest.raises(UserError, match="test_time"):
         Ensemble.load(path, test_time=4)

@@ -31,7 +31,7 @@ def lite() -> EnsembleTraining:
 def test_presets_are_valid_and_name_known_backbones(preset: str) -> None:
     assert preset in list_presets("classify")
     config = load_config(EnsembleTraining, family="classify", preset=preset)
-    assert timm.models.get_pretrained_cfg(config.backbone) is not None
+    assert timm.models.get_pretrained_cfg(config.network.backbone) is not None
 
 
 @needs_offline_extra

@@ -15,8 +15,8 @@ def steady(monkeypatch):
     def timed(trainer):
         config = trainer.config
         seconds = 1.0
-        seconds += 0.5 * (trainer.iteration % config.g_interval == 0)
-        seconds += 1.5 * (trainer.iteration % config.d_interval == 0)
+        seconds += 0.5 * (trainer.iteration % config.loss.g_interval == 0)
+        seconds += 1.5 * (trainer.iteration % config.loss.d_interval == 0)
         trainer.iteration += 1
         return seconds
 
@@ -26,7 +26,9 @@ def steady(monkeypatch):
 def test_penalties_count_by_how_often_they_come(steady, tiny_config, tiny_cohort, tmp_path):
     config = tiny_config.model_copy(update={"g_interval": 4, "d_interval": 16, "kimg": 10})
     plan = plan_training(config, tiny_cohort, tmp_path / "run")
-    assert plan.seconds_per_kimg == pytest.approx((1 + 0.5 / 4 + 1.5 / 16) / config.batch * 1000, rel=0.01)
+    assert plan.seconds_per_kimg == pytest.approx(
+        (1 + 0.5 / 4 + 1.5 / 16) / config.training.batch * 1000, rel=0.01
+    )
     assert plan.seconds_left == pytest.approx(10 * plan.seconds_per_kimg)
     assert plan.images == {"dark": 9, "pale": 9}
     assert not (tmp_path / "run").exists()

@@ -82,7 +82,7 @@ def test_steps_neither_read_from_a_gpu_nor_copy_to_it(
     config = GeneratorTraining(**SMALL, **variant).resolved()
     G = Generator(**generator_kwargs(config, CONDITIONS))
     D = Discriminator(**discriminator_kwargs(config, CONDITIONS))
-    augment = build_augmentation(config.augment)
+    augment = build_augmentation(config.augmentation.augment)
     monkeypatch.setattr(torch.autograd, "grad", _no_gradients)
     with FakeTensorMode():
         for module in (G, D, augment):
@@ -91,10 +91,10 @@ def test_steps_neither_read_from_a_gpu_nor_copy_to_it(
         ada = AdaController(augment) if isinstance(augment, AugmentPipe) else None
         device = torch.device("cuda", 0)
         steps = Steps(config, G, D, augment, ada, device)
-        labels = torch.empty(config.micro_batch, len(CONDITIONS), device=device)
-        images = torch.empty(config.micro_batch, 3, 32, 32, device=device)
+        labels = torch.empty(config.training.micro_batch, len(CONDITIONS), device=device)
+        images = torch.empty(config.training.micro_batch, 3, 32, 32, device=device)
         inputs = {"labels": labels, "real_labels": labels, "real_images": images}
-        if config.style_mixing > 0:
+        if config.loss.style_mixing > 0:
             inputs["crossover"] = torch.empty([], dtype=torch.int64, device=device)
         with backend("reference"), Crossings() as crossings:
             for step in (steps.generator, steps.path_length, steps.discriminator, steps.r1):
@@ -130,11 +130,11 @@ def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> No
     for plain, recorded in pairs:
         seen = []
         for seed in range(4):
-            trainer.images_seen += trainer.config.batch
+            trainer.images_seen += trainer.config.training.batch
             steps.set_influence(seed / 3)
             if isinstance(trainer.augment, AugmentPipe):
                 trainer.augment.p.fill_(seed / 4)
-            inputs = trainer._reals(0) | trainer._choices(trainer.config.micro_batch)
+            inputs = trainer._reals(0) | trainer._choices(trainer.config.training.micro_batch)
             torch.manual_seed(seed)
             expected = plain(inputs)
             torch.manual_seed(seed)

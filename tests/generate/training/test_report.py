@@ -203,9 +203,9 @@ def test_report_of_a_true_training(tiny_run, tiny_config):
     """What the training itself writes is understood."""
     records = Records.read(tiny_run.path)
     assert records.notes == []
-    assert records.config["kimg"] == tiny_config.kimg
+    assert records.config["kimg"] == tiny_config.training.kimg
     assert records.metadata.conditions == ["dark", "pale"]
-    assert records.newest("kimg") == pytest.approx(tiny_config.kimg)
+    assert records.newest("kimg") == pytest.approx(tiny_config.training.kimg)
 
 
 def test_curve_takes_the_lines_that_have_the_key_and_a_finite_value():

@@ -18,7 +18,7 @@ def flat(module):
 
 def test_lazy_regularisation_corrects_rate_and_betas(trainer):
     group = trainer.G_opt.param_groups[0]
-    assert group["lr"] == pytest.approx(trainer.config.lr * 2 / 3)
+    assert group["lr"] == pytest.approx(trainer.config.training.lr * 2 / 3)
     assert group["betas"] == pytest.approx((0.0, 0.99 ** (2 / 3)))
 
 
@@ -30,7 +30,7 @@ def test_average_follows_the_half_life(trainer):
         for parameter in trainer.G_ema.parameters():
             parameter.fill_(0.0)
     trainer._update_average()
-    beta = 0.5 ** (trainer.config.batch / (trainer.config.ema_kimg * 1000))
+    beta = 0.5 ** (trainer.config.training.batch / (trainer.config.training.ema_kimg * 1000))
     assert next(trainer.G_ema.parameters()).flatten()[0].item() == pytest.approx(1 - beta, rel=1e-4)
 
 
@@ -69,7 +69,7 @@ def test_gradients_of_micro_batches_add_up(make_trainer):
     for chunk in range(2):
         fresh._seed("G", chunk)
         c = fresh._choices(2)["labels"]
-        z = torch.randn([2, fresh.config.z_dim])
+        z = torch.randn([2, fresh.config.network.z_dim])
         total = total + generator_loss(fresh.D(fresh.G.synthesis(fresh.G.mapping(z, c)), c)) / 2
     total.backward()
     for name, parameter in fresh.G.named_parameters():
