@@ -1,12 +1,11 @@
 """Bias, activation, gain and clamp in one call (spec 1)."""
 
-from collections.abc import Callable
-from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from morphoscope.ops.activations import ACTIVATIONS, LINEAR, Activation, parse_activation
 from morphoscope.ops.cpu.bias_act import bias_act_cpu, bias_act_derivative_cpu
 from morphoscope.ops.cuda.bias_act import bias_act_cuda, bias_act_derivative_cuda
 from morphoscope.ops.dispatch import native_runs
@@ -14,26 +13,6 @@ from morphoscope.ops.library import LIBRARY, define
 from morphoscope.ops.native.params import SCALAR_TYPES
 from morphoscope.ops.precision import own_precision
 
-
-class Activation(NamedTuple):
-    """`function(x, alpha)`, its default slope, and the gain that keeps a signal at unit variance."""
-
-    function: Callable[[torch.Tensor, float], torch.Tensor]
-    alpha: float
-    gain: float
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "linear": Activation(lambda x, alpha: x, 0.0, 1.0),
-    "relu": Activation(lambda x, alpha: F.relu(x), 0.0, sqrt(2)),
-    "lrelu": Activation(lambda x, alpha: F.leaky_relu(x, alpha), 0.2, sqrt(2)),
-    "tanh": Activation(lambda x, alpha: torch.tanh(x), 0.0, 1.0),
-    "sigmoid": Activation(lambda x, alpha: torch.sigmoid(x), 0.0, 1.0),
-    "elu": Activation(lambda x, alpha: F.elu(x), 0.0, 1.0),
-    "selu": Activation(lambda x, alpha: F.selu(x), 0.0, 1.0),
-    "softplus": Activation(lambda x, alpha: F.softplus(x), 0.0, 1.0),
-    "swish": Activation(lambda x, alpha: torch.sigmoid(x) * x, 0.0, sqrt(2)),
-}
 _PIECEWISE_LINEAR = ("linear", "relu", "lrelu")
 _HIGHEST_NATIVE_ORDER = 2
 
@@ -63,17 +42,19 @@ def bias_act(
     Raises:
         ValueError: an unknown activation, a bias that does not fit, or a tensor of integers.
     """
-    dim, alpha, gain, clamp = parse_bias_act(x, b, dim, act, alpha, gain, clamp)
+    activation = parse_activation(act, alpha, gain, clamp)
+    dim = parse_operands(x, b, dim)
     if native_runs(x.device.type, x.device.index):
-        return _bias_act(x, b, dim, act, alpha, gain, clamp)
+        return _bias_act(x, b, dim, *activation)
     with own_precision(x):
-        return bias_act_reference(x, b, dim, act, alpha, gain, clamp)
+        return bias_act_reference(x, b, dim, activation)
 
 
 def bias_act_reference(
-    x: torch.Tensor, b: torch.Tensor | None, dim: int, act: str, alpha: float, gain: float, clamp: float
+    x: torch.Tensor, b: torch.Tensor | None, dim: int, activation: Activation
 ) -> torch.Tensor:
     """Readable twin of `bias_act`, with every option given; a negative clamp is none."""
+    act, alpha, gain, clamp = activation
     if b is not None:
         x = x + b.to(x.dtype).reshape([-1 if axis == dim else 1 for axis in range(x.ndim)])
     y = ACTIVATIONS[act].function(x, alpha)
@@ -84,30 +65,19 @@ def bias_act_reference(
     return y
 
 
-def parse_bias_act(
-    x: torch.Tensor,
-    b: torch.Tensor | None,
-    dim: int,
-    act: str,
-    alpha: float | None,
-    gain: float | None,
-    clamp: float | None,
-) -> tuple[int, float, float, float]:
-    """Check the arguments of `bias_act`; (dim, alpha, gain, clamp) with their defaults filled in."""
+def parse_operands(x: torch.Tensor, b: torch.Tensor | None, dim: int) -> int:
+    """Check the tensors of `bias_act`; `dim` counted from the front.
+
+    Raises:
+        ValueError: a dtype that no kernel has, or a bias that does not fit.
+    """
     if x.dtype not in SCALAR_TYPES:
         raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
-    if act not in ACTIVATIONS:
-        raise ValueError(f"Unknown activation '{act}'; choose one of {', '.join(ACTIVATIONS)}.")
     if b is not None:
         if b.shape != (x.shape[dim],):
             raise ValueError(f"The bias has shape {tuple(b.shape)}; axis {dim} of x needs ({x.shape[dim]},).")
         dim %= x.ndim
-    return (
-        dim,
-        float(ACTIVATIONS[act].alpha if alpha is None else alpha),
-        float(ACTIVATIONS[act].gain if gain is None else gain),
-        -1.0 if clamp is None else float(clamp),
-    )
+    return dim
 
 
 def _fake(x: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -137,16 +107,16 @@ _bias_act_derivative = define(
 )
 
 
-def _known_from_output(act: str, alpha: float, gain: float) -> bool:
+def _known_from_output(activation: Activation) -> bool:
     """Whether the sign of the result tells the slope, so that x need not be kept for the backward pass."""
-    return act in _PIECEWISE_LINEAR and alpha >= 0 and gain > 0
+    return activation.act in _PIECEWISE_LINEAR and activation.alpha >= 0 and activation.gain > 0
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, b, *ctx.options = inputs
-    _, act, alpha, gain, _ = ctx.options
+    x, b, ctx.dim, *options = inputs
+    ctx.activation = Activation(*options)
     ctx.bias_dtype = None if b is None else b.dtype
-    ctx.from_output = _known_from_output(act, alpha, gain)
+    ctx.from_output = _known_from_output(ctx.activation)
     ctx.save_for_backward(*((output, None) if ctx.from_output else (x, b)))
     ctx.set_materialize_grads(False)
 
@@ -155,13 +125,14 @@ def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ..
     if u is None:
         return (None,) * 7
     x, b = ctx.saved_tensors
-    dx = _bias_act_derivative(u, x, b, *ctx.options, 1, ctx.from_output)
-    db = _bias_gradient(dx, ctx.options[0], ctx.bias_dtype) if ctx.needs_input_grad[1] else None
+    dx = _bias_act_derivative(u, x, b, ctx.dim, *ctx.activation, 1, ctx.from_output)
+    db = _bias_gradient(dx, ctx.dim, ctx.bias_dtype) if ctx.needs_input_grad[1] else None
     return (dx, db, *(None,) * 5)
 
 
 def _save_derivative(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    u, x, b, *ctx.options, ctx.order, ctx.from_output = inputs
+    u, x, b, ctx.dim, *options, ctx.order, ctx.from_output = inputs
+    ctx.activation = Activation(*options)
     ctx.save_for_backward(u, x, b)
     ctx.set_materialize_grads(False)
 
@@ -172,15 +143,15 @@ def _backward_derivative(ctx: Any, g: torch.Tensor | None) -> tuple[torch.Tensor
     u, x, b = ctx.saved_tensors
     du = dx = db = None
     if ctx.needs_input_grad[0]:
-        du = _bias_act_derivative(g, x, b, *ctx.options, ctx.order, ctx.from_output)
-    curved = ctx.options[1] not in _PIECEWISE_LINEAR  # else the next derivative is exactly zero
+        du = _bias_act_derivative(g, x, b, ctx.dim, *ctx.activation, ctx.order, ctx.from_output)
+    curved = ctx.activation.act not in _PIECEWISE_LINEAR  # else the next derivative is exactly zero
     if curved and (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
         if ctx.order < _HIGHEST_NATIVE_ORDER:
-            dx = _bias_act_derivative(u * g, x, b, *ctx.options, ctx.order + 1, False)
+            dx = _bias_act_derivative(u * g, x, b, ctx.dim, *ctx.activation, ctx.order + 1, False)
         else:
-            dx = u * g * _derivative_by_autograd(ctx.order + 1, x, b, *ctx.options)
+            dx = u * g * _derivative_by_autograd(ctx.order + 1, x, b, ctx.dim, ctx.activation)
         if ctx.needs_input_grad[2]:
-            db = _bias_gradient(dx, ctx.options[0], b.dtype)
+            db = _bias_gradient(dx, ctx.dim, b.dtype)
     return (du, dx, db, *(None,) * 7)
 
 
@@ -190,21 +161,14 @@ def _bias_gradient(dx: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tens
 
 
 def _derivative_by_autograd(
-    order: int,
-    x: torch.Tensor,
-    b: torch.Tensor | None,
-    dim: int,
-    act: str,
-    alpha: float,
-    gain: float,
-    clamp: float,
+    order: int, x: torch.Tensor, b: torch.Tensor | None, dim: int, activation: Activation
 ) -> torch.Tensor:
     """A derivative of any order of the reference twin; differentiable again."""
     with torch.enable_grad():
-        x = bias_act_reference(x, b, dim, "linear", 0.0, 1.0, -1.0)
+        x = bias_act_reference(x, b, dim, LINEAR)
         if not x.requires_grad:
             x = x.detach().requires_grad_()
-        y = bias_act_reference(x, None, dim, act, alpha, gain, clamp)
+        y = bias_act_reference(x, None, dim, activation)
         for _ in range(order):
             (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
     return y

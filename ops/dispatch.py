@@ -65,8 +65,8 @@ def current_backend() -> Backend:
     """What the innermost `backend` block says, or else MORPHOSCOPE_BACKEND, or else "auto"."""
     if chosen := _chosen.get():
         return chosen
-    name = os.environ.get("MORPHOSCOPE_BACKEND") or "auto"
-    return _known(name, f"MORPHOSCOPE_BACKEND={name}: unknown backend")
+    name = os.environ.get("MORPHOSCOPE_BACKEND")
+    return _known(name, f"MORPHOSCOPE_BACKEND={name}: unknown backend") if name else "auto"
 
 
 def reference_chosen() -> bool:

@@ -4,18 +4,16 @@ For inference, where nothing is kept for a backward pass. StyleGAN2's layers dem
 section 2.2).
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 
-from morphoscope.ops.bias_act import bias_act, parse_bias_act
+from morphoscope.ops.activations import Activation, parse_activation
+from morphoscope.ops.bias_act import bias_act, parse_operands
 from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_epilogue_cpu
 from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_epilogue_cuda
 from morphoscope.ops.dispatch import native_runs
-from morphoscope.ops.filters import Factor, Padding, resampled_size
-from morphoscope.ops.library import define, differentiated, empty_images
-from morphoscope.ops.upfirdn2d import parse_upfirdn2d, upfirdn2d
+from morphoscope.ops.filters import NO_RESAMPLING, Factor, Padding, Resampling, resampled_size
+from morphoscope.ops.library import define, differentiated
+from morphoscope.ops.upfirdn2d import fake_upfirdn2d, parse_upfirdn2d, upfirdn2d
 
 
 def epilogue(
@@ -52,53 +50,37 @@ def epilogue(
     Raises:
         ValueError: what `upfirdn2d` and `bias_act` refuse, and a scale or noise that does not fit.
     """
-    _, alpha, gain, clamp = parse_bias_act(x, b, 1, act, alpha, gain, clamp)
-    up, down, padding = parse_upfirdn2d(x, f, up, down, padding)
-    n, c, *size = resampled_size(x.shape, f, up, down, padding)
+    activation = parse_activation(act, alpha, gain, clamp)
+    parse_operands(x, b, 1)
+    resampling = parse_upfirdn2d(x, f, up, down, padding, flip_filter, filter_gain)
+    n, c, *size = resampled_size(x.shape, f, resampling)
     if scale is not None and scale.shape != (n, c):
         raise ValueError(f"The scale has shape {tuple(scale.shape)}; x needs ({n}, {c}).")
     if noise is not None and tuple(noise.shape) not in ((*size,), (1, *size), (n, *size)):
         raise ValueError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
     if differentiated(x, f, scale, noise, b) or not native_runs(x.device.type, x.device.index):
-        return epilogue_reference(
-            x, f, up, down, padding, flip_filter, filter_gain, scale, noise, b, act, alpha, gain, clamp
-        )
+        return epilogue_reference(x, f, resampling, scale, noise, b, activation)
     f = torch.ones([1, 1], device=x.device) if f is None else f
-    return _upfirdn2d_epilogue(
-        x, f, up, down, padding, flip_filter, float(filter_gain), scale, noise, b, act, alpha, gain, clamp
-    )
+    return _upfirdn2d_epilogue(x, f, *resampling, scale, noise, b, *activation)
 
 
 def epilogue_reference(
     x: torch.Tensor,
     f: torch.Tensor | None,
-    up: Factor,
-    down: Factor,
-    padding: Padding,
-    flip_filter: bool,
-    filter_gain: float,
+    resampling: Resampling,
     scale: torch.Tensor | None,
     noise: torch.Tensor | None,
     b: torch.Tensor | None,
-    act: str,
-    alpha: float,
-    gain: float,
-    clamp: float,
+    activation: Activation,
 ) -> torch.Tensor:
     """Readable twin of `epilogue`: its steps, each in the execution that the dispatch chooses for it."""
-    if f is not None or (up, down, padding, filter_gain) != ((1, 1), (1, 1), (0, 0, 0, 0), 1):
-        x = upfirdn2d(x, f, up, down, padding, flip_filter, filter_gain)
+    if f is not None or resampling != NO_RESAMPLING:
+        x = upfirdn2d(x, f, *resampling)
     if scale is not None:
         x = x * scale.to(x.dtype)[:, :, None, None]
     if noise is not None:
         x = x + noise.to(x.dtype).unsqueeze(-3)
-    return bias_act(x, b, 1, act, alpha, gain, clamp)
-
-
-def _fake(
-    x: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int], *_: Any
-) -> torch.Tensor:
-    return empty_images(x, resampled_size(x.shape, f, up, down, padding))
+    return bias_act(x, b, 1, *activation)
 
 
 # For inference; noise is [N or 1, H', W'] or [H', W'].
@@ -106,7 +88,7 @@ _upfirdn2d_epilogue = define(
     "upfirdn2d_epilogue(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, "
     "float filter_gain, Tensor? scale, Tensor? noise, Tensor? b, str act, float alpha, float gain, "
     "float clamp) -> Tensor",
-    fake=_fake,
+    fake=fake_upfirdn2d,
     cpu=upfirdn2d_epilogue_cpu,
     cuda=upfirdn2d_epilogue_cuda,
 )

@@ -1,11 +1,32 @@
 """FIR filters for resampling, and the padding that goes with them (spec 1)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 Padding = int | Sequence[int]
 Factor = int | Sequence[int]
+
+
+class Resampling(NamedTuple):
+    """What `upfirdn2d` does around its filter, with a number for every axis and side.
+
+    Attributes:
+        up, down: integer factors (x, y).
+        padding: zeros around the upsampled image (x0, x1, y0, y1); negative crops.
+        flip: whether the filter is correlated instead of convolved.
+        gain: factor of the result.
+    """
+
+    up: Sequence[int]
+    down: Sequence[int]
+    padding: Sequence[int]
+    flip: bool
+    gain: float
+
+
+NO_RESAMPLING = Resampling((1, 1), (1, 1), (0, 0, 0, 0), False, 1.0)
 
 _SEPARABLE_FROM_TAPS = 8
 
@@ -97,16 +118,12 @@ def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding)
 
 
 def resampled_size(
-    size: Sequence[int],
-    f: torch.Tensor | None,
-    up: Sequence[int],
-    down: Sequence[int],
-    padding: Sequence[int],
+    size: Sequence[int], f: torch.Tensor | None, resampling: Resampling
 ) -> tuple[int, int, int, int]:
-    """What `upfirdn2d` makes of images of `size` [N, C, H, W]: its own [N, C, H', W']."""
+    """Size [N, C, H', W'] of what `upfirdn2d` makes of images of `size` [N, C, H, W]."""
     n, c, h, w = size
     fw, fh = filter_size(f)
-    x0, x1, y0, y1 = padding
+    up, down, (x0, x1, y0, y1), _, _ = resampling
     height = (h * up[1] + y0 + y1 - fh) // down[1] + 1
     width = (w * up[0] + x0 + x1 - fw) // down[0] + 1
     return n, c, height, width

@@ -1,10 +1,12 @@
 """A whole layer of the synthesis network: modulated 3x3 convolution, noise, bias, activation (spec 2)."""
 
 from functools import partial
+from typing import Any
 
 import torch
 
-from morphoscope.ops.bias_act import ACTIVATIONS, bias_act
+from morphoscope.ops.activations import Activation, parse_activation
+from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import before_upsampling_filter, conv2d_resample
 from morphoscope.ops.conv3x3 import served
 from morphoscope.ops.cpu import modulated_layer as cpu
@@ -40,28 +42,19 @@ def modulated_layer(
     Returns:
         [N, O, H·up, W·up].
     """
+    activation = parse_activation(act, None, gain, clamp)
     inference = not differentiated(x, w, s, noise, b)
     if inference and _fused(x, w, f, up, act):
         # The filter convolves, and makes up for the zeros between the samples (conv2d_resample).
-        result: torch.Tensor = _modulated_layer(
-            x,
-            w,
-            s,
-            None if up == 1 else f.flip([0, 1]) * up**2,  # type: ignore[union-attr]
-            noise,
-            b,
-            act,
-            ACTIVATIONS[act].alpha,
-            ACTIVATIONS[act].gain if gain is None else gain,
-            -1.0 if clamp is None else clamp,
-        )
+        f = None if up == 1 else f.flip([0, 1]) * up**2  # type: ignore[union-attr]
+        result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation)
         return result
     if inference and native_runs(x.device.type, x.device.index):
-        return _in_two_passes(x, w, s, f, up, noise, b, act, gain, clamp)
+        return _in_two_passes(x, w, s, f, up, noise, b, activation)
     x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
     if noise is not None:
         x = x + noise.to(x.dtype)
-    return bias_act(x, b, act=act, gain=gain, clamp=clamp)
+    return bias_act(x, b, 1, *activation)
 
 
 def _fused(x: torch.Tensor, w: torch.Tensor, f: torch.Tensor | None, up: int, act: str) -> bool:
@@ -78,9 +71,7 @@ def _in_two_passes(
     up: int,
     noise: torch.Tensor | None,
     b: torch.Tensor | None,
-    act: str,
-    gain: float | None,
-    clamp: float | None,
+    activation: Activation,
 ) -> torch.Tensor:
     """The convolution as `modulated_conv2d` scales it, and all that follows as one `epilogue`."""
     w, s = prescaled(x, w, s)
@@ -88,7 +79,8 @@ def _in_two_passes(
     x, w = x * s.to(x.dtype)[:, :, None, None], w.to(x.dtype)
     if noise is not None and noise.ndim == 4:
         noise = noise.squeeze(1)
-    finish = partial(epilogue, b=b, scale=scale, noise=noise, act=act, gain=gain, clamp=clamp)
+    act, alpha, gain, clamp = activation
+    finish = partial(epilogue, b=b, scale=scale, noise=noise, act=act, alpha=alpha, gain=gain, clamp=clamp)
     if up == 1:
         return finish(conv2d_resample(x, w, padding=1))
     x, around = before_upsampling_filter(x, w, f, up, padding=1, weight_is_correlated=False)
@@ -96,16 +88,7 @@ def _in_two_passes(
 
 
 def _fake(
-    x: torch.Tensor,
-    w: torch.Tensor,
-    s: torch.Tensor,
-    f: torch.Tensor | None,
-    noise: torch.Tensor | None,
-    b: torch.Tensor | None,
-    act: str,
-    alpha: float,
-    gain: float,
-    clamp: float,
+    x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, f: torch.Tensor | None, *__: Any
 ) -> torch.Tensor:
     n, _, height, width = x.shape
     up = 1 if f is None else 2

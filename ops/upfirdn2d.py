@@ -12,6 +12,7 @@ from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.filters import (
     Factor,
     Padding,
+    Resampling,
     downsampling_padding,
     filter_size,
     parse_factor,
@@ -51,32 +52,24 @@ def upfirdn2d(
         ValueError: images without channels or pixels, factors below 1, padding that crops everything, or a
             filter that is larger than the padded image.
     """
-    up, down, padding = parse_upfirdn2d(x, f, up, down, padding)
+    resampling = parse_upfirdn2d(x, f, up, down, padding, flip_filter, gain)
     learned = f is not None and f.requires_grad and torch.is_grad_enabled()
     if not learned and native_runs(x.device.type, x.device.index):
         f = torch.ones([1, 1], device=x.device) if f is None else f
-        return _upfirdn2d(x, f, up, down, padding, flip_filter, float(gain))
+        return _upfirdn2d(x, f, *resampling)
     with own_precision(x):
-        return upfirdn2d_reference(x, f, up, down, padding, flip_filter, gain)
+        return upfirdn2d_reference(x, f, resampling)
 
 
-def upfirdn2d_reference(
-    x: torch.Tensor,
-    f: torch.Tensor | None,
-    up: tuple[int, int],
-    down: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    flip_filter: bool,
-    gain: float,
-) -> torch.Tensor:
+def upfirdn2d_reference(x: torch.Tensor, f: torch.Tensor | None, resampling: Resampling) -> torch.Tensor:
     """Readable twin of `upfirdn2d`, with every option given: the four steps one after the other."""
+    up, (down_x, down_y), padding, flip, gain = resampling
     x = _insert_zeros(x, *up)
     x = _pad_or_crop(x, *padding)
-    down_x, down_y = down
     if f is None:
         return x[:, :, ::down_y, ::down_x] * gain
     f = (f.to(torch.promote_types(f.dtype, x.dtype)) * gain ** (f.ndim / 2)).to(x.dtype)
-    if not flip_filter:  # torch's convolution correlates
+    if not flip:  # torch's convolution correlates
         f = f.flip(list(range(f.ndim)))
     if f.ndim == 2:
         return _filter(x, f, (down_y, down_x))
@@ -122,9 +115,15 @@ def downsample2d(
 
 
 def parse_upfirdn2d(
-    x: torch.Tensor, f: torch.Tensor | None, up: Factor, down: Factor, padding: Padding
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
-    """Check the arguments of `upfirdn2d`; (up, down, padding), each with a number for every axis or side."""
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    up: Factor,
+    down: Factor,
+    padding: Padding,
+    flip_filter: bool,
+    gain: float,
+) -> Resampling:
+    """Check the arguments of `upfirdn2d`, and give factors and padding a number for every axis or side."""
     if x.ndim != 4 or 0 in x.shape[1:]:
         raise ValueError(
             f"upfirdn2d takes images [N, C, H, W] with channels and pixels, not shape {tuple(x.shape)}."
@@ -144,7 +143,7 @@ def parse_upfirdn2d(
             f"The filter, {fh} x {fw}, is larger than the padded image, "
             f"{height + y0 + y1} x {width + x0 + x1}."
         )
-    return up, down, around
+    return Resampling(up, down, around, flip_filter, float(gain))
 
 
 def _insert_zeros(x: torch.Tensor, up_x: int, up_y: int) -> torch.Tensor:
@@ -167,7 +166,7 @@ def _filter(x: torch.Tensor, f: torch.Tensor, stride: tuple[int, int]) -> torch.
     return F.conv2d(x, f.expand(channels, 1, *f.shape), stride=stride, groups=channels)
 
 
-def _fake(
+def fake_upfirdn2d(
     x: torch.Tensor,
     f: torch.Tensor,
     up: Sequence[int],
@@ -175,22 +174,25 @@ def _fake(
     padding: Sequence[int],
     flip: bool,
     gain: float,
+    *_: Any,
 ) -> torch.Tensor:
-    return empty_images(x, resampled_size(x.shape, f, up, down, padding))
+    """Shape rule of `upfirdn2d` and, with further arguments, of `epilogue`."""
+    return empty_images(x, resampled_size(x.shape, f, Resampling(up, down, padding, flip, gain)))
 
 
 # up and down are (x, y), padding is (x0, x1, y0, y1); no gradient for f.
 _upfirdn2d = define(
     "upfirdn2d(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, float gain) "
     "-> Tensor",
-    fake=_fake,
+    fake=fake_upfirdn2d,
     cpu=upfirdn2d_cpu,
     cuda=upfirdn2d_cuda,
 )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    x, f, *ctx.options = inputs
+    x, f, *options = inputs
+    ctx.resampling = Resampling(*options)
     ctx.sizes = x.shape[2:], output.shape[2:]
     ctx.save_for_backward(f)
     ctx.set_materialize_grads(False)
@@ -201,7 +203,7 @@ def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ..
     if u is None:
         return (None,) * 7
     (f,) = ctx.saved_tensors
-    up, down, (x0, _, y0, _), flip, gain = ctx.options
+    up, down, (x0, _, y0, _), flip, gain = ctx.resampling
     (ih, iw), (oh, ow) = ctx.sizes
     fw, fh = filter_size(f)
     padding = (

@@ -6,7 +6,7 @@ from math import sqrt
 import torch
 
 from morphoscope.ops import bias_act, conv2d_resample, setup_filter
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS
 
 RESAMPLE_TAPS = (1, 3, 3, 1)
 HALF_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -13,7 +13,7 @@ from morphoscope.generate.networks.layers import (
     half_dtype_named,
 )
 from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS
 from morphoscope.ops.precision import without_emulation
 
 NOISE_MODES = ("random", "const", "none")

@@ -2,6 +2,7 @@
 
 import torch
 
+from morphoscope.ops.activations import Activation
 from morphoscope.ops.native.arguments import with_bias_act
 from morphoscope.ops.native.cpu_library import cpu_library
 from morphoscope.ops.native.params import BiasActParams
@@ -10,7 +11,7 @@ from morphoscope.ops.native.params import BiasActParams
 def bias_act_cpu(
     x: torch.Tensor, b: torch.Tensor | None, dim: int, act: str, alpha: float, gain: float, clamp: float
 ) -> torch.Tensor:
-    return with_bias_act(_call, None, x, b, dim, act, alpha, gain, clamp, 0, False)
+    return with_bias_act(_call, x, b, dim, Activation(act, alpha, gain, clamp))
 
 
 def bias_act_derivative_cpu(
@@ -25,7 +26,8 @@ def bias_act_derivative_cpu(
     order: int,
     from_output: bool,
 ) -> torch.Tensor:
-    return with_bias_act(_call, u, x, b, dim, act, alpha, gain, clamp, order, from_output)
+    activation = Activation(act, alpha, gain, clamp)
+    return with_bias_act(_call, x, b, dim, activation, u, order, from_output)
 
 
 def _call(params: BiasActParams) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from morphoscope.ops.activations import Activation
 from morphoscope.ops.cpu import conv3x3
 from morphoscope.ops.modulation import demodulation, weight_energy
 from morphoscope.ops.native.arguments import with_epilogue
@@ -32,7 +33,7 @@ def modulated_layer(
         noise = noise.squeeze(1)
     f = None if f is None else f.to(x.dtype).contiguous()
     run = partial(conv3x3.run, x, kept.packed, s, f)
-    return with_epilogue(run, x, scale, noise, b, act, alpha, gain, clamp)
+    return with_epilogue(run, x, scale, noise, b, Activation(act, alpha, gain, clamp))
 
 
 class _Kept(NamedTuple):

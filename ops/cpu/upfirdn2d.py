@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from morphoscope.ops.activations import Activation
+from morphoscope.ops.filters import Resampling
 from morphoscope.ops.native.arguments import with_epilogue, with_upfirdn2d
 from morphoscope.ops.native.cpu_library import cpu_library
 from morphoscope.ops.native.params import Upfirdn2dParams
@@ -18,7 +20,7 @@ def upfirdn2d_cpu(
     flip: bool,
     gain: float,
 ) -> torch.Tensor:
-    return with_upfirdn2d(_call, x, f, up, down, padding, flip, gain, None)
+    return with_upfirdn2d(_call, x, f, Resampling(up, down, padding, flip, gain))
 
 
 def upfirdn2d_epilogue_cpu(
@@ -37,10 +39,11 @@ def upfirdn2d_epilogue_cpu(
     gain: float,
     clamp: float,
 ) -> torch.Tensor:
+    resampling = Resampling(up, down, padding, flip, filter_gain)
+    activation = Activation(act, alpha, gain, clamp)
     return with_epilogue(
-        lambda epilogue: with_upfirdn2d(_call, x, f, up, down, padding, flip, filter_gain, epilogue),
-        x, scale, noise, b, act, alpha, gain, clamp,
-    )  # fmt: skip
+        lambda epilogue: with_upfirdn2d(_call, x, f, resampling, epilogue), x, scale, noise, b, activation
+    )
 
 
 def _call(params: Upfirdn2dParams) -> None:

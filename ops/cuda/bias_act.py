@@ -1,18 +1,19 @@
 """bias_act on a CUDA device."""
 
+from collections.abc import Callable
+
 import torch
 
+from morphoscope.ops.activations import Activation
 from morphoscope.ops.cuda.launching import launch, vector_size
 from morphoscope.ops.native.arguments import with_bias_act
+from morphoscope.ops.native.params import BiasActParams
 
 
 def bias_act_cuda(
     x: torch.Tensor, b: torch.Tensor | None, dim: int, act: str, alpha: float, gain: float, clamp: float
 ) -> torch.Tensor:
-    return with_bias_act(
-        lambda params: launch("bias_act_0", x, _threads(x), params),
-        None, x, b, dim, act, alpha, gain, clamp, 0, False,
-    )  # fmt: skip
+    return with_bias_act(_launcher(x, 0), x, b, dim, Activation(act, alpha, gain, clamp))
 
 
 def bias_act_derivative_cuda(
@@ -27,11 +28,10 @@ def bias_act_derivative_cuda(
     order: int,
     from_output: bool,
 ) -> torch.Tensor:
-    return with_bias_act(
-        lambda params: launch(f"bias_act_{order}", x, _threads(x), params),
-        u, x, b, dim, act, alpha, gain, clamp, order, from_output,
-    )  # fmt: skip
+    activation = Activation(act, alpha, gain, clamp)
+    return with_bias_act(_launcher(x, order), x, b, dim, activation, u, order, from_output)
 
 
-def _threads(x: torch.Tensor) -> int:
-    return -(-x.numel() // vector_size(x))
+def _launcher(x: torch.Tensor, order: int) -> Callable[[BiasActParams], None]:
+    threads = -(-x.numel() // vector_size(x))
+    return lambda params: launch(f"bias_act_{order}", x, threads, params)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
+from morphoscope.ops.activations import Activation
 from morphoscope.ops.cuda.launching import THREADS, launch, vector_size
+from morphoscope.ops.filters import Resampling
 from morphoscope.ops.native.arguments import with_epilogue, with_upfirdn2d
 from morphoscope.ops.native.params import Epilogue, Upfirdn2dParams
 
@@ -27,7 +29,7 @@ def upfirdn2d_cuda(
     flip: bool,
     gain: float,
 ) -> torch.Tensor:
-    return _run(x, f, up, down, padding, flip, gain, None)
+    return _run(x, f, Resampling(up, down, padding, flip, gain), None)
 
 
 def upfirdn2d_epilogue_cuda(
@@ -46,50 +48,35 @@ def upfirdn2d_epilogue_cuda(
     gain: float,
     clamp: float,
 ) -> torch.Tensor:
-    return with_epilogue(
-        lambda epilogue: _run(x, f, up, down, padding, flip, filter_gain, epilogue),
-        x, scale, noise, b, act, alpha, gain, clamp,
-    )  # fmt: skip
+    resampling = Resampling(up, down, padding, flip, filter_gain)
+    activation = Activation(act, alpha, gain, clamp)
+    return with_epilogue(lambda epilogue: _run(x, f, resampling, epilogue), x, scale, noise, b, activation)
 
 
-def _run(
-    x: torch.Tensor,
-    f: torch.Tensor,
-    up: Sequence[int],
-    down: Sequence[int],
-    padding: Sequence[int],
-    flip: bool,
-    gain: float,
-    epilogue: Epilogue | None,
-) -> torch.Tensor:
-    if f.ndim == 1 and not _fused(x, f, up, down):  # two passes, as the reference has them
-        x0, x1, y0, y1 = padding
-        x = _run(x, f[None, :], (up[0], 1), (down[0], 1), (x0, x1, 0, 0), flip, 1.0, None)
-        f, up, down, padding = f[:, None], (1, up[1]), (1, down[1]), (0, 0, y0, y1)
+def _run(x: torch.Tensor, f: torch.Tensor, resampling: Resampling, epilogue: Epilogue | None) -> torch.Tensor:
+    if f.ndim == 1 and not _fused(x, f, resampling):  # two passes, as the reference has them
+        up, down, (x0, x1, y0, y1), flip, gain = resampling
+        x = _run(x, f[None, :], Resampling((up[0], 1), (down[0], 1), (x0, x1, 0, 0), flip, 1.0), None)
+        f, resampling = f[:, None], Resampling((1, up[1]), (1, down[1]), (0, 0, y0, y1), flip, gain)
 
     def run(params: Upfirdn2dParams) -> None:
-        longest = max([*params.in_size, *params.out_size, *map(abs, padding)])
-        assert longest * max(*up, *down) <= _LONGEST_AXIS, "one axis is beyond 32-bit indices"
-        _launch(params, x, f, tuple(up), tuple(down), tuple(padding))
+        longest = max([*params.in_size, *params.out_size, *map(abs, resampling.padding)])
+        factor = max(*resampling.up, *resampling.down)
+        assert longest * factor <= _LONGEST_AXIS, "one axis is beyond 32-bit indices"
+        _launch(params, x, f, resampling)
 
-    return with_upfirdn2d(run, x, f, up, down, padding, flip, gain, epilogue)
+    return with_upfirdn2d(run, x, f, resampling, epilogue)
 
 
-def _launch(
-    p: Upfirdn2dParams,
-    x: torch.Tensor,
-    f: torch.Tensor,
-    up: tuple[int, ...],
-    down: tuple[int, ...],
-    padding: tuple[int, ...],
-) -> None:
+def _launch(p: Upfirdn2dParams, x: torch.Tensor, f: torch.Tensor, resampling: Resampling) -> None:
+    up, down, padding = tuple(resampling.up), tuple(resampling.down), tuple(resampling.padding)
     n, c, h, w = p.out_size
     factors = (up[0], down[0])
     suffix = f"up{up[0]}_down{down[0]}"
     if f.ndim == 1:
         tiles = n * c * _tiles(h, w, _SEPARABLE_TILE[factors])
         launch(f"upfirdn2d_12taps_{suffix}", x, tiles * THREADS, p)
-    elif f.shape == (4, 4) and _has_fast_kernel(x, up, down, _PLANES_TILE):
+    elif f.shape == (4, 4) and _has_fast_kernel(x, resampling, _PLANES_TILE):
         if _in_channel_vectors(p, vector_size(x)):
             threads = n * (c // vector_size(x)) * _tiles(h, w, (2, 2))
             launch(f"upfirdn2d_4x4_channels_{suffix}", x, threads, p)
@@ -103,18 +90,16 @@ def _launch(
         launch("upfirdn2d", x, n * c * h * w, p)
 
 
-def _fused(x: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int]) -> bool:
+def _fused(x: torch.Tensor, f: torch.Tensor, resampling: Resampling) -> bool:
     """Whether one kernel makes both passes of a separable filter."""
-    return len(f) == _SEPARABLE_TAPS and _has_fast_kernel(x, tuple(up), tuple(down), _SEPARABLE_TILE)
+    return len(f) == _SEPARABLE_TAPS and _has_fast_kernel(x, resampling, _SEPARABLE_TILE)
 
 
 def _has_fast_kernel(
-    x: torch.Tensor,
-    up: tuple[int, ...],
-    down: tuple[int, ...],
-    served: dict[tuple[int, int], tuple[int, int]],
+    x: torch.Tensor, resampling: Resampling, served: dict[tuple[int, int], tuple[int, int]]
 ) -> bool:
     """float64 has none: it is for checking gradients. Nor have rows so long that a tile is beyond 32 bits."""
+    up, down = resampling.up, resampling.down
     square = up[0] == up[1] and down[0] == down[1] and (up[0], down[0]) in served
     near = max(x.stride(2), x.stride(3)) * _TILE_ROWS <= _LONGEST_AXIS
     return square and near and x.dtype != torch.float64

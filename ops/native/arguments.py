@@ -3,11 +3,12 @@
 Each function fills the struct and has `run` do the work; what the struct points to lives until `run` returns.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
-from morphoscope.ops.filters import resampled_size
+from morphoscope.ops.activations import Activation
+from morphoscope.ops.filters import Resampling, resampled_size
 from morphoscope.ops.library import empty_images
 from morphoscope.ops.native.params import (
     ACTIVATION_CODES,
@@ -27,18 +28,15 @@ _ALIGNMENT = 16  # bytes; what kernels load at once
 
 def with_bias_act(
     run: Callable[[BiasActParams], None],
-    u: torch.Tensor | None,
     x: torch.Tensor,
     b: torch.Tensor | None,
     dim: int,
-    act: str,
-    alpha: float,
-    gain: float,
-    clamp: float,
-    order: int,
-    from_output: bool,
+    activation: Activation,
+    u: torch.Tensor | None = None,
+    order: int = 0,
+    from_output: bool = False,
 ) -> torch.Tensor:
-    """bias_act and its derivatives; u is None in order 0."""
+    """bias_act, or with the gradient u its derivative of an order of at least 1."""
     y = torch.empty_like(x)
     x = _in_order_of(y, x)
     u = None if u is None else _in_order_of(y, u)
@@ -53,12 +51,12 @@ def with_bias_act(
             bias_size=1 if b is None else len(b),
             bias_step=1 if b is None else y.stride(dim),
             dtype=SCALAR_TYPES[x.dtype],
-            activation=ACTIVATION_CODES[act],
+            activation=ACTIVATION_CODES[activation.act],
             order=order,
             from_output=from_output,
-            alpha=alpha,
-            gain=gain,
-            clamp=_as_stored(clamp, x.dtype),
+            alpha=activation.alpha,
+            gain=activation.gain,
+            clamp=_as_stored(activation.clamp, x.dtype),
         )
     )
     return y
@@ -70,10 +68,7 @@ def with_epilogue(
     scale: torch.Tensor | None,
     noise: torch.Tensor | None,
     b: torch.Tensor | None,
-    act: str,
-    alpha: float,
-    gain: float,
-    clamp: float,
+    activation: Activation,
 ) -> torch.Tensor:
     """What follows a filter on x; noise is [N or 1, H', W'] or [H', W']."""
     scale, noise, b = (None if t is None else operand(t, x) for t in (scale, noise, b))
@@ -84,10 +79,10 @@ def with_epilogue(
             noise=address(noise),
             b=address(b),
             noise_stride=noise.stride(0) if noise is not None and per_sample else 0,
-            activation=ACTIVATION_CODES[act],
-            alpha=alpha,
-            gain=gain,
-            clamp=clamp,
+            activation=ACTIVATION_CODES[activation.act],
+            alpha=activation.alpha,
+            gain=activation.gain,
+            clamp=activation.clamp,
         )
     )
 
@@ -96,15 +91,12 @@ def with_upfirdn2d(
     run: Callable[[Upfirdn2dParams], None],
     x: torch.Tensor,
     f: torch.Tensor,
-    up: Sequence[int],
-    down: Sequence[int],
-    padding: Sequence[int],
-    flip: bool,
-    gain: float,
-    epilogue: Epilogue | None,
+    resampling: Resampling,
+    epilogue: Epilogue | None = None,
 ) -> torch.Tensor:
     """upfirdn2d, with or without an epilogue."""
-    y = empty_images(x, resampled_size(x.shape, f, up, down, padding))
+    up, down, padding, flip, gain = resampling
+    y = empty_images(x, resampled_size(x.shape, f, resampling))
     f = operand(f, x)
     params = Upfirdn2dParams(
         x=address(x),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from morphoscope.ops import backend, bias_act
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 # f(-1), f(2) and the default gain, by the activations' definitions.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from morphoscope.ops import backend, bias_act, epilogue, setup_filter, upfirdn2d
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-12, torch.float16: 6e-3, torch.bfloat16: 6e-2}

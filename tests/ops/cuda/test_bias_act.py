@@ -7,7 +7,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from morphoscope.ops.bias_act import ACTIVATIONS, bias_act_reference
+from morphoscope.ops.activations import ACTIVATIONS, Activation
+from morphoscope.ops.bias_act import bias_act_reference
 from morphoscope.ops.cuda import launching
 from morphoscope.ops.cuda.bias_act import bias_act_cuda, bias_act_derivative_cuda
 
@@ -24,15 +25,17 @@ def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tor
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
-def reference(x: torch.Tensor, b: torch.Tensor | None, *options: Any) -> torch.Tensor:
-    y = bias_act_reference(x.double(), None if b is None else b.double(), *options)
+def reference(x: torch.Tensor, b: torch.Tensor | None, dim: int, *options: Any) -> torch.Tensor:
+    y = bias_act_reference(x.double(), None if b is None else b.double(), dim, Activation(*options))
     return y.to(x.dtype)
 
 
-def derivative(order: int, u: torch.Tensor, x: torch.Tensor, b: torch.Tensor, *options: Any) -> torch.Tensor:
+def derivative(
+    order: int, u: torch.Tensor, x: torch.Tensor, b: torch.Tensor, dim: int, *options: Any
+) -> torch.Tensor:
     """u times the derivative of the twin, by autograd in float64."""
     wide = x.double().requires_grad_()
-    y = bias_act_reference(wide, b.double(), *options)
+    y = bias_act_reference(wide, b.double(), dim, Activation(*options))
     for _ in range(order):
         (y,) = torch.autograd.grad(y.sum(), wide, create_graph=True, materialize_grads=True)
         y = y + 0 * wide  # a constant slope has a derivative too
@@ -83,9 +86,9 @@ def test_nan_and_infinity_pass_as_in_the_reference(emulated_cuda: Any, dtype: to
     inf = float("inf")
     x = torch.tensor([0.0, -0.0, inf, -inf, float("nan"), 3.0, -3.0, 100.0, -100.0], dtype=dtype)
     for clamp in (-1.0, 2.0):
-        options = (0, act, 0.2, 1.5, clamp)
-        expected = bias_act_reference(x.float(), None, *options).to(dtype)
-        torch.testing.assert_close(bias_act_cuda(x, None, *options), expected, equal_nan=True)
+        activation = Activation(act, 0.2, 1.5, clamp)
+        expected = bias_act_reference(x.float(), None, 0, activation).to(dtype)
+        torch.testing.assert_close(bias_act_cuda(x, None, 0, *activation), expected, equal_nan=True)
 
 
 def test_infinite_gradients_stop_where_an_activation_is_flat(emulated_cuda: Any) -> None:

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from morphoscope.ops import bias_act, downsample2d, grid_sample, setup_filter, upfirdn2d, upsample2d
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS
 from morphoscope.ops.cuda import launching
 from morphoscope.ops.dispatch import backend
 from morphoscope.ops.epilogue import epilogue

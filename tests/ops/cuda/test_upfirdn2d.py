@@ -7,11 +7,11 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from morphoscope.ops.bias_act import ACTIVATIONS
+from morphoscope.ops.activations import ACTIVATIONS, Activation
 from morphoscope.ops.cuda import launching, upfirdn2d
 from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_cuda, upfirdn2d_epilogue_cuda
 from morphoscope.ops.epilogue import epilogue_reference
-from morphoscope.ops.filters import resampled_size
+from morphoscope.ops.filters import Resampling, resampled_size
 from morphoscope.ops.upfirdn2d import upfirdn2d_reference
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
@@ -41,7 +41,7 @@ def images(
 
 def compare(x: torch.Tensor, f: torch.Tensor, *options: Any) -> None:
     y = upfirdn2d_cuda(x, f, *options)
-    expected = upfirdn2d_reference(x.double(), f.double(), *options)
+    expected = upfirdn2d_reference(x.double(), f.double(), Resampling(*options))
     tolerance = {"rtol": 1.3e-6, "atol": 2e-6} if x.dtype == torch.float32 else {}
     torch.testing.assert_close(y, expected.to(x.dtype), **tolerance)
 
@@ -115,7 +115,7 @@ def test_any_filter_factors_and_padding(
 ) -> None:
     up, down = factors[:2], factors[2:]
     taps = randn(*f, seed=1) / 4
-    _, _, h, w = resampled_size(x, taps, up, down, padding)
+    _, _, h, w = resampled_size(x, taps, Resampling(up, down, padding, flip, 1.3))
     assume(h > 0 and w > 0)
     cropped_w, cropped_h = (sum(min(p, 0) for p in sides) for sides in (padding[:2], padding[2:]))
     assume(x[2] * up[1] + cropped_h > 0 and x[3] * up[0] + cropped_w > 0)
@@ -156,10 +156,11 @@ def epilogue_arguments(
     return randn(n, c, seed=2), noise, randn(c, seed=4)
 
 
-def compare_epilogue(x: torch.Tensor, f: torch.Tensor, resampling: Any, epilogue: Any) -> None:
+def compare_epilogue(x: torch.Tensor, f: torch.Tensor, resampling: Resampling, epilogue: Any) -> None:
     y = upfirdn2d_epilogue_cuda(x, f, *resampling, *epilogue)
     operands = [None if t is None else t.double() for t in epilogue[:3]]
-    expected = epilogue_reference(x.double(), f.double(), *resampling, *operands, *epilogue[3:])
+    activation = Activation(*epilogue[3:])
+    expected = epilogue_reference(x.double(), f.double(), resampling, *operands, activation)
     tolerance = {"rtol": 2e-6, "atol": 4e-6} if x.dtype == torch.float32 else {}
     torch.testing.assert_close(y, expected.to(x.dtype), **tolerance)
 
@@ -177,8 +178,8 @@ def test_epilogue_after_the_networks_filters(
         (randn(12, seed=1) / 4, 2, 1, (6, 5, 6, 5)),
         (randn(3, 5, seed=1), 3, 2, (2, 2, 2, 2)),
     ]:
-        resampling = ((up, up), (down, down), padding, False, 1.7)
-        size = resampled_size(x.shape, f, *resampling[:3])
+        resampling = Resampling((up, up), (down, down), padding, False, 1.7)
+        size = resampled_size(x.shape, f, resampling)
         for per_sample in (False, True):
             terms = epilogue_arguments(*size, per_sample)
             compare_epilogue(x, f, resampling, (*terms, "lrelu", 0.2, 1.5, 1.0))
@@ -190,7 +191,7 @@ def test_epilogue_after_the_networks_filters(
 def test_epilogue_alone(
     emulated_cuda: Any, size: tuple[int, int, int, int], dtype: torch.dtype, layout: torch.memory_format
 ) -> None:
-    x, resampling = images(*size, dtype, layout), ((1, 1), (1, 1), (0, 0, 0, 0), False, 1.5)
+    x, resampling = images(*size, dtype, layout), Resampling((1, 1), (1, 1), (0, 0, 0, 0), False, 1.5)
     one_tap = torch.full([1, 1], 0.7)
     for act in ACTIVATIONS:
         terms = epilogue_arguments(*size, per_sample=True)
@@ -207,7 +208,7 @@ def test_every_term_of_the_epilogue_may_be_left_out(
 ) -> None:
     x = images(2, 8, 5, 6, torch.float32, layout)
     terms = [t if present >> i & 1 else None for i, t in enumerate(epilogue_arguments(2, 8, 5, 6, False))]
-    resampling = ((1, 1), (1, 1), (2, 1, 1, 2), False, 1.0)
+    resampling = Resampling((1, 1), (1, 1), (2, 1, 1, 2), False, 1.0)
     compare_epilogue(x, randn(4, 4, seed=1), resampling, (*terms, "relu", 0.0, 1.0, 2.0))
 
 
@@ -220,10 +221,10 @@ def test_nan_and_infinity_stay_where_the_filter_takes_them(
     x[0, 0, 5, 20], x[0, 1, 3, 3], x[0, 2, 0, 0] = float("nan"), float("inf"), -float("inf")
     around = (len(f) - 1) // 2
     for up in (1, 2):
-        options = ((up, up), (1, 1), (around,) * 4, False, 1.0)
-        y, expected = upfirdn2d_cuda(x, f, *options), upfirdn2d_reference(x, f, *options)
+        resampling = Resampling((up, up), (1, 1), (around,) * 4, False, 1.0)
+        y, expected = upfirdn2d_cuda(x, f, *resampling), upfirdn2d_reference(x, f, resampling)
         torch.testing.assert_close(y.isfinite(), (y - y).nan_to_num(1) == 0)
-        finite = upfirdn2d_reference((~x.isfinite()).float(), torch.ones_like(f), *options) == 0
+        finite = upfirdn2d_reference((~x.isfinite()).float(), torch.ones_like(f), resampling) == 0
         assert torch.equal(y.isfinite(), finite)
         torch.testing.assert_close(y[finite], expected[finite])
 
