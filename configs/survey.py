@@ -1,4 +1,4 @@
-"""What may be asked of `classify survey`."""
+"""Settings of `classify survey`."""
 
 from typing import Annotated, Literal
 
@@ -13,20 +13,26 @@ Name = Annotated[str, Field(min_length=1, max_length=60)]
 class SurveyBuilding(Config):
     """`classify survey build`."""
 
-    surveys: int = Field(10, ge=1, le=1000, description="forms")
+    surveys: int = Field(10, ge=1, le=1000, description="number of forms")
     per_condition: int = Field(
-        2, ge=1, le=100, description="focused images of each condition in a survey, and as many panoramic"
+        2, ge=1, le=100, description="images of each condition in each view (focused, panoramic) per survey"
     )
-    conditions: list[Name] = Field([], description="all of the cohort's if empty")
+    conditions: list[Name] = Field(
+        [], description="conditions to show and to choose from; if empty, all conditions of the cohort"
+    )
     specialties: list[Name] = Field(
         ["pediatrics", "medical genetics", "dermatology", "other"],
         min_length=1,
-        description="that participants may choose from",
+        description="specialties that participants choose from",
     )
-    longest_side: int = Field(768, ge=64, le=2048, description="of the images shown, pixels")
-    confidence: bool = Field(True, description="ask how sure a participant is")
-    title: str = Field("Survey: which condition is it?", max_length=200)
-    contact: str = Field("", max_length=1000, description="who runs the survey; shown in its notice")
+    longest_side: int = Field(768, ge=64, le=2048, description="longest side of the images shown, pixels")
+    confidence: bool = Field(True, description="whether to ask how sure participants are of each answer")
+    title: str = Field("Survey: which condition is it?", max_length=200, description="title of the forms")
+    contact: str = Field(
+        "",
+        max_length=1000,
+        description="who conducts the survey and how to reach them; shown on the first page",
+    )
     seed: Seed = 0
 
     @field_validator("specialties", "conditions")
@@ -42,8 +48,8 @@ class SurveyAnalysis(Config):
 
     rows: Literal["test", "all"] = Field(
         "test",
-        description="what the surveys' cohort is to the ensemble: that of its training, whose test fold they "
-        "show; or, for all, one of patients that no model has seen",
+        description="test: the surveys show the test fold of the cohort that the ensemble was trained on; "
+        "all: they show another cohort, of patients that no model has seen",
     )
-    replicates: int = Field(2000, ge=100, le=100_000, description="of the bootstrap")
+    replicates: int = Field(2000, ge=100, le=100_000, description="number of bootstrap replicates")
     seed: Seed = 0

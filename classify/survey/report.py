@@ -35,18 +35,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
     Returns:
         The report's path.
     """
-    confidence, experience = by_confidence(analysis.scored), by_experience(analysis.scored)
-    tables = {
-        "summary": analysis.summary_table(),
-        "surveys": analysis.per_survey_table(),
-        "agreement": analysis.agreement_table(),
-        "power": analysis.power_table(),
-        "published": pd.DataFrame(PUBLISHED).assign(source=SOURCE),
-    }
-    if confidence:
-        tables["confidence"] = self_report_table(confidence, "confidence")
-    if experience:
-        tables["experience"] = self_report_table(experience, "years")
+    tables = _tables(analysis)
     for name, table in {**tables, "answers": analysis.scored}.items():
         write_csv(folder / f"{name}.csv", table)
     content = {
@@ -64,34 +53,53 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
         title="Classifier and clinicians",
         lead=_lead(analysis.comparisons[0]),
         notice=_notice(analysis.surveys.phantom),
-        sections=[
-            _data(analysis),
-            _accuracies(analysis.comparisons),
-            _differences(analysis.comparisons),
-            Section(
-                "Differences by survey",
-                "Accuracy of the classifier minus that of the clinicians on the same images, in percentage "
-                "points. Boxes extend from the first to the third quartile, with a line at the median; "
-                "whiskers extend to the furthest survey within 1.5 times the interquartile range.",
-                figures=difference_figures(analysis),
-                side_by_side=True,
-            ),
-            Section(
-                "Confusion matrices",
-                "Row-normalised. Each answer counts once, so that an image has the same weight for "
-                "clinicians and classifier.",
-                figures=confusion_figures(analysis, folder),
-                side_by_side=True,
-            ),
-            *self_report_sections(confidence, experience),
-            _agreement(analysis.comparisons),
-            _power(analysis.power()),
-            _published(),
-            _METHODS,
-        ],
+        sections=_sections(analysis, folder),
         wide=True,
     )
     return folder / "report.html"
+
+
+def _tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """The tables by the names of their files; those of self-reports only if participants gave any."""
+    tables = {
+        "summary": analysis.summary_table(),
+        "surveys": analysis.per_survey_table(),
+        "agreement": analysis.agreement_table(),
+        "power": analysis.power_table(),
+        "published": pd.DataFrame(PUBLISHED).assign(source=SOURCE),
+        "confidence": self_report_table(by_confidence(analysis.scored), "confidence"),
+        "experience": self_report_table(by_experience(analysis.scored), "years"),
+    }
+    optional = ("confidence", "experience")
+    return {name: table for name, table in tables.items() if len(table) or name not in optional}
+
+
+def _sections(analysis: Analysis, folder: Path) -> list[Section]:
+    return [
+        _data(analysis),
+        _accuracies(analysis.comparisons),
+        _differences(analysis.comparisons),
+        Section(
+            "Differences by survey",
+            "Accuracy of the classifier minus that of the clinicians on the same images, in percentage "
+            "points. Boxes extend from the first to the third quartile, with a line at the median; whiskers "
+            "extend to the furthest survey within 1.5 times the interquartile range.",
+            figures=difference_figures(analysis),
+            side_by_side=True,
+        ),
+        Section(
+            "Confusion matrices",
+            "Row-normalised. Each answer counts once, so that an image has the same weight for clinicians "
+            "and classifier.",
+            figures=confusion_figures(analysis, folder),
+            side_by_side=True,
+        ),
+        *self_report_sections(by_confidence(analysis.scored), by_experience(analysis.scored)),
+        _agreement(analysis.comparisons),
+        _power(analysis.power()),
+        _published(),
+        _METHODS,
+    ]
 
 
 def format_points(estimate: Estimate) -> str:

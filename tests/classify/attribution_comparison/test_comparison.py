@@ -12,7 +12,7 @@ from PIL import Image
 from morphoscope.classify import Ensemble
 from morphoscope.classify.attribution import Attribution
 from morphoscope.classify.attribution_comparison.comparison import choose, compare_maps
-from morphoscope.classify.attribution_comparison.results import CONTROL, MEASURES, ComparedMaps, Setting
+from morphoscope.classify.attribution_comparison.results import CONTROL
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
@@ -172,20 +172,6 @@ def test_only_images_of_one_view_are_compared(ensemble: Ensemble, cohort: Cohort
     assert own.setting.view == "panoramic"
     with pytest.raises(UserError, match="no focused image; its views are"):
         compare_maps(ensemble, cohort, config)
-
-
-def test_means_and_their_intervals() -> None:
-    scores = pd.DataFrame(dict.fromkeys([*MEASURES, "area"], np.nan), index=range(20)).assign(
-        method="gradcam", pointing=[1.0] * 15 + [0.0] * 5, deletion=np.linspace(0.2, 0.6, 20)
-    )
-    setting = Setting(20, "all", None, 0, "toy", "0" * 16, False, "mean", "")
-    row = ComparedMaps(scores, [], setting).summary["gradcam"]
-    pointing, deletion = row.pointing, row.deletion
-    assert pointing is not None and deletion is not None
-    assert tuple(round(end, 3) for end in pointing) == (0.75, 0.531, 0.888)  # Wilson, 15 of 20
-    assert deletion.value == pytest.approx(0.4)
-    half = 1.96 * np.linspace(0.2, 0.6, 20).std() / np.sqrt(20)
-    assert deletion.high - deletion.value == pytest.approx(half, rel=0.15)
 
 
 def test_what_cannot_be_compared_is_an_error(ensemble: Ensemble, cohort: Cohort) -> None:

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from morphoscope.classify import Evaluation, Prediction
+from morphoscope.classify.survey.analysis import Analysis, analyse
+from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys, build_surveys
 from morphoscope.cohort import PHANTOM_CONDITIONS, Cohort, phantom_image, write_image
-from morphoscope.configs.survey import SurveyBuilding
+from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 
 CONDITIONS = list(PHANTOM_CONDITIONS[:3])
 
@@ -96,3 +99,31 @@ def saved(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         return folder
 
     yield save
+
+
+@pytest.fixture
+def evaluation(paired: Cohort) -> Evaluation:
+    """The classifier prefers a condition outside the survey; its second choice is correct 3 times in 4."""
+    rows = paired.rows[paired.rows["fold"] == "test"]
+    conditions = ["AAA", *paired.conditions]
+    truth = np.array([conditions.index(c) for c in rows["condition"]])
+    second = np.where(np.arange(len(truth)) % 4 == 0, 1 + truth % 3, truth)
+    combined = np.zeros((len(truth), 4), np.float32)
+    combined[:, 0] = 0.6
+    combined[np.arange(len(truth)), second] = 0.4
+    prediction = Prediction(conditions, combined[None], combined, np.zeros(len(truth), bool))
+    facts = {"rows": "test", "cohort_digest": paired.digest, "phantom": True}
+    return Evaluation(
+        conditions, rows["file"].to_numpy(), truth, rows["group"].to_numpy(dtype=str), prediction, facts
+    )
+
+
+@pytest.fixture
+def analysis(fill, saved, surveys: Surveys, evaluation: Evaluation) -> Analysis:
+    tables = [
+        fill(f"{s[:3]}{i}", 1 + i % 4, specialty=s, wrong=wrong, seed=i)
+        for s, wrong in [("pediatrics", 0.6), ("genetics", 0.4)]
+        for i in range(8)
+    ]
+    answers = read_answers(saved(*tables, fill("lazy", skipped=(1, 2, 3))), surveys)
+    return analyse(surveys, answers, [evaluation], SurveyAnalysis(replicates=100))

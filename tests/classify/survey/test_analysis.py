@@ -1,51 +1,16 @@
-"""From answers to a report: errors, files written, and numbers that follow from the answers."""
-
-import json
-import re
-from pathlib import Path
+"""The analysis of answers: choices of the classifier, confusion matrices, and what is an error."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from morphoscope.classify import Evaluation, Prediction
 from morphoscope.classify.survey.analysis import Analysis, analyse
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
-from morphoscope.classify.survey.report import write_analysis
-from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyAnalysis
 
 CONFIG = SurveyAnalysis(replicates=100)
-
-
-@pytest.fixture
-def evaluation(paired: Cohort) -> Evaluation:
-    """The classifier prefers a condition outside the survey; its second choice is correct 3 times in 4."""
-    rows = paired.rows[paired.rows["fold"] == "test"]
-    conditions = ["AAA", *paired.conditions]
-    truth = np.array([conditions.index(c) for c in rows["condition"]])
-    second = np.where(np.arange(len(truth)) % 4 == 0, 1 + truth % 3, truth)
-    combined = np.zeros((len(truth), 4), np.float32)
-    combined[:, 0] = 0.6
-    combined[np.arange(len(truth)), second] = 0.4
-    prediction = Prediction(conditions, combined[None], combined, np.zeros(len(truth), bool))
-    facts = {"rows": "test", "cohort_digest": paired.digest, "phantom": True}
-    return Evaluation(
-        conditions, rows["file"].to_numpy(), truth, rows["group"].to_numpy(dtype=str), prediction, facts
-    )
-
-
-@pytest.fixture
-def analysis(fill, saved, surveys: Surveys, evaluation: Evaluation) -> Analysis:
-    tables = [
-        fill(f"{s[:3]}{i}", 1 + i % 4, specialty=s, wrong=wrong, seed=i)
-        for s, wrong in [("pediatrics", 0.6), ("genetics", 0.4)]
-        for i in range(8)
-    ]
-    answers = read_answers(saved(*tables, fill("lazy", skipped=(1, 2, 3))), surveys)
-    return analyse(surveys, answers, [evaluation], CONFIG)
 
 
 def test_classifier_chooses_among_the_conditions_of_the_survey(analysis: Analysis) -> None:
@@ -60,55 +25,6 @@ def test_confusion_matrices_count_the_answers(analysis: Analysis) -> None:
         found = next(c for c in analysis.comparisons if (c.view, c.specialty) == (view, "all"))
         assert np.trace(clinicians) / clinicians.sum() == pytest.approx(found.accuracies.clinicians.value)
         assert np.trace(classifier) / classifier.sum() == pytest.approx(found.accuracies.classifier.value)
-
-
-def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
-    report = write_analysis(analysis, tmp_path / "run", [{"cohort": "paired"}])
-    assert sorted(path.name for path in report.parent.iterdir()) == [
-        "agreement.csv",
-        "analysis.json",
-        "answers.csv",
-        "confidence.csv",
-        *(f"confusion-{v}-{w}.png" for v in ("focused", "panoramic") for w in ("classifier", "clinicians")),
-        "experience.csv",
-        "power.csv",
-        "published.csv",
-        "report.html",
-        "summary.csv",
-        "surveys.csv",
-    ]
-    html = report.read_text()
-    assert "Left out: lazy, survey 1: 9 of 12 questions answered" in html
-    assert "these results say nothing about patients" in html
-    assert len(re.findall("<img ", html)) == 3 + 4
-    content = json.loads((report.parent / "analysis.json").read_text())
-    assert content["counts"]["participants"] == 16 and content["counts"]["answers"] == 16 * 12
-    assert content["counts"]["sheets left out as incomplete"] == 1
-    first = content["summary"][0]
-    assert (first["view"], first["specialty"], first["surveys"], first["df"]) == ("both", "all", 4, 3)
-    assert first["difference"] == pytest.approx(first["classifier"] - first["clinicians"])
-    assert {row["quantity"] for row in content["published"]} >= {"ICC", "accuracy of the classifier"}
-    sure = pd.DataFrame(content["confidence"]).query("specialty == 'all' and confidence == '3'")
-    both = sure.set_index("view").loc["both"]
-    assert both["answers"] == 16 * 12 and both["accuracy"] == pytest.approx(first["clinicians"])
-    assert {row["years"] for row in content["experience"]} == {"5 to 14 years"}
-    assert "Accuracy by confidence" in html and "Accuracy by years in practice" in html
-    power = pd.read_csv(report.parent / "power.csv")
-    assert list(power["view"].unique()) == ["both", "focused", "panoramic"]
-    assert (power["surveys_for_90%"] >= power["surveys_for_80%"]).all()
-    assert set(pd.read_csv(report.parent / "agreement.csv")["form"]) == {"ICC(1,1)", "ICC(A,1)", "ICC(C,1)"}
-
-
-def test_one_participant_gives_a_report_without_tests(
-    fill, saved, surveys: Surveys, evaluation: Evaluation, tmp_path: Path
-) -> None:
-    silent = fill("a", wrong=0.5, years="", confidence="")
-    analysis = analyse(surveys, read_answers(saved(silent), surveys), [evaluation], CONFIG)
-    html = write_analysis(analysis, tmp_path / "run", []).read_text()
-    assert "Accuracy by confidence" not in html and not (tmp_path / "run" / "confidence.csv").exists()
-    assert "Number of participants: 1." in html and "Not computed: fewer than two surveys" in html
-    summary = json.loads((tmp_path / "run" / "analysis.json").read_text())["summary"]
-    assert summary[0]["p"] is None
 
 
 def test_what_does_not_fit_the_surveys_is_an_error(

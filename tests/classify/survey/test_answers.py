@@ -7,7 +7,6 @@ import pytest
 
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
-from morphoscope.classify.survey.spreadsheet import read_csv, write_csv
 from morphoscope.configs import UserError
 
 
@@ -127,12 +126,3 @@ def test_bad_files_are_errors(fill, saved, surveys: Surveys, tmp_path: Path) -> 
 def test_semicolons_of_a_spreadsheet_are_read(fill, surveys: Surveys, tmp_path: Path) -> None:
     fill("a").to_csv(tmp_path / "a.csv", sep=";", index=False, encoding="utf-8-sig")
     assert len(read_answers(tmp_path / "a.csv", surveys).rows) == 12
-
-
-def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
-    texts = ["=1+1", "+1", "-1", "@x", "'quoted", "plain", "a=b"]
-    write_csv(tmp_path / "t.csv", pd.DataFrame({"=name": texts, "number": [-0.5] * 7}))
-    lines = (tmp_path / "t.csv").read_text().splitlines()
-    assert lines[0] == "'=name,number" and lines[1] == "'=1+1,-0.5"
-    assert not any(line.startswith(("=", "+", "-", "@")) for line in lines)
-    assert read_csv(tmp_path / "t.csv", 1000)["=name"].tolist() == texts
