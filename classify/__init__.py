@@ -2,7 +2,7 @@
 
 from morphoscope.classify.attribution import Attribution, legend, overlay
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.evaluation.evaluation import Evaluation, evaluate
+from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.training import FoldPlan, plan_folds, train_ensemble
 from morphoscope.runtime.statistics import Estimate

@@ -1,33 +1,36 @@
-"""What an ensemble says of images, and how sure it is."""
+"""The predictions of an ensemble: probabilities, how models are combined, and how certain the result is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from morphoscope.classify.certainty.disagreement import agreement, mutual_information
+from morphoscope.classify.certainty import disagreement
 
-_SURE = 0.5  # a fold has a say in the combination if its highest probability exceeds this
+_SURE = 0.5  # a model is sure of an image if its highest probability exceeds this
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities that F folds give N images for K conditions, float32 in [0, 1].
+    """Predictions of F models for N images and K conditions; probabilities are float32 in [0, 1].
 
     Attributes:
-        per_fold: [F, N, K], at the ensemble's temperature where it is calibrated.
+        conditions: K class names, in the order of the probabilities.
+        per_fold: [F, N, K], at the ensemble's temperature if it is calibrated.
         combined: [N, K], see `combine`.
-        unsure: bool [N]: no fold's highest probability exceeded 0.5.
-        uncalibrated: [N, K], combined as if the temperature were 1.
-        coverage: share of images like those of the training whose true condition a set should hold.
+        unsure: bool [N]: no model is sure of the image.
+        uncalibrated: [N, K], combined from the probabilities at temperature 1.
+        coverage: proportion, for images like the training images, of prediction sets that should hold the
+            true condition, in (0, 1).
         prediction_sets: bool [N, K]: the conditions that remain possible.
-        novelty: float32 [N], mean distance from the training images' features; higher is stranger.
-        novel: bool [N]: unlike anything that the ensemble was trained on.
-        auxiliary: M names of the classes learnt along with the conditions.
-        joint: [F, N, K+M], over the conditions and these, at temperature 1. All other probabilities are among
-            the K conditions alone: what a model gives them, divided by their sum.
+        novelty: float32 [N] in [0, 2], mean distance from the features of the training images.
+        novel: bool [N]: out of distribution.
+        auxiliary: names of the M auxiliary classes.
+        joint: float32 [F, N, K+M], over conditions and auxiliary classes, at temperature 1. All other
+            probabilities are among the K conditions alone and sum to 1.
 
-    The five before `auxiliary` are None where the ensemble is not calibrated.
+    `uncalibrated`, `coverage`, `prediction_sets`, `novelty` and `novel` are None if the ensemble is not
+    calibrated.
     """
 
     conditions: list[str]
@@ -48,21 +51,40 @@ class Prediction:
         return self.combined.argmax(axis=1)
 
     @property
-    def mutual_information(self) -> np.ndarray:
-        """How far the folds disagree, in nats, float [N]: 0 where all say the same, ln F at most."""
-        return mutual_information(self.per_fold)
+    def models(self) -> int:
+        """F, the number of models that made the prediction."""
+        return len(self.per_fold)
+
+    @property
+    def sure(self) -> np.ndarray:
+        """Which models are sure of an image, bool [F, N]; these alone are combined, see `combine`."""
+        return sure_models(self.per_fold)
+
+    @property
+    def votes(self) -> np.ndarray:
+        """Number of models whose most probable condition is the predicted one, int64 [N], 0 to F."""
+        return disagreement.votes(self.per_fold, self.predicted)
 
     @property
     def agreement(self) -> np.ndarray:
-        """Share of the folds whose most probable condition is the predicted one, float [N]."""
-        return agreement(self.per_fold, self.predicted)
+        """Proportion of the models that vote for the predicted condition, float64 [N] in [0, 1]."""
+        return self.votes / self.models
 
-    def rather(self, image: int) -> str | None:
-        """The auxiliary class that the folds' mean finds more probable than every condition; None if none."""
+    @property
+    def mutual_information(self) -> np.ndarray:
+        """How far the models disagree, in nats, float64 [N]: 0 where all say the same, ln F at most."""
+        return disagreement.mutual_information(self.per_fold)
+
+    @property
+    def auxiliary_first(self) -> list[str | None]:
+        """Of each image the auxiliary class that the models' mean finds more probable than any condition.
+
+        None where a condition is more probable, or the ensemble has no auxiliary classes; N entries.
+        """
         if self.joint is None:
-            return None
-        first = int(self.joint[:, image].mean(axis=0).argmax()) - len(self.conditions)
-        return self.auxiliary[first] if first >= 0 else None
+            return [None] * len(self.combined)
+        names = [None] * len(self.conditions) + list(self.auxiliary)
+        return [names[k] for k in self.joint.mean(axis=0).argmax(axis=1)]
 
     def possible(self, image: int) -> list[str] | None:
         """Names in an image's prediction set, most probable first; None if not calibrated."""
@@ -72,14 +94,25 @@ class Prediction:
         return [self.conditions[k] for k in order if self.prediction_sets[image, k]]
 
 
-def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Combine the folds' probabilities [F, N, K] -> (combined [N, K], unsure [N]).
+def sure_models(per_fold: np.ndarray) -> np.ndarray:
+    """Which models give an image's most probable condition more than 0.5: [F, N, K] -> bool [F, N]."""
+    return per_fold.max(axis=2) > _SURE
 
-    For each image the mean over the folds whose highest probability exceeds 0.5; where there is none, the
-    mean over all folds, flagged as unsure.
+
+def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combine the models' probabilities into one prediction per image.
+
+    The mean over the models that are sure of an image (see `sure_models`); where none is, the mean over all
+    models, and the image counts as unsure.
+
+    Args:
+        per_fold: float32 [F, N, K] in [0, 1].
+
+    Returns:
+        (combined float32 [N, K], unsure bool [N]).
     """
-    sure = per_fold.max(axis=2) > _SURE  # [F, N]
-    unsure = ~sure.any(axis=0)
-    weights = np.where(unsure, 1.0, sure).astype(np.float64)
+    counted = sure_models(per_fold)  # [F, N]
+    unsure = ~counted.any(axis=0)
+    weights = np.where(unsure, 1.0, counted).astype(np.float64)
     combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
     return combined.astype(np.float32), unsure

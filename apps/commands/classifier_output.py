@@ -20,7 +20,7 @@ _named = partial(format_estimate, named=True)
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics with their intervals."""
-    evaluated = f"{len(evaluation.truth)} {evaluation.facts.get('judged', 'images')}"
+    evaluated = f"{len(evaluation.truth)} {evaluation.facts.samples}"
     say(f"balanced accuracy {_named(evaluation.balanced_accuracy)}, {evaluated}")
     say(f"accuracy {_named(evaluation.accuracy)}")
     for k, proportion in evaluation.top_k.items():
@@ -34,8 +34,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for condition, recall in evaluation.recall.items():
         cells = [condition, *_cells(recall)]
         if sets is not None:
-            own = sets["by_condition"][condition]
-            cells += [*_cells(Estimate(**own["coverage"])), f"{own['mean_size']:.1f}"]
+            own = sets.by_condition[condition]
+            cells += [*_cells(own.coverage), f"{own.mean_size:.1f}"]
         rows.append(cells)
     show(table(columns, rows))
     _print_certainty(evaluation)
@@ -46,17 +46,16 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
     """One row per image: probabilities, the prediction set, and reasons to distrust the prediction."""
     calibrated = prediction.prediction_sets is not None
     possible = [f"possible ({prediction.coverage:.0%})"] if calibrated else []
+    auxiliary_first = prediction.auxiliary_first
     rows = []
     for index, name in enumerate(names):
         doubts = ["unsure"] if prediction.unsure[index] else []
         if prediction.novel is not None and prediction.novel[index]:
             doubts.append("does not look like the training images")
-        other = prediction.rather(index)
-        if other is not None:
-            doubts.append(f"rather {other}")
-        agreeing = round(prediction.agreement[index] * len(prediction.per_fold))
-        if agreeing < len(prediction.per_fold):
-            doubts.append(f"{agreeing} of {len(prediction.per_fold)} models agree")
+        if auxiliary_first[index] is not None:
+            doubts.append(f"rather {auxiliary_first[index]}")
+        if prediction.votes[index] < prediction.models:
+            doubts.append(f"{prediction.votes[index]} of {prediction.models} models agree")
         cells = [f"{p:.3f}" for p in prediction.combined[index]]
         if calibrated:
             cells.append(", ".join(prediction.possible(index) or []))
@@ -69,19 +68,20 @@ def _print_certainty(evaluation: Evaluation) -> None:
     without = "" if before is None else f"; without temperature {_named(before)}"
     say(f"calibration error {_named(evaluation.calibration_error)}{without}")
     if sets is None or novelty is None:
-        say(evaluation.facts.get("calibration_note") or NOT_CALIBRATED)
+        say(evaluation.facts.calibration_note or NOT_CALIBRATED)
         return
-    covered = _named(Estimate(**sets["coverage"]))
+    overall = sets.overall
     say(
         f"prediction sets for {evaluation.prediction.coverage:.0%} coverage contain the true condition in "
-        f"{covered}; {sets['mean_size']:.2f} conditions on average, a single one in {sets['single']:.0%}"
+        f"{_named(overall.coverage)}; {overall.mean_size:.2f} conditions on average, a single one in "
+        f"{sets.single:.0%}"
     )
-    say(f"wrongly called out of distribution {_named(Estimate(**novelty['false_alarms']))}")
-    if "unlike" in novelty:
-        unlike = {name: _named(Estimate(**novelty["unlike"][name])) for name in ("auroc", "detected")}
+    say(f"wrongly called out of distribution {_named(novelty.false_alarms)}")
+    unlike = novelty.unlike
+    if unlike is not None:
         say(
-            f"of {novelty['unlike']['images']} images that are out of distribution: detected "
-            f"{unlike['detected']}; area under the ROC curve {unlike['auroc']}"
+            f"of {unlike.images} images that are out of distribution: detected {_named(unlike.detected)}; "
+            f"area under the ROC curve {_named(unlike.auroc)}"
         )
 
 

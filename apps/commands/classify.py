@@ -118,7 +118,7 @@ def evaluate(
         describe_run(folder, settings, ensemble=ensemble, cohort=path)
         evaluation.write(folder.path)
     print_evaluation(evaluation)
-    if evaluation.facts["epoch_chosen_on_these_images"]:
+    if evaluation.facts.epoch_chosen_on_these_images:
         say("Each model's best epoch was chosen on these same images, so these metrics are optimistic.")
     say(f"Wrote {folder.path}")
 

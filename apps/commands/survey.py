@@ -109,7 +109,7 @@ def analyse(
     opened = open_run(
         run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort
     )
-    report = write_analysis(analysis, opened.path, [evaluation.facts for evaluation in evaluations])
+    report = write_analysis(analysis, opened.path, [evaluation.facts.as_json() for evaluation in evaluations])
     for name, number in analysis.counts().labelled().items():
         say(f"{name}: {number}")
     for sentence in read.left_out:

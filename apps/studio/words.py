@@ -5,7 +5,6 @@ from morphoscope.classify import Attribution, Prediction
 from morphoscope.classify.certainty import Calibration
 from morphoscope.configs.attribution import Method
 
-_SURE = 0.5
 _BASELINES = {
     "mean": "a plain image in this picture's mean colour",
     "black": "a black image",
@@ -58,7 +57,7 @@ def verdict(prediction: Prediction) -> str:
             f"Unsure: {_none_of(len(folds))} gives any condition more than 50 %. "
             f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is not an answer."
         )
-    counted = int((folds.max(axis=1) > _SURE).sum())
+    counted = int(prediction.sure[:, 0].sum())
     low, high = float(folds[:, best].min()), float(folds[:, best].max())
     answer = f"Most probable condition: {name} with {percent(float(prediction.combined[0, best]))}"
     if len(folds) == 1:
@@ -202,8 +201,8 @@ def _calibration(calibration: Calibration | None) -> str:
             "none: it cannot say which conditions remain possible, or whether a picture looks like the "
             "training images"
         )
-    facts = calibration.facts()
-    return f"temperature {facts['temperature']:.2f}, fitted to {facts['images']} images"
+    summary = calibration.summary
+    return f"temperature {summary.temperature:.2f}, fitted to {summary.images} images"
 
 
 def _none_of(count: int) -> str:

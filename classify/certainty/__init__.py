@@ -1,8 +1,8 @@
-"""How sure an ensemble is, and for whom: calibration, prediction sets, novelty, disagreement, strata."""
+"""How certain predictions are, and for whom: calibration, prediction sets, novelty, disagreement, strata."""
 
-from morphoscope.classify.certainty.calibration import Calibration, OutOfFold
+from morphoscope.classify.certainty.calibration import Calibration, CalibrationSummary, OutOfFold
 from morphoscope.classify.certainty.conformal import Conformal
 from morphoscope.classify.certainty.novelty import Novelty, Subspace
 from morphoscope.classify.certainty.strata import Stratum
 
-__all__ = ["Calibration", "Conformal", "Novelty", "OutOfFold", "Stratum", "Subspace"]
+__all__ = ["Calibration", "CalibrationSummary", "Conformal", "Novelty", "OutOfFold", "Stratum", "Subspace"]

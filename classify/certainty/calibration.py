@@ -1,9 +1,9 @@
-"""What an ensemble knows of its own certainty: fitted on out-of-fold images, kept in the ensemble's file."""
+"""The calibration of an ensemble: fitted to out-of-fold predictions, stored in the ensemble's file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,19 +23,35 @@ PREFIX = "certainty/"
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """N images, each judged by the one model that has not trained on it.
+    """Predictions for N images, each from the one model that was not trained on it.
 
     Attributes:
-        probabilities: float32 [N, K], at temperature 1.
-        truth: true class, int64 [N].
-        fold: position of that model in the ensemble, int64 [N].
-        distances: float32 [N], to that model's subspace.
+        probabilities: float32 [N, K] in [0, 1], at temperature 1.
+        truth: true class, int64 [N], 0 to K - 1.
+        fold: position of that model in the ensemble, int64 [N], 0 to F - 1.
+        distances: float32 [N] in [0, 2], to that model's subspace.
     """
 
     probabilities: np.ndarray
     truth: np.ndarray
     fold: np.ndarray
     distances: np.ndarray
+
+
+class CalibrationSummary(NamedTuple):
+    """The numbers of a calibration, as the ensemble's metadata and metrics.json have them.
+
+    Attributes:
+        temperature: by which logits are divided.
+        coverage: proportion of prediction sets that should hold the true condition, in (0, 1).
+        accepted: proportion of images in distribution that should not be called novel, in (0, 1).
+        images: number of calibration images.
+    """
+
+    temperature: float
+    coverage: float
+    accepted: float
+    images: int
 
 
 @dataclass(frozen=True)
@@ -47,25 +63,23 @@ class Calibration:
     novelty: Novelty
 
     @classmethod
-    def fit(cls, judged: OutOfFold, subspaces: Sequence[Subspace]) -> "Calibration":
-        """From out-of-fold images; the subspaces are those of the folds' training images."""
+    def fit(cls, predicted: OutOfFold, subspaces: Sequence[Subspace]) -> "Calibration":
+        """Calibrate on out-of-fold predictions; the F subspaces are those of the folds' training images."""
         return cls(
-            fit_temperature(judged.probabilities, judged.truth),
-            Conformal.fit(judged.probabilities, judged.truth, judged.fold, COVERAGE),
-            Novelty(subspaces, judged.distances, judged.fold, ACCEPTED),
+            fit_temperature(predicted.probabilities, predicted.truth),
+            Conformal.fit(predicted.probabilities, predicted.truth, predicted.fold, COVERAGE),
+            Novelty(subspaces, predicted.distances, predicted.fold, ACCEPTED),
         )
 
-    def facts(self) -> dict[str, Any]:
-        """JSON-able part: for metadata["calibration"]."""
-        return {
-            "temperature": self.temperature,
-            "coverage": self.conformal.coverage,
-            "accepted": self.novelty.accepted,
-            "images": len(self.conformal.truth),
-        }
+    @property
+    def summary(self) -> CalibrationSummary:
+        """Its numbers, without the arrays."""
+        return CalibrationSummary(
+            self.temperature, self.conformal.coverage, self.novelty.accepted, len(self.conformal.truth)
+        )
 
     def tensors(self) -> dict[str, Tensor]:
-        """The rest, by name in the ensemble's file."""
+        """Its arrays, by their names in the ensemble's file."""
         spaces = {
             f"subspace-{position}/{part}": getattr(subspace, part)
             for position, subspace in enumerate(self.novelty.subspaces)
@@ -119,7 +133,7 @@ def stored_calibrations(
     calibrations: Mapping[Form, Calibration],
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, metadata) for an ensemble's file; that of whole images or pairs is among them."""
-    facts = {form: calibration.facts() for form, calibration in calibrations.items()}
+    facts = {form: calibration.summary._asdict() for form, calibration in calibrations.items()}
     metadata: dict[str, Any] = {"calibration": facts.pop("whole")}
     if facts:
         metadata["half_calibrations"] = facts

@@ -1,4 +1,4 @@
-"""Sets of conditions that hold the true one at a stated rate: class-conditional CV+."""
+"""Prediction sets that contain the true condition at a stated rate: class-conditional CV+."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,22 @@ import numpy as np
 from morphoscope.runtime.statistics import Estimate, proportion
 
 ROUNDING = 1e-9
-"""For comparisons of p-values with alpha: 1 - 0.9 is a little less than 1/10 in floating point."""
+"""Tolerance when p-values are compared with alpha: 1 - 0.9 is slightly less than 1/10 in floating point."""
 
 
 def p_values(calibration: Sequence[np.ndarray], scores: np.ndarray) -> np.ndarray:
-    """Cross-conformal p-value of each new image (Vovk 2015): how unusual its scores are, in (0, 1].
+    """Cross-conformal p-value of each new image (Vovk 2015): how unusual its scores are.
 
-    p = (1 + number of calibration images whose score, by the model that has not trained on them, is at least
-    the new image's by that same model) / (n + 1).
+    p = (1 + number of calibration images whose score, from the model that was not trained on them, is at
+    least the new image's score from that same model) / (n + 1).
 
     Args:
-        calibration: for each of F folds the scores of its own images by its model, n in all; any order.
-        scores: of the new images by each fold's model [F, N]; higher is stranger.
+        calibration: F arrays of scores: those of each fold's own images from that fold's model; n in all, in
+            any order.
+        scores: of the new images from each fold's model, [F, N]; higher is more unusual.
+
+    Returns:
+        float64 [N] in (0, 1].
     """
     at_least = sum(
         len(own) - np.searchsorted(np.sort(own), new) for own, new in zip(calibration, scores, strict=True)
@@ -30,29 +34,29 @@ def p_values(calibration: Sequence[np.ndarray], scores: np.ndarray) -> np.ndarra
 
 @dataclass(frozen=True)
 class Conformal:
-    """Scores of the images that the ensemble is calibrated with, from which prediction sets follow.
+    """Scores of the calibration images, from which prediction sets follow.
 
     The score of an image for a condition is 1 - p(condition), the least ambiguous one (LAC: Sadinle, Lei and
-    Wasserman 2019), which makes small sets; compared with the images of that condition only (Mondrian, Vovk
-    et al. 2005), so that the coverage holds for each condition, also for rare ones that a common threshold
-    would sacrifice to the frequent. Adaptive sets (APS: Romano, Sesia and Candès 2020) held
-    3.6 conditions of 7 instead of 3.0 on 740 images of HAM10000, with no condition covered worse by LAC.
+    Wasserman 2019), which makes small sets. It is compared with the images of that condition only (Mondrian,
+    Vovk et al. 2005), so that the coverage holds for each condition, including rare ones that a common
+    threshold would sacrifice to the frequent. Adaptive sets (APS: Romano, Sesia and Candès 2020) held 3.6
+    of 7 conditions instead of 3.0 on 740 images of HAM10000, while LAC covered no condition worse.
 
-    What is guaranteed. The scores are of single models, each on images that it has not trained on, but a new
-    image is judged by all. CV+ (Barber et al. 2021; Romano et al. 2020) bridges that: each calibration image
-    is compared with the new one as judged by the same fold's model. For exchangeable images the set then
-    holds the true condition with probability 1 - 2 alpha - sqrt(2/n) at least, whatever the models, and in
-    practice about 1 - alpha. With one fold it is split conformal prediction, with threshold
-    ceil((n + 1)(1 - alpha)) / n and the full 1 - alpha. Three things weaken it here: several images of one
-    patient are not exchangeable with those of others; a model's best epoch may have been chosen on its
-    calibration images (`patience`); and new images from another clinic, camera or population have no
-    guarantee at all.
+    What is guaranteed: the scores come from single models, each on images that it was not trained on, but a
+    new image is predicted by all models. CV+ (Barber et al. 2021; Romano et al. 2020) bridges that: each
+    calibration image is compared with the new one as predicted by the same fold's model. For exchangeable
+    images the set then contains the true condition with a probability of at least 1 - 2 alpha - sqrt(2/n),
+    whatever the models, and in practice of about 1 - alpha. With one fold this is split conformal prediction,
+    with threshold ceil((n + 1)(1 - alpha)) / n and the full 1 - alpha. Three things weaken the guarantee
+    here: several images of one patient are not exchangeable with those of others; a model's best epoch may
+    have been chosen on its calibration images (`patience`); and new images from another clinic, camera or
+    population have no guarantee at all.
 
     Attributes:
-        scores: float32 [n].
-        truth: true class [n].
-        fold: position of the image's fold in the ensemble [n].
-        coverage: 1 - alpha.
+        scores: float32 [n] in [0, 1], for each image's true condition.
+        truth: true class, int64 [n], 0 to K - 1.
+        fold: position of the image's fold in the ensemble, int64 [n], 0 to F - 1.
+        coverage: 1 - alpha, in (0, 1).
     """
 
     scores: np.ndarray
@@ -64,16 +68,27 @@ class Conformal:
     def fit(
         cls, probabilities: np.ndarray, truth: np.ndarray, fold: np.ndarray, coverage: float
     ) -> "Conformal":
-        """From out-of-fold probabilities [n, K] at temperature 1, since theirs is fitted on these images."""
+        """Scores of out-of-fold images.
+
+        Args:
+            probabilities: float32 [n, K] at temperature 1, because the temperature is fitted to these images.
+            truth, fold, coverage: as the attributes.
+        """
         scores = 1 - probabilities[np.arange(len(truth)), truth]
         return cls(scores.astype(np.float32), truth, fold, coverage)
 
     def sets(self, per_fold: np.ndarray) -> np.ndarray:
-        """Which conditions remain possible: probabilities [F, N, K] at temperature 1 -> bool [N, K].
+        """The conditions that remain possible.
 
         A condition with fewer than 9 calibration images (at 90%) is always possible: nothing can exclude it.
-        The condition with the highest mean always is: a set that is empty, or excludes the answer beside it,
-        would confuse, and more conditions only add to the coverage.
+        So is the condition with the highest mean probability: a set that is empty, or excludes the answer
+        beside it, would confuse, and more conditions only add to the coverage.
+
+        Args:
+            per_fold: probabilities, float32 [F, N, K], at temperature 1.
+
+        Returns:
+            bool [N, K].
         """
         folds, _, classes = per_fold.shape
         possible = np.stack(
@@ -94,9 +109,18 @@ class Conformal:
 def cross_fitted(
     probabilities: np.ndarray, truth: np.ndarray, fold: np.ndarray, coverage: float
 ) -> np.ndarray:
-    """Sets of out-of-fold images, each from the scores of the other folds: [N, K] -> bool [N, K].
+    """Prediction sets of out-of-fold images, each from the scores of the other folds.
 
-    An image's own score does not help to cover it, so that coverage and size are honest.
+    An image's own score does not help to cover it, so that coverage and size are not too good.
+
+    Args:
+        probabilities: float32 [N, K] at temperature 1, of each image from its own fold's model.
+        truth: true class, int64 [N].
+        fold: name or number of each image's fold, [N], at least two different ones.
+        coverage: 1 - alpha, in (0, 1).
+
+    Returns:
+        bool [N, K].
     """
     result = np.zeros(probabilities.shape, bool)
     for name in np.unique(fold):
@@ -108,23 +132,58 @@ def cross_fitted(
     return result
 
 
-def coverage(sets: np.ndarray, truth: np.ndarray, conditions: Sequence[str]) -> dict[str, Any]:
-    """How often sets [N, K] hold the true condition [N] (Wilson's interval), and how large they are.
+@dataclass(frozen=True)
+class SetStatistics:
+    """How often the prediction sets of some images contain the true condition, and how large they are.
 
-    Returns:
-        {"coverage": estimate, "mean_size", "single" (share of sets of one condition), "by_condition":
-        {name: {"coverage", "mean_size"}}}; conditions that do not occur are left out.
+    Attributes:
+        coverage: proportion of sets that contain it, with Wilson's interval.
+        mean_size: conditions per set.
+    """
+
+    coverage: Estimate
+    mean_size: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {"coverage": self.coverage._asdict(), "mean_size": self.mean_size}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Statistics of prediction sets.
+
+    Attributes:
+        overall: over all images.
+        single: proportion of sets of exactly one condition.
+        by_condition: over each true condition's images; conditions without images are left out.
+    """
+
+    overall: SetStatistics
+    single: float
+    by_condition: dict[str, SetStatistics]
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        by_condition = {name: found.as_json() for name, found in self.by_condition.items()}
+        return {**self.overall.as_json(), "single": self.single, "by_condition": by_condition}
+
+
+def coverage(sets: np.ndarray, truth: np.ndarray, conditions: Sequence[str]) -> Coverage:
+    """Measure prediction sets.
+
+    Args:
+        sets: bool [N, K], N >= 1.
+        truth: true class, int64 [N].
+        conditions: K names.
     """
     hit, size = sets[np.arange(len(truth)), truth], sets.sum(axis=1)
 
-    def figures(here: np.ndarray) -> dict[str, Any]:
-        share: Estimate = proportion(int(hit[here].sum()), int(here.sum()))
-        return {"coverage": share._asdict(), "mean_size": float(size[here].mean())}
+    def statistics(here: np.ndarray) -> SetStatistics:
+        return SetStatistics(proportion(int(hit[here].sum()), int(here.sum())), float(size[here].mean()))
 
-    return {
-        **figures(np.ones(len(truth), bool)),
-        "single": float((size == 1).mean()),
-        "by_condition": {
-            name: figures(truth == k) for k, name in enumerate(conditions) if (truth == k).any()
-        },
-    }
+    return Coverage(
+        statistics(np.ones(len(truth), bool)),
+        float((size == 1).mean()),
+        {name: statistics(truth == k) for k, name in enumerate(conditions) if (truth == k).any()},
+    )

@@ -1,31 +1,32 @@
-"""Whether a picture is unlike anything that the ensemble was trained on."""
+"""Whether an image is out of distribution: unlike everything that the ensemble was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 
 from morphoscope.classify.certainty.conformal import ROUNDING, p_values
-from morphoscope.runtime.statistics import auroc, proportion
+from morphoscope.runtime.statistics import Estimate, auroc, proportion
 
 DIMENSIONS = 32
-"""Most principal directions that a subspace has; fewer for few images."""
+"""Maximum number of principal directions of a subspace; fewer for few images."""
 
 _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """Where one model's features of its own training images lie: a mean and the main directions from it.
+    """The features that one model computes for its training images: their mean and main directions.
 
     Features (the input of the linear head) are scaled to length 1 first. Without that, distances are blind:
-    pictures that a network knows nothing of give short features, near everything (Mueller and Hein 2025).
+    images that a network knows nothing of give short features, which are near everything (Mueller and Hein
+    2025).
 
     Attributes:
         mean: float32 [D].
-        basis: float32 [Q, D], orthonormal rows.
+        basis: float32 [Q, D], orthonormal rows, 1 <= Q <= 32.
     """
 
     mean: np.ndarray
@@ -33,7 +34,7 @@ class Subspace:
 
     @classmethod
     def fit(cls, features: np.ndarray) -> "Subspace":
-        """From features [N, D] of the training images."""
+        """Principal directions of the training images' features, float32 [N, D], N >= 1."""
         unit = _unit(features)
         mean = unit.mean(axis=0)
         centred = (unit - mean).astype(np.float64)
@@ -43,35 +44,48 @@ class Subspace:
         return cls(mean.astype(np.float32), np.ascontiguousarray(directions.T, np.float32))
 
     def distance(self, features: np.ndarray) -> np.ndarray:
-        """How far features [N, D] are from the subspace: float32 [N] in [0, 2]."""
+        """Distance of features [N, D] from the subspace: float32 [N] in [0, 2]."""
         centred = _unit(features) - self.mean
         beside = centred - centred @ self.basis.T @ self.basis
         return np.linalg.norm(beside, axis=1).astype(np.float32)
 
 
+class NoveltyScores(NamedTuple):
+    """How far N images are from the training images.
+
+    Attributes:
+        novelty: mean distance over the models, float32 [N] in [0, 2]; higher is more unusual.
+        novel: bool [N]: out of distribution.
+    """
+
+    novelty: np.ndarray
+    novel: np.ndarray
+
+
 @dataclass(frozen=True)
 class Novelty:
-    """A subspace for each fold, and the distances of the images that the fold's model has not trained on.
+    """A subspace per fold, and the distances of the images that the fold's model was not trained on.
 
-    A picture's novelty is its mean distance over the folds. It is called novel if its cross-conformal p-value
-    (`p_values`) is at most 1 - accepted: then the models are as far from it as from the strangest 5% of the
-    images they had not trained on. That share of false alarms is guaranteed up to a factor of 2, and from 19
-    such images on; it says nothing of how many strange pictures are found, which has to be measured.
+    An image's novelty is its mean distance over the folds. It is called novel if its cross-conformal p-value
+    (`p_values`) is at most 1 - accepted: the models are then as far from it as from the most unusual 5% of
+    the images that they were not trained on. This proportion of false alarms is guaranteed up to a factor of
+    2, if there are at least 19 such images. The proportion of images out of distribution that are detected is
+    not guaranteed and has to be measured.
 
-    The distance was chosen on 740 images of HAM10000 against 109 photographs of healthy skin (preset
-    lite, one fold): area under the ROC curve 0.99, against 0.97 for the distance to the 20th nearest
-    neighbour, 0.96 for the highest probability and for the energy of the logits, of which the last
-    accepts plain colours; Mahalanobis distance 0.47, with features of length 1 0.985, but it takes a
-    matrix forty times as large. Neighbours would also put every patient's features into the file; a
-    subspace holds no single image. With three folds it was 0.994; 89% of the healthy skin and all of the
-    noise were called novel, and 1% of the test images, since folds that must concur raise fewer false
-    alarms than one.
+    The distance was chosen on 740 images of HAM10000 against 109 photographs of healthy skin (preset lite,
+    one fold): area under the ROC curve 0.99, against 0.97 for the distance to the 20th nearest neighbour,
+    0.96 for the highest probability and for the energy of the logits (the latter accepts plain colours), and
+    0.47 for the Mahalanobis distance. Of features scaled to length 1 the last has 0.985, but it needs a
+    matrix forty times as large. Neighbours would also put every patient's features into the file; a subspace
+    holds no single image. With three folds the area was 0.994; 89% of the healthy skin and all of the noise
+    were called novel, and 1% of the test images, since folds that must concur raise fewer false alarms than
+    one.
 
     Attributes:
         subspaces: of the F folds.
-        distances: float32 [n], of the calibration images.
-        fold: position of each one's fold [n].
-        accepted: share of images like those of the training that shall not be called novel.
+        distances: float32 [n] in [0, 2], of the calibration images.
+        fold: position of each calibration image's fold, int64 [n], 0 to F - 1.
+        accepted: proportion of images like the training images that should not be called novel, in (0, 1).
     """
 
     subspaces: Sequence[Subspace]
@@ -79,10 +93,10 @@ class Novelty:
     fold: np.ndarray
     accepted: float
 
-    def detect(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of new pictures by each fold [F, N] -> (novelty float32 [N], novel bool [N])."""
+    def detect(self, distances: np.ndarray) -> NoveltyScores:
+        """Scores of new images from their distances to each fold's subspace, float32 [F, N]."""
         own = [self.distances[self.fold == position] for position in range(len(self.subspaces))]
-        return distances.mean(axis=0), p_values(own, distances) <= 1 - self.accepted + ROUNDING
+        return NoveltyScores(distances.mean(axis=0), p_values(own, distances) <= 1 - self.accepted + ROUNDING)
 
 
 def cross_fitted(
@@ -91,11 +105,16 @@ def cross_fitted(
     accepted: float,
     known: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Which images would be called novel, each by one fold's model and the other folds' images: bool [N].
+    """Which images would be called novel by one fold's model and the images of the other folds.
 
     Args:
-        distances, fold: of the images to judge, to that model's subspace [N].
-        known: distances and folds of the out-of-fold images [n]; None if it is these that are judged.
+        distances, fold: of each image to that model's subspace, float32 [N], and the model's fold, [N].
+        accepted: as in `Novelty`.
+        known: distances and folds of the out-of-fold images to compare with, [n]; if None, they are the
+            images themselves.
+
+    Returns:
+        bool [N].
     """
     compared, compared_fold = (distances, fold) if known is None else known
     novel = np.zeros(len(distances), bool)
@@ -105,25 +124,48 @@ def cross_fitted(
     return novel
 
 
-def detection(inside: np.ndarray, outside: np.ndarray, novel: np.ndarray) -> dict[str, Any]:
-    """How well novelty tells pictures unlike the training images from others.
+@dataclass(frozen=True)
+class Detection:
+    """How well novelty separates images out of distribution from images like the training images.
+
+    Attributes:
+        images: number M of images out of distribution.
+        auroc: area under the ROC curve.
+        detected: proportion of the M images that are called novel.
+        missed_at_95: proportion of the M images below the threshold that accepts 95% of the images in
+            distribution; the literature's FPR at 95% TPR.
+    """
+
+    images: int
+    auroc: Estimate
+    detected: Estimate
+    missed_at_95: Estimate
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {
+            "images": self.images,
+            "auroc": self.auroc._asdict(),
+            "detected": self.detected._asdict(),
+            "missed_at_95": self.missed_at_95._asdict(),
+        }
+
+
+def detection(inside: np.ndarray, outside: NoveltyScores) -> Detection:
+    """Measure how well novelty separates images out of distribution.
 
     Args:
-        inside: novelty of images like those of the training [N].
-        outside: of others [M].
-        novel: which of those others were called novel [M].
-
-    Returns:
-        {"auroc", "detected" (share called novel), "missed_at_95" (share of the others that a threshold lets
-        pass which accepts 95% of the images inside: the literature's FPR at 95% TPR)}, each with an interval.
+        inside: novelty of images like the training images, float32 [N], N >= 1.
+        outside: scores of M images that are not, M >= 1.
     """
-    passing = int((outside <= np.quantile(inside, 0.95)).sum())
-    return {
-        "images": len(outside),
-        "auroc": auroc(inside, outside)._asdict(),
-        "detected": proportion(int(novel.sum()), len(novel))._asdict(),
-        "missed_at_95": proportion(passing, len(outside))._asdict(),
-    }
+    images = len(outside.novelty)
+    passing = int((outside.novelty <= np.quantile(inside, 0.95)).sum())
+    return Detection(
+        images,
+        auroc(inside, outside.novelty),
+        proportion(int(outside.novel.sum()), images),
+        proportion(passing, images),
+    )
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How good the answers are for parts of the patients: by skin tone, age, sex and view."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,15 @@ class Stratum(NamedTuple):
     def few(self) -> bool:
         """Whether there are too few images to conclude anything."""
         return self.images < FEW
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {
+            **self._asdict(),
+            "accuracy": self.accuracy._asdict(),
+            "balanced_accuracy": self.balanced_accuracy._asdict(),
+            "few": self.few,
+        }
 
 
 def attributes(

@@ -1,5 +1,6 @@
-"""How good an ensemble is: which images may be evaluated, its predictions of them, and the metrics."""
+"""Evaluation of an ensemble: which images are eligible, their predictions, metrics and figures."""
 
-from morphoscope.classify.evaluation.evaluation import Evaluation, evaluate
+from morphoscope.classify.evaluation.evaluation import evaluate
+from morphoscope.classify.evaluation.results import Evaluation, EvaluationFacts
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "EvaluationFacts", "evaluate"]

@@ -1,4 +1,4 @@
-"""What of a cohort an ensemble may be asked to judge, and in which form it is shown."""
+"""Which images of a cohort an ensemble may be evaluated on, and in which form it is shown them."""
 
 from typing import get_args
 
@@ -15,25 +15,40 @@ from morphoscope.configs.views import View
 
 
 def evaluated_form(ensemble: Ensemble, view: View | None) -> Form:
-    """In what form images are judged; UserError if a dual-view ensemble has no such half."""
+    """The form of the samples for a view: whole images or pairs, or one half of a pair.
+
+    Raises:
+        UserError: a dual-view ensemble has no such half.
+    """
     if view is None or not ensemble.dual:
         return "whole"
     for half in HALVES:
         if view == half:
             return half
-    raise UserError(f"view '{view}': the ensemble judges {' and '.join(HALVES)} photographs.")
+    raise UserError(f"view '{view}': the ensemble takes {' and '.join(HALVES)} photographs.")
 
 
 def eligible_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form: Form) -> Samples:
-    """What the ensemble is shown of the rows in `mask`, bool [N]; UserError if there is no pair."""
+    """The samples that the ensemble is shown of the rows in `mask`, bool [N].
+
+    Raises:
+        UserError: there is no pair among them.
+    """
     found = samples(cohort, ensemble.config, mask, form == "whole")
     if not len(found.members):
-        raise UserError(f"{cohort.root}: no pair of a focused and a panoramic image to judge; give a view.")
+        raise UserError(
+            f"{cohort.root}: no pair of a focused and a panoramic image to evaluate; give a view."
+        )
     return found
 
 
 def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
-    """Refuse what the ensemble cannot, or may not, judge."""
+    """Refuse an evaluation that the ensemble cannot do, or that would not be fair.
+
+    Raises:
+        UserError: unknown rows; a condition that the ensemble does not know; `unlike` without a calibration;
+            or a cohort that does not fit the rows.
+    """
     if rows not in get_args(Rows):
         raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
     unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
@@ -50,7 +65,11 @@ def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Coh
 
 
 def eligible_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | None) -> np.ndarray:
-    """bool [N]: the rows asked for, of this view; a test must be unseen and, of views, fair."""
+    """Which rows of the cohort are evaluated, bool [N].
+
+    Raises:
+        UserError: there are none; a test image was trained on; or the test of one view is not fair to both.
+    """
     fold_of = cohort.rows["fold"].to_numpy(dtype=str)
     mask = {
         "test": fold_of == TEST_FOLD,
@@ -58,7 +77,7 @@ def eligible_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | N
         "all": np.ones(len(fold_of), bool),
     }[rows] & in_view(cohort, view)
     if not mask.any():
-        raise UserError(f"{cohort.root}: no image to judge (rows '{rows}', {view or 'every'} view).")
+        raise UserError(f"{cohort.root}: no image to evaluate (rows '{rows}', {view or 'every'} view).")
     if view is not None and rows == "test":
         require_paired_test(cohort)
     if rows == "test":
@@ -70,8 +89,8 @@ def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> N
     same = cohort.digest == ensemble.metadata.get("cohort_digest")
     if rows == "all" and same:
         raise UserError(
-            f"{cohort.root} is the cohort that the ensemble was trained on: judging all its images would "
-            "count training images. Use rows 'test' or 'out_of_fold'."
+            f"{cohort.root} is the cohort that the ensemble was trained on: an evaluation of all its images "
+            "would count training images. Use rows 'test' or 'out_of_fold'."
         )
     if rows == "all":
         refuse_seen_images(ensemble, cohort, np.ones(len(cohort), bool))

@@ -1,4 +1,4 @@
-"""Pictures of results."""
+"""Figures of an evaluation: the confusion matrix and the reliability diagram."""
 
 from pathlib import Path
 from textwrap import fill
@@ -12,10 +12,11 @@ from morphoscope.runtime.statistics import proportion
 
 
 def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title: str) -> None:
-    """Write a row-normalised confusion matrix as PNG: each cell says the share of its row and the count.
+    """Write a row-normalised confusion matrix as PNG; each cell shows the row's proportion and the count.
 
     Args:
         counts: int [K, K], row = true condition, column = predicted.
+        conditions: K names.
     """
     classes = len(conditions)
     totals = counts.sum(axis=1, keepdims=True)
@@ -23,7 +24,7 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
     side = max(4.0, 0.85 * classes + 2.0)
     figure = Figure(figsize=(side + 0.8, side), dpi=150, layout="constrained")
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    matrix = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [fill(name, 14) for name in conditions]
     axes.set_xticks(range(classes), names, rotation=45, ha="right")
     axes.set_yticks(range(classes), [f"{name}\n(n={n})" for name, n in zip(names, totals[:, 0], strict=True)])
@@ -34,31 +35,31 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{shares[row, column]:.2f}\n({counts[row, column]})"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    figure.colorbar(picture, ax=axes, fraction=0.046, label="share of the true condition's images")
+    figure.colorbar(matrix, ax=axes, fraction=0.046, label="proportion of the true condition's images")
     with write_atomically(path) as temporary:
         figure.savefig(temporary, bbox_inches="tight")  # constrained layout alone cuts the row label
 
 
 def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, title: str) -> None:
-    """Write how often answers of each confidence are right, as PNG; on the diagonal they keep their word.
+    """Write a reliability diagram as PNG: accuracy against confidence; on the diagonal the two agree.
 
     Args:
-        bins: of the probabilities as given; each with Wilson's interval.
-        before: of the same without the temperature, drawn in grey; None if there is none.
+        bins: of the combined probabilities; each point is drawn with Wilson's interval.
+        before: of the probabilities at temperature 1, drawn in grey; None if there are none.
     """
     figure = Figure(figsize=(5.2, 5.6), dpi=150, layout="constrained")
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    axes.plot([0, 1], [0, 1], color="#9aa5aa", lw=1, ls="--", label="as sure as right")
+    axes.plot([0, 1], [0, 1], color="#9aa5aa", lw=1, ls="--", label="perfectly calibrated")
     if before is not None:
-        shares = before.right / before.images
+        shares = before.correct / before.images
         axes.plot(before.confidence, shares, "o-", color="#9aa5aa", ms=4, label="without temperature")
-    shares = [proportion(int(right), int(n)) for right, n in zip(bins.right, bins.images, strict=True)]
+    shares = [proportion(int(correct), int(n)) for correct, n in zip(bins.correct, bins.images, strict=True)]
     values, lows, highs = np.array(shares).T
     errors = [np.maximum(values - lows, 0), np.maximum(highs - values, 0)]
     axes.errorbar(
-        bins.confidence, values, errors, fmt="o-", color="#0072B2", ms=5, capsize=2, label="as given"
+        bins.confidence, values, errors, fmt="o-", color="#0072B2", ms=5, capsize=2, label="as predicted"
     )
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share judged right (95% interval)")
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (95% interval)")
     axes.set_title(title, fontsize=10)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     counts.bar(bins.confidence, bins.images, width=0.02, color="#0072B2")

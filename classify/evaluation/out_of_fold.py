@@ -1,23 +1,45 @@
-"""Every image judged by the one model that has not trained on it, and others in the same way."""
+"""Out-of-fold predictions: each image by the one model that was not trained on it, and others likewise."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from morphoscope.classify.certainty import conformal, novelty, temperature
+from morphoscope.classify.certainty.novelty import NoveltyScores
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.classify.inputs.selection import Selection
 from morphoscope.classify.prediction import Prediction, combine
 
 
+class _FoldOutput(NamedTuple):
+    """Output for N images, each from one model.
+
+    Attributes:
+        probabilities: float32 [N, K], at temperature 1.
+        joint: float32 [N, K+M], over conditions and auxiliary classes.
+        distances: float32 [N], to the model's subspace; 0 if there is no calibration.
+    """
+
+    probabilities: np.ndarray
+    joint: np.ndarray
+    distances: np.ndarray
+
+
 def predict_out_of_fold(
     ensemble: Ensemble, images: Selection, fold_of: np.ndarray, truth: np.ndarray, form: Form = "whole"
 ) -> Prediction:
-    """Each image judged by its own fold's model, calibrated with the other folds' images: F is 1.
-
-    Without a calibration if they are all of one fold: it was fitted to these very images.
+    """Predict each image with its own fold's model, calibrated on the images of the other folds.
 
     Args:
-        images: all of this form.
+        images: N images, all of this form.
+        fold_of: name of each image's fold, [N].
+        truth: true class, int64 [N], for the calibration.
+        form: whole images or pairs, or one half of a pair.
+
+    Returns:
+        A prediction of one model (F is 1). Not calibrated if all images are of one fold, since the
+        calibration was fitted to these very images.
     """
     calibration = ensemble.calibrations.get(form)
     raw, joint, distances = _predict_by_fold(ensemble, images, fold_of, form)
@@ -49,29 +71,26 @@ def novelty_in_turn(
     images: Selection,
     known: tuple[np.ndarray, np.ndarray],
     form: Form = "whole",
-) -> tuple[np.ndarray, np.ndarray]:
-    """(novelty float32 [M], novel bool [M]) of pictures that no model has seen, by the out-of-fold rule.
+) -> NoveltyScores:
+    """Novelty, by the out-of-fold rule, of M images that no model has seen.
 
-    Picture i is judged by the model of fold i mod F alone. The mean distance over the folds, as in
-    `Ensemble.predict`, varies less than the distances of out-of-fold images, which are single models'.
+    Image i is predicted by the model of fold i mod F alone. The mean distance over the folds, as in
+    `Ensemble.predict`, varies less than the distances of out-of-fold images, each of which comes from a
+    single model.
 
     Args:
         images: all of this form.
-        known: novelty [N] and fold [N] of out-of-fold images, of two folds at least.
+        known: novelty [N] and fold [N] of out-of-fold images, from at least two folds.
+        form: as for `predict_out_of_fold`.
     """
     turn = np.array(ensemble.folds)[np.arange(len(images)) % len(ensemble.folds)]
-    _, _, distances = _predict_by_fold(ensemble, images, turn, form)
+    distances = _predict_by_fold(ensemble, images, turn, form).distances
     accepted = ensemble.calibrations[form].novelty.accepted
-    return distances, novelty.cross_fitted(distances, turn, accepted, known)
+    return NoveltyScores(distances, novelty.cross_fitted(distances, turn, accepted, known))
 
 
-def _predict_by_fold(
-    ensemble: Ensemble, images: Selection, fold_of: np.ndarray, form: Form
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each image by the model of its fold: probabilities [N, K], joint ones [N, K+M], distances [N].
-
-    Distances are 0 if there is no calibration.
-    """
+def _predict_by_fold(ensemble: Ensemble, images: Selection, fold_of: np.ndarray, form: Form) -> _FoldOutput:
+    """Predict each image with the model of its fold."""
     calibration = ensemble.calibrations.get(form)
     raw = np.zeros((len(images), len(ensemble.conditions)), np.float32)
     joint = np.zeros((len(images), len(ensemble.conditions) + len(ensemble.auxiliary)), np.float32)
@@ -84,4 +103,4 @@ def _predict_by_fold(
             )
             if calibration is not None:
                 distances[here] = calibration.novelty.subspaces[position].distance(features)
-    return raw, joint, distances
+    return _FoldOutput(raw, joint, distances)

@@ -1,4 +1,4 @@
-"""Images that an ensemble has seen: what it says of them is no evidence of how good it is."""
+"""Images that an ensemble has seen: its predictions for them are no evidence of its accuracy."""
 
 import numpy as np
 
@@ -9,10 +9,16 @@ from morphoscope.configs import UserError, first_names
 
 
 def seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
-    """Which of a cohort's images (row numbers [n]) a model was trained on or chosen by, bool [n].
+    """Which of a cohort's images a model was trained on or chosen by, recognised by their files' bytes.
 
-    By their files' bytes. Ensembles of earlier versions, or of more than a million images, do not list those:
-    then all but the test fold of the very cohort of the training; of any other cohort it is not known, None.
+    Ensembles of earlier versions, or of more than a million images, do not list those. For them, all images
+    outside the test fold of the training cohort count as seen; of any other cohort it is not known.
+
+    Args:
+        rows: row numbers, int64 [n].
+
+    Returns:
+        bool [n], or None if it is not known.
     """
     listed = ensemble.metadata.get("seen_images")
     if listed is not None:
@@ -23,12 +29,19 @@ def seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> np.ndar
 
 
 def refuse_seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> None:
-    """UserError if a model has seen images among `rows`, bool [N]; what is not known is not refused."""
+    """Refuse images that a model has seen; what is not known is not refused.
+
+    Args:
+        rows: the images to evaluate, bool [N].
+
+    Raises:
+        UserError: it names the seen images.
+    """
     chosen = np.flatnonzero(rows)
     seen = seen_images(ensemble, cohort, chosen)
     files = [] if seen is None else cohort.rows["file"].iloc[chosen[seen]].tolist()
     if files:
         raise UserError(
             f"{cohort.root}: the ensemble was trained or validated on {len(files)} of these images: "
-            f"{first_names(files)}. Judge a cohort of patients that it has not seen, with rows 'all'."
+            f"{first_names(files)}. Evaluate it on patients that it has not seen, with rows 'all'."
         )

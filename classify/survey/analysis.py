@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from morphoscope.classify.evaluation.evaluation import Evaluation
+from morphoscope.classify.evaluation import Evaluation
 from morphoscope.classify.survey.answers import Answers
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
 from morphoscope.classify.survey.comparison import ALL, Comparison, compare, score_answers
@@ -208,13 +208,13 @@ def analyse(
 def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
     """The most probable of the survey's conditions, by image file."""
     facts = evaluation.facts
-    if facts.get("rows") == "out_of_fold" or facts.get("cohort_digest") != surveys.cohort_digest:
+    if facts.rows == "out_of_fold" or facts.cohort_digest != surveys.cohort_digest:
         raise UserError(
             f"The surveys show test images of the cohort with digest {surveys.cohort_digest}, but the "
-            f"ensemble predicted rows '{facts.get('rows')}' of the cohort with digest "
-            f"{facts.get('cohort_digest')}. Give the cohort, with the split, of the surveys."
+            f"ensemble predicted rows '{facts.rows}' of the cohort with digest "
+            f"{facts.cohort_digest}. Give the cohort, with the split, of the surveys."
         )
-    if facts.get("judged") == "pairs":
+    if facts.samples == "pairs":
         raise UserError(
             "The surveys show single images, but this ensemble predicts pairs of images. Give an ensemble of "
             "single images, or one for each view."

@@ -12,7 +12,7 @@ import torch
 
 from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.evaluation.evaluation import evaluate
+from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.inputs.pairs import PairedImages, form_pairs
 from morphoscope.classify.inputs.views import require_halves
 from morphoscope.classify.network.classifier import ConditionClassifier

@@ -8,6 +8,8 @@ import pytest
 
 from morphoscope.apps.commands.classifier_output import NOT_CALIBRATED, prediction_table, print_evaluation
 from morphoscope.classify import Evaluation, Prediction, combine
+from morphoscope.classify.certainty.novelty import NoveltyScores
+from morphoscope.classify.evaluation import EvaluationFacts
 from morphoscope.runtime.terminal import show
 
 Shown = pytest.CaptureFixture[str]
@@ -38,7 +40,7 @@ def test_an_auxiliary_class_that_comes_first_is_named(capsys: Shown, plain: Pred
     joint = np.concatenate([plain.per_fold * [[[0.9], [0.4], [0.6]]], np.zeros((2, 3, 2))], axis=2)
     joint[:, :, 4] = 1 - joint.sum(axis=2)
     told = replace(plain, auxiliary=["nevus", "melanoma"], joint=joint.astype(np.float32))
-    assert [told.rather(image) for image in range(3)] == [None, "melanoma", "melanoma"]
+    assert told.auxiliary_first == [None, "melanoma", "melanoma"]
     show(prediction_table(["a.png", "b.png", "c.png"], told))
     lines = [line for line in capsys.readouterr().out.splitlines() if ".png" in line]
     assert ["rather melanoma" in line for line in lines] == [False, True, True]
@@ -51,9 +53,9 @@ def evaluation(prediction: Prediction) -> Evaluation:
         np.array([0, 0, 1]),
         np.array(["x", "y", "z"]),
         prediction,
-        {},
+        EvaluationFacts("all", "toy", "0" * 16),
         pd.DataFrame({"sex": ["female", "male", "male"]}),
-        unlike=None if prediction.novelty is None else (prediction.novelty, prediction.novel),
+        unlike=None if prediction.novelty is None else NoveltyScores(prediction.novelty, prediction.novel),
     )
 
 
@@ -90,7 +92,8 @@ def test_evaluation_says_that_there_is_no_calibration(capsys: Shown, plain: Pred
     assert "not calibrated" in capsys.readouterr().out
 
 
-def test_evaluation_says_why_a_calibration_cannot_be_judged(capsys: Shown, plain: Prediction) -> None:
-    print_evaluation(replace(evaluation(plain), facts={"calibration_note": "Nothing is left."}))
+def test_evaluation_says_why_a_calibration_was_not_used(capsys: Shown, plain: Prediction) -> None:
+    noted = EvaluationFacts("out_of_fold", "toy", "0" * 16, calibration_note="Nothing is left.")
+    print_evaluation(replace(evaluation(plain), facts=noted))
     text = capsys.readouterr().out
     assert "Nothing is left." in text and "not calibrated" not in text

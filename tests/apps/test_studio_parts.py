@@ -42,7 +42,9 @@ class Brightness:
     """An ensemble of two models that call bright pictures pale; it counts how often it was asked."""
 
     conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
-    config = SimpleNamespace(fit="crop", backbone="brightness")
+    config = SimpleNamespace(
+        images=SimpleNamespace(fit="crop"), network=SimpleNamespace(backbone="brightness")
+    )
     calibration, dual = None, False
 
     def __init__(self) -> None:

@@ -212,13 +212,13 @@ def test_it_takes_both_photographs_to_know_all(ensemble: Ensemble, paired: Cohor
     assert ensemble.dual
     whole = evaluate(ensemble, paired)
     assert whole.balanced_accuracy.value >= 0.9 and len(whole.files) == 12
-    assert whole.facts["judged"] == "pairs"
+    assert whole.facts.samples == "pairs"
     focused, panoramic = (evaluate(ensemble, paired, view=view) for view in ("focused", "panoramic"))
     assert list(focused.files) == list(whole.files) and list(panoramic.files) == list(whole.partners)
     assert focused.recall["a"].value >= 0.75 and panoramic.recall["c"].value >= 0.75
     for one, others in ((focused, "bc"), (panoramic, "ab")):  # the rest is a guess
         assert np.mean([one.recall[name].value for name in others]) <= 0.6
-        assert one.facts["judged"] == "images" and one.partners is None
+        assert one.facts.samples == "images" and one.partners is None
     with pytest.raises(UserError, match="view 'face'"):
         evaluate(ensemble, paired, "out_of_fold", view="face")
 
@@ -238,14 +238,14 @@ def test_calibration_is_that_of_what_is_there(ensemble: Ensemble, paired: Cohort
     assert set(ensemble.calibrations) == {"whole", "focused", "panoramic"}
     forms = {"whole": None, "focused": "focused", "panoramic": "panoramic"}
     for rows in ("test", "out_of_fold"):
-        told = [evaluate(ensemble, paired, rows, view=view).facts["calibration"] for view in forms.values()]
-        assert told == [ensemble.calibrations[form].facts() for form in forms]
-        assert len({facts["temperature"] for facts in told}) == 3
+        found = [evaluate(ensemble, paired, rows, view=view).facts.calibration for view in forms.values()]
+        assert found == [ensemble.calibrations[form].summary for form in forms]
+        assert len({summary.temperature for summary in found}) == 3
     mixed = [evaluate(ensemble, paired, view=view) for view in forms.values()]
     for evaluation in mixed:
         assert evaluation.prediction.novel is not None
         assert evaluation.prediction.novel.mean() <= 0.25
-        assert evaluation.coverage is not None and evaluation.coverage["coverage"]["value"] >= 0.75
+        assert evaluation.coverage is not None and evaluation.coverage.overall.coverage.value >= 0.75
     said = [evaluation.prediction.prediction_sets.sum(axis=1).mean() for evaluation in mixed]
     assert said[0] < min(said[1:])
     # In one call as by themselves, each form by its own calibration.
@@ -323,7 +323,7 @@ def test_evidence_lies_in_the_photographs_that_are_there(
 
 
 def test_maps_are_not_compared_on_pairs(ensemble: Ensemble, paired: Cohort) -> None:
-    with pytest.raises(UserError, match="judges pairs"):
+    with pytest.raises(UserError, match="takes pairs"):
         compare_maps(ensemble, paired, MapComparison())
 
 

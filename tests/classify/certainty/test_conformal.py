@@ -1,4 +1,4 @@
-"""Prediction sets: thresholds by hand, coverage at the stated rate, also for rare conditions."""
+"""Prediction sets: thresholds computed by hand, coverage at the stated rate, also for rare conditions."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def world(images: int, seed: int, folds: int = 1) -> tuple[np.ndarray, np.ndarra
     return per_fold.astype(np.float32), truth, random.integers(0, folds, images)
 
 
-def test_p_values_count_what_is_at_least_as_strange() -> None:
+def test_p_values_count_what_is_at_least_as_unusual() -> None:
     calibration = [np.array([0.3, 0.1]), np.array([0.2, 0.4, 0.6])]
     scores = np.array([[0.2, 0.1, 0.9], [0.5, 0.1, 0.9]])
     # one of fold 0 and one of fold 1; all five, ties included; none
@@ -59,10 +59,10 @@ def test_new_images_are_covered_at_the_stated_rate_in_every_condition(folds: int
     conformal = Conformal.fit(own, truth, fold, 0.9)
     new, new_truth, _ = world(6000, 2, folds)
     found = coverage(conformal.sets(new), new_truth, ["a", "b", "rare"])
-    assert 0.88 < found["coverage"]["value"] < 0.96
+    assert 0.88 < found.overall.coverage.value < 0.96
     for condition in ("a", "b", "rare"):
-        assert found["by_condition"][condition]["coverage"]["high"] > 0.88
-    assert 1 <= found["mean_size"] < 2.2
+        assert found.by_condition[condition].coverage.high > 0.88
+    assert 1 <= found.overall.mean_size < 2.2
 
 
 def test_cross_fitted_sets_do_not_know_their_own_truth() -> None:
@@ -71,12 +71,13 @@ def test_cross_fitted_sets_do_not_know_their_own_truth() -> None:
     before = cross_fitted(per_fold[0], truth, fold, 0.9)
     after = cross_fitted(per_fold[0], np.where(fold == 0, (truth + 1) % 3, truth), fold, 0.9)
     np.testing.assert_array_equal(before[fold == 0], after[fold == 0])
-    assert coverage(before, truth, ["a", "b", "c"])["coverage"]["value"] == pytest.approx(0.9, abs=0.03)
+    assert coverage(before, truth, ["a", "b", "c"]).overall.coverage.value == pytest.approx(0.9, abs=0.03)
 
 
-def test_coverage_figures() -> None:
+def test_coverage_has_its_known_values() -> None:
     sets = np.array([[True, False], [True, True], [False, True], [False, True]])
     found = coverage(sets, np.array([0, 0, 0, 1]), ["a", "b"])
-    assert found["coverage"]["value"] == 0.75 and found["mean_size"] == 1.25 and found["single"] == 0.75
-    assert found["by_condition"]["a"]["coverage"]["value"] == pytest.approx(2 / 3)
-    assert found["by_condition"]["b"]["mean_size"] == 1
+    assert found.overall.coverage.value == 0.75 and found.overall.mean_size == 1.25 and found.single == 0.75
+    assert found.by_condition["a"].coverage.value == pytest.approx(2 / 3)
+    assert found.by_condition["b"].mean_size == 1
+    assert found.as_json()["by_condition"]["b"] == found.by_condition["b"].as_json()

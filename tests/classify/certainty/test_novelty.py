@@ -1,13 +1,13 @@
-"""Novelty of features: what lies in no subspace of the training, or points elsewhere, is found."""
+"""Novelty of features: those outside the training images' subspaces are detected."""
 
 import numpy as np
 import pytest
 
-from morphoscope.classify.certainty.novelty import Novelty, Subspace, cross_fitted, detection
+from morphoscope.classify.certainty.novelty import Novelty, NoveltyScores, Subspace, cross_fitted, detection
 
 
 def features(images: int, seed: int) -> np.ndarray:
-    """[N, 60], in 5 of 60 dimensions but for a little noise, around a common mean."""
+    """[N, 60], in 5 of 60 dimensions apart from a little noise, around a common mean."""
     random = np.random.default_rng(seed)
     basis = np.random.default_rng(99).normal(size=(5, 60))
     return 3 + random.normal(size=(images, 5)) @ basis + 0.1 * random.normal(size=(images, 60))
@@ -21,7 +21,7 @@ def fitted(folds: int = 3) -> Novelty:
     return Novelty(subspaces, distances, fold, 0.95)
 
 
-def judged(novelty: Novelty, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scores(novelty: Novelty, new: np.ndarray) -> NoveltyScores:
     return novelty.detect(np.stack([subspace.distance(new) for subspace in novelty.subspaces]))
 
 
@@ -34,24 +34,24 @@ def test_distance_is_what_the_subspace_leaves_over() -> None:
 
 def test_like_images_are_accepted_and_others_are_not() -> None:
     novelty = fitted()
-    alike, called = judged(novelty, features(500, 60))
-    assert 0.01 < called.mean() < 0.1  # 5% are meant to be
-    strange, found = judged(novelty, np.random.default_rng(1).normal(size=(50, 60)))
-    assert found.all()
-    figures = detection(alike, strange, found)
-    assert figures["auroc"]["value"] == 1 and figures["auroc"]["low"] < 1
-    assert figures["detected"]["value"] == 1 and figures["missed_at_95"]["value"] == 0
+    alike = scores(novelty, features(500, 60))
+    assert 0.01 < alike.novel.mean() < 0.1  # 5% are meant to be
+    other = scores(novelty, np.random.default_rng(1).normal(size=(50, 60)))
+    assert other.novel.all()
+    found = detection(alike.novelty, other)
+    assert found.images == 50 and found.auroc.value == 1 and found.auroc.low < 1
+    assert found.detected.value == 1 and found.missed_at_95.value == 0
 
 
 def test_short_features_are_not_mistaken_for_familiar_ones() -> None:
     short = 0.01 * np.abs(np.random.default_rng(2).normal(size=(20, 60)))
-    assert judged(fitted(), short)[1].all()
+    assert scores(fitted(), short).novel.all()
 
 
 def test_too_few_images_call_nothing_novel() -> None:
     for images, called in ((18, False), (19, True)):
         novelty = Novelty(fitted(1).subspaces, np.full(images, 0.1), np.zeros(images, np.int64), 0.95)
-        assert novelty.detect(np.array([[0.9]]))[1].tolist() == [called]
+        assert novelty.detect(np.array([[0.9]])).novel.tolist() == [called]
 
 
 def test_cross_fitted_alarms_are_as_rare_as_stated() -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from morphoscope.classify.certainty.novelty import Novelty, Subspace, detection
-from morphoscope.classify.ensemble import to_tensor
+from morphoscope.classify.inputs.tensors import to_tensor
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort.resizing import square
 from morphoscope.configs import load_config
@@ -55,7 +55,7 @@ def test_healthy_skin_and_noise_are_unlike_lesions(backbone: ConditionClassifier
     inside, false_alarms = novelty.detect(subspace.distance(new)[None])
     noise = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for images, auroc in ((photographs(HEALTHY, 3), 0.85), (noise, 0.99)):
-        outside, novel = novelty.detect(subspace.distance(features(backbone, images))[None])
-        found = detection(inside, outside, novel)
-        assert found["auroc"]["value"] > auroc and novel.mean() > false_alarms.mean() + 0.3
+        outside = novelty.detect(subspace.distance(features(backbone, images))[None])
+        found = detection(inside, outside)
+        assert found.auroc.value > auroc and outside.novel.mean() > false_alarms.mean() + 0.3
     assert false_alarms.mean() < 0.2

@@ -30,7 +30,7 @@ def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
     assert fit_temperature(probabilities, truth) == pytest.approx(temperature, rel=0.04)
 
 
-def test_images_that_are_all_judged_right_do_not_take_away_all_doubt() -> None:
+def test_predictions_that_are_all_correct_leave_some_uncertainty() -> None:
     """A hundred of a hundred right may be right 101 times of 102."""
     probabilities = np.random.default_rng(0).dirichlet([0.1, 0.1, 0.1], 100)
     temperature = fit_temperature(probabilities, probabilities.argmax(axis=1))
@@ -68,7 +68,7 @@ def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
     probabilities = np.repeat([[0.6, 0.4], [0.9, 0.1]], 20, axis=0)
     truth = np.r_[np.zeros(15), np.ones(5), np.zeros(16), np.ones(4)].astype(np.int64)
     bins = reliability(probabilities, truth)
-    assert bins.images.tolist() == [20, 20] and bins.right.tolist() == [15, 16]
+    assert bins.images.tolist() == [20, 20] and bins.correct.tolist() == [15, 16]
     assert bins.confidence.tolist() == pytest.approx([0.6, 0.9])
     error = calibration_error(probabilities, truth, np.arange(40).astype(str))
     assert error.value == pytest.approx((0.15 + 0.1) / 2)

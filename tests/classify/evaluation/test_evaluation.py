@@ -9,6 +9,7 @@ from PIL import Image
 
 from morphoscope.classify import Ensemble, Evaluation, Prediction, evaluate
 from morphoscope.classify.certainty import conformal
+from morphoscope.classify.evaluation import EvaluationFacts
 from morphoscope.classify.prediction import combine
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
@@ -16,7 +17,7 @@ from morphoscope.configs import UserError
 
 @pytest.fixture
 def evaluation() -> Evaluation:
-    """Five images of two conditions out of three: three right, one of them unsure."""
+    """Five images of two of three conditions: three correct, one of them unsure."""
     per_fold = np.array(
         [[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.1, 0.9, 0.0], [0.2, 0.2, 0.6]]], np.float32
     )
@@ -24,9 +25,8 @@ def evaluation() -> Evaluation:
     prediction = Prediction(["blue", "green", "red"], per_fold, combined, unsure)
     files = np.array([f"{i}.png" for i in range(5)])
     truth, groups = np.array([0, 0, 0, 1, 1]), np.array(["a", "b", "c", "d", "e"])
-    return Evaluation(
-        prediction.conditions, files, truth, groups, prediction, {"rows": "all", "cohort": "toy"}
-    )
+    facts = EvaluationFacts("all", "toy", "0" * 16)
+    return Evaluation(prediction.conditions, files, truth, groups, prediction, facts)
 
 
 def test_figures_have_their_known_values(evaluation: Evaluation) -> None:
@@ -63,7 +63,7 @@ def test_certainty_has_its_known_values(evaluation: Evaluation) -> None:
     assert {k: estimate["value"] for k, estimate in found["top_k"].items()} == pytest.approx(
         {"1": 0.6, "2": 0.8}
     )
-    # One bin of five images: 3 are right, the mean confidence is 0.7.
+    # One bin of five images: 3 are correct, the mean confidence is 0.7.
     assert found["calibration_error"]["value"] == pytest.approx(0.1)
     likelihoods = [0.8, 0.1, 0.4, 0.9, 0.2]
     assert found["negative_log_likelihood"] == pytest.approx(-np.log(likelihoods).mean())
@@ -91,7 +91,7 @@ def fitting(ensemble: Ensemble, cohort: Cohort) -> Ensemble:
     return ensemble
 
 
-def test_out_of_fold_images_are_judged_by_the_model_that_did_not_see_them(
+def test_out_of_fold_images_are_predicted_by_the_model_that_did_not_see_them(
     fitting: Ensemble, cohort: Cohort
 ) -> None:
     found = evaluate(fitting, cohort, rows="out_of_fold")
@@ -162,7 +162,7 @@ def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensem
 
 @pytest.fixture
 def unlike(tmp_path: Path) -> Cohort:
-    """Twelve pictures of noise."""
+    """Twelve images of noise."""
     noise = [f"noise-{index}.png" for index in range(12)]
     for index, name in enumerate(noise):
         pixels = np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -170,7 +170,9 @@ def unlike(tmp_path: Path) -> Cohort:
     return Cohort.from_rows(tmp_path, pd.DataFrame({"file": noise, "condition": "noise"}))
 
 
-def test_a_calibrated_ensemble_is_judged_as_such(fitting: Ensemble, cohort: Cohort, unlike: Cohort) -> None:
+def test_a_calibrated_ensemble_is_evaluated_as_such(
+    fitting: Ensemble, cohort: Cohort, unlike: Cohort
+) -> None:
     fitting.calibrate(cohort)
     found = evaluate(fitting, cohort, unlike=unlike)
     metrics = found.metrics()
@@ -225,7 +227,7 @@ def test_out_of_fold_unlike_pictures_are_judged_by_one_model_each(
     assert metrics["novelty"]["unlike"]["detected"]["value"] == pytest.approx(novel.mean())
 
 
-def test_one_fold_alone_leaves_nothing_to_judge_its_calibration_on(
+def test_the_calibration_of_a_single_fold_cannot_be_evaluated_out_of_fold(
     fitting: Ensemble, cohort: Cohort, unlike: Cohort
 ) -> None:
     alone = fitting.fold("1")
@@ -233,7 +235,7 @@ def test_one_fold_alone_leaves_nothing_to_judge_its_calibration_on(
     metrics = evaluate(alone, cohort, "out_of_fold").metrics()
     assert metrics["calibration"] is metrics["prediction_sets"] is metrics["novelty"] is None
     assert "of one fold" in metrics["calibration_note"]
-    with pytest.raises(UserError, match=r"of one fold.*--rows test.*leave out --unlike"):
+    with pytest.raises(UserError, match=r"of one fold.*--rows test.*Leave out --unlike"):
         evaluate(alone, cohort, "out_of_fold", unlike)
     tested = evaluate(alone, cohort, unlike=unlike).metrics()
     assert tested["calibration"]["images"] > 0 and tested["novelty"]["unlike"]["images"] == 12
@@ -247,5 +249,5 @@ def test_only_a_calibrated_ensemble_can_call_pictures_novel(fitting: Ensemble, c
 def test_a_cohort_without_test_images_says_so(ensemble: Ensemble, cohort: Cohort) -> None:
     without = cohort.select(cohort.rows["fold"] != "test")
     ensemble.metadata["cohort_digest"] = without.digest
-    with pytest.raises(UserError, match="no image to judge"):
+    with pytest.raises(UserError, match="no image to evaluate"):
         evaluate(ensemble, without)

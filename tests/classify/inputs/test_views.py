@@ -118,7 +118,7 @@ def test_an_ensemble_of_one_view_is_judged_in_it_or_in_the_other(
     view_of = dict(zip(paired.rows["file"], paired.rows["view"], strict=True))
     assert {view_of[file] for file in shown} == {"focused"}
     own, other = evaluate(ensemble, paired), evaluate(ensemble, paired, view="panoramic")
-    assert {view_of[file] for file in own.files} == {"focused"} and own.facts["view"] == "focused"
+    assert {view_of[file] for file in own.files} == {"focused"} and own.facts.view == "focused"
     assert {view_of[file] for file in other.files} == {"panoramic"}
     assert set(own.groups) == set(other.groups)
     with pytest.raises(UserError, match="another config, view or cohort"):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from morphoscope.classify import Evaluation, Prediction
+from morphoscope.classify.evaluation import EvaluationFacts
 from morphoscope.classify.survey.analysis import Analysis, analyse
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys, build_surveys
@@ -112,7 +113,7 @@ def evaluation(paired: Cohort) -> Evaluation:
     combined[:, 0] = 0.6
     combined[np.arange(len(truth)), second] = 0.4
     prediction = Prediction(conditions, combined[None], combined, np.zeros(len(truth), bool))
-    facts = {"rows": "test", "cohort_digest": paired.digest, "phantom": True}
+    facts = EvaluationFacts("test", paired.root.name, paired.digest, phantom=True)
     return Evaluation(
         conditions, rows["file"].to_numpy(), truth, rows["group"].to_numpy(dtype=str), prediction, facts
     )

@@ -1,5 +1,7 @@
 """The analysis of answers: choices of the classifier, confusion matrices, and what is an error."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,10 +40,10 @@ def test_what_does_not_fit_the_surveys_is_an_error(
         analyse(surveys, nothing, [evaluation], CONFIG)
     answers = read_answers(saved(fill("b")).joinpath("002.csv"), surveys)
     for facts in ({"rows": "out_of_fold"}, {"cohort_digest": "0" * 16}):
-        other = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, **facts}})
+        other = replace(evaluation, facts=replace(evaluation.facts, **facts))
         with pytest.raises(UserError, match="Give the cohort, with the split"):
             analyse(surveys, answers, [other], CONFIG)
-    pairs = Evaluation(**{**vars(evaluation), "facts": {**evaluation.facts, "judged": "pairs"}})
+    pairs = replace(evaluation, facts=replace(evaluation.facts, samples="pairs"))
     with pytest.raises(UserError, match="this ensemble predicts pairs"):
         analyse(surveys, answers, [pairs], CONFIG)
 
@@ -53,7 +55,7 @@ def part(evaluation: Evaluation, chosen: np.ndarray) -> Evaluation:
         whole.conditions, whole.per_fold[:, chosen], whole.combined[chosen], whole.unsure[chosen]
     )
     images = {name: getattr(evaluation, name)[chosen] for name in ("files", "truth", "groups")}
-    return Evaluation(**{**vars(evaluation), **images, "prediction": prediction})
+    return replace(evaluation, prediction=prediction, **images)
 
 
 def test_an_ensemble_for_each_view_predicts_its_own_images(

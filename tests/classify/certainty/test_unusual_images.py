@@ -1,11 +1,11 @@
-"""The bundled ensemble on pictures that are no phantoms, and on phantoms that it has not seen."""
+"""The bundled ensemble on images that are not phantoms, and on phantoms that it has not seen."""
 
 import numpy as np
 import pytest
 
 from morphoscope.apps.bundled_models import ENSEMBLE
 from morphoscope.classify import Ensemble, Prediction
-from morphoscope.classify.certainty.novelty import detection
+from morphoscope.classify.certainty.novelty import NoveltyScores, detection
 from morphoscope.cohort import PHANTOM_CONDITIONS, phantom_image
 
 SIDE, COUNT = 128, 12
@@ -43,7 +43,7 @@ def ensemble() -> Ensemble:
 
 @pytest.fixture(scope="module")
 def unseen(ensemble: Ensemble) -> Prediction:
-    """Of phantoms of another seed, three patients a condition."""
+    """For phantoms of another seed, three patients per condition."""
     images = [
         phantom_image(name, 2 * patient, size=SIDE, seed=7).image
         for name in PHANTOM_CONDITIONS
@@ -61,8 +61,8 @@ def test_unseen_phantoms_are_mostly_accepted(unseen: Prediction) -> None:
 def test_what_is_no_photograph_is_called_novel(ensemble: Ensemble, unseen: Prediction, draw) -> None:
     random = np.random.default_rng(0)
     images = np.stack([np.asarray(draw(random)).round().clip(0, 255) for _ in range(COUNT)]).astype(np.uint8)
-    judged = ensemble.predict(images)
-    assert judged.novel is not None and judged.novelty is not None and unseen.novelty is not None
-    assert judged.novel.all()
-    found = detection(unseen.novelty, judged.novelty, judged.novel)
-    assert found["auroc"]["value"] > 0.99  # and far off, not only just beyond the threshold
+    found = ensemble.predict(images)
+    assert found.novel is not None and found.novelty is not None and unseen.novelty is not None
+    assert found.novel.all()
+    separated = detection(unseen.novelty, NoveltyScores(found.novelty, found.novel))
+    assert separated.auroc.value > 0.99  # and far off, not only just beyond the threshold

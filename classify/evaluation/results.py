@@ -1,0 +1,294 @@
+"""Results of an evaluation: metrics with intervals, a confusion matrix, and every image's probabilities."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty, temperature
+from morphoscope.classify.certainty.conformal import Coverage
+from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
+from morphoscope.classify.certainty.strata import Stratum, stratify, top_k
+from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
+from morphoscope.classify.prediction import Prediction
+from morphoscope.configs.commands import Rows
+from morphoscope.configs.views import View
+from morphoscope.runtime import write_atomically, write_text
+from morphoscope.runtime.statistics import (
+    Estimate,
+    balanced_accuracy,
+    confusion_counts,
+    format_estimate,
+    proportion,
+)
+
+
+@dataclass(frozen=True)
+class EvaluationFacts:
+    """What was evaluated, and how; metrics.json begins with it.
+
+    Attributes:
+        rows: the rows of the cohort.
+        cohort, cohort_digest: name of the cohort's folder, and its digest.
+        folds: names of the ensemble's folds.
+        view: the view evaluated; None for all of them, or for pairs.
+        samples: what each prediction is for.
+        test_time: number of orientations of each image over which probabilities are averaged.
+        auxiliary: names of the ensemble's auxiliary classes.
+        phantom: whether the ensemble was trained on phantoms only.
+        epoch_chosen_on_these_images: whether each model's best epoch was chosen by its balanced accuracy on
+            the images evaluated.
+        calibration: the ensemble's, for samples of this form; None if there is none or it was not used.
+        calibration_note: why the calibration was not used, if so.
+        unlike: name of the folder with the images out of distribution, if any.
+        unlike_models: the models that predicted those, if any.
+    """
+
+    rows: Rows
+    cohort: str
+    cohort_digest: str
+    folds: list[str] = field(default_factory=list)
+    view: View | None = None
+    samples: Literal["images", "pairs"] = "images"
+    test_time: int = 1
+    auxiliary: list[str] = field(default_factory=list)
+    phantom: bool = False
+    epoch_chosen_on_these_images: bool = False
+    calibration: CalibrationSummary | None = None
+    calibration_note: str | None = None
+    unlike: str | None = None
+    unlike_models: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it; two keys there are older than the fields' names."""
+        older = {"samples": "judged", "unlike_models": "unlike_judged_by"}
+        found = {older.get(name, name): value for name, value in asdict(self).items()}
+        return {**found, "calibration": self.calibration and self.calibration._asdict()}
+
+
+@dataclass(frozen=True)
+class NoveltyRates:
+    """How often images are called novel.
+
+    Attributes:
+        false_alarms: proportion of the images evaluated, which are in distribution.
+        unlike: the same of images out of distribution, and how well the two are separated; None if none.
+    """
+
+    false_alarms: Estimate
+    unlike: Detection | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        found: dict[str, Any] = {"false_alarms": self.false_alarms._asdict()}
+        return found if self.unlike is None else {**found, "unlike": self.unlike.as_json()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions for N labelled images, and the metrics that follow from them.
+
+    Attributes:
+        conditions: K class names.
+        files: name of each image, [N]; of a pair that of the focused one.
+        truth: true class, int64 [N], 0 to K - 1.
+        groups: patient of each image, [N].
+        prediction: the ensemble's predictions for these images.
+        facts: what was evaluated, and how.
+        attributes: what is known of each image beside its condition: one column per attribute, N rows.
+        unlike: scores of images that the ensemble should call novel; None if none.
+        partners: names of the pairs' panoramic images, [N]; None for single images.
+    """
+
+    conditions: list[str]
+    files: np.ndarray
+    truth: np.ndarray
+    groups: np.ndarray
+    prediction: Prediction
+    facts: EvaluationFacts
+    attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    unlike: NoveltyScores | None = None
+    partners: np.ndarray | None = None
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """int64 [K, K]: row = true condition, column = predicted."""
+        return confusion_counts(self.truth, self.prediction.predicted, len(self.conditions))
+
+    @cached_property
+    def accuracy(self) -> Estimate:
+        """Proportion of correct predictions, with Wilson's interval (as if images were independent)."""
+        return proportion(int(np.trace(self.confusion)), len(self.truth))
+
+    @cached_property
+    def balanced_accuracy(self) -> Estimate:
+        """Mean recall over the conditions that occur, with a bootstrap interval grouped by patient."""
+        return balanced_accuracy(self.truth, self.prediction.predicted, self.groups)
+
+    @cached_property
+    def recall(self) -> dict[str, Estimate]:
+        """Recall of each condition that occurs, with Wilson's interval."""
+        totals = self.confusion.sum(axis=1)
+        return {
+            name: proportion(int(self.confusion[k, k]), int(totals[k]))
+            for k, name in enumerate(self.conditions)
+            if totals[k]
+        }
+
+    @cached_property
+    def top_k(self) -> dict[int, Estimate]:
+        """Proportion of images whose condition is among the k most probable, k from 1 to at most 3."""
+        return top_k(self.prediction.combined, self.truth)
+
+    @cached_property
+    def strata(self) -> list[Stratum]:
+        """Accuracy by skin tone, age, sex and view, as far as they are known."""
+        return stratify(self.attributes, self.truth, self.prediction.predicted, self.groups)
+
+    @cached_property
+    def calibration_error(self) -> Estimate:
+        """Expected calibration error of the combined probabilities, in [0, 1]."""
+        return temperature.calibration_error(self.prediction.combined, self.truth, self.groups)
+
+    @cached_property
+    def error_without_temperature(self) -> Estimate | None:
+        """Expected calibration error at temperature 1; None if the ensemble is not calibrated."""
+        raw = self.prediction.uncalibrated
+        return None if raw is None else temperature.calibration_error(raw, self.truth, self.groups)
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """Coverage and size of the prediction sets; None if the ensemble is not calibrated."""
+        sets = self.prediction.prediction_sets
+        return None if sets is None else conformal.coverage(sets, self.truth, self.conditions)
+
+    @cached_property
+    def novelty(self) -> NoveltyRates | None:
+        """How often images are called novel; None if the ensemble is not calibrated."""
+        inside, novel = self.prediction.novelty, self.prediction.novel
+        if inside is None or novel is None:
+            return None
+        unlike = None if self.unlike is None else novelty.detection(inside, self.unlike)
+        return NoveltyRates(proportion(int(novel.sum()), len(novel)), unlike)
+
+    def metrics(self) -> dict[str, Any]:
+        """All metrics as JSON-able numbers.
+
+        An estimate is {"value", "low", "high"}, that of a recall also has "images".
+        """
+        totals = self.confusion.sum(axis=1)
+        recall = {
+            name: {**estimate._asdict(), "images": int(totals[self.conditions.index(name)])}
+            for name, estimate in self.recall.items()
+        }
+        return {
+            **self.facts.as_json(),
+            "images": len(self.truth),
+            "groups": len(set(self.groups)),
+            "accuracy": self.accuracy._asdict(),
+            "balanced_accuracy": self.balanced_accuracy._asdict(),
+            "recall": recall,
+            "unsure": float(self.prediction.unsure.mean()),
+            **self._certainty(),
+            "conditions": self.conditions,
+            "confusion": self.confusion.tolist(),
+        }
+
+    def _certainty(self) -> dict[str, Any]:
+        """The part of `metrics` about certainty; what needs a calibration is None without one."""
+        prediction, before = self.prediction, self.error_without_temperature
+        likelihood = temperature.negative_log_likelihood
+        return {
+            "top_k": {str(k): estimate._asdict() for k, estimate in self.top_k.items()},
+            "calibration_error": self.calibration_error._asdict(),
+            "negative_log_likelihood": likelihood(prediction.combined, self.truth),
+            "without_temperature": None
+            if before is None or prediction.uncalibrated is None
+            else {
+                "calibration_error": before._asdict(),
+                "negative_log_likelihood": likelihood(prediction.uncalibrated, self.truth),
+            },
+            "prediction_sets": self.coverage and self.coverage.as_json(),
+            "novelty": self.novelty and self.novelty.as_json(),
+            "disagreement": {
+                "folds": prediction.models,
+                "mutual_information": float(prediction.mutual_information.mean()),
+                "agreement": float(prediction.agreement.mean()),
+            },
+            "strata": [stratum.as_json() for stratum in self.strata],
+        }
+
+    def table(self) -> pd.DataFrame:
+        """One row per image: file, condition, predicted, unsure, and `p_<condition>` for each condition.
+
+        For a pair also `partner`, the panoramic image's file. With auxiliary classes also `joint_<name>` for
+        each class: the models' mean probability over conditions and auxiliary classes, while the `p_` columns
+        are among the conditions alone. For a calibrated ensemble also `prediction_set` (names separated by
+        "; "), `novelty` and `novel`.
+        """
+        prediction = self.prediction
+        frame = pd.DataFrame(
+            {
+                "file": self.files,
+                "condition": [self.conditions[k] for k in self.truth],
+                "predicted": [self.conditions[k] for k in prediction.predicted],
+                "unsure": prediction.unsure,
+            }
+        )
+        if self.partners is not None:
+            frame.insert(1, "partner", self.partners)
+        for k, name in enumerate(self.conditions):
+            frame[f"p_{name}"] = prediction.combined[:, k]
+        if prediction.auxiliary and prediction.joint is not None:
+            for k, name in enumerate([*self.conditions, *prediction.auxiliary]):
+                frame[f"joint_{name}"] = prediction.joint[:, :, k].mean(axis=0)
+        if prediction.prediction_sets is not None:
+            sets = (prediction.possible(image) or [] for image in range(len(frame)))
+            frame["prediction_set"] = ["; ".join(names) for names in sets]
+            frame["novelty"], frame["novel"] = prediction.novelty, prediction.novel
+        return frame
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.json, probabilities.csv, confusion.png and reliability.png into `folder`.
+
+        If there are strata, also strata.csv. Each file is written completely or not at all.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        write_text(folder / "metrics.json", json.dumps(self.metrics(), indent=2) + "\n")
+        with write_atomically(folder / "probabilities.csv") as temporary:
+            self.table().to_csv(temporary, index=False, float_format="%.6f")
+        score = self.balanced_accuracy
+        title = f"balanced accuracy {format_estimate(score, named=True)}, {len(self.truth)} images"
+        draw_confusion(folder / "confusion.png", self.confusion, self.conditions, title)
+        raw, error = self.prediction.uncalibrated, self.calibration_error
+        draw_reliability(
+            folder / "reliability.png",
+            temperature.reliability(self.prediction.combined, self.truth),
+            None if raw is None else temperature.reliability(raw, self.truth),
+            f"calibration error {format_estimate(error, named=True)}, {len(self.truth)} images",
+        )
+        if self.strata:
+            with write_atomically(folder / "strata.csv") as temporary:
+                self._strata_table().to_csv(temporary, index=False, float_format="%.6f")
+
+    def _strata_table(self) -> pd.DataFrame:
+        columns = ("attribute", "value", "images", "groups", "conditions")
+        return pd.DataFrame(
+            {
+                **{column: getattr(stratum, column) for column in columns},
+                "few": stratum.few,
+                **{
+                    f"{name}{end}": value
+                    for name in ("accuracy", "balanced_accuracy")
+                    for end, value in zip(("", "_low", "_high"), getattr(stratum, name), strict=True)
+                },
+            }
+            for stratum in self.strata
+        )
