@@ -234,7 +234,7 @@ def metrics(
         "generator": model.digest,
         "cohort": cohort.digest,
         "rows": settings.rows,
-        "figures": report.figures(),
+        "figures": report.named_values(),
         "report": report.as_json(),
     }
     write_text(folder.path / "metrics.json", json.dumps(found, indent=2) + "\n")

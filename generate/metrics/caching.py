@@ -1,4 +1,4 @@
-"""Features of real images, computed once and kept beside the images."""
+"""Features of real images, computed once and cached beside the images."""
 
 import hashlib
 import logging
@@ -10,19 +10,20 @@ import numpy as np
 from morphoscope.generate.metrics.features import FeatureNetwork
 from morphoscope.runtime import write_atomically
 
-_VERSION = 1  # raise it when `FeatureNetwork.features` changes its numbers, so that old arrays are not used
+_VERSION = 1  # increase it when `FeatureNetwork.features` changes its values, so that old files are not used
 
 log = logging.getLogger(__name__)
 
 
 def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -> np.ndarray:
-    """float32 [N, D] of uint8 images [N, R, R, 3], read from `folder` or computed and kept there.
+    """Features float32 [N, D], read from `folder` or computed and stored there.
 
-    The name of the file is a digest of the pixels themselves and of the network's weights: another selection,
+    The name of the file contains a digest of the pixels and of the network's weights. So another selection,
     resolution, fit or network has another file, and a new split or label of the same images has the same one.
 
     Args:
-        folder: a cohort's cache folder; where it cannot be made, nothing is kept.
+        images: uint8 [N, R, R, 3] RGB.
+        folder: a cohort's cache folder; if it cannot be written, nothing is stored.
     """
     content = hashlib.sha256(f"{_VERSION} {network.digest} {images.shape}".encode())
     for image in images:
@@ -36,12 +37,12 @@ def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -
         with write_atomically(path) as temporary:
             np.save(temporary, features, allow_pickle=False)
     else:
-        log.warning("%s cannot be written: the real images' features are kept in memory only.", folder)
+        log.warning("%s cannot be written; features of real images are not cached on disk.", folder)
     return features
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """What an earlier run kept; None if there is nothing, or nothing whole."""
+    """The stored features; None if there are none or the file is damaged."""
     try:
         features = np.lib.format.open_memmap(path, mode="r")  # never unpickles
     except FileNotFoundError:
@@ -50,5 +51,5 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
         features = None
     if features is not None and features.shape == shape and features.dtype == np.float32:
         return np.array(features)
-    log.warning("%s is damaged and made anew.", path)
+    log.warning("%s is damaged; the features are computed again.", path)
     return None

@@ -1,4 +1,4 @@
-"""Which real images a generator is compared with."""
+"""The real images that a generator is compared with."""
 
 import logging
 
@@ -21,8 +21,8 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Coh
         metadata: of the generator's snapshot.
 
     Raises:
-        UserError: no such row; the generator or an ancestor was trained on the test fold; "training" of a
-            cohort that the generator was not trained on.
+        UserError: there is no such row; the generator or an ancestor was trained on the test fold; "training"
+            with a cohort that the generator was not trained on.
     """
     real = (cohort.rows["source"] == "real").to_numpy()
     view = metadata.view
@@ -35,7 +35,7 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Coh
         if metadata.cohort_digest != cohort.digest:
             raise UserError(
                 f"{cohort.root}: the generator was trained on another cohort or split (digest "
-                f"{metadata.cohort_digest}, not {cohort.digest}), so its training images are not known; "
+                f"{metadata.cohort_digest}, not {cohort.digest}), so its training images are unknown; "
                 "choose --rows all."
             )
         chosen = real & folds.isin(metadata.trained_on_folds).to_numpy()
@@ -59,13 +59,13 @@ def _require_unseen(cohort: Cohort, metadata: SnapshotMetadata) -> None:
     }
     if TEST_FOLD in seen:
         raise UserError(
-            f"{cohort.root}: the generator was trained on the test fold, so nothing is held out; choose "
-            "--rows training or all."
+            f"{cohort.root}: the generator was trained on the test fold, so no images are held out; choose "
+            "--rows training or --rows all."
         )
     if metadata.cohort_digest != cohort.digest:
         log.warning(
-            "The generator was trained on another cohort or split (digest %s, not %s): whether it has seen "
-            "these images is not known.",
+            "The generator was trained on another cohort or split (digest %s, not %s), so it may have been "
+            "trained on these images.",
             metadata.cohort_digest,
             cohort.digest,
         )

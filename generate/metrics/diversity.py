@@ -1,4 +1,4 @@
-"""How much the images of one set differ among themselves."""
+"""How much the images of one set differ from each other."""
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -7,10 +7,13 @@ _LARGEST = 2000  # images: two million pairs
 
 
 def diversity(features: np.ndarray) -> float:
-    """Mean Euclidean distance between two different images' features [N, D], in float64.
+    """Mean Euclidean distance between the features of two different images, computed in float64.
 
-    A generator that collapses makes images that are all alike: the ratio of its diversity to that of real
-    images falls towards 0. Of more than 2000 rows, 2000 drawn with a fixed seed stand for all.
+    A generator that collapses makes images that are nearly the same: the ratio of its diversity to that of
+    real images falls towards 0. Of more than 2000 images, a random sample of 2000 with a fixed seed is used.
+
+    Args:
+        features: [N, D], N at least 2.
     """
     assert len(features) >= 2, "a distance needs two images"
     if len(features) > _LARGEST:

@@ -1,4 +1,4 @@
-"""Networks whose features the metrics compare images by."""
+"""Networks whose features the metrics use to compare images."""
 
 from pathlib import Path
 
@@ -18,19 +18,19 @@ from morphoscope.runtime.torch_offline_weights import (
     read_weights,
 )
 
-INCEPTION = "inception"  # the one network that may bear the names FID and KID
+INCEPTION = "inception"  # the only network whose values may be called FID and KID
 # First 16 hex digits of the SHA-256 of the weights of 2015-12-05 as torch tensors; pytorch-fid publishes them
-# as pt_inception-2015-12-05-6726825d.pth (the name bears the first 8). On record at
-# huggingface.co/RaphaelLiu/EvalCrafter-Models, commit 6040b4d, in full:
+# as pt_inception-2015-12-05-6726825d.pth (the name contains the first 8). The full digest is recorded at
+# huggingface.co/RaphaelLiu/EvalCrafter-Models, commit 6040b4d:
 # 6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2
 PUBLISHED_INCEPTION = "6726825d0af5f729"
 
 
 class FeatureNetwork:
-    """Images to features, by a fixed network.
+    """A fixed network that computes features of images.
 
     Attributes:
-        name: stands in the name of every figure that is computed with it.
+        name: part of the name of every value that is computed with it.
         digest: first 16 hex digits of the SHA-256 of its weights file.
         dimensions: D, number of features.
     """
@@ -50,8 +50,8 @@ class FeatureNetwork:
 
         Args:
             module: float32 [N, 3, size, size] => [N, D].
-            size: pixels.
-            middle: the module is given (value - middle) / middle of values from 0 to 255.
+            size: of its input, pixels.
+            middle: pixel values from 0 to 255 are scaled to (value - middle) / middle.
         """
         self.name = name
         self.digest = digest
@@ -66,12 +66,12 @@ class FeatureNetwork:
     def features(self, images: np.ndarray, batch: int | None = None) -> np.ndarray:
         """uint8 [N, H, W, 3] RGB => float32 [N, D].
 
-        Images are brought to the network's size by antialiased bicubic resampling, as PIL's, in float32:
-        nothing is rounded to 8 bits or clamped on the way (Parmar et al. 2022, "On Aliased Resizing").
+        Images are resized to the network's input size by antialiased bicubic resampling, as in PIL, but in
+        float32 without rounding to 8 bits or clamping (Parmar et al. 2022, "On Aliased Resizing").
 
         Args:
-            batch: images at once, by default 64 on a GPU and 4 on a CPU, for its caches. It changes
-                the result by rounding only.
+            batch: number of images processed at once; by default 64 on a GPU, and 4 on a CPU because of its
+                caches. It affects the result only by rounding.
         """
         batch = batch or (64 if self._device.type == "cuda" else 4)
         found = [np.zeros((0, self.dimensions), np.float32)]
@@ -84,7 +84,7 @@ class FeatureNetwork:
 
 
 def resized(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Float [N, 3, H, W] => [N, 3, size, size], bicubic and antialiased."""
+    """Float [N, 3, H, W] => [N, 3, size, size], bicubic and antialiased; the value range is arbitrary."""
     if images.shape[-2:] == (size, size):
         return images
     return functional.interpolate(images, (size, size), mode="bicubic", antialias=True)
@@ -96,12 +96,12 @@ def load_feature_network(source: str = DEFAULT_NETWORK, device: torch.device | s
     Args:
         source: "efficientnet_lite0" (timm's, with the weights of the `offline` extra; 1280 pooled features of
             224 px), or the path of a state dict of the FID variant of Inception-v3 (2048 pooled features of
-            299 px). A TorchScript file is code and is not read. Only the published weights make the network's
-            name "inception"; others of that shape are called inception_ and their digest.
+            299 px). A TorchScript file is code and is not read. Only the published weights are named
+            "inception"; others of that shape are named "inception_" and their digest.
         device: a device, or auto, cpu, cuda or cuda:N.
 
     Raises:
-        UserError: the extra is not installed, or the file is absent, damaged or of another network.
+        UserError: the extra is not installed, or the file is missing, damaged or of another network.
     """
     where = resolve_device(device)
     if source == DEFAULT_NETWORK:
@@ -109,16 +109,16 @@ def load_feature_network(source: str = DEFAULT_NETWORK, device: torch.device | s
     if not Path(source).expanduser().is_file():
         raise UserError(
             f"--network {source}: neither '{DEFAULT_NETWORK}' nor a file of Inception weights "
-            "(pt_inception-2015-12-05-6726825d.pth of pytorch-fid)."
+            "(pt_inception-2015-12-05-6726825d.pth from pytorch-fid)."
         )
     return _inception(Path(source).expanduser(), where)
 
 
 def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
-    import timm  # here, since it takes seconds that sampling need not wait for
+    import timm  # here, because importing it takes seconds, which sampling does not need
 
     path = offline_file()
-    with torch.device("meta"):  # draws no random numbers: a training may go on with them
+    with torch.device("meta"):  # draws no random numbers, so that those of a training stay the same
         network = timm.create_model(OFFLINE_BACKBONE, pretrained=False)
     network.load_state_dict(offline_state(list(network.state_dict())), assign=True)
     network.classifier = nn.Identity()
@@ -144,8 +144,8 @@ def _inception(path: Path, device: torch.device) -> FeatureNetwork:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path}: not the weights of the FID variant of Inception-v3, such as pytorch-fid's "
-            f"pt_inception-2015-12-05-6726825d.pth ({reason} …)."
+            f"{path}: not the weights of the FID variant of Inception-v3; use "
+            f"pt_inception-2015-12-05-6726825d.pth from pytorch-fid ({reason} …)."
         ) from error
     network.fc = nn.Identity()
     digest = file_digest(path)

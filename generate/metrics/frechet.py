@@ -7,8 +7,13 @@ import scipy.linalg
 class FeatureStatistics:
     """Number, mean and covariance of features that arrive in batches, in float64.
 
-    The covariance is kept as a factor R of at most D rows with RᵀR = (N - 1)·covariance. Nothing is squared,
-    so few images in many dimensions lose no digits, and their R has about N rows only.
+    The covariance is stored as a factor R with RᵀR = (N - 1)·covariance and at most D rows. Nothing is
+    squared, so that no precision is lost with few images in many dimensions, where R has only about N rows.
+
+    Attributes:
+        count: N, number of images so far.
+        mean: [D], float64.
+        factor: R, [at most D, D], float64.
     """
 
     def __init__(self) -> None:
@@ -18,13 +23,13 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features: np.ndarray) -> "FeatureStatistics":
-        """The statistics of features [N, D], N of at least 2."""
+        """The statistics of features [N, D], N at least 2."""
         statistics = cls()
         statistics.update(features)
         return statistics
 
     def update(self, features: np.ndarray) -> None:
-        """Add a batch [n, D] (Chan et al. 1979: what the shift of the mean adds is one more row)."""
+        """Add a batch of features [n, D] (Chan et al. 1979: the shift of the mean adds one row to R)."""
         batch = np.asarray(features, dtype=np.float64)
         number, dimensions = batch.shape
         if self.count == 0:
@@ -46,8 +51,11 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     """|μa - μb|² + tr(Ca + Cb - 2(Ca Cb)^½), never below 0 (Heusel et al. 2017, equation 6).
 
     With C = AᵀA the trace of the root is the sum of the singular values of Aa Abᵀ: exact for covariances of
-    any rank, where a root of their product would need care. Biased upwards for few images, the more the
-    fewer: compare figures of equal numbers only.
+    any rank, whereas the square root of their product is ill-conditioned. The estimate is biased upwards, the
+    more so the fewer the images: compare only values from equal numbers of images.
+
+    Args:
+        a, b: of at least 2 images each, with the same D.
     """
     factor_a = a.factor / np.sqrt(a.count - 1)
     factor_b = b.factor / np.sqrt(b.count - 1)

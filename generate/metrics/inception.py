@@ -1,4 +1,4 @@
-"""The Inception-v3 that the Fréchet and kernel Inception distances are defined by."""
+"""The Inception-v3 that defines the Fréchet and kernel Inception distances."""
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from torchvision.models.inception import (  # type: ignore[import-untyped]
 
 
 class _PoolBranch(nn.Module):
-    """Replaces what goes into the pooling branch, whose channels are the last ones of a block."""
+    """Replaces the input of the pooling branch, whose channels are the last ones of a block."""
 
     branch_pool: nn.Module
 
@@ -48,8 +48,9 @@ class _LastBlock(_BlockE):
 class FidInception(Inception3):
     """Inception-v3 with the pooling of the TensorFlow graph of 2015-12-05 (Heusel et al. 2017).
 
-    It differs from torchvision's in two respects, which pytorch-fid found: averages inside the blocks leave
-    the padding out of the count, and the last block takes the maximum instead. 1008 outputs.
+    Images [N, 3, 299, 299] in [-1, 1] -> logits [N, 1008]. It differs from torchvision's in two respects,
+    which pytorch-fid found: the average pooling inside the blocks does not count the padding, and the last
+    block uses maximum pooling instead.
     """
 
     def __init__(self) -> None:

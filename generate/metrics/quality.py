@@ -1,4 +1,4 @@
-"""How close generated images come to real ones: distances and diversity, overall and by condition."""
+"""How close generated images are to real ones: distances and diversity, overall and by condition."""
 
 import logging
 import math
@@ -16,8 +16,8 @@ from morphoscope.generate.metrics.features import INCEPTION, FeatureNetwork
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import kernel_distance
 
-_FEWEST = 4  # images of a set; fewer leave the kernel distance no choice of subsets
-_AT_ONCE = 64  # generated images held in memory
+_FEWEST = 4  # images per set; with fewer the kernel distance could not draw different subsets
+_AT_ONCE = 64  # generated images in memory at once
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ class Quality:
 
     Attributes:
         generated, real: numbers of images.
-        frechet: Fréchet distance; biased upwards, the more the fewer the images.
-        kernel, kernel_deviation: kernel distance (unbiased; leads on small sets), mean and standard deviation
-            over subsets.
-        diversity, real_diversity: mean distance between two images of the set.
+        frechet: Fréchet distance; biased upwards, the more so the fewer the images.
+        kernel, kernel_deviation: kernel distance (unbiased; preferred for small sets), mean and standard
+            deviation over subsets.
+        diversity, real_diversity: mean distance between two images of the generated and the real set.
     """
 
     generated: int
@@ -44,17 +44,17 @@ class Quality:
 
     @property
     def relative_diversity(self) -> float:
-        """Generated to real: 1 is as it should be, near 0 a collapse; NaN where real images do not differ."""
+        """Diversity, generated / real: 1 is ideal, near 0 a collapse; NaN where real images do not differ."""
         return self.diversity / self.real_diversity if self.real_diversity else math.nan
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """Figures of one generator by one feature network; those of different networks cannot be compared.
+    """The quality of one generator by one feature network; different networks cannot be compared.
 
     Attributes:
         network: name of the feature network.
-        overall: of all conditions, in the shares of the real images.
+        overall: of all conditions, in the proportions of the real images.
         by_condition: without conditions that have fewer than 4 real images.
     """
 
@@ -62,28 +62,29 @@ class QualityReport:
     overall: Quality
     by_condition: dict[str, Quality]
 
-    def figures(self) -> dict[str, float]:
-        """A flat table of named figures (spec 6).
+    def named_values(self) -> dict[str, float]:
+        """All values by name (spec 6).
 
-        "kid_<network>", "kid_<network>_deviation", "fd_<network>", "diversity_<network>" (generated to real),
-        and each with "/<condition>" after it. By the published Inception weights they are called "kid",
-        "kid_deviation" and "fid", without the "50k_full" that figures of 50,000 images bear elsewhere.
+        The names are "kid_<network>", "kid_<network>_deviation" (standard deviation), "fd_<network>" and
+        "diversity_<network>" (generated / real), and the same with "/<condition>" appended. With the
+        published Inception weights they are "kid", "kid_deviation" and "fid", without the "50k_full" that
+        elsewhere marks values from 50,000 images.
         """
         kid, fd = f"kid_{self.network}", f"fd_{self.network}"
         if self.network == INCEPTION:
             kid, fd = "kid", "fid"
-        figures: dict[str, float] = {}
+        values: dict[str, float] = {}
         for suffix, quality in [
             ("", self.overall),
             *((f"/{name}", quality) for name, quality in self.by_condition.items()),
         ]:
-            figures |= {
+            values |= {
                 f"{kid}{suffix}": quality.kernel,
                 f"{kid}_deviation{suffix}": quality.kernel_deviation,
                 f"{fd}{suffix}": quality.frechet,
                 f"diversity_{self.network}{suffix}": quality.relative_diversity,
             }
-        return figures
+        return values
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -91,67 +92,69 @@ class QualityReport:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "QualityReport":
-        """The report that `as_json` described; UserError if the values are of something else."""
+        """The report that `as_json` described; UserError if the values describe something else."""
         try:
             by_condition = {name: Quality(**quality) for name, quality in values["by_condition"].items()}
             return cls(values["network"], Quality(**values["overall"]), by_condition)
         except (LookupError, TypeError, AttributeError) as error:
-            raise UserError(f"Not a report of a generator's quality ({error}).") from error
+            raise UserError(f"Not a report on the quality of a generator ({error}).") from error
 
 
 class QualityMeter:
-    """Measures generators against one set of real images, whose features are computed once and kept."""
+    """Compares generators with one set of real images, whose features are computed once."""
 
     def __init__(self, network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit = "crop") -> None:
         """
         Args:
-            reals: the rows to compare with, e.g. the part trained on, or a test fold.
-            resolution: R, pixels; real images are resized to that of the generator first, so that the
-                distance is not one of sharpness.
+            reals: the rows to compare with, e.g. those trained on, or a test fold.
+            resolution: R of the generator, pixels. Real images are resized to it first, so that a difference
+                in sharpness does not count.
+            fit: how real images are made square, as in the training.
 
         Raises:
             UserError: fewer than 4 real images, or some cannot be read.
         """
         if len(reals) < _FEWEST:
-            raise UserError(f"{reals.root}: {len(reals)} real images to compare with; {_FEWEST} are needed.")
+            raise UserError(
+                f"{reals.root}: {len(reals)} real images to compare with; at least {_FEWEST} are needed."
+            )
         self.network = network
         self.resolution = resolution
         features = cached_features(network, reals.images(resolution, fit), reals.cache_folder)
         labels = reals.labels
         self._conditions = reals.conditions
-        self._overall = _Reals(features)
+        self._overall = _RealSet(features)
         self._counts = {name: int((labels == k).sum()) for k, name in enumerate(reals.conditions)}
         self._counts = {name: count for name, count in self._counts.items() if count}
         self._by_condition = {
-            name: _Reals(features[labels == reals.conditions.index(name)])
+            name: _RealSet(features[labels == reals.conditions.index(name)])
             for name, count in self._counts.items()
             if count >= _FEWEST
         }
         scarce = [name for name in self._counts if name not in self._by_condition]
         if scarce:
-            log.warning(
-                "No figures of their own for %s: fewer than %d real images.", ", ".join(scarce), _FEWEST
-            )
+            log.warning("No separate values for %s: fewer than %d real images.", ", ".join(scarce), _FEWEST)
 
     def measure(
         self, sample: Callable[[str, Sequence[int]], np.ndarray], images: int, seed: int = 0
     ) -> QualityReport:
-        """Generate `images` of each condition that occurs among the real ones, and compare.
+        """Generate images of each condition that occurs among the real ones, and compare.
 
-        The overall set has the conditions' shares of the real images: all `images` of the most frequent
-        condition, and of each other the first ones in proportion (at least one).
+        The overall set has the same proportions of conditions as the real images: all generated images of the
+        most frequent condition, and the first ones (at least one) of each other condition.
 
         Image k of a condition has seed `seed` + k times the number of the cohort's conditions + its index, as
-        in a synthetic cohort. No global random numbers are drawn here: a training may go on with them.
+        in a synthetic cohort. No global random numbers are drawn, so that those of a training stay the same.
 
         Args:
             sample: (condition, seeds) -> uint8 [N, R, R, 3]; called for at most 64 seeds at once.
+            images: number of images per condition.
 
         Raises:
             UserError: fewer than 4 images.
         """
         if images < _FEWEST:
-            raise UserError(f"images: {images} of each condition; at least {_FEWEST} are needed.")
+            raise UserError(f"images: {images} per condition; at least {_FEWEST} are needed.")
         most = max(self._counts.values())
         together, by_condition = [], {}
         for name, count in self._counts.items():
@@ -173,13 +176,13 @@ class QualityMeter:
             part = seeds[start : start + _AT_ONCE]
             batch = sample(condition, part)
             expected = (len(part), self.resolution, self.resolution, 3)
-            assert batch.shape == expected and batch.dtype == np.uint8, "one image of the meter's size a seed"
+            assert batch.shape == expected and batch.dtype == np.uint8, "one image of this size per seed"
             features.append(self.network.features(batch))
         return np.concatenate(features)
 
 
-class _Reals:
-    """One set of real images' features, with what is computed from them once."""
+class _RealSet:
+    """Features [N, D] of a set of real images, with everything that is computed from them once."""
 
     def __init__(self, features: np.ndarray) -> None:
         self.features = features
@@ -187,14 +190,14 @@ class _Reals:
         self.diversity = diversity(features)
 
     def compare(self, generated: np.ndarray, seed: int) -> Quality:
-        """The quality of generated images, by their features [N, D]."""
-        kernel, deviation = kernel_distance(generated, self.features, seed)
+        """The quality of generated images, given their features [N, D]."""
+        kernel = kernel_distance(generated, self.features, seed)
         return Quality(
             generated=len(generated),
             real=len(self.features),
             frechet=frechet_distance(FeatureStatistics.of(generated), self.statistics),
-            kernel=kernel,
-            kernel_deviation=deviation,
+            kernel=kernel.mean,
+            kernel_deviation=kernel.sd,
             diversity=diversity(generated),
             real_diversity=self.diversity,
         )

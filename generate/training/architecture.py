@@ -1,4 +1,4 @@
-"""Which networks a training builds: from its config, or as the snapshot has them that it starts from."""
+"""The networks that a training builds: from its config, or as in the snapshot that it starts from."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Real images for training, in an order that the seed and the number already shown decide alone."""
+"""Real images for training, in an order that depends only on the seed and the number of images shown."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,20 +8,20 @@ import torch
 
 from morphoscope.runtime.torch_devices import to_device
 
-# A GPU that holds the images itself is never kept waiting for them.
-_SHARE_OF_GPU_MEMORY = 0.25
+# A GPU that holds the images itself never waits for them.
+_FRACTION_OF_GPU_MEMORY = 0.25
 
 
 class RealImages:
-    """Any stretch of the endless stream of training images, so that several processes may each take theirs.
+    """An endless stream of training images; several processes may each take their own stretches of it.
 
     Args:
-        images: uint8 [M, R, R, 3], may be memory-mapped; a GPU with room for them gets a copy.
+        images: uint8 [M, R, R, 3], may be memory-mapped; a GPU with enough memory gets a copy.
         labels: int64 [M], class indices below `classes`.
         classes: number of conditions.
         seed: of the order.
-        sampling: "natural" shows every image once an epoch; "balanced" every condition once a round, and each
-            image of a condition once in as many rounds as it has images.
+        sampling: "natural" shows every image once per epoch. "balanced" shows every condition once per round,
+            and each image of a condition with n images once in n rounds.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RealImages:
         self._images: np.ndarray | torch.Tensor = images
         if (
             device.type == "cuda"
-            and images.nbytes < _SHARE_OF_GPU_MEMORY * torch.cuda.mem_get_info(device)[0]
+            and images.nbytes < _FRACTION_OF_GPU_MEMORY * torch.cuda.mem_get_info(device)[0]
         ):
             self._images = torch.from_numpy(np.ascontiguousarray(images)).to(device)
         everything = np.arange(len(self.labels))
@@ -51,7 +51,7 @@ class RealImages:
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
 
     def stretch(self, start: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images `start` … `start + number` of the stream.
+        """Images `start` to `start + number` (exclusive) of the stream.
 
         Returns:
             float32 [number, 3, R, R] in [-1, 1], channels last in memory, and one-hot labels [number, K].
@@ -66,7 +66,7 @@ class RealImages:
         return images, self._one_hot(self.labels[indices])
 
     def random_labels(self, number: int) -> torch.Tensor:
-        """One-hot labels [number, K] as often as the stream shows them, by torch's global generator."""
+        """Random one-hot labels [number, K], as frequent as in the stream, from torch's global generator."""
         pools = torch.randint(len(self._pools), [number]).tolist()
         picks = torch.rand([number]).tolist()
         indices = [
@@ -79,16 +79,16 @@ class RealImages:
         return to_device(hot, self.device)
 
     def _index(self, position: int) -> int:
-        """Which image stands at `position`: the pools take turns, in a new order every round."""
+        """Index of the image at `position`: the pools take turns, in a new order every round."""
         turn, place = divmod(position, len(self._pools))
         pool = int(self._order(-1, turn, len(self._pools))[place])
         epoch, offset = divmod(turn, len(self._pools[pool]))
         return int(self._pools[pool][self._order(pool, epoch, len(self._pools[pool]))[offset]])
 
-    def _order(self, of: int, epoch: int, size: int) -> np.ndarray:
-        """A permutation that depends on the seed, on what is shuffled (-1: the pools) and on the epoch."""
-        known = self._orders.get(of)
+    def _order(self, pool: int, epoch: int, size: int) -> np.ndarray:
+        """A permutation [size] for a pool (-1: for the pools themselves) that depends on seed and epoch."""
+        known = self._orders.get(pool)
         if known is None or known[0] != epoch:
-            known = (epoch, np.random.default_rng([self.seed, of + 1, epoch]).permutation(size))
-            self._orders[of] = known
+            known = (epoch, np.random.default_rng([self.seed, pool + 1, epoch]).permutation(size))
+            self._orders[pool] = known
         return known[1]

@@ -1,4 +1,4 @@
-"""The training film: the sheets of generated images of a run, one after another."""
+"""The training film: the sheets of generated images in a run folder, in order."""
 
 import re
 import subprocess
@@ -18,17 +18,17 @@ from morphoscope.runtime import write_atomically
 FILM = "film.mp4"
 _LARGEST = 1920  # pixels, either side
 _PAPER = (255, 255, 255)
-_STRIP = (31, 36, 48)
+_BANNER = (31, 36, 48)
 
 
 def write_film(run: Path, fps: float = 4) -> Path | None:
     """Write `film.mp4` (H.264, 4:2:0) from the sheets fakes<kimg>.png of a run folder, in order.
 
-    A strip above each sheet says SYNTHETIC and its kimg; the film's metadata say what it shows. The first
-    sheet decides the size, at most 1920 px wide and high; others are scaled into it.
+    A banner above each sheet shows SYNTHETIC and its kimg; the film's metadata describe it as synthetic too.
+    The first sheet determines the size, at most 1920 px wide and high; others are scaled to fit.
 
     Args:
-        fps: sheets a second.
+        fps: sheets per second.
 
     Returns:
         The film's path; None if the run has no sheet yet.
@@ -49,7 +49,7 @@ def write_film(run: Path, fps: float = 4) -> Path | None:
 
 
 def sheets_by_kimg(run: Path) -> list[tuple[int, Path]]:
-    """The sheets of generated images of a run folder, with the kimg that their names tell, in order."""
+    """(kimg, path) of the sheets of generated images in a run folder, in order."""
     found = ((re.fullmatch(r"fakes(\d+)\.png", path.name), path) for path in run.glob("fakes*.png"))
     return sorted((int(match[1]), path) for match, path in found if match)
 
@@ -64,10 +64,10 @@ def _read(path: Path) -> tuple[Image.Image, str]:
 
 
 def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:
-    """One frame, RGB bytes: the strip, and below it the sheet."""
+    """One frame, RGB bytes: the banner and below it the sheet."""
     width, height = _frame_size(first_size)
-    top = _strip_height(width)
-    canvas = Image.new("RGB", (width, height), _STRIP)
+    top = _banner_height(width)
+    canvas = Image.new("RGB", (width, height), _BANNER)
     sheet = ImageOps.pad(_read(path)[0], (width, height - top), Image.Resampling.LANCZOS, color=_PAPER)
     canvas.paste(sheet, (0, top))
     font = ImageFont.load_default(size=max(10, round(0.6 * top)))
@@ -77,13 +77,13 @@ def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:
 
 
 def _frame_size(sheet: tuple[int, int]) -> tuple[int, int]:
-    """Width and height with the strip, within `_LARGEST`; even, as 4:2:0 wants them."""
-    width, height = sheet[0], sheet[1] + _strip_height(sheet[0])
+    """Width and height with the banner, at most `_LARGEST`; even, as 4:2:0 requires."""
+    width, height = sheet[0], sheet[1] + _banner_height(sheet[0])
     scale = min(1.0, _LARGEST / max(width, height))
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _strip_height(width: int) -> int:
+def _banner_height(width: int) -> int:
     return max(20, width // 36)
 
 
@@ -92,7 +92,8 @@ def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> lis
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise UserError(
-            f"{path.parent / FILM}: no ffmpeg for this machine; name one in IMAGEIO_FFMPEG_EXE ({error})."
+            f"{path.parent / FILM}: there is no ffmpeg for this machine; set IMAGEIO_FFMPEG_EXE to the path "
+            f"of one ({error})."
         ) from error
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
     picture = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
@@ -103,14 +104,14 @@ def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> lis
 
 
 def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
-    """Send frames to ffmpeg, which ends with us, whatever happens.
+    """Send frames to ffmpeg, which never outlives this call.
 
-    It has a session of its own: Ctrl-C reaches the whole process group, and a training that merely takes
-    note of it to stop in good order must not find its film cut off.
+    It runs in its own session. Ctrl-C reaches the whole process group, and a training that stops in an
+    orderly way must still be able to finish its film.
     """
     with (
-        tempfile.TemporaryFile() as said,  # a pipe that nobody empties could hold ffmpeg up
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, start_new_session=True) as process,
+        tempfile.TemporaryFile() as errors,  # a pipe that is not read could block ffmpeg
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, start_new_session=True) as process,
     ):
         try:
             _feed(process, frames)
@@ -119,13 +120,13 @@ def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
             process.kill()
             raise
         if code != 0:
-            said.seek(0)
-            reason = said.read().decode(errors="replace").strip() or f"exit code {code}"
+            errors.seek(0)
+            reason = errors.read().decode(errors="replace").strip() or f"exit code {code}"
             raise UserError(f"{path}: ffmpeg could not write the film ({reason.splitlines()[-1]}).")
 
 
 def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:
-    """Write all frames and close the pipe; if ffmpeg is gone, its exit code tells."""
+    """Write all frames and close the pipe; if ffmpeg has ended, its exit code gives the reason."""
     assert process.stdin is not None
     with suppress(BrokenPipeError):
         try:

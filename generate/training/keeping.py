@@ -1,24 +1,24 @@
-"""Which snapshots of a run stay: the newest few, and the best by the metric."""
+"""Which snapshots of a run are kept: the newest ones, and the best by the metric."""
 
 from pathlib import Path
 
-from morphoscope.generate.training.records import best_of, read_measured, snapshots
+from morphoscope.generate.training.records import best_measurement, list_snapshots, read_measurements
 
 
 def best_snapshot(run: Path) -> Path | None:
-    """Of those that are left, the one with the lowest kernel distance to the training images.
+    """The snapshot with the lowest kernel distance to the training images, of those that still exist.
 
-    None if none of them is measured. Where a run was measured with several feature networks, the one that
+    None if none of them was measured. Where a run was measured with several feature networks, the one that
     measured most snapshots decides.
     """
-    measured = [read_measured(path)[0] for path in sorted(run.glob("metric-*.jsonl"))]
-    best = best_of(run, max(measured, key=len, default=[]))
+    measured = [read_measurements(path) for path in sorted(run.glob("metric-*.jsonl"))]
+    best = best_measurement(run, max(measured, key=len, default=[]))
     return None if best is None else run / best.snapshot
 
 
 def discard_old(run: Path, keep: int) -> None:
-    """Delete all but the newest `keep` snapshots and the best one."""
+    """Delete all snapshots but the newest `keep` and the best one."""
     best = best_snapshot(run)
-    for path in snapshots(run)[:-keep]:
+    for path in list_snapshots(run)[:-keep]:
         if path != best:
             path.unlink(missing_ok=True)

@@ -8,17 +8,17 @@ from morphoscope.generate.training.losses import weighted_mean
 
 
 class LeCam:
-    """Pulls D's logits of real images towards the running mean of those of fakes, and the other way round.
+    """Pulls D's logits of real images towards the moving average of those of fakes, and vice versa.
 
     R_LC = E[(D(x) - α_F)²] + E[(D(G(z)) - α_R)²], where the anchors α_R and α_F are exponential moving
-    averages of D(x) and D(G(z)). The squares are the paper's; a hinge, which spares logits on the far side
-    of the anchor, is a later habit and not used here. Each output of D has anchors of its own.
+    averages of D(x) and D(G(z)). The squares are the paper's; the hinge of some later implementations, which
+    spares logits on the far side of the anchor, is not used. Each output of D has its own anchors.
 
-    A recorded step goes on reading the anchors, so they are changed in place.
+    Recorded steps keep reading the anchors, so they are changed in place.
 
     Args:
-        decay: of the moving averages; the first observation sets them.
-        outputs: of D.
+        decay: of the moving averages, 0 to 1; the first observation sets them.
+        outputs: number of outputs of D.
     """
 
     def __init__(self, decay: float, outputs: int = 1, device: torch.device | str = "cpu") -> None:
@@ -28,7 +28,7 @@ class LeCam:
         self._observed = torch.zeros([], dtype=torch.bool, device=device)
 
     def observe(self, real_mean: torch.Tensor, fake_mean: torch.Tensor) -> None:
-        """Let the anchors follow the mean logits [outputs] of a batch of real images and one of fakes."""
+        """Update the anchors with the mean logits [outputs] of a batch of real and a batch of fake images."""
         for anchor, mean in ((self.real, real_mean), (self.fake, fake_mean)):
             anchor.copy_(torch.where(self._observed, anchor.lerp(mean, 1 - self.decay), mean))
         self._observed.fill_(True)
@@ -36,9 +36,10 @@ class LeCam:
     def penalty(
         self, real_logits: torch.Tensor, fake_logits: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """R_LC of logits [N, outputs], a scalar; 0 before the first observation.
+        """R_LC, a scalar; 0 before the first observation.
 
         Args:
+            real_logits, fake_logits: [N, outputs].
             weights: of the outputs, as in the loss (`weighted_mean`).
         """
         from_fake, from_real = real_logits - self.fake, fake_logits - self.real

@@ -1,7 +1,7 @@
 """Computations that are recorded once, as CUDA graphs, and then replayed.
 
-At the sizes of our networks Python takes several times as long to ask for the kernels of an iteration as a
-data centre's GPU takes to run them. A replay asks once.
+For networks of this size, Python takes several times as long to launch the kernels of an iteration as a data
+centre's GPU takes to run them. A replay launches them all at once.
 """
 
 from collections.abc import Callable
@@ -11,34 +11,34 @@ from typing import Any
 import torch
 
 Tensors = dict[str, torch.Tensor]
-Pool = Any  # as torch.cuda.graph_pool_handle() gives it
+Pool = Any  # what torch.cuda.graph_pool_handle() returns
 
 
 @dataclass
 class Outcome:
-    """What a step computes of one micro-batch.
+    """What a step computes from one micro-batch.
 
     Attributes:
-        figures: scalars to log, by name.
-        gradients: (parameter, its gradient) of those parameters that the loss depends on.
-        mean: what is wanted as a mean over the whole batch beside the gradients, if anything.
+        values: scalars to log, by name.
+        gradients: (parameter, its gradient) for the parameters that the loss depends on.
+        mean: a further tensor to average over the whole batch, if any.
     """
 
-    figures: Tensors
+    values: Tensors
     gradients: list[tuple[torch.nn.Parameter, torch.Tensor]]
     mean: torch.Tensor | None = None
 
 
 class RecordedStep:
-    """Calls `compute` as it is the first time, then records it as a CUDA graph, then replays that.
+    """Calls `compute` the first time, records it as a CUDA graph the second time, and then replays the graph.
 
-    A replay runs the same kernels on the same memory. So `compute` must ask for the same ones whatever its
-    inputs hold, neither wait for the GPU nor copy to it, and change what outlives it only in place. Random
-    numbers follow torch's generator as ever.
+    A replay runs the same kernels on the same memory. So `compute` must launch the same kernels for any
+    values of its inputs, neither wait for the GPU nor copy to it, and change lasting tensors only in place.
+    Random numbers still follow torch's generator.
 
     Args:
         compute: inputs by name -> Outcome.
-        pool: memory that several graphs share, which are replayed one at a time; None never records.
+        pool: memory shared by several graphs that are replayed one at a time; None never records.
     """
 
     def __init__(self, compute: Callable[[Tensors], Outcome], pool: Pool | None) -> None:
@@ -50,9 +50,9 @@ class RecordedStep:
         self._outcome: Outcome | None = None
 
     def __call__(self, inputs: Tensors) -> Outcome:
-        """What `compute` makes of these; valid until the next call, of this or another step of the pool."""
+        """The outcome for these inputs; valid until the next call of any step that shares the pool."""
         if self._pool is None or not self._warm:
-            self._warm = True  # kernels are loaded, convolutions chosen: nothing of it may happen in a graph
+            self._warm = True  # loading kernels and choosing convolutions is not allowed in a graph
             return self._compute(inputs)
         if self._graph is None:
             self._record(inputs)
@@ -63,7 +63,7 @@ class RecordedStep:
         return self._outcome
 
     def _record(self, inputs: Tensors) -> None:
-        """Record the kernels, which do not run meanwhile, on inputs that stay where they are."""
+        """Record the kernels, without running them, on inputs that keep their addresses."""
         self._inputs = {name: tensor.clone() for name, tensor in inputs.items()}
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):

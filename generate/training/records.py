@@ -1,11 +1,11 @@
-"""What a run folder of a training tells, read back: config, ticks, metrics, alarms."""
+"""The files of a training's run folder, described and read back: config, ticks, metrics, alarms."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import yaml
 
@@ -14,14 +14,119 @@ from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.metrics import QualityReport
 from morphoscope.generate.snapshots import read_snapshot_metadata
 
+STATS, ALARMS = "stats.jsonl", "alarms.jsonl"
+
 
 @dataclass(frozen=True)
-class Measured:
-    """A snapshot's quality."""
+class Tick:
+    """A line of stats.jsonl.
+
+    Attributes:
+        kimg: thousands of real images shown by the end of the tick.
+        values: means over the tick by name: seconds_per_kimg, memory_gb, losses and statistics of the
+            iterations. Not every tick has every value.
+    """
+
+    kimg: float
+    values: dict[str, float]
+
+    def as_json(self) -> dict[str, float]:
+        """What `from_json` reads."""
+        return {"kimg": self.kimg, **self.values}
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> "Tick":
+        """The tick that `as_json` described, without values that are not finite."""
+        values = {name: float(value) for name, value in line.items() if name != "kimg" and is_finite(value)}
+        return cls(float(line["kimg"]), values)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A line of alarms.jsonl."""
+
+    kimg: float
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return {"kimg": self.kimg, "message": self.message}
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> "Alarm":
+        """The alarm that `as_json` described."""
+        return cls(float(line["kimg"]), str(line.get("message", "")))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A line of metric-<network>.jsonl: the quality of a snapshot.
+
+    Attributes:
+        snapshot: the name of its file; "" if not recorded.
+    """
 
     kimg: float
     snapshot: str
     report: QualityReport
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return {"kimg": self.kimg, "snapshot": self.snapshot, **self.report.as_json()}
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> "Measurement":
+        """The measurement that `as_json` described; UserError if the line describes something else."""
+        return cls(float(line["kimg"]), str(line.get("snapshot", "")), QualityReport.from_json(line))
+
+
+Record = TypeVar("Record", Tick, Alarm, Measurement)
+
+
+@dataclass(frozen=True)
+class Lines(Generic[Record]):
+    """What a file of JSON lines holds.
+
+    Attributes:
+        records: by kimg.
+        damaged: number of lines that could not be read.
+    """
+
+    records: list[Record]
+    damaged: int
+
+
+@dataclass(frozen=True)
+class RecordedConfig:
+    """The config of a training as its run folder has it, maybe from another version.
+
+    Attributes:
+        text: the content of config.yaml.
+        resolution: pixels, as the file has it.
+        kimg: length of the training; None if it is not a number.
+        ada_target: None if it is not recorded.
+    """
+
+    text: str
+    resolution: str
+    kimg: float | None
+    ada_target: float | None
+
+    @classmethod
+    def read(cls, run: Path) -> "RecordedConfig":
+        """Read config.yaml; UserError if it is not the config of a training."""
+        path = run / "config.yaml"
+        try:
+            text = path.read_text(encoding="utf-8")
+            config = yaml.safe_load(text)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise UserError(f"{path}: not the config of a training's run folder ({reason}).") from error
+        if not isinstance(config, dict) or not {"resolution", "kimg"} <= config.keys():
+            raise UserError(f"{path}: not the config of a training's run folder (`generate train --run`).")
+        return cls(
+            text, str(config["resolution"]), _number(config["kimg"]), _number(config.get("ada_target"))
+        )
 
 
 @dataclass
@@ -29,19 +134,16 @@ class Records:
     """The files of a run folder, and notes on what could not be read in them.
 
     Attributes:
-        config: the resolved config, and its text as it is.
-        stats: lines of stats.jsonl by kimg.
-        alarms: lines of alarms.jsonl by kimg.
-        metrics: by feature network, by kimg.
+        ticks, alarms: by kimg.
+        metrics: by feature network, then by kimg.
         metadata: of the newest snapshot; None before there is one, or where it cannot be used.
     """
 
     run: Path
-    config_text: str
-    config: dict[str, Any] = field(default_factory=dict)
-    stats: list[dict[str, Any]] = field(default_factory=list)
-    alarms: list[dict[str, Any]] = field(default_factory=list)
-    metrics: dict[str, list[Measured]] = field(default_factory=dict)
+    config: RecordedConfig
+    ticks: list[Tick] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    metrics: dict[str, list[Measurement]] = field(default_factory=dict)
     metadata: SnapshotMetadata | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -52,21 +154,13 @@ class Records:
         Raises:
             UserError: not the run folder of a training.
         """
-        path = run / "config.yaml"
-        try:
-            records = cls(run, path.read_text(encoding="utf-8"))
-            config = yaml.safe_load(records.config_text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise UserError(f"{path}: not the config of a training's run folder ({reason}).") from error
-        if not isinstance(config, dict) or not {"resolution", "kimg"} <= config.keys():
-            raise UserError(f"{path}: not the config of a training's run folder (`generate train --run`).")
-        records.config = config
-        records.stats = records._lines(run / "stats.jsonl")
-        records.alarms = records._lines(run / "alarms.jsonl")
-        for file in sorted(run.glob("metric-*.jsonl")):
-            records._add_metrics(file)
-        newest = snapshots(run)[-1:]
+        records = cls(run, RecordedConfig.read(run))
+        records.ticks = records._lines(run / STATS, Tick.from_json)
+        records.alarms = records._lines(run / ALARMS, Alarm.from_json)
+        for path in sorted(run.glob("metric-*.jsonl")):
+            for measurement in records._lines(path, Measurement.from_json):
+                records.metrics.setdefault(measurement.report.network, []).append(measurement)
+        newest = list_snapshots(run)[-1:]
         if newest:
             try:
                 records.metadata = read_snapshot_metadata(newest[0])
@@ -74,79 +168,60 @@ class Records:
                 records.notes.append(str(error))
         return records
 
-    def newest(self, key: str) -> float | None:
-        """The newest finite value of `key` in stats.jsonl; not every line has every key."""
-        for line in reversed(self.stats):
-            if is_number(line.get(key)):
-                return float(line[key])
-        return None
+    def newest(self, name: str) -> float | None:
+        """The newest value of this name; None if no tick has it."""
+        return next((tick.values[name] for tick in reversed(self.ticks) if name in tick.values), None)
 
-    def best(self, network: str) -> Measured | None:
-        """Of the snapshots that are left, the one of the lowest kernel distance by this network."""
-        return best_of(self.run, self.metrics[network])
+    def best(self, network: str) -> Measurement | None:
+        """The snapshot of the lowest kernel distance by this network, of those that still exist."""
+        return best_measurement(self.run, self.metrics[network])
 
-    def _lines(self, path: Path) -> list[dict[str, Any]]:
-        found, damaged = read_lines(path)
-        self._note(path, damaged)
-        return found
-
-    def _add_metrics(self, path: Path) -> None:
-        found, damaged = read_measured(path)
-        self._note(path, damaged)
-        for one in found:
-            self.metrics.setdefault(one.report.network, []).append(one)
-
-    def _note(self, path: Path, damaged: int) -> None:
-        if not damaged:
-            return
-        what = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
-        self.notes.append(f"{path.name}: {what} left out; a killed process may leave such lines.")
+    def _lines(self, path: Path, from_json: Callable[[dict[str, Any]], Record]) -> list[Record]:
+        found = read_lines(path, from_json)
+        if found.damaged:
+            what = "1 damaged line" if found.damaged == 1 else f"{found.damaged} damaged lines"
+            self.notes.append(f"{path.name}: {what} left out; a killed process may leave such lines.")
+        return found.records
 
 
-def snapshots(run: Path) -> list[Path]:
+def list_snapshots(run: Path) -> list[Path]:
     """The snapshots in a run folder, oldest first."""
     return sorted(run.glob("snapshot-*.safetensors"))
 
 
-def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """(the lines of a file of JSON lines, by kimg; how many are damaged); none where there is no file."""
+def read_lines(path: Path, from_json: Callable[[dict[str, Any]], Record]) -> Lines[Record]:
+    """Read a file of JSON lines; nothing where there is no file."""
     if not path.exists():
-        return [], 0
-    found, damaged = [], 0
+        return Lines([], 0)
+    records, damaged = [], 0
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
-            found.append({**line, "kimg": float(line["kimg"])})
-        except (ValueError, LookupError, TypeError):
+            records.append(from_json(dict(json.loads(text))))
+        except (ValueError, LookupError, TypeError):  # a UserError is a ValueError
             damaged += 1
-    return sorted(found, key=lambda line: line["kimg"]), damaged
+    return Lines(sorted(records, key=lambda record: record.kimg), damaged)
 
 
-def read_measured(path: Path) -> tuple[list[Measured], int]:
-    """(the snapshots of a metric-*.jsonl, by kimg; how many of its lines are damaged)."""
-    lines, damaged = read_lines(path)
-    found = []
-    for line in lines:
-        try:
-            report = QualityReport.from_json(line)
-        except UserError:
-            damaged += 1
-            continue
-        found.append(Measured(line["kimg"], str(line.get("snapshot", "")), report))
-    return found, damaged
+def read_measurements(path: Path) -> list[Measurement]:
+    """The measurements in a metric-*.jsonl, by kimg, without damaged lines."""
+    return read_lines(path, Measurement.from_json).records
 
 
-def best_of(run: Path, measured: Sequence[Measured]) -> Measured | None:
-    """Of the snapshots that are left in `run`, the one of the lowest kernel distance.
+def best_measurement(run: Path, measurements: Sequence[Measurement]) -> Measurement | None:
+    """The one of the lowest kernel distance, of the snapshots that still exist in `run`.
 
-    A snapshot that was written anew under the same name counts as it was measured last.
+    Of several measurements of one file name, the last one counts.
     """
-    there = {path.name for path in snapshots(run)}
-    newest = {one.snapshot: one for one in measured if one.snapshot in there}
-    finite = [one for one in newest.values() if is_number(one.report.overall.kernel)]
+    existing = {path.name for path in list_snapshots(run)}
+    latest = {one.snapshot: one for one in measurements if one.snapshot in existing}
+    finite = [one for one in latest.values() if is_finite(one.report.overall.kernel)]
     return min(finite, key=lambda one: one.report.overall.kernel, default=None)
 
 
-def is_number(value: Any) -> bool:
-    """A finite number."""
+def is_finite(value: Any) -> bool:
+    """Whether this is a number other than NaN and the infinities."""
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if is_finite(value) else None

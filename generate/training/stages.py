@@ -7,10 +7,10 @@ from morphoscope.generate.networks.mapping import check_stages
 
 
 def stage_indices(stages: Mapping[str, tuple[str, str]], conditions: Sequence[str]) -> list[list[int]]:
-    """The config's {intermediate: (end, end)} as [index, end, end] each, for `MappingNetwork`.
+    """The config's {intermediate: (end, end)} as one [index, end, end] per stage, for `MappingNetwork`.
 
     Raises:
-        UserError: an unknown condition, ends that are alike, or an end that is an intermediate stage itself.
+        UserError: an unknown condition, two equal ends, or an end that is an intermediate stage itself.
     """
     named = [[name, *ends] for name, ends in stages.items()]
     try:

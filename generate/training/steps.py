@@ -1,8 +1,9 @@
-"""The four computations of an iteration, each of one micro-batch: figures and gradients (spec 4)."""
+"""The four computations of an iteration, each for one micro-batch: values and gradients (spec 4)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import sqrt
+from typing import NamedTuple
 
 import torch
 
@@ -21,16 +22,30 @@ from morphoscope.generate.training.losses import (
 from morphoscope.generate.training.recording import Outcome, Tensors
 
 
-class Steps:
-    """`generator`, `path_length`, `discriminator` and `r1`; each takes labels and choices by name as tensors.
+class _Fakes(NamedTuple):
+    """Generated images.
 
-    They may be recorded (`RecordedStep`): what changes between iterations is an input, or kept in a tensor
-    that is changed in place.
+    Attributes:
+        images: [N, 3, R, R].
+        ws: [N, num_ws, w_dim], with style mixing (StyleGAN, section 3.1).
+        w: [N, w_dim], before style mixing.
+    """
+
+    images: torch.Tensor
+    ws: torch.Tensor
+    w: torch.Tensor
+
+
+class Steps:
+    """The steps `generator`, `path_length`, `discriminator` and `r1`; each takes its input tensors by name.
+
+    They may be recorded (`RecordedStep`): whatever changes between iterations is an input, or a tensor that
+    is changed in place.
 
     Attributes:
         pl_mean: running mean of the path lengths, a scalar.
-        chunks: micro-batches of a batch, over all processes.
-        influence: of the labels, 0 … 1; a tensor where a transition changes it.
+        micro_batches: number of micro-batches in a batch, over all processes.
+        influence: of the labels, 0 to 1; a tensor if a transition changes it.
     """
 
     def __init__(
@@ -50,31 +65,31 @@ class Steps:
         changes = config.conditions.transition_end_kimg is not None
         self.influence: float | torch.Tensor = torch.ones([], device=device) if changes else 1.0
         self._weights = output_weights(D.outputs, 1.0, device)
-        self.chunks = config.training.batch // config.training.micro_batch
+        self.micro_batches = config.training.batch // config.training.micro_batch
 
     def set_influence(self, influence: float) -> None:
-        """How much labels count from now on."""
+        """Set how strongly labels count from now on, 0 to 1."""
         if isinstance(self.influence, torch.Tensor):
             self.influence.fill_(influence)
             if self._weights is not None:
                 self._weights[1].fill_(influence)
 
     def generator(self, inputs: Tensors) -> Outcome:
-        """The generator's loss; the mean is that of w [w_dim]."""
+        """The generator's loss; the outcome's mean is the mean of w [w_dim]."""
         with self._trained(self.G) as parameters:
             c = inputs["labels"]
-            fakes, _, w = self._synthesise(self._latents(len(c)), inputs)
-            loss = generator_loss(self._judge(fakes, c), self._weights)
+            fakes = self._synthesise(self._latents(len(c)), inputs)
+            loss = generator_loss(self._logits(fakes.images, c), self._weights)
             gradients = self._gradients(loss, parameters)
-        return Outcome({"loss_G": loss.detach()}, gradients, w.detach().mean(dim=0))
+        return Outcome({"loss_G": loss.detach()}, gradients, fakes.w.detach().mean(dim=0))
 
     def path_length(self, inputs: Tensors) -> Outcome:
-        """Path length regularisation (StyleGAN2, section 3.2); the mean is that of the lengths."""
+        """Path length regularisation (StyleGAN2, section 3.2); the outcome's mean is the mean length."""
         config = self.config
         with self._trained(self.G) as parameters:
-            fakes, ws, _ = self._synthesise(self._latents(len(inputs["labels"])), inputs)
-            noise = torch.randn_like(fakes) / sqrt(fakes.shape[2] * fakes.shape[3])
-            lengths = path_lengths(fakes, ws, noise)
+            images, ws, _ = self._synthesise(self._latents(len(inputs["labels"])), inputs)
+            noise = torch.randn_like(images) / sqrt(images.shape[2] * images.shape[3])
+            lengths = path_lengths(images, ws, noise)
             mean = lengths.detach().mean()
             penalty = (lengths - self.pl_mean.lerp(mean, config.loss.pl_decay)).square().mean()
             gradients = self._gradients(
@@ -83,35 +98,35 @@ class Steps:
         return Outcome({"path_length": mean, "path_penalty": penalty.detach()}, gradients, mean)
 
     def discriminator(self, inputs: Tensors) -> Outcome:
-        """The discriminator's loss; with LeCam the mean is that of its logits of real and fake images."""
+        """The discriminator's loss; with LeCam the outcome's mean holds mean logits [real/fake, outputs]."""
         c = inputs["labels"]
         with torch.no_grad():
-            fakes, _, _ = self._synthesise(self._latents(len(c)), inputs)
+            fakes = self._synthesise(self._latents(len(c)), inputs)
         with self._trained(self.D) as parameters:
-            fake = self._judge(fakes, c)
-            real = self._judge(inputs["real_images"], inputs["real_labels"])
+            fake = self._logits(fakes.images, c)
+            real = self._logits(inputs["real_images"], inputs["real_labels"])
             loss = discriminator_loss(real, fake, self._weights)
-            figures = {
+            values = {
                 "loss_D": loss.detach(),
-                "logits_real": self._verdict(real).detach().mean(),
-                "logits_fake": self._verdict(fake).detach().mean(),
+                "logits_real": self._weighted(real).detach().mean(),
+                "logits_fake": self._weighted(fake).detach().mean(),
             }
             if self.ada is not None:
-                self.ada.observe(self._verdict(real))
+                self.ada.observe(self._weighted(real))
             mean = None
             if self.lecam is not None:
                 mean = torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)])
                 penalty = self.lecam.penalty(real, fake, self._weights)
-                figures["lecam"] = penalty.detach()
+                values["lecam"] = penalty.detach()
                 loss = loss + self.config.loss.lecam_weight * penalty
             gradients = self._gradients(loss, parameters)
-        return Outcome(figures, gradients, mean)
+        return Outcome(values, gradients, mean)
 
     def r1(self, inputs: Tensors) -> Outcome:
         """The gradient penalty at real images (Mescheder et al. 2018)."""
         with self._trained(self.D) as parameters:
             images = inputs["real_images"].detach().requires_grad_()
-            logits = self._verdict(self._judge(images, inputs["real_labels"]))
+            logits = self._weighted(self._logits(images, inputs["real_labels"]))
             penalty = r1_penalty(logits, images).mean()
             loss = penalty * (self.config.loss.gamma / 2 * self.config.loss.d_interval)
             gradients = self._gradients(loss, parameters)
@@ -119,7 +134,7 @@ class Steps:
 
     @contextmanager
     def _trained(self, network: torch.nn.Module) -> Iterator[list[torch.nn.Parameter]]:
-        """The parameters that are trained, which alone require gradients meanwhile."""
+        """The trained parameters of a network; within this context they require gradients."""
         network.requires_grad_(True)
         for layer in self.frozen:
             layer.requires_grad_(False)
@@ -129,17 +144,15 @@ class Steps:
     def _gradients(
         self, loss: torch.Tensor, parameters: list[torch.nn.Parameter]
     ) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-        """Of this micro-batch's part of the whole batch's loss, by parameter that it depends on."""
-        found = torch.autograd.grad(loss / self.chunks, parameters, allow_unused=True)
+        """Gradients of this micro-batch's part of the batch's loss, for the parameters that it depends on."""
+        found = torch.autograd.grad(loss / self.micro_batches, parameters, allow_unused=True)
         return [(p, gradient) for p, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
     def _latents(self, number: int) -> torch.Tensor:
         return torch.randn([number, self.config.network.z_dim], device=self.device)
 
-    def _synthesise(
-        self, z: torch.Tensor, inputs: Tensors
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Fakes, their ws with style mixing (StyleGAN, section 3.1), and the w before it [N, w_dim]."""
+    def _synthesise(self, z: torch.Tensor, inputs: Tensors) -> _Fakes:
+        """Fakes for z [N, z_dim]."""
         c = inputs["labels"]
         ws = self.G.mapping(z, c, label_influence=self.influence)
         w = ws[:, 0]
@@ -147,11 +160,11 @@ class Steps:
             other = self.G.mapping(torch.randn_like(z), c, label_influence=self.influence)
             before = torch.arange(self.G.num_ws, device=self.device) < inputs["crossover"]
             ws = torch.where(before[:, None], ws, other)
-        return self.G.synthesis(ws), ws, w
+        return _Fakes(self.G.synthesis(ws), ws, w)
 
-    def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    def _logits(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         return self.D(images if self.augment is None else self.augment(images), c)
 
-    def _verdict(self, logits: torch.Tensor) -> torch.Tensor:
-        """[N, outputs] -> [N, 1]: the outputs' sum, weighted as in the loss."""
+    def _weighted(self, logits: torch.Tensor) -> torch.Tensor:
+        """[N, outputs] -> [N, 1]: the sum of the outputs, weighted as in the loss."""
         return logits if self._weights is None else (logits * self._weights).sum(dim=1, keepdim=True)

@@ -17,36 +17,36 @@ _PROJECT = "morphoscope"  # trackio's; each run folder has a database of its own
 
 
 class Tracker(Protocol):
-    """Where figures and pictures of a training go, over the number of real images shown."""
+    """Receives the values and images of a training, by the number of real images shown."""
 
     def log(self, kimg: float, values: dict[str, float]) -> None:
-        """Figures by name."""
+        """Log values by name."""
 
     def image(self, kimg: float, name: str, path: Path) -> None:
-        """A picture file, e.g. a sheet of generated images."""
+        """Log an image file, e.g. a sheet of generated images."""
 
     def close(self) -> None:
-        """Write what is still on its way."""
+        """Write what is still buffered."""
 
 
 def open_trackers(names: Sequence[str], run: Path, start_kimg: float = 0.0) -> Tracker:
-    """A tracker that passes everything on to those named; `names` may be empty.
+    """A tracker that passes everything on to the named ones.
 
-    Nothing leaves the machine and no server starts. To look: `tensorboard --logdir <run>/tensorboard`, and
-    `TRACKIO_DIR=<run>/trackio trackio show`.
+    Nothing leaves the machine and no server starts. To view the logs, run
+    `tensorboard --logdir <run>/tensorboard` or `TRACKIO_DIR=<run>/trackio trackio show`.
 
     Args:
-        names: of tensorboard, trackio.
-        start_kimg: where this process goes on. What an earlier one noted beyond it, before it was killed,
-            is taken back.
+        names: any of tensorboard and trackio, or none.
+        start_kimg: where this process continues. Entries beyond it, from a process that was killed, are
+            removed.
 
     Raises:
-        UserError: a package that is not installed, or trackio at work in another run of this process.
+        UserError: a package is not installed, or trackio already tracks another run in this process.
     """
     openers: dict[str, Callable[[Path, float], Tracker]] = {"tensorboard": _TensorBoard, "trackio": _Trackio}
     unknown = [name for name in names if name not in openers]
     if unknown:
-        raise UserError(f"track: no tracker {', '.join(unknown)}; there are {', '.join(openers)}.")
+        raise UserError(f"track: unknown tracker {', '.join(unknown)}; use {' or '.join(openers)}.")
     return _All([openers[name](run / name, start_kimg) for name in dict.fromkeys(names)])
 
 
@@ -73,7 +73,7 @@ class _TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise _missing("tensorboard") from error
-        # The tick at start_kimg was noted before the state was saved, so it stays.
+        # The tick at start_kimg was logged before the state was saved, so it stays.
         purge = _step(start_kimg) + 1 if start_kimg else None
         self._writer: Any = SummaryWriter(str(folder), purge_step=purge)
 
@@ -82,8 +82,8 @@ class _TensorBoard:
             self._writer.add_scalar(name, value, _step(kimg))
 
     def image(self, kimg: float, name: str, path: Path) -> None:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
         self._writer.add_image(name, pixels, _step(kimg), dataformats="HWC")
 
     def close(self) -> None:
@@ -93,8 +93,8 @@ class _TensorBoard:
 class _Trackio:
     """Trackio's own run, without `trackio.init`.
 
-    That would send everything to the Space or server which TRACKIO_SPACE_ID and TRACKIO_SERVER_URL name, and
-    ask huggingface.co for the user's name.
+    `trackio.init` would send everything to the Space or server in TRACKIO_SPACE_ID and TRACKIO_SERVER_URL,
+    and request the user's name from huggingface.co.
     """
 
     def __init__(self, folder: Path, start_kimg: float) -> None:
@@ -106,20 +106,20 @@ class _Trackio:
             raise _missing("trackio") from error
         if folder.absolute() != trackio.TRACKIO_DIR:
             raise UserError(
-                f"track: trackio already writes to {trackio.TRACKIO_DIR} in this process; track one run a "
-                "process with it."
+                f"track: trackio already writes to {trackio.TRACKIO_DIR} in this process; use it for one run "
+                "per process."
             )
 
         class LocalRun(trackio.Run):
             def _get_username(self) -> None:
-                """Asks huggingface.co where a token is stored."""
+                """Trackio's own method calls huggingface.co if a token is stored."""
 
         self._image: Any = trackio.Image
         database = SQLiteStorage.get_project_db_path(_PROJECT)
         if start_kimg and database.exists():
-            _take_back(database, _step(start_kimg))
+            _remove_after(database, _step(start_kimg))
         name = folder.absolute().parent.name
-        # One id however often the run goes on, in how many processes.
+        # The same id whenever the run resumes, in any process.
         self._run = LocalRun(url=None, project=_PROJECT, client=None, name=name, run_id=_PROJECT)
 
     def log(self, kimg: float, values: dict[str, float]) -> None:
@@ -129,20 +129,20 @@ class _Trackio:
         self._run.log({name: self._image(str(path))}, step=_step(kimg))
 
     def close(self) -> None:
-        with redirect_stdout(io.StringIO()):  # it says that it uploads something, which it does not
+        with redirect_stdout(io.StringIO()):  # it prints that it uploads, which it does not
             self._run.finish()
 
 
 def _step(kimg: float) -> int:
-    """Trackers count in integers: real images shown."""
+    """The trackers' integer step: the number of real images shown."""
     return round(1000 * kimg)
 
 
-def _take_back(database: Path, step: int) -> None:
-    """Remove what trackio's database holds beyond a step."""
+def _remove_after(database: Path, step: int) -> None:
+    """Remove the entries beyond a step from trackio's database."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM metrics WHERE step > ?", [step])
 
 
 def _missing(name: str) -> UserError:
-    return UserError(f"track: {name} is not installed; pip install 'morphoscope[track]', or leave it out.")
+    return UserError(f"track: {name} is not installed; run pip install 'morphoscope[track]', or remove it.")

@@ -22,16 +22,16 @@ from morphoscope.runtime.torch_devices import to_device
 from morphoscope.runtime.torch_optimizers import load_optimizer
 from morphoscope.runtime.torch_processes import Processes
 
-Figures = Tensors
-# What random numbers are drawn for; the order is part of the seeds.
+Values = Tensors
+# The purposes of random numbers; the order is part of the seeds.
 _PURPOSES = ("reals", "G", "path_length", "D", "r1")
 
 
 @contextmanager
 def fastest_convolutions() -> Iterator[None]:
-    """Have cuDNN try which of its convolutions is fastest for each shape.
+    """Let cuDNN measure which of its convolutions is fastest for each shape.
 
-    It takes seconds a network, which sheets and metrics, whose shapes come but now and then, never get back.
+    That takes seconds per network. It does not pay off for sheets and metrics, whose shapes are rare.
     """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
@@ -44,17 +44,17 @@ def fastest_convolutions() -> Iterator[None]:
 class GeneratorTrainer:
     """G, D, the averaged G_ema, their optimisers, the augmentation; `iterate` trains on one batch.
 
-    A batch is made of micro-batches, shared among the processes; their gradients are added up. Random numbers
-    depend on the seed, the iteration, their purpose and the micro-batch, and on nothing else: not on which
-    process draws them, nor on what was drawn before. So a state needs no random number generators, and two
-    processes compute what one computes with the same micro-batches.
+    A batch consists of micro-batches, which the processes share; their gradients are summed. Random numbers
+    depend only on the seed, the iteration, their purpose and the micro-batch, not on which process draws them
+    or on earlier draws. So the saved state needs no random number generators, and two processes compute the
+    same as one with the same micro-batches.
 
     Args:
         config: resolved for the number of processes.
         images: uint8 [M, R, R, 3], may be memory-mapped.
         labels: int64 [M], indices into `conditions`.
         conditions: names of the conditions.
-        processes: those that train together; their device is where this one computes.
+        processes: the processes that train together, with the device of this one.
     """
 
     def __init__(
@@ -98,22 +98,22 @@ class GeneratorTrainer:
         }
         self.images_seen = 0
         self.iteration = 0
-        own = self.steps.chunks // processes.world
-        self._own_chunks = range(processes.rank * own, (processes.rank + 1) * own)
+        own = self.steps.micro_batches // processes.world
+        self._own_micro_batches = range(processes.rank * own, (processes.rank + 1) * own)
 
     def _optimizer(self, network: torch.nn.Module, interval: int | None) -> torch.optim.Adam:
-        """Adam whose rate and betas make up for the steps of lazy regularisation (StyleGAN2, app. B)."""
+        """Adam with rate and betas corrected for lazy regularisation (StyleGAN2, appendix B)."""
         ratio = 1.0 if interval is None else interval / (interval + 1)
         betas = (0.0**ratio, 0.99**ratio)
         fused = self.device.type == "cuda"
         rate = self.config.training.lr * ratio
         return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=1e-8, fused=fused)
 
-    def iterate(self) -> Figures:
+    def iterate(self) -> Values:
         """Train on one batch: G, sometimes its path lengths, D, sometimes R1; then EMA and ADA.
 
         Returns:
-            Losses and statistics by name, scalars, of this process's part of the batch.
+            Losses and statistics by name, scalar tensors, over this process's part of the batch.
 
         Raises:
             UserError: a micro-batch does not fit the GPU's memory.
@@ -122,28 +122,28 @@ class GeneratorTrainer:
             with fastest_convolutions():
                 return self._iterate()
         except torch.OutOfMemoryError as error:
-            if self.processes.world > 1:  # the others wait for this one: torchrun ends them when it fails
+            if self.processes.world > 1:  # the others wait for this one; torchrun stops them when it fails
                 raise
             raise UserError(self._too_large()) from error
 
-    def _iterate(self) -> Figures:
+    def _iterate(self) -> Values:
         config = self.config
         influence = label_influence(config, self.images_seen)
         self.steps.set_influence(influence)
-        reals = {chunk: self._reals(chunk) for chunk in self._own_chunks}
-        figures = self._train_generator()
+        reals = {index: self._reals(index) for index in self._own_micro_batches}
+        values = self._train_generator()
         if config.loss.pl_weight > 0 and self.iteration % config.loss.g_interval == 0:
-            figures |= self._regularise_path_length()
-        figures |= self._train_discriminator(reals)
+            values |= self._regularise_path_length()
+        values |= self._train_discriminator(reals)
         if config.loss.gamma and self.iteration % config.loss.d_interval == 0:
-            figures |= self._regularise_r1(reals)
+            values |= self._regularise_r1(reals)
         self.images_seen += config.training.batch
         self.iteration += 1
         self._update_average()
         adapted = (self.ada.step(config.training.batch) or {}) if self.ada is not None else {}
         if config.conditions.transition_end_kimg is not None:
             adapted["label_influence"] = influence
-        return figures | {name: torch.tensor(value) for name, value in adapted.items()}
+        return values | {name: torch.tensor(value) for name, value in adapted.items()}
 
     def _too_large(self) -> str:
         config, remedies = self.config, []
@@ -152,76 +152,76 @@ class GeneratorTrainer:
                 config.training.micro_batch % smaller == 0
                 and smaller % min(config.network.mbstd_group, smaller) == 0
             ):
-                remedies.append(f"micro_batch={smaller} (a step still learns from {config.training.batch})")
+                remedies.append(f"micro_batch={smaller} (with the same batch of {config.training.batch})")
                 break
         if self.device.type == "cuda" and config.training.cuda_graphs:
             remedies.append("cuda_graphs=false")
         remedies.append("smaller networks (channel_base, channel_max)")
         return (
-            f"{config.training.micro_batch} images of {config.images.resolution} px at once do not fit "
-            f"{self.device}. Try {', or '.join(remedies)}."
+            f"A micro-batch of {config.training.micro_batch} images of {config.images.resolution} px does "
+            f"not fit into the memory of {self.device}. Try {', or '.join(remedies)}."
         )
 
-    def _reals(self, chunk: int) -> Tensors:
-        """The real images and labels of one micro-batch."""
+    def _reals(self, index: int) -> Tensors:
+        """The real images and labels of the micro-batch number `index`."""
         number = self.config.training.micro_batch
-        images, labels = self.data.stretch(self.images_seen + chunk * number, number)
+        images, labels = self.data.stretch(self.images_seen + index * number, number)
         if self.config.images.mirror:
-            self._seed("reals", chunk)
+            self._seed("reals", index)
             flipped = torch.rand([number, 1, 1, 1], device=self.device) < 0.5
             images = torch.where(flipped, images.flip(3), images)
         return {"real_images": images, "real_labels": labels}
 
-    def _train_generator(self) -> Figures:
-        figures, mean = self._optimise(
-            "G", self.G_opt, lambda chunk: self._choices(self.config.training.micro_batch)
+    def _train_generator(self) -> Values:
+        values, mean = self._optimise(
+            "G", self.G_opt, lambda index: self._choices(self.config.training.micro_batch)
         )
         assert mean is not None
         self.G.mapping.follow(mean)
-        return figures
+        return values
 
-    def _regularise_path_length(self) -> Figures:
+    def _regularise_path_length(self) -> Values:
         """Path length regularisation (StyleGAN2, section 3.2)."""
         number = max(self.config.training.micro_batch // self.config.loss.pl_batch_shrink, 1)
-        figures, mean = self._optimise("path_length", self.G_opt, lambda chunk: self._choices(number))
+        values, mean = self._optimise("path_length", self.G_opt, lambda index: self._choices(number))
         assert mean is not None
         self.steps.pl_mean.lerp_(mean, self.config.loss.pl_decay)
-        return figures
+        return values
 
-    def _train_discriminator(self, reals: dict[int, Tensors]) -> Figures:
-        def inputs(chunk: int) -> Tensors:
-            return reals[chunk] | self._choices(self.config.training.micro_batch)
+    def _train_discriminator(self, reals: dict[int, Tensors]) -> Values:
+        def inputs(index: int) -> Tensors:
+            return reals[index] | self._choices(self.config.training.micro_batch)
 
-        figures, mean = self._optimise("D", self.D_opt, inputs)
+        values, mean = self._optimise("D", self.D_opt, inputs)
         if self.steps.lecam is not None:
             assert mean is not None
             self.steps.lecam.observe(*mean)
-        return figures
+        return values
 
-    def _regularise_r1(self, reals: dict[int, Tensors]) -> Figures:
-        return self._optimise("r1", self.D_opt, lambda chunk: reals[chunk])[0]
+    def _regularise_r1(self, reals: dict[int, Tensors]) -> Values:
+        return self._optimise("r1", self.D_opt, lambda index: reals[index])[0]
 
     def _optimise(
         self, purpose: str, optimizer: torch.optim.Optimizer, inputs: Callable[[int], Tensors]
-    ) -> tuple[Figures, torch.Tensor | None]:
+    ) -> tuple[Values, torch.Tensor | None]:
         """One step of the optimiser on the gradients of all micro-batches.
 
         Returns:
-            The figures' means over this process's own micro-batches, and the mean over all of what the
-            computation wants averaged.
+            The means of the values over this process's own micro-batches, and `Outcome.mean` averaged over
+            all micro-batches.
         """
-        figures: Figures = {}
+        values: Values = {}
         gradient = mean = None
-        for chunk in self._own_chunks:
-            self._seed(purpose, chunk)
-            outcome = self._computations[purpose](inputs(chunk))
-            for name, figure in outcome.figures.items():
-                figures[name] = figures.get(name, 0) + figure / len(self._own_chunks)
+        for index in self._own_micro_batches:
+            self._seed(purpose, index)
+            outcome = self._computations[purpose](inputs(index))
+            for name, value in outcome.values.items():
+                values[name] = values.get(name, 0) + value / len(self._own_micro_batches)
             flat = torch.cat([part.reshape(-1) for _, part in outcome.gradients])
             gradient = flat if gradient is None else gradient.add_(flat)
             if outcome.mean is not None:
-                share = outcome.mean / self.steps.chunks
-                mean = share if mean is None else mean.add_(share)
+                part = outcome.mean / self.steps.micro_batches
+                mean = part if mean is None else mean.add_(part)
         assert gradient is not None
         self.processes.sum([gradient] if mean is None else [gradient, mean])
         torch.nan_to_num(gradient, nan=0, posinf=1e5, neginf=-1e5, out=gradient)
@@ -231,14 +231,14 @@ class GeneratorTrainer:
             parameter.grad = part.view_as(parameter)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return figures, mean
+        return values, mean
 
-    def _seed(self, purpose: str, chunk: int) -> None:
-        key = [self.config.seed, self.iteration, _PURPOSES.index(purpose), chunk]
+    def _seed(self, purpose: str, index: int) -> None:
+        key = [self.config.seed, self.iteration, _PURPOSES.index(purpose), index]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
     def _choices(self, number: int) -> Tensors:
-        """What is chosen for fakes: labels, as often as the real images have them, and where styles mix."""
+        """Random choices for fakes: labels as frequent as in the real images, and where styles mix."""
         choices = {"labels": self.data.random_labels(number)}
         if self.config.loss.style_mixing > 0:
             mixed = torch.rand([]) < self.config.loss.style_mixing
@@ -258,7 +258,7 @@ class GeneratorTrainer:
         torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that an exact resume needs; all processes must ask for it together."""
+        """Everything that an exact resume needs; all processes must call this together."""
         return {
             "G": self.G.state_dict(),
             "D": self.D.state_dict(),
@@ -273,7 +273,7 @@ class GeneratorTrainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken, in as many processes as there are now."""
+        """Continue exactly where `state_dict` was taken, in any number of processes."""
         for name in ("G", "D", "G_ema"):
             getattr(self, name).load_state_dict(state[name])
         for name in ("G_opt", "D_opt"):

@@ -1,4 +1,4 @@
-"""Beginning with the weights of a snapshot: what matches is copied, what does not is listed (spec 4)."""
+"""Starting from the weights of a snapshot: matching tensors are copied, the others are listed (spec 4)."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -19,17 +19,17 @@ _HEAD, _UNCONDITIONAL_HEAD = "b4.out", "b4.out_unconditional"
 
 
 def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str]) -> list[str]:
-    """Give the networks of `trainer` the weights of a snapshot, as far as they match by name and shape.
+    """Copy the weights of a snapshot into the networks of `trainer` where name and shape match.
 
-    So a snapshot of half the resolution serves too (progressive growing, Karras et al. 2018). Label
-    embeddings go by the conditions' names; those of new conditions start anew. From an unconditional snapshot
-    the label starts without influence on the generator.
+    So a snapshot of half the resolution works too (progressive growing, Karras et al. 2018). Label embeddings
+    are matched by the names of the conditions; those of new conditions keep their random initialisation.
+    After an unconditional snapshot the label has no influence on the generator at first.
 
     Args:
         conditions: names of the trainer's conditions.
 
     Returns:
-        What starts anew, one entry a module or embedded condition.
+        What keeps its random initialisation: one entry per module or embedded condition.
 
     Raises:
         UserError: not a snapshot with a discriminator, or fewer than half of a network's tensors match.
@@ -37,16 +37,17 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     network, _, metadata = read_generator(path)
     before = metadata.conditions if network.c_dim else []
     weights = _with_stages_embedded(network)
-    judge = _with_stages_embedded(read_discriminator(path))
-    anew = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
+    d_weights = _with_stages_embedded(read_discriminator(path))
+    unmatched = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
-    anew += _copy(_with_heads(_relabelled(judge, trainer.D, before, conditions), trainer.D), trainer.D, path)
-    embedded = [f"embedding of {name}" for name in conditions if before and name not in before]
-    return anew + (embedded if trainer.config.conditions.conditional else [])
+    d_weights = _with_heads(_relabelled(d_weights, trainer.D, before, conditions), trainer.D)
+    unmatched += _copy(d_weights, trainer.D, path)
+    new = [f"embedding of {name}" for name in conditions if before and name not in before]
+    return unmatched + (new if trainer.config.conditions.conditional else [])
 
 
 def _with_stages_embedded(network: Generator | Discriminator) -> Tensors:
-    """The weights, with the embedding of an intermediate stage as it takes effect: the mean of its ends'."""
+    """The weights, with the embedding of an intermediate stage replaced by the mean of those of its ends."""
     weights = network.state_dict()
     if network.c_dim:
         effective = network.mapping.spread_stages(torch.eye(network.c_dim))
@@ -57,7 +58,7 @@ def _with_stages_embedded(network: Generator | Discriminator) -> Tensors:
 def _relabelled(
     source: Tensors, network: torch.nn.Module, before: Sequence[str], now: Sequence[str]
 ) -> Tensors:
-    """Weights of a network for the conditions `before`, made to fit one for the conditions `now`."""
+    """Weights of a network for the conditions `before`, adapted to one for the conditions `now`."""
     target = network.state_dict()
     if _EMBEDDING not in target:
         return source
@@ -72,14 +73,14 @@ def _relabelled(
     elif _FIRST_LAYER in source and source[_FIRST_LAYER].shape[0] == target[_FIRST_LAYER].shape[0]:
         widened = torch.zeros_like(target[_FIRST_LAYER])
         width = source[_FIRST_LAYER].shape[1]
-        # A wider layer has a smaller run-time gain, 1 / sqrt(in): this undoes it.
+        # A wider layer has a smaller run-time gain, 1 / sqrt(in_features); this factor compensates for it.
         widened[:, :width] = source[_FIRST_LAYER] * sqrt(widened.shape[1] / width)
         weights[_FIRST_LAYER] = widened
     return weights
 
 
 def _with_heads(source: Tensors, D: torch.nn.Module) -> Tensors:
-    """The single output of an unconditional discriminator serves as the unconditional one of two."""
+    """The weights, where a single unconditional output also becomes the unconditional one of two outputs."""
     weights = dict(source)
     for kind in ("weight", "bias"):
         own, wanted = source.get(f"{_HEAD}.{kind}"), D.state_dict().get(f"{_UNCONDITIONAL_HEAD}.{kind}")
@@ -89,7 +90,7 @@ def _with_heads(source: Tensors, D: torch.nn.Module) -> Tensors:
 
 
 def _copy(source: Tensors, network: torch.nn.Module, path: Path) -> list[str]:
-    """Copy the tensors that match by name and shape; return the modules that have others."""
+    """Copy the tensors that match by name and shape; return the modules with tensors that do not."""
     target = network.state_dict()
     matching = {
         name: tensor
@@ -99,7 +100,7 @@ def _copy(source: Tensors, network: torch.nn.Module, path: Path) -> list[str]:
     if 2 * len(matching) < len(target):
         raise UserError(
             f"{path}: only {len(matching)} of {len(target)} tensors of the {type(network).__name__.lower()} "
-            "fit; it was made for networks of another kind."
+            "match; start from a snapshot of networks of the same kind."
         )
     network.load_state_dict({**target, **matching})
     return sorted({name.rpartition(".")[0] for name in target.keys() - matching.keys()})

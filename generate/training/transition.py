@@ -4,7 +4,7 @@ from morphoscope.configs.generator import ResolvedTraining
 
 
 def label_influence(config: ResolvedTraining, images_seen: int) -> float:
-    """How much labels count after `images_seen` images, 0 … 1; 1 where no transition is configured.
+    """How strongly labels count after `images_seen` images, 0 to 1; 1 where no transition is configured.
 
     The paper's λ_t = min(max((t - T_s) / (T_e - T_s), 0), 1), with T_s and T_e the config's
     transition_start_kimg and transition_end_kimg (arXiv 2201.06578).

@@ -133,9 +133,9 @@ def quality(value):
 @pytest.mark.parametrize(
     ("network", "kid", "fd"), [("averages", "kid_averages", "fd_averages"), ("inception", "kid", "fid")]
 )
-def test_figures_bear_the_networks_name_unless_it_is_the_published_one(network, kid, fd):
-    figures = QualityReport(network, quality(3.0), {"NF1": quality(5.0)}).figures()
-    assert figures == {
+def test_values_are_named_after_the_network_unless_it_is_the_published_one(network, kid, fd):
+    values = QualityReport(network, quality(3.0), {"NF1": quality(5.0)}).named_values()
+    assert values == {
         kid: 0.3, f"{kid}_deviation": 0.01, fd: 3.0, f"diversity_{network}": 0.5,
         f"{kid}/NF1": 0.5, f"{kid}_deviation/NF1": 0.01, f"{fd}/NF1": 5.0, f"diversity_{network}/NF1": 0.5,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The plan of a training: what it counts, what it measures, and that it leaves nothing behind."""
+"""The plan of a training: what it counts and measures, and that it leaves no files behind."""
 
 import shutil
 
@@ -23,7 +23,7 @@ def steady(monkeypatch):
     monkeypatch.setattr(planning, "_timed", timed)
 
 
-def test_penalties_count_by_how_often_they_come(steady, tiny_config, tiny_cohort, tmp_path):
+def test_penalties_are_weighted_by_their_frequency(steady, tiny_config, tiny_cohort, tmp_path):
     config = tiny_config.model_copy(update={"g_interval": 4, "d_interval": 16, "kimg": 10})
     plan = plan_training(config, tiny_cohort, tmp_path / "run")
     assert plan.seconds_per_kimg == pytest.approx(
@@ -34,7 +34,7 @@ def test_penalties_count_by_how_often_they_come(steady, tiny_config, tiny_cohort
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unfinished_run_is_planned_from_where_it_stands(tiny_config, tiny_cohort, tiny_run, tmp_path):
+def test_an_unfinished_run_is_planned_from_its_current_state(tiny_config, tiny_cohort, tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     longer = tiny_config.model_copy(update={"kimg": 0.1})

@@ -40,7 +40,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 def test_without_a_pool_every_call_computes() -> None:
     step = RecordedStep(lambda inputs: Outcome({"twice": 2 * inputs["x"]}, []), None)
-    assert [float(step({"x": torch.tensor(x)}).figures["twice"]) for x in (1.0, 2.0, 3.0)] == [2, 4, 6]
+    assert [float(step({"x": torch.tensor(x)}).values["twice"]) for x in (1.0, 2.0, 3.0)] == [2, 4, 6]
 
 
 class Crossings(TorchDispatchMode):
@@ -60,12 +60,12 @@ class Crossings(TorchDispatchMode):
 
 
 def _no_gradients(_: torch.Tensor, inputs: Any, **__: Any) -> list[torch.Tensor]:
-    """In place of autograd, which asks for a real GPU."""
+    """Replaces autograd, which needs a real GPU."""
     return [torch.zeros_like(x) for x in (inputs if isinstance(inputs, list) else [inputs])]
 
 
 def _as_if_on_a_gpu(module: torch.nn.Module) -> None:
-    """Give every tensor of a module a stand-in without memory; within FakeTensorMode."""
+    """Replace every tensor of a module by one without memory; within FakeTensorMode."""
     for part in module.modules():
         for held in (part._parameters, part._buffers):
             for name, tensor in held.items():
@@ -78,7 +78,7 @@ def _as_if_on_a_gpu(module: torch.nn.Module) -> None:
 def test_steps_neither_read_from_a_gpu_nor_copy_to_it(
     variant: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A CUDA graph could record neither. The backward passes are left to the tests on a GPU."""
+    """A CUDA graph can record neither. The tests on a GPU cover the backward passes."""
     config = GeneratorTraining(**SMALL, **variant).resolved()
     G = Generator(**generator_kwargs(config, CONDITIONS))
     D = Discriminator(**discriminator_kwargs(config, CONDITIONS))
@@ -99,7 +99,7 @@ def test_steps_neither_read_from_a_gpu_nor_copy_to_it(
         with backend("reference"), Crossings() as crossings:
             for step in (steps.generator, steps.path_length, steps.discriminator, steps.r1):
                 outcome = step(inputs)
-                assert all(figure.device == device for figure in outcome.figures.values())
+                assert all(value.device == device for value in outcome.values.values())
     assert crossings.found == []
 
 
@@ -114,15 +114,15 @@ def _trainer(**settings: Any) -> GeneratorTrainer:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> None:
-    """For other seeds, inputs, probabilities and influences than were recorded, from the same weights.
+    """With other seeds, inputs, probabilities and influences than when recorded, but the same weights.
 
-    Whole trainings drift apart: Adam's first steps turn the sign of a vanishing gradient into a full step.
+    Whole trainings diverge: Adam's first steps turn the sign of a vanishing gradient into a full step.
     """
     trainer = _trainer(**variant, cuda_graphs=False)
     for _ in range(2):
         trainer.iterate()
     steps = trainer.steps
-    pool = torch.cuda.graph_pool_handle()  # which lives as long as a graph of it does
+    pool = torch.cuda.graph_pool_handle()  # it exists only as long as one of its graphs
     pairs = [
         (plain, RecordedStep(plain, pool))
         for plain in (steps.generator, steps.path_length, steps.discriminator, steps.r1)
@@ -139,23 +139,23 @@ def test_a_replay_computes_what_a_plain_call_does(variant: dict[str, Any]) -> No
             expected = plain(inputs)
             torch.manual_seed(seed)
             outcome = recorded(inputs)
-            assert outcome.figures.keys() == expected.figures.keys()
-            for name, figure in outcome.figures.items():
-                torch.testing.assert_close(figure, expected.figures[name], rtol=1e-3, atol=1e-4)
+            assert outcome.values.keys() == expected.values.keys()
+            for name, value in outcome.values.items():
+                torch.testing.assert_close(value, expected.values[name], rtol=1e-3, atol=1e-4)
             ours, theirs = _flat(outcome), _flat(expected)
             assert (ours - theirs).norm() <= 1e-3 * theirs.norm()
             seen.append(float(ours.norm()))
-        assert len(set(seen)) == len(seen)  # nothing of a recording stays as it was
+        assert len(set(seen)) == len(seen)  # every replay used its own inputs
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_recorded_training_keeps_what_changes_between_iterations() -> None:
-    """LeCam's anchors and the labels' influence, in steps that are recorded within the first iteration."""
+    """LeCam's anchors and the influence of the labels, in steps recorded within the first iteration."""
     trainer = _trainer(micro_batch=4, lecam_weight=0.1, transition_start_kimg=0.008, transition_end_kimg=0.03)
-    figures = [trainer.iterate() for _ in range(5)]
-    assert all(figure.isfinite() for one in figures for figure in one.values())
-    assert figures[0]["lecam"] == 0 < figures[2]["lecam"] != figures[3]["lecam"]
-    assert [float(one["label_influence"]) for one in figures][:2] == [0, 0]
+    iterations = [trainer.iterate() for _ in range(5)]
+    assert all(value.isfinite() for values in iterations for value in values.values())
+    assert iterations[0]["lecam"] == 0 < iterations[2]["lecam"] != iterations[3]["lecam"]
+    assert [float(values["label_influence"]) for values in iterations][:2] == [0, 0]
     assert float(trainer.steps.influence) == 1
 
 

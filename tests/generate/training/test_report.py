@@ -1,4 +1,4 @@
-"""The report of a training: what it shows of a run folder, whole, young or damaged."""
+"""The report of a training: what it shows of a run folder that is complete, new or damaged."""
 
 import base64
 import io
@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.configs import UserError
 from morphoscope.generate.snapshots import KIND
-from morphoscope.generate.training.curves import Curve, curve, draw
-from morphoscope.generate.training.records import Records
+from morphoscope.generate.training.curves import Curve, curve_of, draw_curves
+from morphoscope.generate.training.records import Records, Tick
 from morphoscope.generate.training.report import write_training_report
 from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
@@ -90,16 +90,16 @@ def test_headline_facts(run):
     page = html(run)
     rows = cells(page)
     assert "20 of 40 kimg (50 %)" in page
-    assert rows["speed"] == ["30.0 s/kimg, 33.3 images/s; 10 min to go, snapshots not counted"]
+    assert rows["speed"] == ["30.0 s/kimg, 33.3 images/s; 10 min left, not counting snapshots"]
     assert rows["best snapshot"] == [
         "snapshot-000010.safetensors at 10 kimg: KID (some-features) 0.100 ± 0.010"
     ]
-    assert rows["augmentation probability p"] == ["0.190"]  # of the newest line that has it
+    assert rows["augmentation probability p"] == ["0.190"]  # from the newest tick that has it
     assert "SYNTHETIC" in page
     assert "not the FID" in page
 
 
-def test_newest_figures_by_condition_with_names_escaped(run):
+def test_newest_quality_by_condition_with_names_escaped(run):
     page = html(run)
     rows = cells(page)
     assert rows["all"] == ["100", "80", "0.200 ± 0.010", "12.50", "0.90"]
@@ -151,7 +151,7 @@ def test_no_patient_is_promised_only_of_phantoms_all_the_way(run, phantom, ances
     page = html(run)
     assert cells(page)["training images"] == ["30"]
     assert ("no patient is shown" in page) == no_patient
-    assert ("they may resemble those trained on" in page) != no_patient
+    assert ("may resemble the training photographs" in page) != no_patient
 
 
 def test_nothing_is_loaded_from_elsewhere(run):
@@ -162,11 +162,13 @@ def test_nothing_is_loaded_from_elsewhere(run):
     assert "http" not in without_pictures
 
 
-def test_alarms_stand_above_newest_first_and_not_endless(run):
+def test_at_most_ten_alarms_are_shown_newest_first(run):
     append(run / "alarms.jsonl", *({"kimg": float(k), "message": f"<i>alarm {k}</i>"} for k in range(12)))
-    said = re.findall(r'<p class="alarm">(.*?)</p>', html(run))
-    assert len(said) == 10
-    assert said[0] == "At 11 kimg: &lt;i&gt;alarm 11&lt;/i&gt;"
+    page = html(run)
+    shown = re.findall(r'<p class="alarm">(.*?)</p>', page)
+    assert len(shown) == 10
+    assert "2 earlier alarms are in alarms.jsonl" in page
+    assert shown[0] == "At 11 kimg: &lt;i&gt;alarm 11&lt;/i&gt;"
 
 
 def test_damaged_lines_and_sheets_are_left_out_with_a_note(run):
@@ -184,10 +186,10 @@ def test_damaged_lines_and_sheets_are_left_out_with_a_note(run):
     assert "20 of 40 kimg" in page
 
 
-def test_young_run_has_a_report(tmp_path):
+def test_a_new_run_has_a_report(tmp_path):
     (tmp_path / "config.yaml").write_text("resolution: 64\nkimg: 40.0\n")
     page = html(tmp_path)
-    assert "No tick is finished yet." in page
+    assert "No tick is complete yet." in page
     assert "There is no sheet yet." in page
 
 
@@ -199,32 +201,33 @@ def test_other_folders_are_refused(tmp_path, text):
         write_training_report(tmp_path)
 
 
-def test_report_of_a_true_training(tiny_run, tiny_config):
-    """What the training itself writes is understood."""
+def test_report_of_a_real_training(tiny_run, tiny_config):
+    """The files that a training writes are read back."""
     records = Records.read(tiny_run.path)
     assert records.notes == []
-    assert records.config["kimg"] == tiny_config.training.kimg
     assert records.metadata.conditions == ["dark", "pale"]
-    assert records.newest("kimg") == pytest.approx(tiny_config.training.kimg)
+    assert records.config.kimg == tiny_config.training.kimg
+    lines = [json.loads(line) for line in (tiny_run.path / "stats.jsonl").read_text().splitlines()]
+    assert [tick.as_json() for tick in records.ticks] == lines
+    assert {"kimg", "seconds_per_kimg", "memory_gb", "loss_G", "loss_D"} <= lines[-1].keys()
 
 
-def test_curve_takes_the_lines_that_have_the_key_and_a_finite_value():
+def test_a_curve_has_the_ticks_that_have_a_finite_value():
     lines = [{"kimg": 1.0, "a": 2.0}, {"kimg": 2.0}, {"kimg": 3.0, "a": float("nan")}, {"kimg": 4.0, "a": 6}]
-    found = curve(lines, "a", "A", 0)
+    found = curve_of([Tick.from_json(line) for line in lines], "a", "A", 0)
     assert found.x.tolist() == [1.0, 4.0]
     assert found.y.tolist() == [2.0, 6.0]
 
 
 def test_long_curves_are_averaged():
-    lines = [{"kimg": float(k), "a": float(k % 2)} for k in range(4000)]
-    found = curve(lines, "a", "A", 0)
+    found = curve_of([Tick(float(k), {"a": float(k % 2)}) for k in range(4000)], "a", "A", 0)
     assert len(found.x) == 400
     assert found.y == pytest.approx(0.5)
     assert np.diff(found.x) == pytest.approx(10)
 
 
-def test_drawing_is_the_same_each_time_and_takes_any_name():
+def test_a_chart_is_reproducible_and_takes_any_name():
     one = Curve("$\\_{name}$", np.arange(3.0), np.arange(3.0), None, np.ones(3))
-    first, second = (draw([one], "a $ b", line=(0.5, "alarm"), span=(0, 1)) for _ in range(2))
+    first, second = (draw_curves([one], "a $ b", line=(0.5, "alarm"), span=(0, 1)) for _ in range(2))
     assert first == second
     assert first.startswith("<svg")

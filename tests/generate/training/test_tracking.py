@@ -33,7 +33,7 @@ assert not reached, reached
 try:
     open_trackers(["trackio"], run / "other")
 except UserError as error:
-    assert "one run a process" in str(error)
+    assert "one run per process" in str(error)
 else:
     raise AssertionError("a second run was accepted")
 """
@@ -116,7 +116,7 @@ def test_missing_package_names_the_extra(tmp_path, monkeypatch, name):
 
 
 def test_unknown_tracker_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"wandb.*tensorboard, trackio"):
+    with pytest.raises(UserError, match=r"wandb.*tensorboard or trackio"):
         open_trackers(["wandb"], tmp_path)
 
 

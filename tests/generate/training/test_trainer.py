@@ -34,7 +34,7 @@ def test_average_follows_the_half_life(trainer):
     assert next(trainer.G_ema.parameters()).flatten()[0].item() == pytest.approx(1 - beta, rel=1e-4)
 
 
-def test_iteration_changes_both_networks_and_reports_finite_figures(trainer):
+def test_iteration_changes_both_networks_and_reports_finite_values(trainer):
     before = flat(trainer.G).clone(), flat(trainer.D).clone()
     stats = trainer.iterate()
     assert not torch.equal(before[0], flat(trainer.G))
@@ -66,8 +66,8 @@ def test_gradients_of_micro_batches_add_up(make_trainer):
     fresh = make_trainer(**config)
     fresh.G.requires_grad_(True)
     total = 0
-    for chunk in range(2):
-        fresh._seed("G", chunk)
+    for index in range(2):
+        fresh._seed("G", index)
         c = fresh._choices(2)["labels"]
         z = torch.randn([2, fresh.config.network.z_dim])
         total = total + generator_loss(fresh.D(fresh.G.synthesis(fresh.G.mapping(z, c)), c)) / 2
@@ -79,19 +79,19 @@ def test_gradients_of_micro_batches_add_up(make_trainer):
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"batch": 4, "micro_batch": 2}, "Try micro_batch=1 (a step still learns from 4), or smaller"),
-        ({"batch": 9, "mbstd_group": 3}, "Try micro_batch=3 (a step still learns from 9), or smaller"),
-        ({"batch": 12, "mbstd_group": 4}, "Try micro_batch=4 (a step still learns from 12), or smaller"),
+        ({"batch": 4, "micro_batch": 2}, "Try micro_batch=1 (with the same batch of 4), or smaller"),
+        ({"batch": 9, "mbstd_group": 3}, "Try micro_batch=3 (with the same batch of 9), or smaller"),
+        ({"batch": 12, "mbstd_group": 4}, "Try micro_batch=4 (with the same batch of 12), or smaller"),
         ({"batch": 4, "micro_batch": 1}, "Try smaller networks"),
     ],
 )
-def test_images_that_do_not_fit_the_memory_end_with_a_remedy(make_trainer, monkeypatch, settings, remedy):
+def test_too_little_memory_is_an_error_that_says_what_to_try(make_trainer, monkeypatch, settings, remedy):
     trainer = make_trainer(**settings)
 
     def exhausted(_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(trainer.steps.G.synthesis, "forward", exhausted)
-    with pytest.raises(UserError, match=r"images of 16 px at once do not fit cpu\.") as raised:
+    with pytest.raises(UserError, match=r"images of 16 px does not fit into the memory of cpu\.") as raised:
         trainer.iterate()
     assert remedy in str(raised.value)

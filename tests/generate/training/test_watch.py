@@ -127,7 +127,7 @@ def test_without_the_default_network_a_training_runs_with_a_warning(monkeypatch,
 def test_a_folder_with_snapshots_but_no_state_is_not_mixed_up(tiny_config, tiny_cohort, tmp_path):
     train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
     (tmp_path / "training-state.pt").unlink()
-    with pytest.raises(UserError, match=r"no state to go on from.*--start-from .*snapshot-000000"):
+    with pytest.raises(UserError, match=r"no state to resume from.*--start-from .*snapshot-000000"):
         train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
 
 
