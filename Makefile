@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs,offline,track]"
 	touch $@
 
-# The main job on what the repository ships; ends with demo/report.html.
+# The whole workflow on what the repository ships; ends with demo/report.html.
 demo: install
 	$(BIN)/morphoscope demo
 
@@ -30,7 +30,7 @@ test: install
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -d build/docs docs site
 
-# The bundled models anew (docs/model-card.md): about two hours on two cores; run again after a stop, it goes on.
+# Trains the bundled models (docs/model-card.md): about two hours on two cores. Run again, it resumes.
 models: install
 	nice $(BIN)/python -m morphoscope.apps.make_models models
 

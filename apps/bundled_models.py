@@ -1,4 +1,4 @@
-"""The pair of small models that the package carries, trained on the phantom cohort (docs/model-card.md)."""
+"""The two small models in the package, trained on the phantom cohort (docs/model-card.md)."""
 
 from importlib import resources
 from pathlib import Path

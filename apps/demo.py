@@ -23,7 +23,7 @@ from morphoscope.generate.sheets import write_sheet
 from morphoscope.runtime import RunFolder, write_atomically, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report
 from morphoscope.runtime.statistics import format_estimate
-from morphoscope.runtime.terminal import say
+from morphoscope.runtime.terminal import console, say
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
@@ -41,9 +41,9 @@ NOTICE = (
 )
 
 
-def run_demo(folder: Path, device: str = "auto", console: Console | None = None) -> Path:
+def run_demo(folder: Path, device: str = "auto") -> Path:
     """Run every step in `folder` and return the report's path."""
-    steps = _Steps(folder, device, console or Console(highlight=False))
+    steps = _Steps(folder, device, console())
     cohort = steps.cohort()
     generator = steps.generator(cohort)
     synthetic = steps.synthetic(generator)

@@ -68,11 +68,11 @@ def draw_curve(curve: Curve) -> MorphChart:
     _shade_unsure(axes, curve)
     _dress(axes, curve.morph)
     _name(figure, lines, [plain(name) for name in prediction.conditions])
-    picture = svg(figure)  # lays the axes out
+    drawing = svg(figure)  # lays the axes out
     box = axes.get_position()
     width, height = _POINTS_PER_INCH * figure.get_size_inches()
     return MorphChart(
-        picture,
+        drawing,
         left=box.x0 * width,
         right=box.x1 * width,
         top=(1 - box.y1) * height,

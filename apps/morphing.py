@@ -109,7 +109,7 @@ class Workbench:
         return self.generator.morph(morph.a, morph.b, morph.seed, [frame.share], morph.psi)[0]
 
     def provenance(self, frame: Frame) -> Provenance:
-        """What the frame's image says of its origin."""
+        """Where the frame's image comes from: generator, label, seed and psi."""
         return self.generator.provenance(frame.label, frame.morph.seed, frame.morph.psi)
 
     def predict(self, image: np.ndarray) -> Prediction:

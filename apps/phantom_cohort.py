@@ -6,7 +6,7 @@ from morphoscope.cohort import Cohort, phantom
 
 
 def phantom_cohort(path: Path, *, per_condition: int, seed: int, folds: int, test_fraction: float) -> Cohort:
-    """The cohort at `path`, drawn if it is not there yet and split if it has no folds yet."""
+    """The cohort at `path`: drawn if it does not exist yet, and split if it has no folds yet."""
     if not (path / "manifest.csv").exists():
         phantom(path, per_condition=per_condition, seed=seed)
     cohort = Cohort.load(path)

@@ -3,7 +3,6 @@
 from html import escape
 
 import gradio as gr
-from rich.console import Console
 
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
@@ -14,6 +13,7 @@ from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts,
 from morphoscope.classify import Ensemble
 from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
+from morphoscope.runtime.terminal import say
 
 TITLE = "Morphoscope"
 _CACHE_SECONDS = 60  # an upload that was never read is removed after this time
@@ -76,7 +76,7 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block:
     except OSError as error:  # Gradio's own message suggests a variable that has no effect here
         raise UserError(f"Port {port} on {host} cannot be opened; choose another port.") from error
     if block:
-        Console().print(f"{page.title}: {address} (Ctrl+C stops it)", highlight=False)
+        say(f"{page.title}: {address} (press Ctrl+C to stop)")
         page.block_thread()
     return address
 

@@ -1,4 +1,4 @@
-"""The pair of models that the package carries."""
+"""The two models in the package."""
 
 import numpy as np
 import pytest
@@ -20,15 +20,15 @@ def ensemble():
     return Ensemble.load(ENSEMBLE)
 
 
-def test_both_fit_in_20_megabytes_and_say_that_they_are_phantoms(generator, ensemble):
+def test_both_fit_in_20_megabytes_and_name_phantoms_in_their_metadata(generator, ensemble):
     assert GENERATOR.stat().st_size + ENSEMBLE.stat().st_size <= 20_000_000
     assert generator.phantoms_only
     assert ensemble.metadata["phantom"] is True
     assert generator.conditions == ensemble.conditions
 
 
-def test_ensemble_knows_phantoms_it_has_not_seen(ensemble):
-    """Phantoms of another seed than the training's."""
+def test_ensemble_recognises_phantoms_it_has_not_seen(ensemble):
+    """Phantoms of another seed than that of the training cohort."""
     truth = [name for name in ensemble.conditions for _ in range(6)]
     images = [phantom_image(name, index % 6, size=128, seed=77).image for index, name in enumerate(truth)]
     predicted = [ensemble.conditions[k] for k in ensemble.predict(images).predicted]
@@ -36,10 +36,10 @@ def test_ensemble_knows_phantoms_it_has_not_seen(ensemble):
 
 
 def test_generator_makes_what_the_ensemble_recognises(generator, ensemble):
-    right = []
+    accuracy = []
     for k, name in enumerate(generator.conditions):
-        right.append((ensemble.predict(generator.sample(name, range(8))).predicted == k).mean())
-    assert np.mean(right) > 0.7, dict(zip(generator.conditions, right, strict=True))
+        accuracy.append((ensemble.predict(generator.sample(name, range(8))).predicted == k).mean())
+    assert np.mean(accuracy) > 0.7, dict(zip(generator.conditions, accuracy, strict=True))
 
 
 def test_morph_changes_the_classifiers_mind(generator, ensemble):
