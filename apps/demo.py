@@ -244,5 +244,5 @@ class _Report:
                     f"up to {found.convergence_delta:+.4f} (numerical error of a single model's map)",
                 ),
             ],
-            [Figure(path, "Left: the phantom. Right: red pixels speak for the condition, blue against it.")],
+            [Figure(path, f"Left: the phantom. Right: red is evidence for {_MORPH.a}, blue against it.")],
         )
