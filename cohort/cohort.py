@@ -10,8 +10,16 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.checks import CheckReport, check_cohort
+from morphoscope.cohort.csv_tables import read_table
 from morphoscope.cohort.folds import assign_folds
-from morphoscope.cohort.manifest import MANIFEST, dataset_json, manifest_problems, normalise_rows, read_table
+from morphoscope.cohort.manifest import (
+    MANIFEST,
+    complete_rows,
+    dataset_json,
+    manifest_problems,
+    normalise_rows,
+)
+from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.reading import decode, read_image
 from morphoscope.cohort.resizing import Fit, cached_images, square
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store, require_new
@@ -63,7 +71,7 @@ class Cohort:
         store = open_store(Path(path))
         if not store.has(MANIFEST):
             raise UserError(f"{path}: no {MANIFEST} in it; create one with an importer (`cohort import`).")
-        rows = normalise_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
+        rows = complete_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
         return cls.from_store(store, rows) if strict else cls(store, rows)
 
     @classmethod
@@ -71,12 +79,18 @@ class Cohort:
         """A cohort over images already in the folder (or zip) `root`; `save` writes its manifest.
 
         Args:
-            rows: at least `file` and `condition`; other columns get defaults, further ones are kept.
+            rows: at least `file` and `condition`; other columns get defaults, further ones are kept. Names of
+                conditions and groups are normalised: Unicode NFC, no superfluous blanks, `10` for `10.0`.
             conditions: label names; default: those in `rows`, sorted.
 
         Raises:
-            UserError: as for `load`, or a row's condition is not among `conditions`.
+            UserError: as for `load`, a row's condition is not among `conditions`, a name with a line break,
+                or a column or condition that is named twice.
         """
+        if conditions is not None:
+            conditions = [normalise_name(condition) for condition in conditions]
+            if len(set(conditions)) < len(conditions):
+                raise UserError(f"{root}: a condition is listed twice: {', '.join(conditions)}.")
         return cls.from_store(open_store(Path(root)), normalise_rows(rows), conditions)
 
     @classmethod

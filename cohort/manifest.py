@@ -1,12 +1,13 @@
 """manifest.csv: its columns, how it is read and written, and the rules that it must follow."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
-from io import BytesIO
 from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS, read_ancestor_cohorts, read_names
 from morphoscope.cohort.storage import unsafe_reason
 from morphoscope.configs import UserError
@@ -17,6 +18,7 @@ COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
 VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Problem(NamedTuple):
@@ -34,35 +36,11 @@ class Problem(NamedTuple):
     files: list[str]
 
 
-def read_table(data: bytes, name: str) -> pd.DataFrame:
-    """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
-
-    Raises:
-        UserError: not a UTF-8 CSV with a header line, or a column named twice.
-    """
-    try:
-        header = data.decode("utf-8-sig").partition("\n")[0]
-        separator = max(",;\t", key=header.count)
-        table = pd.read_csv(
-            BytesIO(data),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-        )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{name}: not a UTF-8 CSV file with a header line ({error}).") from error
-    table.columns = pd.Index([str(column).strip() for column in table.columns])
-    if not table.columns.is_unique:
-        raise UserError(f"{name}: a column name occurs twice; rename one of them.")
-    return table.map(str.strip)
-
-
-def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
+def complete_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Complete and order the columns, with every cell a string ("" for unknown; dicts and lists as JSON).
 
-    Defaults: group = file (each image is its own group), view "other", fold "", source "real".
+    Defaults: group = file (each image is its own group), view "other", fold "", source "real". Names stay as
+    they are, so that a manifest on disk keeps its digest.
 
     Raises:
         UserError: the column `file` or `condition` is missing.
@@ -83,6 +61,41 @@ def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return table[ordered + [c for c in table.columns if c not in ordered]]
 
 
+def normalise_names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows for a new manifest: every cell a string that is read from a CSV as it was written.
+
+    Conditions, groups and folds are normalised (see `normalise_name`), except a group that is the row's file;
+    all other cells lose the blanks around them.
+
+    Raises:
+        UserError: a column named twice, a condition or group with a line break or another control character,
+            or text that cannot be written in UTF-8.
+    """
+    table = rows.map(_to_text).map(_plain_lines)
+    table.columns = pd.Index([str(column).strip() for column in rows.columns])
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    if twice:
+        raise UserError(f"{', '.join(twice)}: the name of more than one column; rename one of them.")
+    blank = [file for file in rows.get("file", []) if str(file) != str(file).strip()]
+    if blank:
+        raise UserError(f"file {blank[0]!r}: a blank at the start or end of the path; rename the file.")
+    for column in table.columns.intersection(["condition", "group", "fold"]):
+        names = table[column].map(normalise_name)
+        bad = sorted({name for name in names if _CONTROL.search(name)})
+        if bad:
+            raise UserError(
+                f"{column} {bad[0]!r}: a line break or control character in a name. Remove it, or look for a "
+                "quotation mark that is not closed."
+            )
+        table[column] = names.where(table[column] != table.get("file"), table[column])
+    return table
+
+
+def normalise_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows for a new manifest: `normalise_names`, then `complete_rows`; errors as for both."""
+    return complete_rows(normalise_names(rows))
+
+
 def manifest_problems(rows: pd.DataFrame) -> list[Problem]:
     """All problems of normalised rows that can be found without reading a file."""
     problems = [
@@ -101,6 +114,15 @@ def dataset_json(rows: pd.DataFrame, conditions: list[str]) -> str:
         [file, index[condition]] for file, condition in zip(rows["file"], rows["condition"], strict=True)
     ]
     return json.dumps({"labels": labels, "conditions": conditions}, ensure_ascii=False)
+
+
+def _plain_lines(cell: str) -> str:
+    """The cell as it will be read again from a CSV; UserError for what UTF-8 cannot represent."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{cell!r}: not valid Unicode; rename or correct it.") from error
+    return cell.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _to_text(value: Any) -> str:

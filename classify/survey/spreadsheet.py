@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from morphoscope.cohort.manifest import read_table
+from morphoscope.cohort.csv_tables import read_table
 from morphoscope.cohort.reading import read_bytes
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from morphoscope.cohort.manifest import COLUMNS, read_table
+from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.manifest import COLUMNS
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
 from morphoscope.cohort.storage import Store, open_store
 from morphoscope.configs import UserError

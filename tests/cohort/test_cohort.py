@@ -5,13 +5,17 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from morphoscope.cohort import Cohort, read_image, write_image
+from morphoscope.cohort.names import normalise_name
 from morphoscope.configs import UserError
 
 Write = Callable[..., np.ndarray]
@@ -49,6 +53,78 @@ def test_save_and_load_give_the_same_cohort(cohort: Cohort) -> None:
     labels = json.loads((cohort.root / "dataset.json").read_text())
     assert labels["labels"][1] == ["images/01.png", 1]
     assert labels["conditions"] == ["x", "y"]
+
+
+def labels_on_disk(root: Path) -> dict[str, str]:
+    """The condition of each file according to dataset.json."""
+    content = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    assert len(set(content["conditions"])) == len(content["conditions"])
+    return {file: content["conditions"][number] for file, number in content["labels"]}
+
+
+def test_names_are_normalised_once_before_anything_is_written(tmp_path: Path) -> None:
+    names = ["nv ", "nv", "Caf\u00e9", "Cafe\u0301", "10.0", "10"]
+    rows = pd.DataFrame({"file": [f"{i}.png" for i in range(6)], "condition": names, "group": names[::-1]})
+    cohort = Cohort.from_rows(tmp_path, rows.assign(fold=[0.0, 0, "1", "1.0", None, ""]))
+    cohort.save()
+    assert cohort.conditions == ["10", "Caf\u00e9", "nv"]
+    assert cohort.rows["condition"].tolist() == ["nv", "nv", "Caf\u00e9", "Caf\u00e9", "10", "10"]
+    assert cohort.rows["group"].tolist() == ["10", "10", "Caf\u00e9", "Caf\u00e9", "nv", "nv"]
+    assert cohort.rows["fold"].tolist() == ["0", "0", "1", "1", "", ""]
+    assert labels_on_disk(tmp_path) == dict(zip(rows["file"], cohort.rows["condition"], strict=True))
+    pd.testing.assert_frame_equal(Cohort.load(tmp_path).rows, cohort.rows)
+
+
+def test_a_manifest_on_disk_is_read_as_it_is(tmp_path: Path) -> None:
+    """Models are bound to digests, which cover the names as an earlier version wrote them."""
+    (tmp_path / "manifest.csv").write_text("file,condition,group\na.png,Cafe\u0301,10.0\n", encoding="utf-8")
+    row = Cohort.load(tmp_path).rows.loc[0]
+    assert (row["condition"], row["group"]) == ("Cafe\u0301", "10.0")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"condition": ["n\nv", "y"]}, "condition 'n\\\\nv': a line break"),
+        ({"group": ["p\x00", "q"]}, "group 'p\\\\x00'"),
+        ({"note": ["\udce9", ""]}, "not valid Unicode"),
+        ({"file": ["a.png ", "b.png"]}, "a blank at the start or end"),
+        ({"age": ["1", "2"], "age ": ["3", "4"]}, "age: the name of more than one column"),
+    ],
+)
+def test_rows_that_a_manifest_cannot_hold(
+    tmp_path: Path, columns: dict[str, list[str]], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        Cohort.from_rows(tmp_path, rows_of().assign(**columns))
+
+
+def test_a_list_of_conditions_is_normalised_too(tmp_path: Path) -> None:
+    assert Cohort.from_rows(tmp_path, rows_of(), ["y ", "x", "10.0"]).conditions == ["y", "x", "10"]
+    with pytest.raises(UserError, match="a condition is listed twice"):
+        Cohort.from_rows(tmp_path, rows_of(), ["x", "y", "x "])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=6), st.text(max_size=6), st.text(max_size=6)), min_size=1))
+def test_manifest_and_labels_agree_for_any_names(cells: list[tuple[str, str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        files = [f"{number}.png" for number in range(len(cells))]
+        rows = pd.DataFrame(cells, columns=["condition", "group", "note"], dtype=object)
+        try:
+            cohort = Cohort.from_rows(root, rows.assign(file=files))
+        except UserError:
+            assert list(root.iterdir()) == []
+            return
+        cohort.save()
+        again = Cohort.load(root)
+        pd.testing.assert_frame_equal(again.rows, cohort.rows)
+        assert again.conditions == cohort.conditions
+        assert labels_on_disk(root) == dict(zip(files, cohort.rows["condition"], strict=True))
+        assert cohort.rows["condition"].tolist() == [normalise_name(condition) for condition, _, _ in cells]
+        named = [normalise_name(group) or file for (_, group, _), file in zip(cells, files, strict=True)]
+        assert cohort.rows["group"].tolist() == named
 
 
 def test_selection_keeps_class_indices(cohort: Cohort) -> None:

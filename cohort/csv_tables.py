@@ -1,0 +1,64 @@
+"""CSV files read exactly: each row has the header's fields, or its line is named in an error."""
+
+import csv
+from collections import Counter
+from io import StringIO
+
+import pandas as pd
+
+from morphoscope.configs import UserError, first_names
+
+
+def read_table(data: bytes, name: str) -> pd.DataFrame:
+    """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
+
+    Blanks around a cell are removed. Rows without any content, as spreadsheets leave them, are ignored.
+
+    Raises:
+        UserError: not a UTF-8 CSV with a header line, rows with more or fewer fields than the header (all
+            their lines are named), or a column named twice.
+    """
+    text = _decoded(data, name)
+    separator = max(",;\t", key=lambda character: len(_header(text, character)))
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = 1
+    try:
+        for fields in reader:
+            cells = [field.strip() for field in fields]
+            if any(cells):
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{name}: line {line}: not valid CSV ({error}). Check the quotation marks."
+        ) from error
+    if not rows:
+        raise UserError(f"{name}: empty; expected a UTF-8 CSV file with a header line.")
+    header = [column or f"Unnamed: {number}" for number, column in enumerate(rows[0][1])]
+    twice = [repr(column) for column, count in Counter(header).items() if count > 1]
+    if twice:
+        raise UserError(f"{name}: {', '.join(twice)} is the name of more than one column; rename one.")
+    uneven = [f"line {line} has {len(cells)}" for line, cells in rows if len(cells) != len(header)]
+    if uneven:
+        raise UserError(
+            f"{name}: {len(uneven)} row(s) do not have the {len(header)} fields of the header: "
+            f"{first_names(uneven)}. A value that contains the separator {separator!r} needs quotation marks."
+        )
+    return pd.DataFrame([cells for _, cells in rows[1:]], columns=header, dtype=str)
+
+
+def _header(text: str, separator: str) -> list[str]:
+    """The first line's fields, if `separator` is what separates them."""
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
+    return next((fields for fields in reader if any(field.strip() for field in fields)), [])
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{name}: line {line}: not a UTF-8 CSV file ({error.reason}). Save the table as CSV in UTF-8."
+        ) from error
