@@ -3,7 +3,7 @@
 snapshot = train_generator(config, cohort, run)      # morphoscope generate train
 model = load(snapshot)
 model.sample("NF1", seeds=[0, 1, 2])                 # uint8 [3, R, R, 3]
-model.morph("NF1", "TSC", seed=0, steps=9)
+model.morph("NF1", "TSC", seed=0, steps=9)           # uint8 [9, R, R, 3]
 """
 
 from morphoscope.generate.augmentation import AdaController, AugmentPipe, augment_multipliers

@@ -1,4 +1,4 @@
-"""Samples and morphs as files; every picture says that it is synthetic, on itself and in its metadata."""
+"""Samples and morphs as files, all marked as synthetic: sheets in a caption, every image in its metadata."""
 
 from pathlib import Path
 
@@ -17,9 +17,12 @@ _SHEET_COLUMNS = 16
 def write_samples(
     model: GeneratorModel, folder: Path, settings: Sampling, console: Console | None = None
 ) -> Path:
-    """Write <condition>/seed0000.png … and sheet.png (the first 16 of each row); return the sheet's path.
+    """Write <condition>/seed0000.png … and sheet.png; return the path of the sheet.
 
-    The folder of a condition is named by `GeneratorModel.file_stem`.
+    `GeneratorModel.file_stem` names the folder of a condition. The sheet shows the first 16 images of each.
+
+    Args:
+        console: shows progress; stderr by default.
 
     Raises:
         UserError: an unknown condition or a seed out of range, before anything is written.
@@ -27,13 +30,13 @@ def write_samples(
     names = settings.conditions or model.conditions
     check_samples(model, settings)
     seeds = range(settings.seed, settings.seed + settings.count)
-    rows: list[list[np.ndarray]] = [[] for _ in names]
+    strips: list[list[np.ndarray]] = [[] for _ in names]
     generated = (
-        (name, row, seed, image)
-        for name, row in zip(names, rows, strict=True)
+        (name, strip, seed, image)
+        for name, strip in zip(names, strips, strict=True)
         for seed, image in zip(seeds, model.stream(name, seeds, settings.psi), strict=True)
     )
-    for name, row, seed, image in track(
+    for name, strip, seed, image in track(
         generated,
         "Sampling",
         total=len(names) * len(seeds),
@@ -41,9 +44,10 @@ def write_samples(
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
         write_synthetic_image(path, image, model.provenance({name: 1.0}, seed, settings.psi))
-        if len(row) < _SHEET_COLUMNS:
-            row.append(image)
-    write_synthetic_sheet(folder / "sheet.png", names, [np.stack(row) for row in rows], model.provenance())
+        if len(strip) < _SHEET_COLUMNS:
+            strip.append(image)
+    stacked = [np.stack(strip) for strip in strips]
+    write_synthetic_sheet(folder / "sheet.png", names, stacked, model.provenance())
     return folder / "sheet.png"
 
 
@@ -55,7 +59,7 @@ def check_samples(model: GeneratorModel, settings: Sampling) -> None:
 
 
 def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: Morphing) -> Path:
-    """Write frame000.png … and strip.png; return the strip's path.
+    """Write a morph from condition a to b as frame000.png … and strip.png; return the path of the strip.
 
     Raises:
         UserError: an unknown condition.

@@ -1,4 +1,4 @@
-"""A trained generator to use: sampling, label mixtures and morphs (spec 7, 8)."""
+"""A trained generator: sampling, label mixtures and morphs (spec 7, 8)."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ class GeneratorModel:
     Attributes:
         conditions: names in the order of the label vector.
         resolution: R, pixels.
-        digest: first 16 hex digits of the file's SHA-256; written beside every synthetic image.
+        digest: first 16 hex digits of the file's SHA-256; recorded with every synthetic image.
         metadata: of the snapshot: what the generator was trained on, and how.
     """
 
@@ -42,10 +42,13 @@ class GeneratorModel:
 
     @classmethod
     def load(cls, path: Path, device: torch.device | str = "cpu") -> "GeneratorModel":
-        """Read a snapshot; `device` is a device, or auto, cpu, cuda or cuda:N.
+        """Read a snapshot.
+
+        Args:
+            device: a device, or auto, cpu, cuda or cuda:N.
 
         Raises:
-            UserError: the file is missing, cut short or not a generator snapshot, or no such device.
+            UserError: the file is missing, cut short or not a generator snapshot, or there is no such device.
         """
         path, device = Path(path), resolve_device(device)
         G, class_means, metadata = read_generator(path)
@@ -59,23 +62,27 @@ class GeneratorModel:
     def provenance(
         self, label: dict[str, float] | None = None, seed: int | None = None, psi: float | None = None
     ) -> Provenance:
-        """The provenance of an image of this generator; of a sheet of images without arguments."""
+        """The provenance of an image by this generator; without arguments, that of a sheet of its images."""
         return Provenance(
             generator=self.digest, phantoms_only=self.phantoms_only, label=label, seed=seed, psi=psi
         )
 
     def file_stem(self, condition: str) -> str:
-        """A name for the files of a condition: no separators, no leading dot, no two conditions alike.
+        """A unique file name for a condition, without separators or a leading dot.
 
-        A name of plain letters, digits, dots, hyphens and underscores is kept. Others, and names that differ
-        in case only, get "~" and the condition's index, which no kept name can end with.
+        A name of ASCII letters, digits, dots, hyphens and underscores is kept. In other names the remaining
+        characters become underscores. These, and names that differ only in case, end with "~" and the index
+        of the condition, which no kept name can contain.
         """
         stem = re.sub(r"^\.|[^A-Za-z0-9._-]", "_", condition)[:100]
         alike = [name for name in self.conditions if name.casefold() == condition.casefold()]
         return stem if stem == condition and len(alike) == 1 else f"{stem}~{self.conditions.index(condition)}"
 
     def label(self, condition: Condition) -> np.ndarray:
-        """Label vector [K] float32 of a condition's name, a mixture {name: share}, or K shares.
+        """The label vector, float32 [K], values 0 to 1 with sum 1.
+
+        Args:
+            condition: a name, a mixture {name: share}, or K shares.
 
         Raises:
             UserError: an unknown name, a negative share, or shares that do not sum to 1.
@@ -94,46 +101,63 @@ class GeneratorModel:
         label = np.array(shares, dtype=np.float32)
         if label.shape != (len(self.conditions),) or (label < 0).any() or abs(label.sum() - 1) > 1e-3:
             raise UserError(
-                f"A label mixture has {len(self.conditions)} shares from 0 to 1 that sum to 1, not {shares}."
+                f"A label mixture needs {len(self.conditions)} shares from 0 to 1 with sum 1, not {shares}."
             )
         return label
 
     def sample(
         self, condition: Condition, seeds: Sequence[int], psi: float = 0.7, noise_mode: str = "const"
     ) -> np.ndarray:
-        """One image a seed: uint8 [N, R, R, 3].
+        """One image per seed: uint8 [N, R, R, 3] RGB.
 
         Args:
             condition: a name, a mixture {name: share}, or K shares.
-            psi: truncation towards the mixture of the conditions' own mean w; 1 is none, 0 the mean itself.
+            seeds: N integers from 0 to 2**32 - 1.
+            psi: truncation towards the mean w of the condition, or the mixture of such means; 1 is no
+                truncation, 0 the mean itself.
+            noise_mode: const (the same noise in every image), random or none.
+
+        Raises:
+            UserError: an unknown condition, an invalid mixture, or a seed out of range.
         """
         labels = np.repeat(self.label(condition)[None], len(seeds), axis=0)
-        return self.synthesise(latents(seeds, self.G.z_dim), labels, psi, noise_mode)
+        return self.synthesise(draw_latents(seeds, self.G.z_dim), labels, psi, noise_mode)
 
     def stream(self, condition: Condition, seeds: Sequence[int], psi: float) -> Iterator[np.ndarray]:
-        """As `sample`, but one image uint8 [R, R, 3] after the other, so that any number fits in memory."""
+        """Like `sample`, but yields single images uint8 [R, R, 3], so that any number fits in memory."""
         for start in range(0, len(seeds), _BATCH):
             yield from self.sample(condition, seeds[start : start + _BATCH], psi)
 
     def morph(self, a: str, b: str, seed: int, steps: int | Sequence[float], psi: float = 0.7) -> np.ndarray:
-        """From condition a to condition b with one seed, by mixing the labels: uint8 [steps, R, R, 3].
+        """Frames from condition a to condition b with one seed, by mixing the labels: uint8 [steps, R, R, 3].
 
         Args:
-            steps: number of frames from 0 to 1, or the ratios themselves; ratio r is (1-r) of a and r of b.
+            steps: number of frames with evenly spaced ratios from 0 to 1, or the ratios themselves; ratio r
+                means the mixture (1 - r) a + r b.
+            psi: truncation, as in `sample`.
+
+        Raises:
+            UserError: an unknown condition, a seed or a ratio out of range, or no ratio.
         """
         ratios = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, dtype=float)
         if ratios.size == 0 or ratios.min() < 0 or ratios.max() > 1:
             raise UserError("A morph needs at least one ratio, each from 0 to 1.")
         ends = self.label(a), self.label(b)
         labels = np.stack([(1 - ratio) * ends[0] + ratio * ends[1] for ratio in ratios])
-        z = latents([seed], self.G.z_dim).expand(len(ratios), -1)
+        z = draw_latents([seed], self.G.z_dim).expand(len(ratios), -1)
         return self.synthesise(z, labels, psi)
 
     @torch.no_grad()
     def synthesise(
         self, z: torch.Tensor, labels: np.ndarray, psi: float = 1.0, noise_mode: str = "const"
     ) -> np.ndarray:
-        """z [N, z_dim] and label vectors [N, K] -> uint8 [N, R, R, 3]."""
+        """Images uint8 [N, R, R, 3] RGB for given latents.
+
+        Args:
+            z: [N, z_dim].
+            labels: label vectors [N, K], values 0 to 1 with sum 1.
+            psi, noise_mode: as in `sample`.
+        """
         device = self.class_means.device
         images = []
         for start in range(0, len(z), _BATCH):
@@ -146,22 +170,22 @@ class GeneratorModel:
         return np.concatenate(images)
 
 
-def latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
-    """z [N, z_dim] float32 as the ecosystem draws it from seeds (spec 7).
+def draw_latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
+    """Standard normal z [N, z_dim] float32, one per seed, as the StyleGAN ecosystem draws it (spec 7).
 
     Raises:
-        UserError: a seed outside 0 … 2**32 - 1.
+        UserError: a seed outside 0 to 2**32 - 1.
     """
     check_seeds(seeds)
-    rows = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
-    return torch.from_numpy(np.stack(rows).astype(np.float32))
+    drawn = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return torch.from_numpy(np.stack(drawn).astype(np.float32))
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise UserError for a seed outside 0 … 2**32 - 1."""
+    """Raise UserError for a seed outside 0 to 2**32 - 1."""
     for seed in seeds:
         if not 0 <= seed < 2**32:
-            raise UserError(f"Seed {seed}: a whole number from 0 to 4294967295 is needed.")
+            raise UserError(f"Seed {seed}: out of range; choose one from 0 to 4294967295.")
 
 
 def file_digest(path: Path) -> str:

@@ -40,13 +40,13 @@ def write_snapshot(
     metadata: SnapshotMetadata,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
-    """Write the averaged generator, the discriminator for further training, and each class's mean w.
+    """Write the averaged generator, the discriminator for further training, and the mean w of each class.
 
     Args:
         dtype: of the stored weights; float16 halves the file of a bundled model.
 
     Returns:
-        Each class's mean w [K, w_dim], on the device of G_ema.
+        Mean w of each class [K, w_dim], on the device of G_ema.
 
     Raises:
         UserError: the file cannot be written.
@@ -84,7 +84,11 @@ def read_generator(path: Path) -> StoredGenerator:
 
 
 def read_discriminator(path: Path) -> Discriminator:
-    """The discriminator of a snapshot, in float32 on the CPU; errors as for `read_generator`."""
+    """The discriminator of a snapshot, in float32 on the CPU.
+
+    Raises:
+        UserError: as `read_generator`, or the snapshot holds no discriminator.
+    """
     tensors, stored = read_checkpoint(path, KIND)
     keywords = SnapshotMetadata.from_json(stored, path).discriminator
     if keywords is None:
@@ -93,7 +97,7 @@ def read_discriminator(path: Path) -> Discriminator:
 
 
 def plain_generator(G: Generator, label_influence: float) -> Generator:
-    """G itself, or in the middle of a transition a copy that needs not be told the label's influence."""
+    """G itself, or during a transition a copy that works without the argument `label_influence`."""
     if label_influence == 1 or G.c_dim == 0:
         return G
     plain = copy.deepcopy(G)
@@ -103,7 +107,11 @@ def plain_generator(G: Generator, label_influence: float) -> Generator:
 
 @torch.no_grad()
 def class_means(G: Generator, conditions: int) -> torch.Tensor:
-    """Mean w of each class over random z [K, w_dim]: the centre to truncate towards (spec 8)."""
+    """Mean w of each class over 4096 random z, [K, w_dim]: the centre of truncation (spec 8).
+
+    Args:
+        conditions: K, number of classes.
+    """
     device = G.mapping.w_avg.device
     randomness = torch.Generator().manual_seed(0)
     z = torch.randn([_CLASS_MEAN_SAMPLES, G.z_dim], generator=randomness).to(device)
@@ -116,7 +124,7 @@ def class_means(G: Generator, conditions: int) -> torch.Tensor:
 def _load(
     path: Path, network_type: type[Network], keywords: dict[str, Any], tensors: Tensors, prefix: str
 ) -> Network:
-    """Build a network around stored weights, drawing nothing at random and allocating nothing beside them."""
+    """Build a network around stored weights, without random numbers and without further memory."""
     state = {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in tensors.items()

@@ -1,4 +1,4 @@
-"""Synthetic cohorts: generated images with their provenance, every one marked as synthetic (design)."""
+"""Synthetic cohorts: generated images with their provenance, all marked as synthetic (design)."""
 
 import json
 from collections.abc import Iterator
@@ -28,22 +28,23 @@ def augment(
 ) -> Cohort:
     """Write a synthetic cohort: `per_condition` images of each condition, with manifest and dataset.json.
 
-    Image k of a condition has seed `seed` + k times the number of conditions + its index, so no two images
-    share a seed. Each row names the generator's digest, the seed, the label, psi, and the folds (of which
-    cohort) that the generator was trained on; `ancestor_cohorts` is a JSON list of the other cohorts of real
-    images that the snapshots it started from were trained on. Each PNG says in its own metadata that it is
-    synthetic.
+    Image k of a condition has seed `seed` + k times the number of conditions + its index, so every image has
+    its own seed. Each row records the generator's digest, the seed, the label, psi, and the cohort and folds
+    that the generator was trained on; `ancestor_cohorts` is a JSON list of the other cohorts of real images
+    that the generator's ancestors were trained on. Each PNG is marked as synthetic in its metadata.
 
     Args:
-        destination: a new folder; it appears when the cohort is whole.
-        psi: truncation; the default 1 keeps the full diversity that training data needs.
-        view: of every image, for the manifest; None for that which the generator was trained on, or other.
+        destination: a new folder; it appears once the cohort is complete.
+        psi: truncation; the default 1 keeps the full diversity that training data need.
+        view: of every image, for the manifest; by default the only view of the generator's training images,
+            or other.
+        console: shows progress; stderr by default.
 
     Raises:
         UserError: `destination` exists and is not empty, or an argument is out of range.
     """
     if per_condition < 1:
-        raise UserError(f"per condition {per_condition}: at least one image is needed.")
+        raise UserError(f"per_condition={per_condition}: at least 1 image per condition is needed.")
     total = per_condition * len(model.conditions)
     check_seeds([seed, seed + total - 1])
     shared = _shared_columns(model, view)
@@ -72,7 +73,7 @@ def augment(
 
 
 def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
-    """The columns that are the same for every image of a generator."""
+    """The cells that are the same for every image of a generator."""
     metadata = model.metadata
     own = metadata.cohort_digest
     ancestors = {ancestor.cohort_digest for ancestor in metadata.started_from if not ancestor.phantom}
@@ -89,6 +90,7 @@ def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
 def _generate(
     model: GeneratorModel, per_condition: int, seed: int, psi: float
 ) -> Iterator[tuple[str, int, np.ndarray]]:
+    """(condition, seed, image uint8 [R, R, 3]) of every image."""
     conditions = len(model.conditions)
     for index, condition in enumerate(model.conditions):
         seeds = [seed + k * conditions + index for k in range(per_condition)]

@@ -1,4 +1,4 @@
-"""What real and generated images go through before the discriminator sees them (spec 3)."""
+"""Augmentation of real and generated images before the discriminator (spec 3)."""
 
 from morphoscope.generate.augmentation.controller import AdaController
 from morphoscope.generate.augmentation.diffaugment import DiffAugment

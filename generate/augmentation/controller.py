@@ -1,4 +1,4 @@
-"""What adapts the augmentation to the discriminator (ADA, section 3; spec 3)."""
+"""Adaptive augmentation: p follows the overfitting of the discriminator (ADA, section 3; spec 3)."""
 
 import logging
 from typing import Any
@@ -12,17 +12,19 @@ _log = logging.getLogger(__name__)
 
 
 class AdaController:
-    """Adapts the pipe's p so that the discriminator stays `target` sure of real images (ADA, section 3).
+    """Adapts the pipe's p so that the overfitting heuristic r_t stays near `target` (ADA, section 3).
 
-    The overfitting heuristic is r_t = mean sign(D(real)). Every `interval` iterations p moves by the share of
-    `kimg` thousand images seen since: up when r_t exceeds `target`, else down, within 0 … `ceiling`.
+    The heuristic is r_t = mean sign(D(real)). Every `interval` iterations p changes by n / (1000 `kimg`),
+    where n is the number of images since the last change: upwards if r_t is above `target`, downwards if it
+    is below, and never below 0 or above `ceiling`.
 
     Args:
-        pipe: its buffer `p` is the only place where p is kept.
-        target: wanted r_t, in (-1, 1).
-        kimg: thousands of images in which p can move by 1 (ada_kimg; 500, and 100 in transfer learning).
+        pipe: its buffer `p` is the only place where p is stored.
+        target: desired r_t, in (-1, 1).
+        kimg: thousands of images in which p can change by 1 (ada_kimg; 500, and 100 in transfer learning).
         interval: iterations between two changes.
-        ceiling: highest p; without one, p runs away on small cohorts and augmentation leaks into the fakes.
+        ceiling: highest p, 0 to 1; without one, p grows without bound on small cohorts, and the augmentation
+            leaks into the fakes.
 
     Raises:
         UserError: a setting out of its range.
@@ -38,28 +40,32 @@ class AdaController:
     ) -> None:
         if not -1 < target < 1 or kimg <= 0 or interval < 1 or not 0 <= ceiling <= 1:
             raise UserError(
-                f"ADA: target={target} must lie in -1 … 1, kimg={kimg} be positive, interval={interval} "
-                f"be at least 1 and ceiling={ceiling} lie in 0 … 1."
+                f"ADA: target={target} must be between -1 and 1, kimg={kimg} positive, interval={interval} "
+                f"at least 1, and ceiling={ceiling} from 0 to 1."
             )
         self.pipe = pipe
         self.target, self.kimg, self.interval, self.ceiling = target, kimg, interval, ceiling
-        self._signs = torch.zeros(2, dtype=torch.float64, device=pipe.p.device)  # sum and number
+        self._signs = torch.zeros(2, dtype=torch.float64, device=pipe.p.device)  # sum, count
         self._iterations = 0
         self._images = 0
         self._at_ceiling = False
 
     def observe(self, real_logits: torch.Tensor) -> None:
-        """Take in the discriminator's outputs on augmented real images, any shape; waits for no device."""
+        """Count the signs of logits of augmented real images, of any shape, without waiting for the GPU."""
         logits = real_logits.detach()
         self._signs = self._signs.to(logits.device)
         self._signs[0] += logits.sign().sum(dtype=torch.float64)
         self._signs[1] += logits.numel()
 
     def step(self, images: int) -> dict[str, float] | None:
-        """End an iteration that saw `images` real images over all processes.
+        """End an iteration and adapt p if it is time.
+
+        Args:
+            images: number of real images in the iteration, over all processes.
 
         Returns:
-            None, or when p was adapted: augment_p, augment_real_sign (r_t), augment_at_ceiling (0 or 1).
+            Values to log, if p was adapted: augment_p, augment_real_sign (r_t), augment_at_ceiling (0 or 1).
+            Otherwise None.
         """
         self._iterations += 1
         self._images += images
@@ -73,7 +79,8 @@ class AdaController:
         reached = p >= self.ceiling
         if reached and not self._at_ceiling:
             _log.warning(
-                "Augmentation reached its ceiling p = %g: the discriminator is overfitting.", self.ceiling
+                "The augmentation probability reached its ceiling p = %g: the discriminator is overfitting.",
+                self.ceiling,
             )
         self.pipe.p.fill_(min(max(p, 0.0), self.ceiling))
         self._signs.zero_()
@@ -86,7 +93,7 @@ class AdaController:
         }
 
     def _signs_of_all(self) -> tuple[float, float]:
-        """Sum and number of the signs that all processes have observed."""
+        """Sum and count of the signs that all processes have observed."""
         signs = self._signs.clone()
         if _several_processes():
             torch.distributed.all_reduce(signs)
@@ -94,7 +101,7 @@ class AdaController:
         return total, number
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact resume needs, as plain numbers; all processes must ask for it together."""
+        """Everything that an exact resume needs, as plain numbers; all processes must call this together."""
         total, number = self._signs_of_all()
         return {
             "p": float(self.pipe.p),
@@ -110,7 +117,7 @@ class AdaController:
         self.pipe.p.fill_(state["p"])
         signs = torch.tensor([state["sign_sum"], state["sign_count"]], dtype=torch.float64)
         first = not _several_processes() or torch.distributed.get_rank() == 0
-        self._signs.copy_(signs * first)  # one process keeps what all had observed
+        self._signs.copy_(signs * first)  # one process keeps the signs of all
         self._iterations = state["iterations"]
         self._images = state["images"]
         self._at_ceiling = state["at_ceiling"]

@@ -14,15 +14,22 @@ _SHIFT_ONLY = {"xint": _ALWAYS}
 
 
 class DiffAugment(torch.nn.Module):
-    """Colour, translation and cutout of every image, each with its own strengths, in the paper's ranges.
+    """Colour, translation and cutout of every image, with random strengths per image in the paper's ranges.
 
-    Brightness, saturation and contrast; a shift by up to an eighth of the size, zeros coming in; a square of
-    half the size at a uniform centre set to zero. Randomness comes from torch's global generator of the
-    images' device. Differentiable any number of times with respect to the images.
+    Colour is brightness, saturation and contrast. The translation is by at most an eighth of the size, with
+    zeros at the border. Cutout sets a square of half the size, with a uniformly random centre, to zero.
+    Random numbers come from torch's global generator for the images' device. The result can be differentiated
+    any number of times with respect to the images.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Augment a batch [N, 1 or 3, H, W], float32 (or float64), -1 … 1; values may leave that range.
+        """Augment a batch.
+
+        Args:
+            images: [N, 1 or 3, H, W] float32 (or float64), -1 to 1.
+
+        Returns:
+            The same shape and dtype; values may leave that range.
 
         Raises:
             UserError: wrong shape or dtype.
@@ -43,7 +50,7 @@ def _colour(images: torch.Tensor, strengths: Strengths) -> torch.Tensor:
 
 
 def _shift(images: torch.Tensor, strengths: Strengths) -> torch.Tensor:
-    """By whole pixels: bilinear sampling at the pixels' centres."""
+    """Shift by whole pixels: bilinear sampling at the centres of pixels."""
     height, width = images.shape[2:]
     A = geometry.draw_geometry(_SHIFT_ONLY, strengths, images, random=True)
     return grid_sample(images, geometry.sampling_grid(A, (height, width), (height, width)))

@@ -1,7 +1,7 @@
-"""Blitting and geometry of the augmentation: one matrix per image, one resampling (spec 3, "Geometry").
+"""Blitting and geometric operations of the augmentation: one matrix and one resampling per image (spec 3).
 
-Matrices are homogeneous [N, 3, 3], map output pixels to input pixels, and count from the image's centre.
-Nothing is copied to a GPU or read from it, so that a CUDA graph can record all of it.
+Matrices are homogeneous [N, 3, 3], map output pixels to input pixels, and have the origin at the image's
+centre. Nothing is copied to a GPU or read from it, so that a CUDA graph can record everything.
 """
 
 import math
@@ -27,7 +27,10 @@ def draw_geometry(
 ) -> torch.Tensor:
     """Draw the matrices [N, 3, 3] of the operations that `probability` names, in the paper's order.
 
-    `random` False (the percentile mode) leaves out the second rotation.
+    Args:
+        probability: of each operation, 0 to 1, by name.
+        images: [N, C, H, W], for their size, dtype and device.
+        random: False (the percentile mode) omits the second rotation.
     """
     height, width = images.shape[2:]
     A = torch.eye(3, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
@@ -43,7 +46,7 @@ def draw_geometry(
     if "scale" in probability:
         factor = torch.exp2(-strengths.normal(probability["scale"], SCALE_STD)[:, 0])
         A = A @ scaling(factor, factor)
-    # Two rotations, around the anisotropic scale, that fire together with probability p.
+    # One rotation before and one after the anisotropic scaling; at least one fires with probability p.
     rotate = 1 - (1 - probability["rotate"]) ** 0.5 if "rotate" in probability else None
     if rotate is not None:
         A = A @ rotation(strengths.uniform(rotate, math.pi)[:, 0])
@@ -64,18 +67,20 @@ def _in_pixels(shift: torch.Tensor, width: int, height: int) -> torch.Tensor:
 
 
 def resample(images: torch.Tensor, A: torch.Tensor, lowpass: torch.Tensor) -> torch.Tensor:
-    """Transform images [N, C, H, W] by A [N, 3, 3] through a twofold oversampled copy.
+    """Transform images by A, with twofold oversampling; returns the same shape.
 
     Args:
-        lowpass: [taps], a filter as from `setup_filter`.
+        images: [N, C, H, W], any value range.
+        A: [N, 3, 3], in pixels.
+        lowpass: [taps], a filter from `setup_filter`.
     """
     height, width = images.shape[2:]
     reach = len(lowpass) // 4
-    # A GPU would have to be waited for to learn what this batch needs, and pads quickly.
+    # Reading what this batch needs would wait for the GPU, which pads quickly anyway.
     most = (width - 1, height - 1, width - 1, height - 1)
     margin = most if images.is_cuda else margins(A, width, height, reach)
     left, top, right, bottom = margin
-    images = images.contiguous()  # rows of pixels: three channels fill no vector
+    images = images.contiguous()  # rows of pixels, since three channels do not fill a vector register
     images = upsample2d(F.pad(images, [left, right, top, bottom], mode="reflect"), lowpass)
     images = _sample_oversampled(images, A, margin, (2 * (height + 2 * reach), 2 * (width + 2 * reach)))
     return downsample2d(images, lowpass, padding=-2 * reach, flip_filter=True)
@@ -89,14 +94,19 @@ def _sample_oversampled(
     A = A.clone()
     A[:, 0, 2] += (left - right) / 2
     A[:, 1, 2] += (top - bottom) / 2
-    # In oversampled pixels, S A S⁻¹; then with the centre half a pixel on, T A T⁻¹.
+    # In oversampled pixels, S A S⁻¹; then with the centre moved by half a pixel, T A T⁻¹.
     A[:, :2, 2] *= 2
     A[:, :2, 2] += A[:, :2, :2].sum(dim=2) / 2 - 0.5
     return grid_sample(images, sampling_grid(A, (images.shape[2], images.shape[3]), size))
 
 
 def margins(A: torch.Tensor, width: int, height: int, reach: int) -> tuple[int, int, int, int]:
-    """Pixels (left, top, right, bottom) by which the batch reaches over its edges, the filter included."""
+    """Pixels (left, top, right, bottom) by which any image of the batch extends beyond its edges.
+
+    Args:
+        A: [N, 3, 3], in pixels.
+        reach: half the width of the low-pass filter, pixels; included in the result.
+    """
     cx, cy = (width - 1) / 2, (height - 1) / 2
     corners = A.new_tensor([[-cx, -cy, 1], [cx, -cy, 1], [cx, cy, 1], [-cx, cy, 1]])
     xy = (A[:, :2] @ corners.T).movedim(1, 0).reshape(2, -1)
@@ -108,19 +118,19 @@ def margins(A: torch.Tensor, width: int, height: int, reach: int) -> tuple[int, 
 
 
 def translation(xy: torch.Tensor) -> torch.Tensor:
-    """[N, 2] -> [N, 3, 3]."""
+    """Matrices [N, 3, 3] that add xy [N, 2], in pixels."""
     matrix = torch.eye(3, dtype=xy.dtype, device=xy.device).repeat(len(xy), 1, 1)
     matrix[:, :2, 2] = xy
     return matrix
 
 
 def scaling(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """[N], [N] -> [N, 3, 3]."""
+    """Matrices [N, 3, 3] that multiply by x [N] and y [N]."""
     return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], dim=1))
 
 
 def rotation(angle: torch.Tensor) -> torch.Tensor:
-    """[N] (radians, from x towards y) -> [N, 3, 3]."""
+    """Matrices [N, 3, 3] that rotate by angle [N], in radians from x towards y."""
     matrix = torch.eye(3, dtype=angle.dtype, device=angle.device).repeat(len(angle), 1, 1)
     cosine, sine = angle.cos(), angle.sin()
     matrix[:, 0, 0] = cosine

@@ -1,4 +1,4 @@
-"""Colour, filtering, noise and cutout of the augmentation (spec 3): what acts on pixel values."""
+"""Operations of the augmentation on pixel values: colour, filtering, noise and cutout (spec 3)."""
 
 import math
 from collections.abc import Mapping
@@ -28,18 +28,21 @@ def check_images(images: torch.Tensor) -> None:
     """Raise UserError for images that are not [N, 1 or 3, H, W] in float32 or float64."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise UserError(
-            f"Augmentation takes RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
+            f"Augmentation needs RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
         )
     if images.dtype not in (torch.float32, torch.float64):
-        raise UserError(
-            f"The augmentation computes in float32; convert the images from {images.dtype} first."
-        )
+        raise UserError(f"Augmentation needs float32 images, not {images.dtype}; convert them first.")
 
 
 def draw_colour(
     probability: Mapping[str, Probability], strengths: Strengths, images: torch.Tensor
 ) -> torch.Tensor:
-    """Draw the affine colour matrices [N, 3, 4] of the operations that `probability` names."""
+    """Draw the affine colour matrices [N, 3, 4] of the operations that `probability` names.
+
+    Args:
+        probability: of each operation, 0 to 1, by name.
+        images: [N, C, H, W], for their number, dtype and device.
+    """
     eye = torch.eye(3, dtype=images.dtype, device=images.device)
     C = torch.eye(3, 4, dtype=images.dtype, device=images.device).repeat(len(images), 1, 1)
     if "brightness" in probability:
@@ -57,7 +60,7 @@ def draw_colour(
 
 
 def apply_colour(images: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
-    """Transform images [N, 3 or 1, H, W] by C [N, 3, 4]; grey ones by the mean of its rows."""
+    """Transform the colours of images [N, 3 or 1, H, W] by C [N, 3, 4]; grey images by the mean row of C."""
     if images.shape[1] == 1:
         row = C.mean(dim=1)[:, None, None]
         return images * row[..., :3].sum(dim=3, keepdim=True) + row[..., 3:]
@@ -66,7 +69,11 @@ def apply_colour(images: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
 
 
 def saturation(factor: torch.Tensor) -> torch.Tensor:
-    """[N, 1] -> [N, 3, 3]: keeps the part along the luma axis and scales the rest, from 0 (grey) on."""
+    """Matrices [N, 3, 3] that keep the luma and scale the rest of the colour.
+
+    Args:
+        factor: [N, 1], at least 0; 0 is grey, 1 no change.
+    """
     eye = torch.eye(3, dtype=factor.dtype, device=factor.device)
     luma = torch.full_like(eye, LUMA_SHARE)
     return luma + (eye - luma) * factor[:, :, None]
@@ -102,7 +109,7 @@ def wavelet_bank() -> torch.Tensor:
 
 
 def draw_band_gains(probability: Probability, strengths: Strengths, images: torch.Tensor) -> torch.Tensor:
-    """[N, 4]: gain of each band; each change keeps the expected power of a natural image."""
+    """Gains [N, 4] of the octave bands; each change keeps the expected power of a natural image."""
     gains = torch.ones(len(images), len(BAND_POWER), dtype=images.dtype, device=images.device)
     for band, power in enumerate(BAND_POWER):
         change = torch.exp2(strengths.normal(probability, IMGFILTER_STD))[:, 0]
@@ -112,7 +119,7 @@ def draw_band_gains(probability: Probability, strengths: Strengths, images: torc
 
 
 def apply_filters(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
-    """Filter each image [N, C, H, W] along x and along y with its own symmetric filter [N, odd taps]."""
+    """Filter each image [N, C, H, W] along x and y with its own symmetric filter [N, odd number of taps]."""
     n, c, h, w = images.shape
     half = filters.shape[1] // 2
     weights = filters.repeat_interleave(c, dim=0)
@@ -123,12 +130,17 @@ def apply_filters(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
 
 
 def apply_noise(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Add white noise of standard deviation sigma [N, 1]."""
+    """Add white noise of standard deviation sigma [N, 1] to images [N, C, H, W]."""
     return images + torch.randn_like(images) * sigma[:, :, None, None]
 
 
 def apply_cutout(images: torch.Tensor, centre: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-    """Set a rectangle to 0: its centre [N, 2] (x, y) and size [N, 1] as fractions of the image."""
+    """Set a rectangle in each image [N, C, H, W] to 0.
+
+    Args:
+        centre: [N, 2], (x, y), as fractions of the image's width and height.
+        size: [N, 1], as a fraction of the image's width and height; 0 changes nothing.
+    """
     height, width = images.shape[2:]
     x = (torch.arange(width, dtype=images.dtype, device=images.device) + 0.5) / width
     y = (torch.arange(height, dtype=images.dtype, device=images.device) + 0.5) / height

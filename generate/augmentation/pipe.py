@@ -28,20 +28,20 @@ _PRESETS: dict[str, dict[str, float]] = {
     "bgcf": _BGCF,
     "bgcfn": _BGCFN,
     "bgcfnc": _BGCFN | _GROUPS["cutout"],
-    # Colour is diagnostic on skin: a hue rotation turns erythema green and a luma flip a dark mole pale, and
-    # what leaks from the augmentation into the fakes would look like that. Brightness and contrast differ
-    # between cameras anyway. So does saturation, but a third of its draws more than double or halve it, which
-    # reddens or blanches skin: it fires half as often.
+    # Colour is diagnostic on skin: a hue rotation turns erythema green, and a luma flip a dark mole pale. If
+    # such changes leaked from the augmentation into the fakes, they would mislead. Brightness and contrast
+    # differ between cameras anyway. So does saturation, but a third of its draws more than double or halve
+    # it, which reddens or blanches skin, so it fires half as often.
     "skin": _BG | {"brightness": 1.0, "contrast": 1.0, "saturation": 0.5},
 }
 
 
 def augment_multipliers(name: str) -> dict[str, float]:
-    """The operations of a preset, as keywords for `AugmentPipe`.
+    """The multipliers of a preset, as keywords for `AugmentPipe`.
 
     Args:
         name: blit, geom, color, filter, noise, cutout, bg, bgc (the default in training), bgcf, bgcfn,
-            bgcfnc, or skin (which changes no hue).
+            bgcfnc, or skin (without changes of hue).
 
     Raises:
         UserError: an unknown name.
@@ -52,7 +52,7 @@ def augment_multipliers(name: str) -> dict[str, float]:
 
 
 def build_augmentation(name: str | None) -> torch.nn.Module | None:
-    """The augmentation that a training names: a preset of ADA, diffaugment, or None for none.
+    """The augmentation for a training: a preset of ADA, diffaugment, or None for no augmentation.
 
     Raises:
         UserError: an unknown name.
@@ -71,13 +71,13 @@ def build_augmentation(name: str | None) -> torch.nn.Module | None:
 class AugmentPipe(torch.nn.Module):
     """Random transformations of real and fake images before the discriminator.
 
-    An operation fires for an image with probability `p` times its multiplier (0 turns it off). Randomness
-    comes from torch's global generator of the images' device. Differentiable any number of times with respect
-    to the images. Keywords: one multiplier per operation, see `augment_multipliers`.
+    An operation fires for an image with probability `p` times its multiplier (0 turns it off). Random numbers
+    come from torch's global generator for the images' device. The result can be differentiated any number of
+    times with respect to the images. Keywords: one multiplier per operation, see `augment_multipliers`.
 
-    Buffers: `p` (float32 scalar, 1 at first; `AdaController` or the trainer sets it), `Hz_geom` [12] (sym6)
-    and `Hz_fbank` [4, 43] (sym2 bank). A `p` on a GPU is not read there: with p = 0 everything is drawn and
-    nothing fires.
+    Buffers: `p` (float32 scalar, initially 1; `AdaController` or the trainer sets it), `Hz_geom` [12] (sym6)
+    and `Hz_fbank` [4, 43] (sym2 filter bank). A `p` on a GPU is never read back: with p = 0 all strengths are
+    drawn, but no operation fires.
 
     Raises:
         UserError: a negative multiplier.
@@ -135,12 +135,13 @@ class AugmentPipe(torch.nn.Module):
         """Augment a batch.
 
         Args:
-            images: [N, 1 or 3, H, W] float32 (or float64), -1 … 1; values may leave that range.
-            percentile: None, or the q in (0, 1) that replaces every random strength (for tests): every
-                operation that is turned on fires, at its q-quantile; only `noise` keeps random pixels.
+            images: [N, 1 or 3, H, W] float32 (or float64), -1 to 1.
+            percentile: None, or a q in (0, 1) for tests: every operation that is turned on fires, with the
+                q-quantile of its strength instead of a random one; only `noise` keeps random pixels.
 
         Returns:
-            The same shape. With p = 0 on a CPU, or nothing turned on, `images` itself.
+            The same shape and dtype; values may leave the range. `images` itself if no operation is turned
+            on, or with p = 0 on a CPU.
 
         Raises:
             UserError: wrong shape or dtype, or an image too small for `imgfilter` (22 pixels).
@@ -164,7 +165,7 @@ class AugmentPipe(torch.nn.Module):
         return images
 
     def _probabilities(self, percentile: float | None) -> dict[str, Probability]:
-        """Of each operation that may fire."""
+        """The probability of each operation that may fire, by name."""
         enabled = {name: multiplier for name, multiplier in self.multipliers.items() if multiplier > 0}
         if percentile is None and self.p.is_cuda:
             return {name: (self.p * multiplier).clamp(max=1) for name, multiplier in enabled.items()}
@@ -176,6 +177,6 @@ class AugmentPipe(torch.nn.Module):
         half = self.Hz_fbank.shape[1] // 2
         if self.multipliers["imgfilter"] > 0 and min(images.shape[2:]) <= half:
             raise UserError(
-                f"augment operation imgfilter: needs images of more than {half} pixels a side, not "
-                f"{tuple(images.shape[2:])}; use a preset without it (bgc)."
+                f"augment operation imgfilter: needs images of more than {half} pixels per side, not "
+                f"{tuple(images.shape[2:])}; use a preset without it, e.g. bgc."
             )

@@ -1,8 +1,8 @@
-"""Random strengths of augmentation operations; strength 0 always leaves the image alone (spec 3)."""
+"""Random strengths of augmentation operations; strength 0 never changes the image (spec 3)."""
 
 import torch
 
-# A number, or a scalar tensor on the images' device, which nothing has to read.
+# A number, or a scalar tensor on the images' device, which then is never read back.
 Probability = float | torch.Tensor
 
 
@@ -11,8 +11,8 @@ class Strengths:
 
     Args:
         images: [N, …], for their number, device and dtype.
-        percentile: None, or the q in (0, 1) at which nothing is random: everything fires, at the q-quantile
-            of its distribution (for a normal one std·erfinv(2q-1), as the published test mode has it).
+        percentile: None, or a q in (0, 1) for which nothing is random: every operation fires with the
+            q-quantile of its distribution (std·erfinv(2q-1) for a normal one, as in the published test mode).
     """
 
     def __init__(self, images: torch.Tensor, percentile: float | None) -> None:
@@ -20,7 +20,7 @@ class Strengths:
         self._percentile = percentile
 
     def choice(self, probability: Probability, options: int) -> torch.Tensor:
-        """[N], uniform over 0 … options-1."""
+        """[N], whole numbers uniform over 0 to options - 1."""
         return self._fire(probability, (self._quantile(1) * options).floor())[:, 0]
 
     def uniform(self, probability: Probability, half_range: float, axes: int = 1) -> torch.Tensor:
@@ -28,7 +28,7 @@ class Strengths:
         return self._fire(probability, (self._quantile(axes) * 2 - 1) * half_range)
 
     def normal(self, probability: Probability, std: float, axes: int = 1) -> torch.Tensor:
-        """[N, axes], normal around 0."""
+        """[N, axes], normal with mean 0 and standard deviation `std`."""
         if self._percentile is None:
             values = self._images.new_empty(len(self._images), axes).normal_(std=std)
         else:
@@ -36,7 +36,7 @@ class Strengths:
         return self._fire(probability, values)
 
     def half_normal(self, probability: Probability, std: float) -> torch.Tensor:
-        """[N, 1], absolute value of a normal one."""
+        """[N, 1], absolute value of a normal variable with standard deviation `std`."""
         if self._percentile is None:
             return self.normal(probability, std).abs()
         return torch.erfinv(self._quantile(1)) * std

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 
 from morphoscope.generate.networks.layers import (
+    ARCHITECTURES,
     RESAMPLE_TAPS,
+    BlockOptions,
     ConvLayer,
     FullyConnected,
     block_channels,
@@ -14,33 +16,36 @@ from morphoscope.generate.networks.layers import (
     half_dtype_named,
 )
 from morphoscope.generate.networks.mapping import MappingNetwork
-from morphoscope.generate.networks.synthesis import ARCHITECTURES
 from morphoscope.ops import downsample2d, setup_filter
 
 
 class MinibatchStd(torch.nn.Module):
-    """Append one feature: the mean standard deviation over a group of samples (ProGAN, section 3)."""
+    """Append one feature map: the mean standard deviation over a group of samples (ProGAN, section 3)."""
 
     def __init__(self, group_size: int) -> None:
         super().__init__()
         self.group_size = group_size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> [N, C + 1, H, W]; sample i is in group i mod (N / group size)."""
+        """[N, C, H, W] -> [N, C + 1, H, W]; sample i is in group i mod (N / group size).
+
+        Raises:
+            ValueError: N is not divisible by the group size.
+        """
         n, c, h, w = x.shape
         group_size = min(self.group_size, n)
         if n % group_size:
             raise ValueError(
-                f"A batch of {n} does not divide into groups of {group_size} (mbstd_group_size)."
+                f"A batch of {n} is not divisible into groups of {group_size} (mbstd_group_size)."
             )
         grouped = x.reshape(group_size, -1, c, h, w)
-        deviation = grouped.var(dim=0, unbiased=False).add(1e-8).sqrt().mean(dim=[1, 2, 3])
-        feature = deviation.reshape(-1, 1, 1, 1).repeat(group_size, 1, h, w)
+        sd = grouped.var(dim=0, unbiased=False).add(1e-8).sqrt().mean(dim=[1, 2, 3])
+        feature = sd.reshape(-1, 1, 1, 1).repeat(group_size, 1, h, w)
         return torch.cat([x, feature.to(x.dtype)], dim=1)
 
 
 class DiscriminatorBlock(torch.nn.Module):
-    """Features at R and, where the architecture has it, the image -> features at R/2."""
+    """Features at R, and in some architectures the image, -> features at R/2."""
 
     resample_filter: torch.Tensor
 
@@ -49,11 +54,10 @@ class DiscriminatorBlock(torch.nn.Module):
         in_channels: int,
         tmp_channels: int,
         out_channels: int,
-        img_channels: int,
-        architecture: str,
-        conv_clamp: float | None,
+        options: BlockOptions,
     ) -> None:
         super().__init__()
+        img_channels, architecture, conv_clamp = options
         self.architecture = architecture
         self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
         self.has_fromrgb = in_channels == 0 or architecture == "skip"
@@ -69,6 +73,13 @@ class DiscriminatorBlock(torch.nn.Module):
     def forward(
         self, x: torch.Tensor | None, img: torch.Tensor | None, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """x [N, in_channels, R, R] and the image at R -> x [N, out_channels, R/2, R/2] and the image at R/2.
+
+        Args:
+            x: None in the first block, which has the image alone.
+            img: None where no later block uses the image.
+            dtype: of the convolutions.
+        """
         x = None if x is None else x.to(dtype)
         if self.has_fromrgb:
             assert img is not None
@@ -82,32 +93,32 @@ class DiscriminatorBlock(torch.nn.Module):
 
 
 class DiscriminatorEpilogue(torch.nn.Module):
-    """Features at 4x4 -> logits [N, 1], projected on the mapped label when conditional.
+    """Features at 4x4 -> logits [N, 1]; with labels, the projection on the mapped label cmap [N, cmap_dim].
 
-    With `unconditional_output` [N, 2]: a second head that does not see the label, then the projection
-    (Shahbazi et al. 2022, arXiv 2201.06578).
+    With `unconditional_output` the logits are [N, 2]: first those of a second head that does not see the
+    label, then the projection (Shahbazi et al. 2022, arXiv 2201.06578).
     """
 
     def __init__(
         self,
         in_channels: int,
         cmap_dim: int,
-        img_channels: int,
-        architecture: str,
-        conv_clamp: float | None,
+        options: BlockOptions,
         mbstd_group_size: int = 4,
         unconditional_output: bool = False,
     ) -> None:
         super().__init__()
         if unconditional_output and cmap_dim == 0:
-            raise ValueError("unconditional_output: without labels the one output is unconditional already.")
+            raise ValueError("unconditional_output: without labels the only output is already unconditional.")
         self.unconditional_output = unconditional_output
         self.cmap_dim = cmap_dim
-        self.has_fromrgb = architecture == "skip"
+        self.has_fromrgb = options.architecture == "skip"
         if self.has_fromrgb:
-            self.fromrgb = ConvLayer(img_channels, in_channels, 1, activation="lrelu")
+            self.fromrgb = ConvLayer(options.img_channels, in_channels, 1, activation="lrelu")
         self.mbstd = MinibatchStd(mbstd_group_size)
-        self.conv = ConvLayer(in_channels + 1, in_channels, 3, activation="lrelu", conv_clamp=conv_clamp)
+        self.conv = ConvLayer(
+            in_channels + 1, in_channels, 3, activation="lrelu", conv_clamp=options.conv_clamp
+        )
         self.fc = FullyConnected(in_channels * 4**2, in_channels, activation="lrelu")
         self.out = FullyConnected(in_channels, cmap_dim or 1)
         if unconditional_output:
@@ -132,15 +143,24 @@ class DiscriminatorEpilogue(torch.nn.Module):
 class Discriminator(torch.nn.Module):
     """Image [N, img_channels, R, R] and label c [N, c_dim] -> logits [N, 1]; higher means "real".
 
-    With epilogue_kwargs' unconditional_output [N, 2]: without regard to the label, and given it; `outputs` is
-    their number.
+    With unconditional_output (in epilogue_kwargs) the logits are [N, 2]: first without the label, then with
+    it. `outputs` is their number.
 
     Args:
         c_dim: width of the label; 0 is unconditional.
+        img_resolution: R, a power of two from 8.
+        img_channels: channels of the image.
+        architecture: one of `ARCHITECTURES`.
+        channel_base, channel_max: feature maps at resolution r are channel_base / r, at most channel_max.
+        num_fp16_res: number of the highest resolutions that run in half_dtype on a GPU.
+        conv_clamp: largest magnitude after a convolution; None is unlimited.
         cmap_dim: width of the mapped label; None is the number of channels at 4x4.
         mapping_kwargs: num_layers, lr_multiplier, stages.
         epilogue_kwargs: mbstd_group_size, unconditional_output.
-        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
+        half_dtype: float16 or bfloat16.
+
+    Raises:
+        ValueError: an argument out of range, or images of another shape.
     """
 
     def __init__(
@@ -160,7 +180,7 @@ class Discriminator(torch.nn.Module):
     ) -> None:
         super().__init__()
         if img_resolution < 8 or img_resolution & (img_resolution - 1):
-            raise ValueError(f"The image resolution must be a power of two from 8 on, not {img_resolution}.")
+            raise ValueError(f"The image resolution must be a power of two from 8, not {img_resolution}.")
         if architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
@@ -171,13 +191,12 @@ class Discriminator(torch.nn.Module):
         self.num_fp16_res = num_fp16_res
         self.half_dtype = half_dtype_named(half_dtype)
         self.block_resolutions = [2**power for power in range(int(log2(img_resolution)), 2, -1)]
+        options = BlockOptions(img_channels, architecture, conv_clamp)
         in_channels = 0
         for resolution in self.block_resolutions:
             tmp_channels = block_channels(resolution, channel_base, channel_max)
             out_channels = block_channels(resolution // 2, channel_base, channel_max)
-            block = DiscriminatorBlock(
-                in_channels, tmp_channels, out_channels, img_channels, architecture, conv_clamp
-            )
+            block = DiscriminatorBlock(in_channels, tmp_channels, out_channels, options)
             setattr(self, f"b{resolution}", block)
             in_channels = out_channels
         if c_dim == 0:
@@ -186,13 +205,11 @@ class Discriminator(torch.nn.Module):
             cmap_dim = in_channels
         if c_dim > 0:
             self.mapping = MappingNetwork(0, c_dim, cmap_dim, None, **(mapping_kwargs or {}))
-        self.b4 = DiscriminatorEpilogue(
-            in_channels, cmap_dim, img_channels, architecture, conv_clamp, **(epilogue_kwargs or {})
-        )
+        self.b4 = DiscriminatorEpilogue(in_channels, cmap_dim, options, **(epilogue_kwargs or {}))
 
     @property
     def outputs(self) -> int:
-        """Columns of the logits."""
+        """Number of columns of the logits, 1 or 2."""
         return 2 if self.b4.unconditional_output else 1
 
     def forward(self, img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
@@ -212,7 +229,7 @@ class Discriminator(torch.nn.Module):
         return self.b4(x, image, cmap)
 
     def layers_from_input(self) -> list[torch.nn.Module]:
-        """Convolutions in the order in which Freeze-D freezes them: fromrgb, conv0, conv1, skip, by block."""
+        """Convolutions in the order in which Freeze-D freezes them: fromrgb, conv0, conv1, skip per block."""
         layers = []
         for resolution in self.block_resolutions:
             block = getattr(self, f"b{resolution}")

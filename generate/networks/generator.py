@@ -13,10 +13,13 @@ class Generator(torch.nn.Module):
 
     Args:
         z_dim, c_dim, w_dim: widths of the latent, the label (0: unconditional) and the intermediate latent.
-        img_resolution: R, a power of two.
+        img_resolution: R, a power of two from 4.
         img_channels: 3 (RGB) or 1 (grey).
         mapping_kwargs: num_layers, lr_multiplier, w_avg_beta, stages.
         synthesis_kwargs: channel_base, channel_max, architecture, num_fp16_res, conv_clamp, half_dtype.
+
+    Raises:
+        ValueError: an argument out of range, or z or c of another shape.
     """
 
     def __init__(
@@ -47,6 +50,11 @@ class Generator(torch.nn.Module):
         truncation_cutoff: int | None = None,
         noise_mode: str = "random",
     ) -> torch.Tensor:
-        """Map and synthesise; arguments as in `MappingNetwork` and `SynthesisLayer`."""
+        """Map z [N, z_dim] and c [N, c_dim], and synthesise images [N, img_channels, R, R].
+
+        Args:
+            truncation_psi, truncation_cutoff: as in `MappingNetwork.forward`.
+            noise_mode: random, const or none.
+        """
         ws = self.mapping(z, c, truncation_psi, truncation_cutoff)
         return self.synthesis(ws, noise_mode)

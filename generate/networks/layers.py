@@ -1,7 +1,7 @@
 """Layers with an equalised learning rate: weights stored at unit scale, multiplied at run time (spec 2)."""
 
-from collections.abc import Sequence
 from math import sqrt
+from typing import NamedTuple
 
 import torch
 
@@ -10,15 +10,30 @@ from morphoscope.ops.activations import ACTIVATIONS
 
 RESAMPLE_TAPS = (1, 3, 3, 1)
 HALF_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+ARCHITECTURES = ("orig", "skip", "resnet")
+
+
+class BlockOptions(NamedTuple):
+    """What all blocks of a network have in common.
+
+    Attributes:
+        img_channels: channels of the images.
+        architecture: one of `ARCHITECTURES`.
+        conv_clamp: largest magnitude after a convolution; None is unlimited.
+    """
+
+    img_channels: int
+    architecture: str
+    conv_clamp: float | None
 
 
 def normalize_2nd_moment(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
-    """Scale each row of x [N, C] to unit mean square."""
+    """Scale each vector of x [N, C] to a mean square of 1."""
     return x * (x.square().mean(dim=1, keepdim=True) + epsilon).rsqrt()
 
 
 class FullyConnected(torch.nn.Module):
-    """[N, in_features] -> [N, out_features]."""
+    """Linear layer and activation: [N, in_features] -> [N, out_features]."""
 
     def __init__(
         self,
@@ -59,7 +74,6 @@ class ConvLayer(torch.nn.Module):
         activation: str = "linear",
         up: int = 1,
         down: int = 1,
-        resample_filter: Sequence[float] = RESAMPLE_TAPS,
         conv_clamp: float | None = None,
     ) -> None:
         super().__init__()
@@ -71,10 +85,10 @@ class ConvLayer(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.weight_gain = 1 / sqrt(in_channels * kernel_size**2)
         self.bias = torch.nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.register_buffer("resample_filter", setup_filter(resample_filter))
+        self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
 
     def forward(self, x: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
-        """`gain` multiplies both the activation's gain and the clamp."""
+        """Apply to x [N, I, H, W]; `gain` multiplies both the gain of the activation and the clamp."""
         x = conv2d_resample(
             x,
             self.weight.to(x.dtype) * self.weight_gain,
@@ -94,12 +108,12 @@ class ConvLayer(torch.nn.Module):
 
 
 def block_channels(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at a resolution; both networks follow this rule."""
+    """Number of feature maps at a resolution, in both networks."""
     return min(channel_base // resolution, channel_max)
 
 
 def half_dtype_named(name: str) -> torch.dtype:
-    """float16 or bfloat16; ValueError for others."""
+    """The dtype called float16 or bfloat16; ValueError for other names."""
     if name not in HALF_DTYPES:
         raise ValueError(f"Unknown half_dtype '{name}'; choose one of {', '.join(HALF_DTYPES)}.")
     return HALF_DTYPES[name]
@@ -108,7 +122,7 @@ def half_dtype_named(name: str) -> torch.dtype:
 def block_dtype(
     resolution: int, img_resolution: int, num_fp16_res: int, half_dtype: torch.dtype, device: torch.device
 ) -> torch.dtype:
-    """half_dtype for the num_fp16_res highest resolutions, never below 8, and only on a GPU; else float32."""
+    """half_dtype on a GPU at the num_fp16_res highest resolutions, if these are at least 8; else float32."""
     lowest = max(2 * img_resolution >> num_fp16_res, 8)
     half = num_fp16_res > 0 and resolution >= lowest and device.type == "cuda"
     return half_dtype if half else torch.float32

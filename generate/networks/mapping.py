@@ -13,11 +13,16 @@ Class = TypeVar("Class", int, str)
 class MappingNetwork(torch.nn.Module):
     """z [N, z_dim] and c [N, c_dim] -> w [N, num_ws, w_dim], or [N, w_dim] when num_ws is None.
 
-    The discriminator uses it with z_dim 0 and num_ws None: the label alone, without a w_avg.
+    The discriminator uses it with z_dim 0 and num_ws None: it maps the label alone and has no w_avg.
 
     Args:
-        stages: [class, end, end] each, indices: the embedding of such an intermediate class is the mean of
-            those of its two ends by construction (spec 8); see `check_stages`.
+        z_dim, c_dim, w_dim: widths of the latent, the label and the intermediate latent.
+        num_ws: number of copies of w, one per layer of the synthesis.
+        num_layers: fully connected layers.
+        lr_multiplier: learning rate of these layers relative to the other ones.
+        w_avg_beta: decay of the running mean w_avg.
+        stages: one [class, end, end] per intermediate stage, as indices. The embedding of an intermediate
+            class is by construction the mean of those of its two ends (spec 8); see `check_stages`.
     """
 
     fc0: FullyConnected
@@ -64,14 +69,18 @@ class MappingNetwork(torch.nn.Module):
         truncation_cutoff: int | None = None,
         label_influence: float | torch.Tensor = 1.0,
     ) -> torch.Tensor:
-        """Map.
+        """The intermediate latents of z and c.
 
         Args:
-            c: any point of the label simplex, not only one-hot rows; None where c_dim is 0.
-            truncation_psi: w_avg + psi (w - w_avg); 1 leaves w alone.
-            truncation_cutoff: truncate only the first so many of the num_ws latents.
-            label_influence: factor on the normalised embedding of c, a number or a scalar tensor; at 0 w does
-                not depend on c (Shahbazi et al. 2022, arXiv 2201.06578).
+            z: [N, z_dim]; None where z_dim is 0.
+            c: [N, c_dim], any points of the label simplex, not only one-hot vectors; None where c_dim is 0.
+            truncation_psi: psi in w_avg + psi (w - w_avg); 1 leaves w unchanged.
+            truncation_cutoff: number of latents to truncate, from the first; None truncates all.
+            label_influence: factor of the normalised embedding of c, a number or a scalar tensor, 0 to 1; at
+                0, w does not depend on c (Shahbazi et al. 2022, arXiv 2201.06578).
+
+        Raises:
+            ValueError: z or c of another shape.
         """
         w = self._concatenate(z, c, label_influence)
         for index in range(self.num_layers):
@@ -87,20 +96,21 @@ class MappingNetwork(torch.nn.Module):
         return torch.cat([truncated[:, :truncation_cutoff], ws[:, truncation_cutoff:]], dim=1)
 
     def follow(self, mean: torch.Tensor) -> None:
-        """Let the running mean w_avg follow a batch's mean w [w_dim], without gradients (training only)."""
+        """Update the running mean w_avg with a batch's mean w [w_dim], without gradients (training only)."""
         self.w_avg.copy_(mean.lerp(self.w_avg, self.w_avg_beta))
 
     def spread_stages(self, c: torch.Tensor) -> torch.Tensor:
-        """c [N, c_dim] with the share of each intermediate class given to its two ends, half each.
+        """c [N, c_dim] with half the share of each intermediate class moved to each of its two ends.
 
-        Halves are exact, so that the intermediate class and the even mixture of its ends become one label.
+        Halves are exact in floating point, so an intermediate class and the even mixture of its ends become
+        the same label.
         """
         return c if self.label_matrix is None else c @ self.label_matrix
 
     def _concatenate(
         self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float | torch.Tensor
     ) -> torch.Tensor:
-        """Normalised z, then normalised embedding of c times its influence."""
+        """Normalised z, then the normalised embedding of c times its influence, [N, features]."""
         parts = []
         if self.z_dim > 0:
             parts.append(normalize_2nd_moment(_checked("z", z, self.z_dim)))
@@ -112,16 +122,21 @@ class MappingNetwork(torch.nn.Module):
 
 @torch.no_grad()
 def fold_label_influence(mapping: MappingNetwork, influence: float) -> None:
-    """Change `mapping`, of a conditional network, into one that computes at 1 what it did at `influence`.
+    """Change the mapping of a conditional network so that it computes by default what it did at `influence`.
 
-    The first layer's columns of the embedding are multiplied by it, so that a snapshot taken in the middle of
-    a transition is a plain network.
+    The columns of the first layer that belong to the embedding are multiplied by `influence`. So a snapshot
+    from the middle of a transition is an ordinary network.
     """
     mapping.fc0.weight[:, mapping.z_dim :] *= influence
 
 
 def check_stages(stages: Sequence[Sequence[Class]], classes: Collection[Class]) -> None:
-    """Raise ValueError unless each stage is [class, end, end], known, the ends two that are no stages."""
+    """Check stages [class, end, end].
+
+    Raises:
+        ValueError: a stage of another length, a class that is not among `classes` or is listed twice, two
+            equal ends, or an end that is an intermediate stage itself.
+    """
     intermediates = [stage[0] for stage in stages if stage]
     for stage in stages:
         if len(stage) != 3:
@@ -140,8 +155,8 @@ def check_stages(stages: Sequence[Sequence[Class]], classes: Collection[Class]) 
 
 
 def _label_matrix(stages: Sequence[Sequence[int]], c_dim: int) -> torch.Tensor:
-    """[c_dim, c_dim]: the identity, but a half at each end in the row of an intermediate class."""
-    # On the CPU even where networks are built on "meta": no file holds it.
+    """[c_dim, c_dim]: the identity, except that the row of an intermediate class has a half at each end."""
+    # On the CPU even if networks are built on "meta", since no file holds it.
     matrix = torch.eye(c_dim, device="cpu")
     for index, *ends in stages:
         matrix[index] = 0

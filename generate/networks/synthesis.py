@@ -5,7 +5,9 @@ from math import log2, sqrt
 import torch
 
 from morphoscope.generate.networks.layers import (
+    ARCHITECTURES,
     RESAMPLE_TAPS,
+    BlockOptions,
     ConvLayer,
     FullyConnected,
     block_channels,
@@ -17,11 +19,10 @@ from morphoscope.ops.activations import ACTIVATIONS
 from morphoscope.ops.precision import without_emulation
 
 NOISE_MODES = ("random", "const", "none")
-ARCHITECTURES = ("orig", "skip", "resnet")
 
 
 class SynthesisLayer(torch.nn.Module):
-    """Modulated 3x3 convolution, noise, bias, leaky ReLU."""
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU: x [N, I, H, W] and w [N, w_dim] -> [N, O, R, R]."""
 
     noise_const: torch.Tensor
     resample_filter: torch.Tensor
@@ -74,7 +75,7 @@ class SynthesisLayer(torch.nn.Module):
 
 
 class ToRGBLayer(torch.nn.Module):
-    """Modulated 1x1 convolution without demodulation: features -> image channels."""
+    """Modulated 1x1 convolution without demodulation: x [N, I, R, R], w [N, w_dim] -> image [N, O, R, R]."""
 
     def __init__(
         self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None = None
@@ -93,7 +94,7 @@ class ToRGBLayer(torch.nn.Module):
 
 
 class SynthesisBlock(torch.nn.Module):
-    """All layers of one resolution; `num_conv` latents for the convolutions, one more for torgb."""
+    """All layers of one resolution; uses `num_conv` latents for the convolutions and one more for torgb."""
 
     resample_filter: torch.Tensor
 
@@ -103,12 +104,11 @@ class SynthesisBlock(torch.nn.Module):
         out_channels: int,
         w_dim: int,
         resolution: int,
-        img_channels: int,
         is_last: bool,
-        architecture: str,
-        conv_clamp: float | None,
+        options: BlockOptions,
     ) -> None:
         super().__init__()
+        architecture, conv_clamp = options.architecture, options.conv_clamp
         self.architecture = architecture
         self.num_conv = 1 if in_channels == 0 else 2
         self.register_buffer("resample_filter", setup_filter(RESAMPLE_TAPS))
@@ -121,7 +121,7 @@ class SynthesisBlock(torch.nn.Module):
         self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, conv_clamp=conv_clamp)
         self.has_torgb = is_last or architecture == "skip"
         if self.has_torgb:
-            self.torgb = ToRGBLayer(out_channels, img_channels, w_dim, conv_clamp=conv_clamp)
+            self.torgb = ToRGBLayer(out_channels, options.img_channels, w_dim, conv_clamp=conv_clamp)
         if in_channels != 0 and architecture == "resnet":
             self.skip = ConvLayer(in_channels, out_channels, 1, bias=False, up=2)
 
@@ -133,7 +133,15 @@ class SynthesisBlock(torch.nn.Module):
         dtype: torch.dtype,
         noise_mode: str,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """x [N, in_channels, R/2, R/2] and the running image -> x [N, out_channels, R, R], image at R."""
+        """x [N, in_channels, R/2, R/2] and the image at R/2 -> x [N, out_channels, R, R] and the image at R.
+
+        Args:
+            x: None in the first block, which starts from a learned constant.
+            img: None where there is no image yet.
+            ws: [N, num_conv + 1, w_dim].
+            dtype: of the convolutions; images are float32.
+            noise_mode: one of `NOISE_MODES`.
+        """
         if x is None:
             x = self.const.to(dtype)[None].expand(ws.shape[0], -1, -1, -1)
             x = x.contiguous(memory_format=torch.channels_last)
@@ -159,7 +167,17 @@ class SynthesisNetwork(torch.nn.Module):
     """ws [N, num_ws, w_dim] -> image [N, img_channels, R, R], about [-1, 1].
 
     Args:
-        half_dtype: float16 or bfloat16, of the num_fp16_res highest resolutions on a GPU.
+        w_dim: width of the intermediate latent.
+        img_resolution: R, a power of two from 4.
+        img_channels: channels of the image.
+        channel_base, channel_max: feature maps at resolution r are channel_base / r, at most channel_max.
+        architecture: one of `ARCHITECTURES`.
+        num_fp16_res: number of the highest resolutions that run in half_dtype on a GPU.
+        conv_clamp: largest magnitude after a convolution; None is unlimited.
+        half_dtype: float16 or bfloat16.
+
+    Raises:
+        ValueError: an argument out of range, or ws of another shape.
     """
 
     def __init__(
@@ -176,7 +194,7 @@ class SynthesisNetwork(torch.nn.Module):
     ) -> None:
         super().__init__()
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
-            raise ValueError(f"The image resolution must be a power of two from 4 on, not {img_resolution}.")
+            raise ValueError(f"The image resolution must be a power of two from 4, not {img_resolution}.")
         if architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
@@ -187,19 +205,12 @@ class SynthesisNetwork(torch.nn.Module):
         self.half_dtype = half_dtype_named(half_dtype)
         self.block_resolutions = [2**power for power in range(2, int(log2(img_resolution)) + 1)]
         self.num_ws = 2 * len(self.block_resolutions)
+        options = BlockOptions(img_channels, architecture, conv_clamp)
         in_channels = 0
         for resolution in self.block_resolutions:
             out_channels = block_channels(resolution, channel_base, channel_max)
-            block = SynthesisBlock(
-                in_channels,
-                out_channels,
-                w_dim,
-                resolution,
-                img_channels,
-                is_last=resolution == img_resolution,
-                architecture=architecture,
-                conv_clamp=conv_clamp,
-            )
+            is_last = resolution == img_resolution
+            block = SynthesisBlock(in_channels, out_channels, w_dim, resolution, is_last, options)
             setattr(self, f"b{resolution}", block)
             in_channels = out_channels
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load
-from morphoscope.generate.model import latents, to_uint8
+from morphoscope.generate.model import draw_latents, to_uint8
 from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
 
@@ -19,7 +19,7 @@ def model(tiny_snapshot):
 
 def test_latents_are_those_of_the_ecosystem():
     expected = np.random.RandomState(42).randn(1, 5).astype(np.float32)
-    np.testing.assert_array_equal(latents([42], 5).numpy(), expected)
+    np.testing.assert_array_equal(draw_latents([42], 5).numpy(), expected)
 
 
 def test_sample_is_uint8_and_the_same_for_the_same_seed(model):
@@ -60,7 +60,7 @@ def test_unknown_condition_lists_the_known_ones(model, condition):
 
 @pytest.mark.parametrize("shares", [[0.5, 0.6], [1.5, -0.5], [1.0]])
 def test_shares_off_the_simplex_are_refused(model, shares):
-    with pytest.raises(UserError, match="sum to 1"):
+    with pytest.raises(UserError, match="with sum 1"):
         model.label(shares)
 
 
