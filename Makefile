@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a fresh machine needs; both install into .venv first.
+# On a fresh machine, run `make demo` or `make test`; both install into .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs,offline,track]"
 	touch $@
 
-# The whole workflow on what the repository ships; ends with demo/report.html.
+# Every step from cohort to classifier, on phantoms; writes demo/report.html.
 demo: install
 	$(BIN)/morphoscope demo
 
@@ -26,11 +26,11 @@ app: install
 test: install
 	$(BIN)/pytest -m "not slow" -q
 
-# The documentation as a site, which ends in site/index.html. Needs no network; a broken link is an error.
+# The documentation as a site: site/index.html. Needs no network; a broken link is an error.
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -d build/docs docs site
 
-# Trains the bundled models (docs/model-card.md): about two hours on two cores. Run again, it resumes.
+# Trains the bundled models (docs/model-card.md): about two hours on two cores. Re-run it to resume after a stop.
 models: install
 	nice $(BIN)/python -m morphoscope.apps.make_models models
 

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Train a generator on a Slurm cluster, as long as it takes: before its time is over the job saves its state,
-# puts itself back into the queue, and goes on where it stopped.
+# Train a generator on a Slurm cluster for as long as it takes: before its time limit the job saves its state,
+# requeues itself, and resumes where it stopped.
 #
 #   sbatch docs/train-on-slurm.sh COHORT RUN [options of `morphoscope generate train`]
 #
-# Adapt the lines below to your cluster. One task a node: torchrun starts a process for each of its GPUs.
+# Adapt the lines below to your cluster. One task per node: torchrun starts a process for each of its GPUs.
 #SBATCH --job-name=morphoscope
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -15,8 +15,8 @@
 #SBATCH --open-mode=append
 #SBATCH --output=morphoscope-%j.log
 #SBATCH --signal=B:USR1@300
-# The last line asks for a signal to this script, 300 seconds before the end: enough to finish an iteration and
-# to save. `--shutdown-timeout` below gives torchrun's processes the same time.
+# The last line requests a signal to this script 300 seconds before the end: enough time to finish an iteration
+# and to save. `--shutdown-timeout` below gives the processes of torchrun almost the same time.
 set -u
 cohort=$1
 run=$2
@@ -25,7 +25,7 @@ shift 2
 stopped_early=
 stop() {
   stopped_early=yes
-  scancel --signal=TERM "$SLURM_JOB_ID.0" # the first step's tasks; srun itself would kill them at once
+  scancel --signal=TERM "$SLURM_JOB_ID.0" # the tasks of the first step; srun itself would kill them at once
 }
 trap stop USR1 TERM
 
@@ -40,7 +40,7 @@ wait "$step"
 code=$?
 if [ -n "$stopped_early" ]; then
   wait "$step" # the first wait ended with the signal, not with the training
-  echo "Back into the queue; the state is in $run."
+  echo "Requeued; the state is in $run."
   exec scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

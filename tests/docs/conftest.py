@@ -38,6 +38,11 @@ class Block:
         lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines())
         return [line for line in lines if line]
 
+    @property
+    def refused(self) -> list[str]:
+        """Those of the commands that the page shows to be refused: they have the comment "refused"."""
+        return [line.partition("#")[0].strip() for line in self.text.splitlines() if "# refused" in line]
+
 
 def blocks_of(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""

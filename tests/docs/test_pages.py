@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 
 from morphoscope.apps.cli import app
 from morphoscope.configs import list_presets, load_config
@@ -73,6 +74,14 @@ def test_the_reference_has_every_public_name(root, room):
     page = (root / "docs" / "reference" / f"{room.partition('.')[0]}.md").read_text(encoding="utf-8")
     missing = [name for name in importlib.import_module(f"morphoscope.{room}").__all__ if name not in page]
     assert missing == []
+
+
+def test_generated_images_carry_their_mark(root):
+    drawn = ("explain-nf1.png", "gradcam-nf1.png")  # of phantoms that a program has drawn, not generated
+    gallery = (root / "docs" / "images" / "gallery").iterdir()
+    generated = [path for path in gallery if path.name not in drawn]
+    assert len(generated) >= 6
+    assert [path.name for path in generated if "Synthetic" not in Image.open(path).info] == []
 
 
 def test_every_image_is_shown_somewhere(root, pages):
