@@ -1,4 +1,4 @@
-"""The command line: `morphoscope doctor | demo | app | cohort … | generate … | classify …`.
+"""The command line: `morphoscope doctor | settings | demo | app | cohort … | generate … | classify …`.
 
 Nothing here, and nothing that a command module imports at its top, loads torch, pandas, SciPy, Matplotlib or
 Gradio: `--help` and a mistyped option answer at once. Commands import what they need when they run.
@@ -17,7 +17,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import typer
 from typer.core import TyperGroup
 
-from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, studio
+from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, settings, studio
 from morphoscope.configs import UserError
 from morphoscope.runtime.terminal import visible
 
@@ -49,6 +49,7 @@ app.add_typer(cohort.app, name="cohort")
 app.add_typer(generate.app, name="generate")
 app.add_typer(classify.app, name="classify")
 app.command("doctor")(doctor.doctor)
+app.command("settings")(settings.settings)
 app.command("demo")(demo.demo)
 app.command("app")(studio.studio)
 

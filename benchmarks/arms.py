@@ -30,7 +30,7 @@ def compare(
     parser.add_argument("folder", type=Path)
     parser.add_argument("--arms", default=",".join(arms))
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; repeatable")
     options = parser.parse_args()
     cohort = Cohort.load(options.cohort)
     if options.what == "table":

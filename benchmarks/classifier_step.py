@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--preset", default="paper-focused")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE; may be repeated")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE; repeatable")
     options = parser.parse_args()
     device = resolve_device(options.device)
     overrides = ["weights=none", "freeze_stages=0", *options.set]

@@ -34,7 +34,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; may be repeated")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all arms; repeatable")
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
     device = resolve_device("cuda")

@@ -1,4 +1,4 @@
-"""What may be asked of Morphoscope: frozen schemas, YAML presets, and the error a user can mend.
+"""Settings of all commands: frozen schemas, YAML presets, and the error for what a user can fix.
 
 This room imports no torch: a config is checked before anything heavy is loaded.
 """

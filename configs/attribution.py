@@ -1,6 +1,6 @@
 """Attribution: the methods, their settings, and how they are compared."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -49,6 +49,7 @@ _NAMED = "^(integrated_gradients|occlusion)(:(mean|black|white|blurred|average))
 class MapComparison(AttributionSettings):
     """`classify attribution`: compare methods by lesion masks, by the classifier, and by random weights."""
 
+    command: ClassVar[str] = "classify attribution"
     methods: list[Annotated[str, Field(pattern=_NAMED)]] = Field(
         [
             "integrated_gradients:mean",

@@ -1,7 +1,7 @@
-"""What may be asked of the classifier ensemble's training."""
+"""Settings of the training of a classifier ensemble."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,58 +11,65 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class ImagesGroup(Config):
-    """Which images are trained on, and how they are made ready."""
+    """Which images to train on, and how to prepare them."""
 
-    resolution: int = Field(ge=32, le=1024, description="side of the square input, pixels")
+    resolution: int = Field(ge=32, le=1024, description="side of the square input in pixels")
     fit: Literal["crop", "letterbox"] = Field(
-        "crop", description="how an image that is not square becomes square"
+        "crop",
+        description="how an image that is not square becomes square: crop keeps the central square, "
+        "letterbox pads the image",
     )
     views: Literal["single", "dual"] = Field(
         "single",
-        description="what a model sees: one photograph; or a focused and a panoramic one of the same lesion",
+        description="what a model sees: single, one photograph; dual, a focused and a panoramic photograph "
+        "of the same lesion",
     )
     view_dropout: float = Field(
         0.5,
         ge=0,
         lt=1,
-        description="share of a dual-view model's pairs that train with one photograph only, either at even "
-        "odds, so that it can answer with one",
+        description="for dual views: fraction of training pairs shown with only one photograph (either, "
+        "with equal probability), so that the model can also predict from one photograph",
     )
     synthetic_per_real: float | None = Field(
         None,
         gt=0,
-        description="at most so many synthetic images for each real training image; all if not given",
+        description="largest number of synthetic images per real training image; by default all are used",
     )
     auxiliary_names: dict[str, str] = Field(
         {},
-        description="an auxiliary cohort's condition: its name here; the name of one of the cohort's own "
-        "conditions makes the two one class",
+        description="names of auxiliary classes, as {condition of an auxiliary cohort: name}; the name of a "
+        "target condition makes the two one class",
     )
 
 
 class NetworkGroup(Config):
-    """The backbone, the weights it starts from, and its head."""
+    """Backbone, initial weights and head."""
 
     backbone: str = Field(
         pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$",  # a checkpoint may name it: no "hf-hub:", no path
-        description="timm model name, e.g. tf_efficientnet_b4.ns_jft_in1k",
+        description="name of a timm model, e.g. tf_efficientnet_b4.ns_jft_in1k",
     )
     weights: Literal["hub", "offline", "none"] = Field(
         "hub",
-        description="start from timm's hub weights, the weights of the `offline` extra, or random numbers",
+        description="initial weights: hub, which timm downloads; offline, from the `offline` extra; or "
+        "none, random numbers",
     )
     weights_file: Path | None = Field(
-        None, description="local .safetensors or torch file; goes before `weights`"
+        None, description="initial weights from this .safetensors or torch file, instead of `weights`"
     )
     freeze_stages: int = Field(
         0,
         ge=0,
-        description="leading stages (stem = 1, each block group one more) kept as they start, with their "
-        "batch statistics; all folds share them, so that the ensemble's file holds them once",
+        description="number of leading stages (the stem is the first, then each group of blocks) that are "
+        "not trained, nor are their batch statistics; the file of the ensemble holds them once for all folds",
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="before the linear head")
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout probability before the linear head")
     head_dropouts: int = Field(
-        1, ge=1, le=32, description="the head's answer in training is the mean over so many dropouts"
+        1,
+        ge=1,
+        le=32,
+        description="in training, the output of the head is the mean over this number of dropout samples",
     )
 
     @model_validator(mode="after")
@@ -75,51 +82,59 @@ class NetworkGroup(Config):
 
 
 class TrainingGroup(Config):
-    """How long, with which steps and in which arithmetic."""
+    """Length, batches and optimiser of the training."""
 
-    epochs: int = Field(ge=1, le=10_000)
-    batch: int = Field(ge=2, description="images a step")
+    epochs: int = Field(ge=1, le=10_000, description="epochs per fold")
+    batch: int = Field(ge=2, description="images per step")
     micro_batch: Annotated[int | None, Resume.MAY_CHANGE] = Field(
         None,
         ge=2,
-        description="images at once, if a whole batch does not fit the card; gradients of several are added "
-        "up. Batch normalisation then sees these fewer images, as on a smaller batch",
+        description="images computed at once, if a whole batch does not fit into the memory of the GPU; the "
+        "gradients of several micro-batches are added up. Batch normalisation then sees these fewer images, "
+        "as with a smaller batch",
     )
     precision: Precision = Field(
         "auto",
-        description="of training's products; auto is float32 on a CPU, bfloat16 on a GPU or, where it has "
-        "none, float16 with scaled gradients",
+        description="arithmetic: auto is float32 on a CPU; on a GPU it is bfloat16 or, if the GPU lacks "
+        "that, float16 with scaled gradients",
     )
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam"] = Field("adamw", description="which form of Adam; see weight_decay")
     schedule: Literal["cosine", "paper"] = Field(
         "cosine",
-        description="warm-up and cosine to zero; or the published one, whose second epoch has ten times the "
-        "first one's rate",
+        description="learning rate over time: cosine, a linear warm-up and then half a cosine to zero; or "
+        "paper, the published schedule, whose second epoch has ten times the rate of the first",
     )
-    learning_rate: float = Field(gt=0, description="peak of the cosine; the paper's first epoch")
-    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, before the cosine")
+    learning_rate: float = Field(
+        gt=0,
+        description="peak learning rate with the cosine schedule; rate of the first epoch with the "
+        "published one",
+    )
+    warmup_epochs: float = Field(1.0, ge=0, description="length of the linear warm-up before the cosine")
     weight_decay: float = Field(
-        0.01, ge=0, description="AdamW's, decoupled; Adam's is an L2 penalty; of neither biases nor norms"
+        0.01,
+        ge=0,
+        description="weight decay: decoupled with adamw, an L2 penalty with adam; biases and normalisation "
+        "layers have none",
     )
     layer_decay: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="each layer's learning rate, relative to that of the next one towards the head",
+        description="learning rate of each layer, relative to that of the next layer towards the head",
     )
     ema_decay: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="judge and keep a running mean of the weights, which holds on to this share of itself a "
-        "step (to less in the first steps); 0 keeps the weights themselves",
+        description="validate and keep a running average of the weights, which retains this fraction of "
+        "itself per step (less in the first steps); 0 keeps the weights themselves",
     )
     patience: int | None = Field(
         10,
         ge=1,
-        description="keep the epoch with the best balanced accuracy in validation, and stop a fold after so "
-        "many epochs without a better one; null keeps the last epoch, so that validation chooses nothing and "
-        "out-of-fold figures are of images that played no part",
+        description="keep the epoch with the best balanced accuracy in validation, and stop a fold after "
+        "this number of epochs without a better one; null keeps the last epoch, so that validation chooses "
+        "nothing and the out-of-fold metrics come from images that played no part",
     )
 
     @model_validator(mode="after")
@@ -132,24 +147,28 @@ class TrainingGroup(Config):
 
 
 class LossGroup(Config):
-    """How much each class and each target counts."""
+    """Weights of the classes, and soft targets."""
 
     class_balance: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="loss weight of a condition is its size to the power of minus this: 1 balances fully",
+        description="the loss weight of a condition is its size to the power of minus this value: 1 "
+        "balances fully, 0 not at all",
     )
     balance: Literal["inverse", "effective"] = Field(
         "inverse",
-        description="a condition's size: its number of images, or their effective number (arXiv 1901.05555)",
+        description="size of a condition: inverse, its number of images; effective, their effective number "
+        "(arXiv 1901.05555)",
     )
     balance_beta: float = Field(
-        0.999, ge=0, lt=1, description="of the effective number, which comes close to 1 / (1 - beta) at most"
+        0.999, ge=0, lt=1, description="beta of the effective number, which is at most 1 / (1 - beta)"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="probability that each target spreads evenly over all classes"
+    )
     own_weight: float = Field(
-        1.0, gt=0, description="loss weight of the cohort's conditions, relative to auxiliary classes"
+        1.0, gt=0, description="loss weight of the target conditions, relative to that of auxiliary classes"
     )
 
 
@@ -157,19 +176,23 @@ class DataAugmentationGroup(Config):
     """Random changes of training images, and averaging at test time."""
 
     transforms: Literal["usual", "paper"] = Field(
-        "usual", description="random transforms of training images; the paper's also distort"
+        "usual",
+        description="random transforms of training images: the usual ones, or those of the paper, which "
+        "also distort",
     )
     augmentation: float = Field(
-        1.0, ge=0, le=2, description="strength of the usual random transforms; 0 = none"
+        1.0, ge=0, le=2, description="strength of the usual transforms; 0 applies none"
     )
     mixup: float = Field(
-        0.0, ge=0, description="alpha of mixup's shares (arXiv 1710.09412), e.g. 0.2; 0 does without"
+        0.0, ge=0, description="alpha of mixup (arXiv 1710.09412), e.g. 0.2; 0 leaves it out"
     )
     cutmix: float = Field(
-        0.0, ge=0, description="alpha of cutmix's shares (arXiv 1905.04899), e.g. 1; 0 does without"
+        0.0, ge=0, description="alpha of cutmix (arXiv 1905.04899), e.g. 1; 0 leaves it out"
     )
     test_time: Literal[1, 8] = Field(
-        1, description="views of an image whose probabilities are averaged: itself; or flips x transpose"
+        1,
+        description="number of orientations of an image whose probabilities are averaged: 1, the image as "
+        "it is; 8, its flips and transpositions",
     )
 
     @model_validator(mode="after")
@@ -183,14 +206,15 @@ class DataAugmentationGroup(Config):
 
 
 class EnsembleTraining(GroupedConfig):
-    """Settings of one classifier ensemble: one model a fold, all with the same settings."""
+    """Settings of one ensemble, which has one model per fold, all trained with the same settings."""
 
+    command: ClassVar[str] = "classify train"
     images: ImagesGroup
     network: NetworkGroup
     training: TrainingGroup
     loss: LossGroup
     data_augmentation: DataAugmentationGroup
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="random seed")
 
     @model_validator(mode="after")
     def _pairs_are_not_mixed(self) -> "EnsembleTraining":

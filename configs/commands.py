@@ -1,6 +1,6 @@
-"""What may be asked of the shorter commands; each resolved config is written into its run folder."""
+"""Settings of the shorter commands; each resolved config is written into its run folder."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,87 +9,119 @@ from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import PairedView, View
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rows = Literal["test", "out_of_fold", "all"]
 Compared = Literal["test", "training", "all"]
-Truncation = Annotated[float, Field(ge=0, le=2, description="psi: 1 is none, 0 the condition's mean image")]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="random seed")]
+Truncation = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=2,
+        description="truncation psi: 1 gives the full variety of the generator; smaller values give images "
+        "closer to the mean image of the condition, and 0 gives that image",
+    ),
+]
 
 
 class PhantomDrawing(Config):
     """`cohort phantom`."""
 
-    per_condition: int = Field(60, ge=1, le=10_000, description="images of each of the seven conditions")
-    size: int = Field(128, ge=32, le=1024, description="pixels")
-    seed: Seed = 0
+    command: ClassVar[str] = "cohort phantom"
+    per_condition: int = Field(60, ge=1, le=10_000, description="images for each of the seven conditions")
+    size: int = Field(128, ge=32, le=1024, description="side of the square images in pixels")
+    seed: Seed = Field(0, description="random seed; the same seed draws the same images")
 
 
 class Splitting(Config):
     """`cohort split`."""
 
-    folds: int = Field(5, ge=2, le=100)
-    test: float = Field(0.2, ge=0, lt=1, description="share of the groups kept for testing")
-    seed: Seed = 0
+    command: ClassVar[str] = "cohort split"
+    folds: int = Field(5, ge=2, le=100, description="number of folds, not counting the test fold")
+    test: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="fraction of the images of each condition that becomes the test fold; 0 keeps a test "
+        "fold that exists",
+    )
+    seed: Seed = Field(0, description="random seed; the same seed gives the same folds")
 
 
 class Sampling(Config):
     """`generate sample`."""
 
-    conditions: list[str] = Field([], description="all of the generator's if empty")
-    count: int = Field(8, ge=1, le=10_000, description="images of each condition")
-    seed: Seed = Field(0, description="of the first image; the next ones follow")
+    command: ClassVar[str] = "generate sample"
+    conditions: list[str] = Field([], description="conditions to sample; all conditions if none is given")
+    count: int = Field(8, ge=1, le=10_000, description="images per condition")
+    seed: Seed = Field(0, description="seed of the first image; the seed increases by 1 per image")
     psi: Truncation = 0.7
 
 
 class Morphing(Config):
     """`generate morph`."""
 
-    steps: int = Field(9, ge=2, le=1000, description="frames")
-    seed: Seed = 0
+    command: ClassVar[str] = "generate morph"
+    steps: int = Field(9, ge=2, le=1000, description="number of frames, including both ends")
+    seed: Seed = Field(0, description="seed of the morph; all frames share it")
     psi: Truncation = 0.7
 
 
 class Augmenting(Config):
     """`generate augment`."""
 
-    per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images of each condition")
+    command: ClassVar[str] = "generate augment"
+    per_condition: int = Field(100, ge=1, le=100_000, description="synthetic images per condition")
     view: View | None = Field(
-        None, description="for the manifest; if not given, the one view that was learnt from, or other"
+        None,
+        description="view to record in the manifest; by default the view that the generator was trained on, "
+        "or other if it was trained on all",
     )
-    seed: Seed = 0
+    seed: Seed = Field(0, description="seed of the first image; every image has a seed of its own")
     psi: Truncation = 1.0
 
 
 class Measuring(Config):
     """`generate metrics`."""
 
+    command: ClassVar[str] = "generate metrics"
     rows: Compared = Field(
-        "test", description="real images to compare with: the test fold; those trained on; or every one"
+        "test",
+        description="real images to compare with: test, the test fold; training, the images that the "
+        "generator was trained on; or all",
     )
-    images: int = Field(100, ge=4, le=100_000, description="generated, of each condition")
+    images: int = Field(100, ge=4, le=100_000, description="generated images per condition")
     network: str = Field(
-        DEFAULT_NETWORK, description="whose features are compared; or a file of Inception weights"
+        DEFAULT_NETWORK,
+        description="network in whose features images are compared: efficientnet_lite0, or a file of "
+        "Inception weights",
     )
-    seed: Seed = 0
+    seed: Seed = Field(0, description="seed of the first generated image")
     psi: Truncation = 1.0
 
 
 class Evaluating(Config):
     """`classify evaluate`."""
 
+    command: ClassVar[str] = "classify evaluate"
     rows: Rows = Field(
-        "test", description="the test fold; every image by the fold that has not seen it; or every image"
+        "test",
+        description="images to evaluate: test, the test fold; out_of_fold, every image by the model that "
+        "was not trained on it; or all, for a cohort that no model was trained on",
     )
     view: PairedView | None = Field(
         None,
-        description="only these images; if not given, those the ensemble was trained on, or all; an ensemble "
-        "of pairs judges whole pairs, or with a view these images alone",
+        description="evaluate images of this view only; by default the view that the ensemble was trained "
+        "on (whole pairs for a dual-view ensemble), or all images if the cohort is another one",
     )
     test_time: Literal[1, 8] | None = Field(
-        None, description="views of an image whose probabilities are averaged; the ensemble's if not given"
+        None,
+        description="number of orientations of an image whose probabilities are averaged (flips and "
+        "transpositions); by default as calibrated",
     )
 
 
 class Explaining(AttributionSettings):
     """`classify explain`."""
 
-    method: Method = "integrated_gradients"
+    command: ClassVar[str] = "classify explain"
+    method: Method = Field("integrated_gradients", description="attribution method")

@@ -1,4 +1,4 @@
-"""The one exception for everything that a user can mend."""
+"""The one exception for everything that a user can fix."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ _SHOWN_NAMES = 10
 
 
 class UserError(ValueError):
-    """Bad input. The message names the file, field or value and says what to do about it.
+    """Bad input. The message names the file, field or value and says what to do.
 
     The command line prints it as one line and exits with code 2; anything else that escapes is our bug.
     """

@@ -1,6 +1,6 @@
-"""What may be asked of generator training (spec 4)."""
+"""Settings of generator training (spec 4)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -9,7 +9,7 @@ from morphoscope.configs.loading import validated
 from morphoscope.configs.schema import Config, GroupedConfig, Resume
 from morphoscope.configs.views import View
 
-# Of the generator's metrics; its weights come with the extra `offline`.
+# Feature network of the metrics; its weights come with the extra `offline`.
 DEFAULT_NETWORK = "efficientnet_lite0"
 
 Positive = Annotated[float, Field(gt=0)]
@@ -17,14 +17,22 @@ Architecture = Literal["orig", "skip", "resnet"]
 
 
 class ImagesGroup(Config):
-    """Which images are trained on, and how they are made ready."""
+    """Which images to train on, and how to prepare them."""
 
-    resolution: int = Field(64, description="pixels, a power of two from 8 to 1024")
-    fit: Literal["crop", "letterbox"] = "crop"
-    view: View | None = Field(None, description="train on images of this view alone; on all if not given")
-    mirror: bool = Field(False, description="flip each training image with even odds")
+    resolution: int = Field(
+        64, description="side of the square images in pixels; a power of two from 8 to 1024"
+    )
+    fit: Literal["crop", "letterbox"] = Field(
+        "crop",
+        description="how an image that is not square becomes square: crop keeps the central square, "
+        "letterbox pads the image",
+    )
+    view: View | None = Field(None, description="train on images of this view only; by default on all images")
+    mirror: bool = Field(False, description="flip each training image horizontally with probability 0.5")
     sampling: Literal["natural", "balanced"] = Field(
-        "natural", description="how often a condition is shown: as often as it occurs, or as often as others"
+        "natural",
+        description="how often a condition is shown: natural, in proportion to its number of images; "
+        "balanced, as often as every other condition",
     )
 
     @field_validator("resolution")
@@ -36,89 +44,157 @@ class ImagesGroup(Config):
 
 
 class NetworkGroup(Config):
-    """Sizes and kinds of generator (G) and discriminator (D)."""
+    """Shape and arithmetic of the generator and the discriminator."""
 
-    z_dim: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(512, ge=1, description="width of the latent z")
+    z_dim: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(
+        512, ge=1, description="width of the latent vector z"
+    )
     w_dim: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(
-        512, ge=1, description="width of the intermediate latent w"
+        512, ge=1, description="width of the intermediate latent vector w"
     )
     mapping_layers: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(
-        2, ge=1, description="from z and label to w"
+        2, ge=1, description="number of layers of the mapping network, from z and label to w"
     )
     channel_base: Annotated[int | None, Resume.KEEPS_AUTOMATIC, Resume.KEEPS_SNAPSHOTS] = Field(
-        None, ge=64, description="channels(res) = channel_base / res …"
+        None,
+        ge=64,
+        description="a layer at resolution r has channel_base / r channels, up to channel_max; by default "
+        "32768 from 512 pixels on, otherwise 16384",
     )
-    channel_max: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(512, ge=1, description="… but at most this")
-    g_architecture: Annotated[Architecture, Resume.KEEPS_SNAPSHOTS] = "skip"
-    d_architecture: Annotated[Architecture, Resume.KEEPS_SNAPSHOTS] = "resnet"
+    channel_max: Annotated[int, Resume.KEEPS_SNAPSHOTS] = Field(
+        512, ge=1, description="largest number of channels of a layer"
+    )
+    g_architecture: Annotated[Architecture, Resume.KEEPS_SNAPSHOTS] = Field(
+        "skip", description="how the blocks of the generator are connected, as named in StyleGAN2"
+    )
+    d_architecture: Annotated[Architecture, Resume.KEEPS_SNAPSHOTS] = Field(
+        "resnet", description="how the blocks of the discriminator are connected, as named in StyleGAN2"
+    )
     mbstd_group: Annotated[int | None, Resume.MAY_CHANGE, Resume.KEEPS_AUTOMATIC] = Field(
-        None, ge=1, description="images whose deviation D sees together; at most a micro-batch"
+        None,
+        ge=1,
+        description="number of images over which the discriminator computes the minibatch standard "
+        "deviation, at most a micro-batch; by default the largest of 1 to 4 that divides the micro-batch",
     )
-    num_fp16_res: int = Field(4, ge=0, description="highest resolutions in half precision, on a GPU only")
-    half_dtype: Literal["float16", "bfloat16"] = "float16"
+    num_fp16_res: int = Field(
+        4,
+        ge=0,
+        description="number of the highest resolutions that are computed in half precision, on a GPU only",
+    )
+    half_dtype: Literal["float16", "bfloat16"] = Field("float16", description="the half-precision type")
     conv_clamp: Annotated[float | None, Resume.KEEPS_SNAPSHOTS] = Field(
-        256.0, description="bound of activations; half precision needs one"
+        256.0,
+        description="bound on the absolute value of activations, which half precision needs; null sets none",
     )
 
 
 class TrainingGroup(Config):
-    """How long, with which steps and in which arithmetic."""
+    """Length, batches and optimiser of the training."""
 
-    kimg: Annotated[Positive, Resume.MAY_CHANGE] = Field(25_000, description="thousands of real images shown")
+    kimg: Annotated[Positive, Resume.MAY_CHANGE] = Field(
+        25_000, description="length of the training, in thousands of real images shown to the discriminator"
+    )
     batch: Annotated[int | None, Resume.KEEPS_AUTOMATIC] = Field(
-        None, ge=2, description="images an iteration, over all processes"
+        None,
+        ge=2,
+        description="images per iteration, over all processes; by default from 4 to 64, depending on the "
+        "resolution and the number of processes",
     )
     micro_batch: Annotated[int | None, Resume.MAY_CHANGE, Resume.KEEPS_AUTOMATIC] = Field(
-        None, ge=1, description="images a process takes at once; gradients of several are added up"
+        None,
+        ge=1,
+        description="images that a process computes at once; the gradients of several micro-batches are "
+        "added up. By default the whole share of a process",
     )
-    tf32: bool = Field(False, description="let float32 products of a GPU round to TF32")
+    tf32: bool = Field(False, description="on a GPU, let float32 products round to TF32")
     cuda_graphs: Annotated[bool, Resume.MAY_CHANGE] = Field(
         True,
-        description="on a GPU, record an iteration's computations and replay them, with more memory",
+        description="on a GPU, record the computations of an iteration and replay them: faster, with more "
+        "memory",
     )
-    lr: Annotated[Positive | None, Resume.KEEPS_AUTOMATIC] = Field(
-        None, description="learning rate of Adam, both networks"
+    lr: Annotated[float | None, Resume.KEEPS_AUTOMATIC] = Field(
+        None,
+        gt=0,
+        description="learning rate of Adam for both networks; by default 0.002 at 1024 pixels, otherwise "
+        "0.0025",
     )
-    freeze_d: int = Field(0, ge=0, description="D layers, from the input on, kept as they start (Freeze-D)")
-    ema_kimg: Annotated[Positive | None, Resume.KEEPS_AUTOMATIC] = Field(
-        None, description="half-life of the averaged generator"
+    freeze_d: int = Field(
+        0,
+        ge=0,
+        description="number of discriminator layers, counted from the input, that are not trained (Freeze-D)",
     )
-    ema_rampup: Annotated[Positive | None, Resume.KEEPS_SNAPSHOTS] = Field(
-        0.05, description="bounds that half-life by this share of the images seen; null does not"
+    ema_kimg: Annotated[float | None, Resume.KEEPS_AUTOMATIC] = Field(
+        None,
+        gt=0,
+        description="half-life of the running average of the weights of the generator, in thousands of "
+        "images; by default 10 / 32 of the batch",
+    )
+    ema_rampup: Annotated[float | None, Resume.KEEPS_SNAPSHOTS] = Field(
+        0.05,
+        gt=0,
+        description="limit that half-life to this fraction of the images seen so far; null sets no limit",
     )
 
 
 class LossGroup(Config):
     """Penalties and regularisation beside the adversarial loss."""
 
-    gamma: Annotated[float | None, Resume.KEEPS_AUTOMATIC] = Field(None, ge=0, description="weight of R1")
+    gamma: Annotated[float | None, Resume.KEEPS_AUTOMATIC] = Field(
+        None,
+        ge=0,
+        description="weight of the R1 penalty; 0 leaves it out; by default 0.0002 × resolution² / batch",
+    )
     pl_weight: float = Field(2.0, ge=0, description="weight of the path length penalty; 0 leaves it out")
-    pl_decay: float = Field(0.01, gt=0, le=1, description="of the running mean of path lengths")
-    pl_batch_shrink: int = Field(2, ge=1, description="path lengths take so many times fewer images")
-    style_mixing: float = Field(0.9, ge=0, le=1, description="probability")
-    g_interval: int = Field(4, ge=1, description="iterations between path length penalties")
-    d_interval: int = Field(16, ge=1, description="iterations between R1 penalties")
-    lecam_weight: float = Field(0.0, ge=0, description="weight of LeCam regularisation; 0 leaves it out")
-    lecam_decay: float = Field(0.99, gt=0, lt=1, description="of the running means that LeCam pulls towards")
+    pl_decay: float = Field(
+        0.01, gt=0, le=1, description="weight of the newest value in the running mean of path lengths"
+    )
+    pl_batch_shrink: int = Field(
+        2, ge=1, description="the path length penalty uses this many times fewer images than a micro-batch"
+    )
+    style_mixing: float = Field(
+        0.9, ge=0, le=1, description="probability that the images of a step mix the styles of two latents"
+    )
+    g_interval: int = Field(
+        4, ge=1, description="number of iterations from one path length penalty to the next"
+    )
+    d_interval: int = Field(16, ge=1, description="number of iterations from one R1 penalty to the next")
+    lecam_weight: float = Field(
+        0.0, ge=0, description="weight of LeCam regularisation (arXiv 2104.03310); 0 leaves it out"
+    )
+    lecam_decay: float = Field(
+        0.99,
+        gt=0,
+        lt=1,
+        description="decay of the running means of the discriminator outputs in LeCam regularisation",
+    )
 
 
 class ConditionsGroup(Config):
-    """How labels enter the training."""
+    """How the labels enter the training."""
 
     stages: dict[str, tuple[str, str]] = Field(
         {},
-        description="{Intermediate: [Early, Late]}: a condition whose label embedding is by construction the "
-        "mean of two others' (spec 8)",
+        description="conditions that lie between two others, as {Intermediate: [Early, Late]}: the label "
+        "embedding of each is the mean of the two others",
     )
-    conditional: bool = Field(True, description="false leaves the labels out; to start others from")
+    conditional: bool = Field(
+        True,
+        description="train with labels; without them the images form one condition, e.g. to start other "
+        "trainings from",
+    )
     transition_start_kimg: Annotated[float | None, Resume.KEEPS_SNAPSHOTS] = Field(
-        None, ge=0, description="until here as if unconditional (arXiv 2201.06578); null trains conditionally"
+        None,
+        ge=0,
+        description="until this many thousands of images the labels have no influence (arXiv 2201.06578); "
+        "null trains with labels from the beginning",
     )
-    transition_end_kimg: Annotated[Positive | None, Resume.KEEPS_SNAPSHOTS] = Field(
-        None, description="from here on fully conditional"
+    transition_end_kimg: Annotated[float | None, Resume.KEEPS_SNAPSHOTS] = Field(
+        None, gt=0, description="from this many thousands of images on the labels have their full influence"
     )
     unconditional_output: Annotated[bool | None, Resume.KEEPS_AUTOMATIC, Resume.KEEPS_SNAPSHOTS] = Field(
-        None, description="a second output of D that sees no label; by default if there is a transition"
+        None,
+        description="give the discriminator a second output that sees no label; by default if there is a "
+        "transition",
     )
 
     @model_validator(mode="after")
@@ -136,45 +212,55 @@ class ConditionsGroup(Config):
 
 
 class AugmentationGroup(Config):
-    """Adaptive discriminator augmentation (ADA)."""
+    """Augmentation of the images that the discriminator sees (ADA)."""
 
     augment: str | None = Field(
-        "bgc", description="bgc and other presets of ADA, skin, diffaugment; null trains without"
+        "bgc",
+        description="augmentation of what the discriminator sees: bgc or another preset of ADA, skin, or "
+        "diffaugment; null for none",
     )
-    ada_target: float = Field(0.6, gt=-1, lt=1, description="r_t, the mean sign of D's logits of real images")
+    ada_target: float = Field(
+        0.6,
+        gt=-1,
+        lt=1,
+        description="ADA augments more while r_t, the mean sign of the discriminator outputs for real "
+        "images, is above this value, and less below",
+    )
     ada_kimg: Annotated[Positive, Resume.KEEPS_SNAPSHOTS] = Field(
-        500, description="thousands of images in which p can move by 1"
+        500, description="thousands of images in which the augmentation probability p can change by 1"
     )
-    ada_ceiling: float = Field(0.9, ge=0, le=1, description="highest augmentation probability")
+    ada_ceiling: float = Field(0.9, ge=0, le=1, description="highest augmentation probability p")
 
 
 class LoggingGroup(Config):
     """Log lines, snapshots and the metrics measured on them."""
 
     tick_kimg: Annotated[Positive, Resume.MAY_CHANGE] = Field(
-        4, description="thousands of images between log lines"
+        4, description="length of a tick, from one log line to the next, in thousands of images"
     )
     snapshot_ticks: Annotated[int, Resume.MAY_CHANGE] = Field(
-        50, ge=1, description="ticks between snapshots and sample grids"
+        50, ge=1, description="number of ticks from one snapshot and sample sheet to the next"
     )
     keep_snapshots: Annotated[int, Resume.MAY_CHANGE] = Field(
-        5, ge=1, description="newest snapshots to keep, besides the best"
+        5, ge=1, description="number of newest snapshots to keep; the best one is kept in addition"
     )
     metric_network: Annotated[str | None, Resume.MAY_CHANGE] = Field(
         DEFAULT_NETWORK,
-        description="features for the metrics at every snapshot: a name or a file; null does without",
+        description="network in whose features the metrics of every snapshot are computed: "
+        "efficientnet_lite0, or a file of Inception weights; null computes none",
     )
     metric_images: Annotated[int, Resume.MAY_CHANGE] = Field(
-        100, ge=8, description="generated images of each condition to measure"
+        100, ge=8, description="number of generated images per condition for the metrics"
     )
     track: Annotated[list[Literal["tensorboard", "trackio"]], Resume.MAY_CHANGE] = Field(
-        [], description="where else to log; needs the extra `track`"
+        [], description="further places to log to, inside the run folder; needs the extra `track`"
     )
 
 
 class GeneratorTraining(GroupedConfig):
-    """Hyperparameters of one training; fields left at None follow the paper's `auto` rule, see `resolved`."""
+    """Settings of one training; `resolved` derives fields left at None by the published automatic rule."""
 
+    command: ClassVar[str] = "generate train"
     images: ImagesGroup
     network: NetworkGroup
     training: TrainingGroup
@@ -182,7 +268,7 @@ class GeneratorTraining(GroupedConfig):
     conditions: ConditionsGroup
     augmentation: AugmentationGroup
     logging: LoggingGroup
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="random seed")
 
     @model_validator(mode="after")
     def _groups_divide_batches(self) -> "GeneratorTraining":
@@ -197,10 +283,10 @@ class GeneratorTraining(GroupedConfig):
         return self
 
     def resolved(self, devices: int = 1) -> "ResolvedTraining":
-        """Fill every None by the `auto` rule of the published release, for `devices` processes.
+        """Fill every automatic field by the rule of the published release, for `devices` processes.
 
         Raises:
-            UserError: fields that do not go together once they are filled.
+            UserError: the batch cannot be divided among the processes, or into micro-batches or groups.
         """
         network, training, loss, conditions = self.network, self.training, self.loss, self.conditions
         res = self.images.resolution

@@ -1,5 +1,6 @@
 """From preset, file and `--set key=value` to a checked, frozen config."""
 
+import difflib
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from morphoscope.configs.errors import UserError
-from morphoscope.configs.schema import Config, GroupedConfig, fields_of, groups_of
+from morphoscope.configs.schema import Config, GroupedConfig, SchemaField, fields_of, groups_of
 
 _MAX_CONFIG_BYTES = 1_000_000
 # What safe_load raises for text that is not YAML, for an impossible date or an endless number, and for
@@ -134,8 +135,22 @@ def _describe(error: ValidationError, schema: type[Config]) -> str:
         place = [str(part) for part in problem["loc"]]
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            message = f"no such field; {schema.__name__} has {', '.join(fields_of(schema))}"
+            message = f"no such setting{_suggestion(place[-1], schema)}"
         elif place and place[0] in groups_of(schema) and (len(place) > 1 or problem["type"] == "value_error"):
             del place[0]  # a field's name says enough, and so does a rule that concerns several
         problems.append(f"{'.'.join(place)}: {message}" if place else message)
     return "; ".join(problems)
+
+
+def _suggestion(name: str, schema: type[Config]) -> str:
+    """Which setting may be meant, and where all are listed."""
+    fields = fields_of(schema)
+    meant = [name] if name in fields else difflib.get_close_matches(name, fields, n=1)
+    asked = "".join(f"; did you mean {_full_name(fields[field])}?" for field in meant)
+    if not schema.command:
+        return f"{asked or ';'} the settings are {', '.join(fields)}"
+    return f"{asked or ';'} `morphoscope settings {schema.command.replace(' ', '.')}` lists all settings"
+
+
+def _full_name(field: SchemaField) -> str:
+    return f"{field.group}.{field.name}" if field.group else field.name

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,9 @@ class Config(BaseModel):
     """Base of every schema: immutable, finite, and a misspelt field is an error, not a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    command: ClassVar[str] = ""
+    """The command that takes these settings, e.g. "generate sample"; "" for a part of a schema."""
 
 
 class Resume(Enum):

@@ -1,6 +1,6 @@
 """Settings of `classify survey`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -13,6 +13,7 @@ Name = Annotated[str, Field(min_length=1, max_length=60)]
 class SurveyBuilding(Config):
     """`classify survey build`."""
 
+    command: ClassVar[str] = "classify survey build"
     surveys: int = Field(10, ge=1, le=1000, description="number of forms")
     per_condition: int = Field(
         2, ge=1, le=100, description="images of each condition in each view (focused, panoramic) per survey"
@@ -46,6 +47,7 @@ class SurveyBuilding(Config):
 class SurveyAnalysis(Config):
     """`classify survey analyse`."""
 
+    command: ClassVar[str] = "classify survey analyse"
     rows: Literal["test", "all"] = Field(
         "test",
         description="test: the surveys show the test fold of the cohort that the ensemble was trained on; "

@@ -1,7 +1,7 @@
 """`morphoscope classify …`: train the ensemble, evaluate it, use it, look into it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,15 +12,15 @@ from morphoscope.apps.commands.options import (
     Device,
     EnsemblePath,
     Run,
-    Seed,
     Set,
     comma_list,
     describe_run,
     kept_if_used,
     open_run,
+    option,
 )
 from morphoscope.configs import load_config
-from morphoscope.configs.attribution import MapComparison, Method
+from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
 from morphoscope.configs.views import PairedView
@@ -30,12 +30,7 @@ app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
 
 _PANORAMIC = "Panoramic photograph, for an ensemble of pairs, whose IMAGE is the focused one"
-TestTime = Annotated[
-    int | None,
-    typer.Option(
-        help="Orientations of an image to average over, 1 or 8 (flips x transpose); as calibrated by default."
-    ),
-]
+TestTime = Annotated[int | None, option(Evaluating, "test_time")]
 
 
 @app.command()
@@ -53,16 +48,29 @@ def train(
         list[Path] | None,
         typer.Option(help="Cohort of other lesions to train jointly with; repeatable."),
     ] = None,
-    view: Annotated[PairedView | None, typer.Option(help="Which images; all if not given.")] = None,
+    resolution: Annotated[int | None, option(EnsembleTraining, "resolution", preset=True)] = None,
+    epochs: Annotated[int | None, option(EnsembleTraining, "epochs", preset=True)] = None,
+    batch: Annotated[int | None, option(EnsembleTraining, "batch", preset=True)] = None,
+    view: Annotated[
+        PairedView | None, typer.Option(help="Train on images of this view only; by default on all images.")
+    ] = None,
     folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(EnsembleTraining, "seed")] = None,
 ) -> None:
     """Train one classifier per fold. Re-run the command with the same --run to resume."""
     settings = load_config(
-        EnsembleTraining, family="classify", preset=preset, file=config, overrides=set_, seed=seed
+        EnsembleTraining,
+        family="classify",
+        preset=preset,
+        file=config,
+        overrides=set_,
+        resolution=resolution,
+        epochs=epochs,
+        batch=batch,
+        seed=seed,
     )
 
     from morphoscope.classify import train_ensemble
@@ -88,15 +96,12 @@ def train(
 def evaluate(
     ensemble: EnsemblePath,
     path: CohortPath,
-    rows: Annotated[Rows | None, typer.Option(help="Which images to evaluate.")] = None,
+    rows: Annotated[Rows | None, option(Evaluating, "rows")] = None,
     unlike: Annotated[
         Path | None,
         typer.Option(help="Cohort of images that the ensemble should call out of distribution."),
     ] = None,
-    view: Annotated[
-        PairedView | None,
-        typer.Option(help="Which images; if not given, those it was trained on (or its pairs), or all."),
-    ] = None,
+    view: Annotated[PairedView | None, option(Evaluating, "view")] = None,
     test_time: TestTime = None,
     run: Run = None,
     config: ConfigFile = None,
@@ -173,18 +178,28 @@ def explain(
     condition: Annotated[
         str | None, typer.Option(help="Condition to explain; the most probable one by default.")
     ] = None,
-    method: Annotated[Method | None, typer.Option(help="How; integrated_gradients by default.")] = None,
+    method: Annotated[Method | None, option(Explaining, "method")] = None,
+    baseline: Annotated[Baseline | None, option(Explaining, "baseline")] = None,
+    steps: Annotated[int | None, option(Explaining, "steps")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Explaining, "seed")] = None,
 ) -> None:
     """Map the pixels that a condition's probability depends on: overlay.png, map.npy, folds.npy (per model).
 
     Integrated gradients also write deltas.npy, the convergence delta of each model.
     """
-    settings = load_config(Explaining, file=config, overrides=set_, method=method, seed=seed)
+    settings = load_config(
+        Explaining,
+        file=config,
+        overrides=set_,
+        method=method,
+        baseline=baseline,
+        steps=steps,
+        seed=seed,
+    )
 
     import numpy as np
     from PIL import Image
@@ -220,7 +235,7 @@ def explain(
             f"convergence delta up to {found.convergence_delta:+.4f}."
         )
     if found.warning:
-        say(f"Warning: {found.warning} (--set steps={2 * settings.steps})")
+        say(f"Warning: {found.warning} (--steps {2 * settings.steps})")
     say(f"Wrote {folder.path}")
 
 
@@ -228,19 +243,15 @@ def explain(
 def attribution(
     ensemble: EnsemblePath,
     path: CohortPath,
-    rows: Annotated[str | None, typer.Option(help="test or all.")] = None,
-    view: Annotated[
-        PairedView | None, typer.Option(help="Which images; those it was trained on, or all, if not given.")
-    ] = None,
-    methods: Annotated[
-        str | None, typer.Option(help="Comma-separated: METHOD or METHOD:BASELINE; see config.yaml.")
-    ] = None,
-    images: Annotated[int | None, typer.Option(help="How many, evenly over the conditions.")] = None,
+    rows: Annotated[Literal["test", "all"] | None, option(MapComparison, "rows")] = None,
+    view: Annotated[PairedView | None, option(MapComparison, "view")] = None,
+    methods: Annotated[str | None, option(MapComparison, "methods", note="comma-separated")] = None,
+    images: Annotated[int | None, option(MapComparison, "images")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(MapComparison, "seed")] = None,
 ) -> None:
     """Compare attribution methods: with lesion masks, deletion and insertion, and random weights."""
     listed = None if methods is None else comma_list(methods)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from morphoscope.apps.commands.options import CohortPath, ConfigFile, Seed, Set
+from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, option
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
@@ -128,11 +128,11 @@ def check(path: CohortPath) -> None:
 @app.command()
 def split(
     path: CohortPath,
-    folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
-    test: Annotated[float | None, typer.Option(help="Share of groups kept for testing.")] = None,
+    folds: Annotated[int | None, option(Splitting, "folds")] = None,
+    test: Annotated[float | None, option(Splitting, "test")] = None,
     config: ConfigFile = None,
     set_: Set = None,
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Splitting, "seed")] = None,
 ) -> None:
     """Split the groups (patients) into folds and a test fold, stratified by condition."""
     settings = load_config(Splitting, file=config, overrides=set_, folds=folds, test=test, seed=seed)
@@ -148,12 +148,16 @@ def split(
 @app.command()
 def phantom(
     destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
+    per_condition: Annotated[int | None, option(PhantomDrawing, "per_condition")] = None,
+    size: Annotated[int | None, option(PhantomDrawing, "size")] = None,
     config: ConfigFile = None,
     set_: Set = None,
-    seed: Seed = None,
+    seed: Annotated[int | None, option(PhantomDrawing, "seed")] = None,
 ) -> None:
     """Draw the phantom cohort: procedural skin conditions that show no patient."""
-    settings = load_config(PhantomDrawing, file=config, overrides=set_, seed=seed)
+    settings = load_config(
+        PhantomDrawing, file=config, overrides=set_, per_condition=per_condition, size=size, seed=seed
+    )
 
     from morphoscope.cohort import phantom as draw_phantom
 

@@ -13,12 +13,12 @@ from morphoscope.apps.commands.options import (
     Device,
     GeneratorPath,
     Run,
-    Seed,
     Set,
     comma_list,
     open_run,
+    option,
 )
-from morphoscope.configs import load_config
+from morphoscope.configs import list_presets, load_config
 from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.views import View
@@ -36,8 +36,10 @@ app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
 def train(
     path: CohortPath,
     run: Run = None,
-    preset: Annotated[str, typer.Option(help="auto, cpu64, paper256 …; see configs/presets.")] = "auto",
-    kimg: Annotated[float | None, typer.Option(help="Thousands of images to show.")] = None,
+    preset: Annotated[str, typer.Option(help=f"{', '.join(list_presets('generate'))}.")] = "auto",
+    kimg: Annotated[float | None, option(GeneratorTraining, "kimg", preset=True)] = None,
+    resolution: Annotated[int | None, option(GeneratorTraining, "resolution", preset=True)] = None,
+    batch: Annotated[int | None, option(GeneratorTraining, "batch", preset=True)] = None,
     exclude_folds: Annotated[
         str, typer.Option(help="Comma-separated folds to leave out, besides the test fold.")
     ] = "",
@@ -49,7 +51,7 @@ def train(
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(GeneratorTraining, "seed")] = None,
 ) -> None:
     """Train a conditional generator. Re-run the command with the same --run to resume.
 
@@ -62,6 +64,8 @@ def train(
         file=config,
         overrides=set_,
         kimg=kimg,
+        resolution=resolution,
+        batch=batch,
         seed=seed,
     )
 
@@ -103,19 +107,18 @@ def train(
 @app.command()
 def sample(
     generator: GeneratorPath,
-    condition: Annotated[
-        list[str] | None, typer.Option(help="A condition; repeatable. All conditions if not given.")
-    ] = None,
-    count: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
+    condition: Annotated[list[str] | None, option(Sampling, "conditions", note="repeatable")] = None,
+    count: Annotated[int | None, option(Sampling, "count")] = None,
+    psi: Annotated[float | None, option(Sampling, "psi")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Sampling, "seed")] = None,
 ) -> None:
     """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
     settings = load_config(
-        Sampling, file=config, overrides=set_, conditions=condition or None, count=count, seed=seed
+        Sampling, file=config, overrides=set_, conditions=condition or None, count=count, psi=psi, seed=seed
     )
 
     from morphoscope.generate import load
@@ -133,15 +136,16 @@ def morph(
     generator: GeneratorPath,
     start: Annotated[str, typer.Argument(metavar="FROM", help="Condition at the left end.")],
     end: Annotated[str, typer.Argument(metavar="TO", help="Condition at the right end.")],
-    steps: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
+    steps: Annotated[int | None, option(Morphing, "steps")] = None,
+    psi: Annotated[float | None, option(Morphing, "psi")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Morphing, "seed")] = None,
 ) -> None:
     """Morph one condition into another with one seed: a strip and its frames, marked as synthetic."""
-    settings = load_config(Morphing, file=config, overrides=set_, steps=steps, seed=seed)
+    settings = load_config(Morphing, file=config, overrides=set_, steps=steps, psi=psi, seed=seed)
 
     from morphoscope.generate import load
     from morphoscope.generate.exports import write_morph
@@ -158,21 +162,17 @@ def morph(
 def augment(
     generator: GeneratorPath,
     destination: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
-    per_condition: Annotated[int | None, typer.Option(help="Images of each condition.")] = None,
-    view: Annotated[
-        View | None,
-        typer.Option(
-            help="What they show; the one view that the generator was trained on, or other, by default."
-        ),
-    ] = None,
+    per_condition: Annotated[int | None, option(Augmenting, "per_condition")] = None,
+    view: Annotated[View | None, option(Augmenting, "view")] = None,
+    psi: Annotated[float | None, option(Augmenting, "psi")] = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Augmenting, "seed")] = None,
 ) -> None:
     """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
     settings = load_config(
-        Augmenting, file=config, overrides=set_, per_condition=per_condition, view=view, seed=seed
+        Augmenting, file=config, overrides=set_, per_condition=per_condition, view=view, psi=psi, seed=seed
     )
 
     from morphoscope.generate import augment as write_cohort
@@ -190,22 +190,19 @@ def augment(
 def metrics(
     generator: GeneratorPath,
     path: CohortPath,
-    rows: Annotated[
-        Compared | None, typer.Option(help="Real images to compare with: unseen, trained on, or every one.")
-    ] = None,
-    images: Annotated[int | None, typer.Option(help="Generated images of each condition.")] = None,
-    network: Annotated[
-        str | None, typer.Option(help="efficientnet_lite0, or a file of the FID's Inception weights.")
-    ] = None,
+    rows: Annotated[Compared | None, option(Measuring, "rows")] = None,
+    images: Annotated[int | None, option(Measuring, "images")] = None,
+    network: Annotated[str | None, option(Measuring, "network")] = None,
+    psi: Annotated[float | None, option(Measuring, "psi")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(Measuring, "seed")] = None,
 ) -> None:
     """Compare generated images with real ones: kernel and Fréchet distance, diversity, by condition."""
     settings = load_config(
-        Measuring, file=config, overrides=set_, rows=rows, images=images, network=network, seed=seed
+        Measuring, file=config, overrides=set_, rows=rows, images=images, network=network, psi=psi, seed=seed
     )
 
     from morphoscope.cohort import Cohort

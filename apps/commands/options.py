@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+from typer.models import OptionInfo
 
-from morphoscope.configs.schema import Config
+from morphoscope.configs.help import help_text
+from morphoscope.configs.schema import Config, fields_of
 from morphoscope.runtime import RunFolder
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, repeatable; `morphoscope settings` lists those of each command.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")]
 Run = Annotated[
     Path | None,
     typer.Option("--run", help="Run folder; a new numbered one under runs/ if not given."),
@@ -22,6 +31,22 @@ Run = Annotated[
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder or zip with a manifest.csv.")]
 GeneratorPath = Annotated[Path, typer.Argument(metavar="GENERATOR", help="A generator's .safetensors file.")]
 EnsemblePath = Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="An ensemble's .safetensors file.")]
+
+
+def option(schema: type[Config], field: str, *flags: str, preset: bool = False, note: str = "") -> OptionInfo:
+    """An option of its own for a setting: its help is the field's description, range and default.
+
+    The parameter is `T | None` and None by default, so that an option that is not given leaves the value to
+    `--config`, `--set` and the schema: `count: Annotated[int | None, option(Sampling, "count")] = None`.
+
+    Args:
+        flags: e.g. "--condition"; by default typer derives the flag from the parameter's name.
+        preset: whether the command has presets, which set other defaults.
+        note: a fact about the option itself, e.g. "repeatable".
+    """
+    text = help_text(fields_of(schema)[field], preset=preset, note=note)
+    found: OptionInfo = typer.Option(*flags, help=escape(text), show_default=False)
+    return found
 
 
 def comma_list(text: str) -> list[str]:

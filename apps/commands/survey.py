@@ -1,11 +1,11 @@
 """`morphoscope classify survey …`: compare the classifier with clinicians on the same images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from morphoscope.apps.commands.options import CohortPath, ConfigFile, Device, Run, Seed, Set, open_run
+from morphoscope.apps.commands.options import CohortPath, ConfigFile, Device, Run, Set, open_run, option
 from morphoscope.configs import load_config
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 from morphoscope.runtime.terminal import say
@@ -19,13 +19,11 @@ Folder = Annotated[Path, typer.Argument(metavar="DEST", help="Folder that `surve
 def build(
     path: CohortPath,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="New folder for forms and key.")],
-    surveys: Annotated[int | None, typer.Option(help="Number of forms.")] = None,
-    per_condition: Annotated[
-        int | None, typer.Option(help="Images of each condition in each view, in every survey.")
-    ] = None,
+    surveys: Annotated[int | None, option(SurveyBuilding, "surveys")] = None,
+    per_condition: Annotated[int | None, option(SurveyBuilding, "per_condition")] = None,
     config: ConfigFile = None,
     set_: Set = None,
-    seed: Seed = None,
+    seed: Annotated[int | None, option(SurveyBuilding, "seed")] = None,
 ) -> None:
     """Make survey forms (HTML, offline) of test images that no model was trained on, and their key."""
     settings = load_config(
@@ -80,15 +78,12 @@ def analyse(
         typer.Option(help="The ensemble's .safetensors file; repeatable, one per view."),
     ],
     cohort: Annotated[Path, typer.Option(help="The cohort that the surveys were built from.")],
-    rows: Annotated[
-        str | None,
-        typer.Option(help="all: a cohort of patients that no model has seen; test: the training cohort."),
-    ] = None,
+    rows: Annotated[Literal["test", "all"] | None, option(SurveyAnalysis, "rows")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
-    seed: Seed = None,
+    seed: Annotated[int | None, option(SurveyAnalysis, "seed")] = None,
 ) -> None:
     """Compare participants with an ensemble that has not seen the images: report.html and its tables."""
     settings = load_config(SurveyAnalysis, file=config, overrides=set_, seed=seed, rows=rows)

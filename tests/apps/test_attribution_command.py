@@ -46,7 +46,7 @@ def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):
     deltas = np.load(tmp_path / "ig" / "deltas.npy")
     assert deltas.shape == (5,)
     assert f"convergence delta up to {max(deltas, key=abs):+.4f}" in " ".join(out.split())
-    assert "--set steps=4" in " ".join(out.split())
+    assert "--steps 4" in " ".join(out.split())
 
 
 def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):

@@ -108,7 +108,7 @@ class TestChain:
     [
         (["cohort", "check", "nowhere"], "nowhere"),
         (["generate", "train", "nowhere", "--preset", "huge"], "Unknown preset 'huge'"),
-        (["generate", "train", "nowhere", "--set", "colour=3"], "colour: no such field"),
+        (["generate", "train", "nowhere", "--set", "colour=3"], "colour: no such setting"),
         (["generate", "train", "nowhere", "--set", "resolution=100"], "power of two"),
         (["generate", "train", "nowhere", "--config", "absent.yaml"], "absent.yaml"),
         (["generate", "train", "nowhere", "--device", "tpu"], "--device tpu"),

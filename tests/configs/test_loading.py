@@ -181,7 +181,11 @@ def test_configs_are_frozen() -> None:
         ("kimg", "--set kimg: expected key=value"),
         ("=3", "--set =3: expected key=value"),
         ("kimg=[", "--set kimg=[: the value is not valid YAML"),
-        ("kmig=3", "kmig: no such field; GeneratorTraining has resolution, fit"),
+        (
+            "kmig=3",
+            "kmig: no such setting; did you mean training.kimg? `morphoscope settings generate.train`",
+        ),
+        ("colour=3", "colour: no such setting; `morphoscope settings generate.train` lists all settings"),
         ("kimg=many", "kimg: Input should be a valid number"),
         ("kimg=0", "kimg: Input should be greater than 0"),
         ("kimg=.inf", "kimg: Input should be a finite number"),
@@ -213,7 +217,7 @@ def test_keys_that_are_no_names(tmp_path: Path) -> None:
 
 
 def test_several_problems_are_named_at_once() -> None:
-    with pytest.raises(UserError, match=r"kimg: .*; lr: .*; colour: no such field"):
+    with pytest.raises(UserError, match=r"kimg: .*; lr: .*; colour: no such setting"):
         load_config(GeneratorTraining, overrides=["kimg=-1", "lr=0", "colour=red"])
 
 

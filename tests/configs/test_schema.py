@@ -121,8 +121,8 @@ def test_a_file_that_gives_a_field_twice_is_refused(tmp_path: Path) -> None:
     ("override", "says"),
     [
         ("training.kimg=-1", "kimg: Input should be greater than 0"),
-        ("training.kmig=1", "training.kmig: no such field"),
-        ("images.kimg=1", "images.kimg: no such field"),
+        ("training.kmig=1", "training.kmig: no such setting; did you mean training.kimg?"),
+        ("images.kimg=1", "images.kimg: no such setting; did you mean training.kimg?"),
         ("training=3", "training: Input should be a valid dictionary"),
         ("images.resolution=48", "resolution: a power of two from 8 to 1024, not 48"),
     ],

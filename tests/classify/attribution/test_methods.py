@@ -213,5 +213,5 @@ def test_invalid_requests_are_errors(ensemble: Ensemble, photographs: list[np.nd
         ensemble.attribute(image, 0, baseline="grey")
     with pytest.raises(UserError, match="steps"):
         ensemble.attribute(image, 0, steps=0)
-    with pytest.raises(UserError, match="colour: no such field"):
+    with pytest.raises(UserError, match="colour: no such setting"):
         ensemble.attribute(image, 0, colour="red")

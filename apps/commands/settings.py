@@ -1,0 +1,106 @@
+"""`morphoscope settings`: every setting of a command, with type, range, default and meaning."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from morphoscope.configs import UserError
+from morphoscope.configs.attribution import MapComparison
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.commands import (
+    Augmenting,
+    Evaluating,
+    Explaining,
+    Measuring,
+    Morphing,
+    PhantomDrawing,
+    Sampling,
+    Splitting,
+)
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.configs.help import default_text, meaning, range_text, type_text
+from morphoscope.configs.schema import Config, Resume, SchemaField, fields_of, groups_of
+from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
+from morphoscope.runtime.terminal import say, show, table
+
+SCHEMAS: list[type[Config]] = [
+    PhantomDrawing,
+    Splitting,
+    GeneratorTraining,
+    Sampling,
+    Morphing,
+    Augmenting,
+    Measuring,
+    EnsembleTraining,
+    Evaluating,
+    Explaining,
+    MapComparison,
+    SurveyBuilding,
+    SurveyAnalysis,
+]
+"""Of all commands that take `--set`."""
+
+_COMMANDS = {schema.command.replace(" ", "."): schema for schema in SCHEMAS}
+
+
+def settings(
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="COMMAND", help="E.g. generate.train; without it, all commands are listed."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the settings of a command, which `--set KEY=VALUE` and `--config FILE` take.
+
+    A setting in a group may be written with or without it: images.mirror=true or mirror=true.
+    """
+    if command is None:
+        names = {name: len(fields_of(schema)) for name, schema in _COMMANDS.items()}
+        if as_json:
+            say(json.dumps(names, indent=2))
+        else:
+            show(table(["command", "settings"], [(name, str(count)) for name, count in names.items()]))
+        return
+    if command not in _COMMANDS:
+        raise UserError(f"settings: no command '{command}' has settings; use one of {', '.join(_COMMANDS)}.")
+    schema = _COMMANDS[command]
+    if as_json:
+        listed = [_facts(field) for field in fields_of(schema).values()]
+        say(json.dumps({"command": schema.command, "settings": listed}, indent=2, ensure_ascii=False))
+    else:
+        _print(schema)
+
+
+def _facts(field: SchemaField) -> dict[str, Any]:
+    return {
+        "group": field.group or None,
+        "name": field.name,
+        "type": type_text(field.info),
+        "range": range_text(field.info) or None,
+        "default": None if field.info.is_required() else field.info.get_default(call_default_factory=True),
+        "required": field.info.is_required(),
+        "meaning": meaning(field.info),
+        "may_change_on_resume": Resume.MAY_CHANGE in field.marks,
+    }
+
+
+def _print(schema: type[Config]) -> None:
+    """A table for each group, and one for the settings outside groups."""
+    groups = groups_of(schema)
+    by_group: dict[str, list[SchemaField]] = {}
+    for field in fields_of(schema).values():
+        by_group.setdefault(field.group, []).append(field)
+    for group, fields in by_group.items():
+        if group:
+            say(f"{group}: {(groups[group].__doc__ or '').strip()}")
+        elif groups:
+            say("Outside the groups:")
+        show(table(["setting", "type and range", "default", "meaning"], map(_row, fields)))
+
+
+def _row(field: SchemaField) -> tuple[str, str, str, str]:
+    kind = ", ".join(filter(None, [type_text(field.info), range_text(field.info)]))
+    default = "(the preset's)" if field.info.is_required() else default_text(field.info)
+    resume = " May change when a run resumes." if Resume.MAY_CHANGE in field.marks else ""
+    return field.name, kind, default, f"{meaning(field.info)}.{resume}"
