@@ -202,7 +202,7 @@ class _Report:
         )
 
     def _evaluation_section(self) -> Section:
-        images = self.ensemble.metadata["scores"][_HELD_OUT_FOLD]["training_images"]
+        images = self.ensemble.metadata.scores[_HELD_OUT_FOLD].training_images
         return Section(
             "The classifier on phantoms it has never seen",
             "One EfficientNet-Lite0, trained briefly. Each interval is a 95 % confidence interval; with a "

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from morphoscope.classify import Ensemble
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
 
@@ -37,7 +38,8 @@ def main() -> None:
     )
     models = {str(fold): ConditionClassifier(config, 16) for fold in range(options.folds)}
     conditions = [f"condition {number}" for number in range(16)]
-    ensemble = Ensemble(config, conditions, models, {}, options.device)
+    metadata = EnsembleMetadata(config=config, conditions=conditions, folds=list(models))
+    ensemble = Ensemble(metadata, models, options.device)
     before = _peak()
     image = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
     found = ensemble.attribute(image, 0, options.method, steps=options.steps)

@@ -1,47 +1,133 @@
-"""What an ensemble's file says of itself: as untrusted as the file, so checked before it is used."""
+"""The metadata in an ensemble's file: checked before use, since a file may come from anywhere."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
-from morphoscope.cohort.manifest import VIEWS
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.errors import validation_problems
+from morphoscope.configs.views import View
 
 MAX_IMAGES = 1_000_000
-"""What a file may tell of one by one: about 20 MB of names in its metadata."""
+"""Maximum number of images that a file lists one by one: about 20 MB of names in its metadata."""
 
-_MAX_FOLDS, _MAX_CONDITIONS = 100, 10_000
+Conditions = Annotated[list[str], Field(min_length=1, max_length=10_000)]
+Folds = Annotated[list[str], Field(min_length=1, max_length=100)]
+Hashes = Annotated[list[str], Field(min_length=1, max_length=MAX_IMAGES)]
 
 
-def described(metadata: dict[str, Any], path: Path) -> tuple[EnsembleTraining, list[str], list[str]]:
-    """Config, conditions and folds of a checkpoint's metadata.
+class _Recorded(BaseModel):
+    """Fields that are not listed here are kept as they are."""
 
-    Raises:
-        UserError: something is missing, damaged or out of range.
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class FoldScores(_Recorded):
+    """How one fold's model was trained.
+
+    Attributes:
+        balanced_accuracy: in validation, in [0, 1].
+        epoch: the one that was kept, counted from 1.
+        training_images: number of images by kind: real, synthetic, auxiliary.
+        validation_images: number of images.
     """
-    conditions = _names(metadata, "conditions", _MAX_CONDITIONS, path)
-    folds = _names(metadata, "folds", _MAX_FOLDS, path)
-    if "auxiliary" in metadata:
-        auxiliary = _names(metadata, "auxiliary", _MAX_CONDITIONS, path)
-        if not set(auxiliary).isdisjoint(conditions):
-            raise UserError(f"{path}: damaged description: `auxiliary` names a condition.")
-    if metadata.get("view") not in (None, *VIEWS):
-        raise UserError(f"{path}: damaged description: `view` is none of {', '.join(VIEWS)}.")
-    if "seen_images" in metadata:
-        _names(metadata, "seen_images", MAX_IMAGES, path)
-    try:
-        return EnsembleTraining(**metadata.get("config", {})), conditions, folds
-    except (ValidationError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: damaged description, or from another version ({reason}).") from error
+
+    balanced_accuracy: float
+    epoch: int
+    training_images: dict[str, int]
+    validation_images: int
 
 
-def _names(metadata: dict[str, Any], key: str, bound: int, path: Path) -> list[str]:
-    value = metadata.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UserError(f"{path}: damaged description: `{key}` is not a list of names.")
-    if not 0 < len(value) <= bound or len(set(value)) != len(value):
-        raise UserError(f"{path}: damaged description: `{key}` has {len(value)} names, or one of them twice.")
-    return value
+class Normalisation(_Recorded):
+    """Mean and standard deviation per colour of the inputs in [0, 1], applied inside the models."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class EnsembleMetadata(_Recorded):
+    """What an ensemble's file records beside weights and calibration.
+
+    Fields that are not listed (version, git_revision …) are kept as they are.
+
+    Attributes:
+        cohort, cohort_digest: name of the training cohort's folder, and its digest; None if not recorded.
+        view: the only view among the training images; None for all views.
+        phantom: whether all training images show phantoms.
+        generators: digests of the generators whose images were trained on.
+        scores: how each fold's model was trained.
+        auxiliary_cohorts: name and digest of each.
+        auxiliary: names of the auxiliary classes.
+        seen_images: first 12 hex digits of the SHA-256 of every training and validation file; None in files
+            of earlier versions, and where there are more than `MAX_IMAGES`.
+        config: settings of the training. The folder of `weights_file` is removed: a shared model should not
+            reveal where its author works.
+        conditions: class names, in the order of the probabilities.
+        folds: names of the folds, each of which one model was not trained on.
+        normalisation: of the backbone.
+    """
+
+    cohort: str | None = None
+    cohort_digest: str | None = None
+    view: View | None = None
+    phantom: bool = False
+    generators: list[str] = []
+    scores: dict[str, FoldScores] = {}
+    auxiliary_cohorts: list[str] = []
+    auxiliary: Annotated[list[str], Field(max_length=10_000)] = []
+    seen_images: Hashes | None = None
+    config: EnsembleTraining
+    conditions: Conditions
+    folds: Folds
+    normalisation: Normalisation | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], path: Path) -> "EnsembleMetadata":
+        """The metadata stored in `path`, checked.
+
+        Raises:
+            UserError: a field is missing, of another type or out of range; the message names file and fields.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UserError(
+                f"{path}: damaged description, or from another version ({validation_problems(error)})."
+            ) from error
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads: plain values, without the fields that were never given."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @field_validator("conditions", "folds", "auxiliary", "seen_images")
+    @classmethod
+    def _unique(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("a name occurs twice")
+        return names
+
+    @field_validator("config")
+    @classmethod
+    def _portable(cls, config: EnsembleTraining) -> EnsembleTraining:
+        file = config.network.weights_file
+        return config if file is None else config.model_copy(update={"weights_file": Path(file.name)})
+
+    @field_serializer("config")
+    def _all_settings(self, config: EnsembleTraining) -> dict[str, Any]:
+        return config.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _auxiliary_classes_are_others(self) -> "EnsembleMetadata":
+        if not set(self.auxiliary).isdisjoint(self.conditions):
+            raise ValueError("auxiliary: it names a condition")
+        return self

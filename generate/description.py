@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from morphoscope.cohort import Fit
 from morphoscope.configs import UserError
+from morphoscope.configs.errors import validation_problems
 from morphoscope.configs.views import View
 from morphoscope.generate.networks.mapping import check_stages
 
@@ -137,12 +138,7 @@ class SnapshotMetadata(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = []
-            for problem in error.errors(include_url=False, include_input=False):
-                field = ".".join(str(part) for part in problem["loc"])
-                message = problem["msg"].removeprefix("Value error, ")
-                problems.append(f"{field}: {message}" if field else message)
-            raise UserError(f"{path}: the metadata cannot be used ({'; '.join(problems[:5])}).") from error
+            raise UserError(f"{path}: the metadata cannot be used ({validation_problems(error)}).") from error
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads: plain values, without the fields that were never given."""

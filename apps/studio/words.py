@@ -154,7 +154,7 @@ def explanation(attribution: Attribution, folds: int) -> list[str]:
 def phantom_notice(workbench: Workbench) -> str | None:
     """A sentence if a model has seen nothing but phantoms, else None."""
     generator = workbench.generator.phantoms_only
-    ensemble = bool(workbench.ensemble.metadata.get("phantom", False))
+    ensemble = workbench.ensemble.metadata.phantom
     if not generator and not ensemble:
         return None
     if generator and ensemble:
@@ -190,7 +190,7 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
             f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px",
         ),
         ("Classifier: conditions", ", ".join(ensemble.conditions)),
-        ("Classifier: training cohort", str(ensemble.metadata.get("cohort_digest", "not recorded"))),
+        ("Classifier: training cohort", ensemble.metadata.cohort_digest or "not recorded"),
         ("Classifier: calibration", _calibration(ensemble.calibration)),
     ]
 

@@ -36,7 +36,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
             requested rows.
     """
     _require_comparable(ensemble, cohort)
-    trained_on = cohort.digest == ensemble.metadata.get("cohort_digest")
+    trained_on = cohort.digest == ensemble.metadata.cohort_digest
     view = config.view or (ensemble.view if trained_on else None)
     chosen = choose(cohort, config.rows, config.images, config.seed, view)
     seen = seen_images(ensemble, cohort, np.array(chosen))
@@ -74,7 +74,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
         seen=None if seen is None else int(seen.sum()),
         cohort=cohort.root.name,
         cohort_digest=cohort.digest,
-        phantom=ensemble.metadata.get("phantom", False),
+        phantom=ensemble.metadata.phantom,
         replacement=config.replacement,
         sanity=f"all weights of fold {first.folds[0]} re-initialised, compared with that fold's map",
     )

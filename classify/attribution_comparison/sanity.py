@@ -31,7 +31,7 @@ def randomised(ensemble: Ensemble, seed: int = 0) -> Ensemble:
             models[name] = ConditionClassifier(
                 ensemble.config, len(ensemble.conditions), len(ensemble.auxiliary)
             )
-    return Ensemble(ensemble.config, ensemble.conditions, models, ensemble.metadata, ensemble.device)
+    return ensemble.with_models(models)
 
 
 class Stage(NamedTuple):
@@ -95,10 +95,7 @@ def cascade(ensemble: Ensemble, seed: int = 0) -> Iterator[tuple[str, Ensemble]]
         for model, source in zip(models.values(), fresh.models, strict=True):
             state = source.backbone.state_dict()
             model.backbone.load_state_dict({key: state[key] for key in stage.keys}, strict=False)
-        yield (
-            stage.layers,
-            Ensemble(ensemble.config, ensemble.conditions, models, ensemble.metadata, ensemble.device),
-        )
+        yield stage.layers, ensemble.with_models(models)
 
 
 class Similarity(NamedTuple):

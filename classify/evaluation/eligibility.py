@@ -86,7 +86,7 @@ def eligible_rows(ensemble: Ensemble, cohort: Cohort, rows: Rows, view: View | N
 
 
 def _require_fitting_cohort(ensemble: Ensemble, cohort: Cohort, rows: Rows) -> None:
-    same = cohort.digest == ensemble.metadata.get("cohort_digest")
+    same = cohort.digest == ensemble.metadata.cohort_digest
     if rows == "all" and same:
         raise UserError(
             f"{cohort.root} is the cohort that the ensemble was trained on: an evaluation of all its images "

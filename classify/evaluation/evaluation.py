@@ -119,7 +119,7 @@ def _facts(
         samples="pairs" if ensemble.dual and form == "whole" else "images",
         test_time=ensemble.config.data_augmentation.test_time,
         auxiliary=ensemble.auxiliary,
-        phantom=ensemble.metadata.get("phantom", False),
+        phantom=ensemble.metadata.phantom,
         epoch_chosen_on_these_images=rows == "out_of_fold" and ensemble.config.training.patience is not None,
         calibration=None if calibration is None else calibration.summary,
         calibration_note=note,

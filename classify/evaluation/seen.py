@@ -20,10 +20,10 @@ def seen_images(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> np.ndar
     Returns:
         bool [n], or None if it is not known.
     """
-    listed = ensemble.metadata.get("seen_images")
+    listed = ensemble.metadata.seen_images
     if listed is not None:
         return np.isin(cohort.select(rows).image_hashes, listed)
-    if cohort.digest != ensemble.metadata.get("cohort_digest"):
+    if cohort.digest != ensemble.metadata.cohort_digest:
         return None
     return ((cohort.rows["fold"] != TEST_FOLD).to_numpy() & in_view(cohort, ensemble.view))[rows]
 

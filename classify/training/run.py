@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from morphoscope.classify.description import MAX_IMAGES
+from morphoscope.classify.description import MAX_IMAGES, EnsembleMetadata, FoldScores
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.inputs.pairs import PairedImages, form_pairs
@@ -88,17 +88,20 @@ def train_ensemble(
         raise
     run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, view=view, device=resolved)
     models, scores = _train_folds(config, material, run, plans, resolved, fingerprint)
-    metadata = {
-        "cohort": cohort.root.name,
-        "cohort_digest": cohort.digest,
-        "view": view,
-        "phantom": all(part.phantom for part in (cohort, *synthetic, *auxiliary)),
-        "generators": sorted({name for extra in synthetic for name in extra.rows["generator"]}),
-        "scores": scores,
+    metadata = EnsembleMetadata(
+        cohort=cohort.root.name,
+        cohort_digest=cohort.digest,
+        view=view,
+        phantom=all(part.phantom for part in (cohort, *synthetic, *auxiliary)),
+        generators=sorted({name for extra in synthetic for name in extra.rows["generator"]}),
+        scores=scores,
         **_auxiliary_facts(material),
         **_seen_images(plans, material),
-    }
-    ensemble = Ensemble(config, cohort.conditions, models, metadata, resolved)
+        config=config,
+        conditions=cohort.conditions,
+        folds=list(models),
+    )
+    ensemble = Ensemble(metadata, models, resolved)
     ensemble.calibrate(cohort)
     ensemble.save(run.path / "ensemble.safetensors")
     evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
@@ -176,7 +179,7 @@ def _train_folds(
     plans: Sequence[FoldPlan],
     device: torch.device,
     fingerprint: str,
-) -> tuple[dict[str, ConditionClassifier], dict[str, dict[str, object]]]:
+) -> tuple[dict[str, ConditionClassifier], dict[str, FoldScores]]:
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
     targets = material.targets(config.images.auxiliary_names)
     images = [part.images(config.images.resolution, config.images.fit) for part in material.parts]
@@ -282,13 +285,13 @@ def _counts(plan: FoldPlan) -> dict[str, int]:
     return {**counts, "auxiliary": sum(map(len, plan.auxiliary))} if plan.auxiliary else counts
 
 
-def _read_fold(path: Path, model: ConditionClassifier, fingerprint: str) -> dict[str, object]:
+def _read_fold(path: Path, model: ConditionClassifier, fingerprint: str) -> FoldScores:
     """Load a fold's weights into `model`; returns its scores."""
     weights, facts = read_checkpoint(path, FOLD_KIND)
     if facts.get("fingerprint") != fingerprint:
         raise UserError(f"{path}: belongs to another training; delete it to train this fold anew.")
     model.load_state_dict(weights)
-    return {key: facts[key] for key in ("balanced_accuracy", "epoch", "training_images", "validation_images")}
+    return FoldScores(**{name: facts[name] for name in FoldScores.model_fields})
 
 
 class _Display:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from morphoscope.apps.cli import app
 from morphoscope.classify import Ensemble
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs.classifier import EnsembleTraining
@@ -28,8 +29,14 @@ def path(cohort: Cohort, tmp_path: Path) -> Path:
     )
     torch.manual_seed(0)
     models = {fold: ConditionClassifier(config, len(cohort.conditions)) for fold in ("0", "1")}
-    facts = {"cohort": "phantom", "cohort_digest": cohort.digest}
-    Ensemble(config, cohort.conditions, models, facts).save(tmp_path / "e.safetensors")
+    metadata = EnsembleMetadata(
+        cohort="phantom",
+        cohort_digest=cohort.digest,
+        config=config,
+        conditions=cohort.conditions,
+        folds=list(models),
+    )
+    Ensemble(metadata, models).save(tmp_path / "e.safetensors")
     return tmp_path / "e.safetensors"
 
 

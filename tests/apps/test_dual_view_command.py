@@ -9,6 +9,7 @@ import pytest
 
 from morphoscope.apps.studio import build
 from morphoscope.classify import Ensemble
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs import UserError
@@ -81,10 +82,9 @@ def test_evaluate_judges_pairs_or_one_view_alone(ensemble, cohort, tmp_path, com
 
 def test_figures_of_a_last_epoch_are_not_called_too_good(ensemble, cohort, tmp_path, command_line):
     model = Ensemble.load(ensemble)
-    model.config = model.config.model_copy(update={"patience": None})
-    Ensemble(
-        model.config, model.conditions, dict(zip(model.folds, model.models, strict=True)), model.metadata
-    ).save(tmp_path / "last.safetensors")
+    config = model.config.model_copy(update={"patience": None})
+    model.metadata = model.metadata.model_copy(update={"config": config})
+    model.save(tmp_path / "last.safetensors")
     words = ("--rows", "out_of_fold", "--run", tmp_path / "run")
     code, out, err = command_line("classify", "evaluate", tmp_path / "last.safetensors", cohort.root, *words)
     assert code == 0 and "too good" not in out, err
@@ -113,7 +113,8 @@ def test_predict_takes_pairs_or_photographs_of_one_view(ensemble, cohort, comman
 
 def test_what_is_no_pair_is_refused(ensemble, cohort, tmp_path, command_line):
     config = EnsembleTraining(**{**TINY, "views": "single", "learning_rate": 1e-3})
-    Ensemble(config, cohort.conditions, {"0": ConditionClassifier(config, 2)}, {}).save(tmp_path / "single")
+    metadata = EnsembleMetadata(config=config, conditions=cohort.conditions, folds=["0"])
+    Ensemble(metadata, {"0": ConditionClassifier(config, 2)}).save(tmp_path / "single")
     focused, panoramic = file_of(cohort, "focused"), file_of(cohort, "panoramic")
     for words, problem in (
         ((ensemble, focused, focused, "--panoramic", panoramic), "2 focused photographs (IMAGE), but 1 pan"),

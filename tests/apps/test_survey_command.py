@@ -10,6 +10,7 @@ import torch
 
 from morphoscope.apps import cli
 from morphoscope.classify import Ensemble
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, phantom
 from morphoscope.configs.classifier import EnsembleTraining
@@ -35,7 +36,10 @@ def ensemble(cohort: Cohort) -> Path:
     torch.manual_seed(0)
     model = ConditionClassifier(config, len(cohort.conditions))
     path = cohort.root.parent / "ensemble.safetensors"
-    Ensemble(config, cohort.conditions, {"0": model}, {"cohort_digest": cohort.digest}).save(path)
+    metadata = EnsembleMetadata(
+        cohort_digest=cohort.digest, config=config, conditions=cohort.conditions, folds=["0"]
+    )
+    Ensemble(metadata, {"0": model}).save(path)
     return path
 
 
@@ -85,7 +89,7 @@ def test_training_on_the_pictures_is_one_line(cohort, ensemble, tmp_path, monkey
     sheet = sheet.assign(specialty="other", years="", confidence="", saved="2026-05-01T12:00:00Z")
     sheet.to_csv(tmp_path / "a.csv", index=False)
     other = Ensemble.load(ensemble)
-    other.metadata["cohort_digest"] = "0" * 16
+    other.metadata = other.metadata.model_copy(update={"cohort_digest": "0" * 16})
     other.save(tmp_path / "other.safetensors")
     words = ("--ensemble", tmp_path / "other.safetensors", "--cohort", cohort.root, "--run", tmp_path / "run")
     assert call(monkeypatch, "analyse", folder, tmp_path / "a.csv", *words, "--device", "cpu") == 2
@@ -94,7 +98,7 @@ def test_training_on_the_pictures_is_one_line(cohort, ensemble, tmp_path, monkey
     # Said to be of other patients, it is believed as far as its file does not know better.
     words = ("analyse", folder, tmp_path / "a.csv", *words, "--device", "cpu", "--rows", "all")
     assert call(monkeypatch, *words) == 0
-    other.metadata["seen_images"] = cohort.image_hashes[:2]
+    other.metadata = other.metadata.model_copy(update={"seen_images": cohort.image_hashes[:2]})
     other.save(tmp_path / "other.safetensors")
     capsys.readouterr()
     assert call(monkeypatch, *words) == 2

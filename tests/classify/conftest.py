@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, write_image
 from morphoscope.configs.classifier import EnsembleTraining
@@ -95,7 +96,14 @@ def ensemble(config: EnsembleTraining) -> Ensemble:
     stem = models["0"].backbone.get_submodule("conv_stem").state_dict()
     for model in models.values():
         model.backbone.get_submodule("conv_stem").load_state_dict(stem)
-    return Ensemble(config, ["blue", "green", "red"], models, {"cohort": "toy", "cohort_digest": "0" * 16})
+    metadata = EnsembleMetadata(
+        cohort="toy",
+        cohort_digest="0" * 16,
+        config=config,
+        conditions=["blue", "green", "red"],
+        folds=list(models),
+    )
+    return Ensemble(metadata, models)
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ def test_pairs_are_made_of_photographs_of_any_size(ensemble: Ensemble) -> None:
     with pytest.raises(UserError, match="focused or a panoramic"):
         ensemble.pair(None, None)
     for wrong in (tall, pair[:, :32], np.zeros_like(pair), pair.astype(np.float32)):
-        with pytest.raises(UserError, match="judges pairs"):
+        with pytest.raises(UserError, match="takes pairs"):
             ensemble.predict([wrong])
 
 
@@ -347,4 +347,4 @@ def test_synthetic_images_are_halves_that_must_say_which(
         train_ensemble(config, paired, run, [other], folds=["0"], device="cpu")
     focused = Cohort.from_rows(tmp_path / "synthetic", rows.assign(view="focused"))
     ensemble = train_ensemble(config, paired, run, [focused], folds=["0"], device="cpu")
-    assert ensemble.metadata["scores"]["0"]["training_images"] == {"real": 36, "synthetic": 6}
+    assert ensemble.metadata.scores["0"].training_images == {"real": 36, "synthetic": 6}

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble, combine
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
@@ -52,8 +53,8 @@ def test_saved_ensemble_predicts_exactly_the_same(
     ensemble.save(tmp_path / "e.safetensors")
     loaded = Ensemble.load(tmp_path / "e.safetensors")
     assert (loaded.conditions, loaded.folds, loaded.resolution) == (ensemble.conditions, ensemble.folds, 32)
-    assert loaded.metadata["cohort"] == "toy"
-    assert loaded.metadata["normalisation"]["mean"] == [0.485, 0.456, 0.406]
+    assert loaded.metadata.cohort == "toy"
+    assert loaded.metadata.normalisation.mean == [0.485, 0.456, 0.406]
     np.testing.assert_array_equal(
         loaded.predict(photographs).per_fold, ensemble.predict(photographs).per_fold
     )
@@ -65,7 +66,7 @@ def test_tensors_that_all_folds_share_are_stored_once(ensemble: Ensemble, tmp_pa
     assert "shared/backbone.conv_stem.weight" in names
     assert {f"{fold}/backbone.classifier.weight" for fold in "012"} <= names
     same = dict.fromkeys(ensemble.folds, ensemble.models[0])
-    Ensemble(ensemble.config, ensemble.conditions, same, {}).save(tmp_path / "same.safetensors")
+    ensemble.with_models(same).save(tmp_path / "same.safetensors")
     sizes = [(tmp_path / name).stat().st_size for name in ("e.safetensors", "same.safetensors")]
     assert sizes[1] < 0.4 * sizes[0]
 
@@ -102,8 +103,9 @@ def test_an_ensemble_of_one_fold_can_be_saved(
 
 def test_a_local_weights_path_stays_private(config: EnsembleTraining, ensemble: Ensemble) -> None:
     private = config.model_copy(update={"weights_file": Path("/home/doctor/secret/w.pth")})
-    metadata = Ensemble(private, ["a", "b", "c"], {"0": ensemble.models[0]}, {}).metadata
-    assert "secret" not in json.dumps(metadata)
+    metadata = EnsembleMetadata(config=private, conditions=["a", "b", "c"], folds=["0"])
+    assert metadata.config.network.weights_file == Path("w.pth")
+    assert "secret" not in json.dumps(metadata.as_json())
 
 
 def test_damaged_files_are_refused(ensemble: Ensemble, tmp_path: Path) -> None:

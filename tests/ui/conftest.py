@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from morphoscope.apps.studio import build, launch
 from morphoscope.classify import Ensemble
-from morphoscope.classify.ensemble import to_tensor
+from morphoscope.classify.description import EnsembleMetadata
+from morphoscope.classify.inputs.tensors import to_tensor
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.generate import Generator, GeneratorModel
@@ -107,7 +108,10 @@ def _ensemble(generator: GeneratorModel) -> Ensemble:
         torch.manual_seed(int(fold))
         models[fold] = ConditionClassifier(config, len(CONDITIONS))
         _tell_apart(models[fold], generator)
-    return Ensemble(config, CONDITIONS, models, {"phantom": True, "cohort_digest": "0" * 16})
+    metadata = EnsembleMetadata(
+        cohort_digest="0" * 16, phantom=True, config=config, conditions=CONDITIONS, folds=list(models)
+    )
+    return Ensemble(metadata, models)
 
 
 @torch.no_grad()

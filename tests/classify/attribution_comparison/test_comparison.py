@@ -139,9 +139,13 @@ def test_images_that_models_have_seen_are_marked_and_reported(
 ) -> None:
     rows = cohort.rows
     config = MapComparison(methods=["gradcam"], rows="all", **{**SETTINGS, "images": 36})
-    ensemble.metadata["seen_images"] = [
-        name for name, fold in zip(cohort.image_hashes, rows["fold"], strict=True) if fold != "test"
-    ]
+    ensemble.metadata = ensemble.metadata.model_copy(
+        update={
+            "seen_images": [
+                name for name, fold in zip(cohort.image_hashes, rows["fold"], strict=True) if fold != "test"
+            ]
+        }
+    )
     found = compare_maps(ensemble, cohort, config)
     seen = found.scores.set_index("file")["seen"]
     expected = rows.set_index("file")["fold"].loc[seen.index] != "test"
@@ -155,9 +159,11 @@ def test_images_that_models_have_seen_are_marked_and_reported(
     unseen = compare_maps(ensemble, cohort, MapComparison(methods=["gradcam"], **SETTINGS))
     assert unseen.warning is None and unseen.setting.seen == 0
 
-    del ensemble.metadata["seen_images"]  # as in files of earlier versions
+    ensemble.metadata = ensemble.metadata.model_copy(
+        update={"seen_images": None}
+    )  # as in files of earlier versions
     assert "not known" in str(compare_maps(ensemble, cohort, config).warning)
-    ensemble.metadata["cohort_digest"] = cohort.digest
+    ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": cohort.digest})
     assert compare_maps(ensemble, cohort, config).setting.seen == 27
 
 
@@ -167,7 +173,8 @@ def test_only_images_of_one_view_are_compared(ensemble: Ensemble, cohort: Cohort
     config = MapComparison(methods=["gradcam"], view="focused", **SETTINGS)
     files = set(compare_maps(ensemble, both, config).scores["file"])
     assert set(both.rows.set_index("file")["view"].loc[list(files)]) == {"focused"}
-    ensemble.metadata.update(view="panoramic", cohort_digest=both.digest)
+    trained_on = {"view": "panoramic", "cohort_digest": both.digest}
+    ensemble.metadata = ensemble.metadata.model_copy(update=trained_on)
     own = compare_maps(ensemble, both, MapComparison(methods=["gradcam"], **SETTINGS))
     assert own.setting.view == "panoramic"
     with pytest.raises(UserError, match="no focused image; its views are"):

@@ -13,6 +13,7 @@ from morphoscope.classify.attribution_comparison.sanity import (
     stages,
     structural_similarity,
 )
+from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import phantom_image
 from morphoscope.configs.classifier import EnsembleTraining
@@ -50,7 +51,8 @@ def test_a_cascade_reinitialises_every_layer_once_from_the_head_to_the_input(
     models = {"0": ConditionClassifier(config, 3)}
     for value in models["0"].state_dict().values():
         value += 1  # as if trained, including the batch statistics
-    trained = Ensemble(config, ["blue", "green", "red"], models, {})
+    metadata = EnsembleMetadata(config=config, conditions=["blue", "green", "red"], folds=["0"])
+    trained = Ensemble(metadata, models)
     before = {key: value.clone() for key, value in trained.models[0].backbone.state_dict().items()}
     after = randomised(trained, seed=7).models[0].backbone.state_dict()
     planned = stages(trained.models[0].backbone)

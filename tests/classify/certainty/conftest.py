@@ -8,6 +8,6 @@ from morphoscope.cohort import Cohort
 
 @pytest.fixture
 def calibrated(ensemble: Ensemble, cohort: Cohort) -> Ensemble:
-    ensemble.metadata["cohort_digest"] = cohort.digest
+    ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": cohort.digest})
     ensemble.calibrate(cohort)
     return ensemble

@@ -87,7 +87,7 @@ def test_strata_are_written(evaluation: Evaluation, tmp_path: Path) -> None:
 @pytest.fixture
 def fitting(ensemble: Ensemble, cohort: Cohort) -> Ensemble:
     """The untrained ensemble, as if trained on the cohort."""
-    ensemble.metadata["cohort_digest"] = cohort.digest
+    ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": cohort.digest})
     return ensemble
 
 
@@ -138,16 +138,16 @@ def test_images_of_the_training_are_found_in_any_other_cohort(
     for old, new in zip(cohort.rows["file"], renamed["file"], strict=False):
         (tmp_path / new).write_bytes((cohort.root / old).read_bytes())
     outside = Cohort.from_rows(tmp_path, renamed.assign(fold=""))
-    fitting.metadata["seen_images"] = cohort.image_hashes[3:5]
+    fitting.metadata = fitting.metadata.model_copy(update={"seen_images": cohort.image_hashes[3:5]})
     with pytest.raises(UserError, match=r"on 2 of these images: other-blue-3\.png, other-blue-4\.png\."):
         evaluate(fitting, outside, rows="all")
-    fitting.metadata["seen_images"] = cohort.image_hashes[30:]
+    fitting.metadata = fitting.metadata.model_copy(update={"seen_images": cohort.image_hashes[30:]})
     assert len(evaluate(fitting, outside, rows="all").files) == 20
 
 
 def test_a_test_image_that_was_trained_on_is_refused(fitting: Ensemble, cohort: Cohort) -> None:
     tested = np.flatnonzero(cohort.rows["fold"] == "test")
-    fitting.metadata["seen_images"] = [cohort.image_hashes[tested[2]]]
+    fitting.metadata = fitting.metadata.model_copy(update={"seen_images": [cohort.image_hashes[tested[2]]]})
     with pytest.raises(UserError, match=rf"on 1 of these images: {cohort.rows['file'][tested[2]]}"):
         evaluate(fitting, cohort)
     assert len(evaluate(fitting, cohort, rows="out_of_fold").files) == 54
@@ -156,7 +156,8 @@ def test_a_test_image_that_was_trained_on_is_refused(fitting: Ensemble, cohort: 
 def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
-    fitting.config = fitting.config.model_copy(update={"patience": None})
+    config = fitting.config.model_copy(update={"patience": None})
+    fitting.metadata = fitting.metadata.model_copy(update={"config": config})
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is False
 
 
@@ -248,6 +249,6 @@ def test_only_a_calibrated_ensemble_can_call_pictures_novel(fitting: Ensemble, c
 
 def test_a_cohort_without_test_images_says_so(ensemble: Ensemble, cohort: Cohort) -> None:
     without = cohort.select(cohort.rows["fold"] != "test")
-    ensemble.metadata["cohort_digest"] = without.digest
+    ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": without.digest})
     with pytest.raises(UserError, match="no image to evaluate"):
         evaluate(ensemble, without)

@@ -25,7 +25,7 @@ def test_masks_are_read_only_where_skin_is_measured(ensemble: Ensemble, masked: 
     (masked.root / "right.png").write_bytes(b"damaged")
     for view, refused in (("panoramic", nullcontext()), ("focused", pytest.raises(UserError, match="right"))):
         seen = Cohort.from_rows(masked.root, masked.rows.assign(view=view))
-        ensemble.metadata["cohort_digest"] = seen.digest
+        ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": seen.digest})
         with refused:
             evaluate(ensemble, seen, "test")
 
@@ -47,7 +47,7 @@ def test_skin_is_measured_beside_each_rows_own_lesion(
         (table.drop(columns="mask"), "skin tone (measured)"),
     ):
         painted = Cohort.from_rows(whole.root, rows)
-        ensemble.metadata["cohort_digest"] = painted.digest
+        ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": painted.digest})
         found = evaluate(ensemble, painted, "test").attributes[measured]
         test = (rows["fold"] == "test").to_numpy()
         right = found.to_numpy() == np.array(tones)[test]

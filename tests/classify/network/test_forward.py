@@ -45,7 +45,7 @@ def test_probabilities_are_the_mean_over_the_orientations(
 def test_a_calibration_holds_for_its_own_number_of_orientations(
     ensemble: Ensemble, cohort: Cohort, tmp_path: Path
 ) -> None:
-    ensemble.metadata["cohort_digest"] = cohort.digest
+    ensemble.metadata = ensemble.metadata.model_copy(update={"cohort_digest": cohort.digest})
     ensemble.calibrate(cohort)
     path = tmp_path / "e.safetensors"
     ensemble.save(path)

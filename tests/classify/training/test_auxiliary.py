@@ -110,7 +110,7 @@ def test_a_phantom_that_learnt_along_from_patients_is_none(
     for extras, expected in (([], True), ([lesions], False)):
         run = RunFolder(tmp_path / str(expected))
         trained = train_ensemble(config, phantom, run, auxiliary=extras, folds=["0"], device="cpu")
-        assert trained.metadata["phantom"] is expected
+        assert trained.metadata.phantom is expected
 
 
 @pytest.mark.parametrize("cell", ["true", "false"])
@@ -126,7 +126,7 @@ def test_a_phantom_trained_on_images_of_a_patients_generator_is_none(
     synthetic = make_synthetic([], phantom=cell, trained_on_cohort=phantom.digest)
     run = RunFolder(tmp_path / "run")
     trained = train_ensemble(config, phantom, run, [synthetic], folds=["0"], device="cpu")
-    assert trained.metadata["phantom"] is (cell == "true")
+    assert trained.metadata.phantom is (cell == "true")
 
 
 def test_every_class_is_seen_in_every_fold(
@@ -156,8 +156,8 @@ def test_one_softmax_is_learnt_and_the_own_part_of_it_judged(
     run = RunFolder(tmp_path / "run")
     trained = train_ensemble(config, cohort, run, auxiliary=[lesions], folds=["0"], device="cpu")
     assert trained.conditions == ["blue", "green", "red"] and trained.auxiliary == ["black", "pale"]
-    assert trained.metadata["auxiliary_cohorts"] == [f"lesions {lesions.digest}"]
-    assert trained.metadata["scores"]["0"]["training_images"] == {"real": 36, "synthetic": 0, "auxiliary": 8}
+    assert trained.metadata.auxiliary_cohorts == [f"lesions {lesions.digest}"]
+    assert trained.metadata.scores["0"].training_images == {"real": 36, "synthetic": 0, "auxiliary": 8}
     ensemble = Ensemble.load(run.path / "ensemble.safetensors")
     said = ensemble.predict(lesions.images(32))
     assert said.per_fold.shape == (1, 12, 3) and said.joint is not None and said.joint.shape == (1, 12, 5)

@@ -33,9 +33,9 @@ def test_a_separable_cohort_is_learnt(cohort: Cohort, config: EnsembleTraining, 
     loaded = Ensemble.load(run.path / "ensemble.safetensors")
     images = cohort.images(32)[:5]
     np.testing.assert_array_equal(loaded.predict(images).per_fold, ensemble.predict(images).per_fold)
-    assert loaded.metadata["cohort_digest"] == cohort.digest
-    assert loaded.metadata["phantom"] is False
-    assert set(loaded.metadata["scores"]) == {"0", "1", "2"}
+    assert loaded.metadata.cohort_digest == cohort.digest
+    assert loaded.metadata.phantom is False
+    assert set(loaded.metadata.scores) == {"0", "1", "2"}
     assert not list((run.path / "folds").glob("*.pt"))
     table = pd.read_csv(run.path / "out_of_fold" / "probabilities.csv")
     assert set(table["file"]) == set(cohort.rows["file"][cohort.rows["fold"] != "test"])
@@ -94,10 +94,10 @@ def test_synthetic_images_are_used_and_recorded(
     config = config.model_copy(update={"epochs": 1})
     extra = make_synthetic(["1", "2"], each=7)
     ensemble = train_ensemble(config, cohort, run, synthetic=[extra], folds=["0"], device="cpu")
-    counts = ensemble.metadata["scores"]["0"]["training_images"]
+    counts = ensemble.metadata.scores["0"].training_images
     assert counts == {"real": 36, "synthetic": 14}
-    assert ensemble.metadata["generators"] == ["feedc0de"]
-    seen = set(ensemble.metadata["seen_images"])
+    assert ensemble.metadata.generators == ["feedc0de"]
+    seen = set(ensemble.metadata.seen_images)
     tested = (cohort.rows["fold"] == "test").to_numpy()
     assert seen == {*np.array(cohort.image_hashes)[~tested], *extra.image_hashes}
     with pytest.raises(UserError, match="Fold 1 has no synthetic image"):
