@@ -71,14 +71,20 @@ def show(renderable: RenderableType) -> None:
 
 
 def progress(*, to: Console | None = None, transient: bool = False) -> Progress:
-    """Progress bars on stderr: description, bar, percentage, time left."""
+    """Progress bars on stderr: description, bar, percentage, time left.
+
+    Args:
+        transient: the bars disappear when the work is done; where there is no terminal they do not appear.
+    """
+    target = to or console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        console=to or console(stderr=True),
+        console=target,
         transient=transient,
+        disable=transient and not target.is_terminal,
     )
 
 

@@ -37,14 +37,15 @@ class Format(StrEnum):
 def _importer(layout: Format) -> "Callable[..., Cohort]":
     from morphoscope.cohort import importers
 
-    return {
+    by_layout: dict[Format, Callable[..., Cohort]] = {
         Format.folder: importers.import_folder,
         Format.csv: importers.import_csv,
         Format.dataset_json: importers.import_dataset_json,
         Format.isic: importers.import_isic,
         Format.siim_isic: importers.import_siim_isic,
         Format.classifynf1: importers.import_classifynf1,
-    }[layout]
+    }
+    return by_layout[layout]
 
 
 @app.command("import")

@@ -122,7 +122,7 @@ def test_the_published_views_are_imported_joined_and_planned(run: Run) -> None:
     assert set(both.rows["view"].iloc[plans[0].training]) == {"panoramic"}
 
 
-def test_published_folds_that_disagree_are_dealt_anew_without_the_test_fold(run: Run) -> None:
+def test_published_folds_that_disagree_are_assigned_again_without_the_test_fold(run: Run) -> None:
     write_classifynf1(Path("Crop"), 1, (8, 7, 10))
     write_classifynf1(Path("Recrop"), 2, (7, 8, 10))
     import_both_views(run)
@@ -156,7 +156,7 @@ def test_join_needs_two_cohorts_that_exist(run: Run) -> None:
     assert "absent: no such folder" in error
 
 
-def test_join_tells_the_patients_in_common_and_how_to_split(
+def test_join_reports_the_patients_in_common_and_how_to_split(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_classifynf1(Path("Crop"), 1, (8, 7, 10))
@@ -167,12 +167,12 @@ def test_join_tells_the_patients_in_common_and_how_to_split(
     with pytest.raises(SystemExit):
         cli.main()
     said = capsys.readouterr().out
-    assert "8 groups are of several cohorts" in said
+    assert "8 groups occur in more than one cohort" in said
     assert "morphoscope cohort split both --test 0" in said
 
 
 @pytest.mark.parametrize("option", [[], ["--test-fold-only"]])
-def test_join_tells_that_folds_were_dealt_apart(
+def test_join_reports_that_the_splits_differ(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:
     for name, pieces in (("near", 3), ("far", 2)):
@@ -188,8 +188,8 @@ def test_join_tells_that_folds_were_dealt_apart(
     with pytest.raises(SystemExit):
         cli.main()
     said = " ".join(capsys.readouterr().out.split())
-    assert ("Folds were dealt apart, near: 0, 1, 2; far: 0, 1." in said) == (not option)
-    assert ("join with --test-fold-only" in said) == (not option)
+    assert ("The cohorts were split into different folds (near: 0, 1, 2; far: 0, 1)." in said) == (not option)
+    assert ("join them with --test-fold-only" in said) == (not option)
 
 
 def test_rows_are_checked_before_any_work(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""A dual-view ensemble from the command line: trained, judged, asked about pairs and single photographs."""
+"""A dual-view ensemble from the command line: training, evaluation, and prediction of pairs and halves."""
 
 import json
 import re
@@ -64,16 +64,16 @@ def file_of(cohort, view):
     return cohort.root / cohort.rows["file"][cohort.rows["view"] == view].iloc[0]
 
 
-def test_evaluate_judges_pairs_or_one_view_alone(ensemble, cohort, tmp_path, command_line):
-    for view, judged in ((None, "pairs"), ("panoramic", "images")):
+def test_evaluate_takes_pairs_or_one_view_alone(ensemble, cohort, tmp_path, command_line):
+    for view, kind in ((None, "pairs"), ("panoramic", "images")):
         words = [] if view is None else ["--view", view, "--rows", "out_of_fold"]
         code, out, err = command_line(
-            "classify", "evaluate", ensemble, cohort.root, "--run", tmp_path / judged, *words
+            "classify", "evaluate", ensemble, cohort.root, "--run", tmp_path / kind, *words
         )
         assert code == 0, err
-        metrics = json.loads((tmp_path / judged / "metrics.json").read_text())
-        assert metrics["judged"] == judged
-        assert f"{metrics['images']} {judged}" in " ".join(out.split())
+        metrics = json.loads((tmp_path / kind / "metrics.json").read_text())
+        assert metrics["judged"] == kind
+        assert f"{metrics['images']} {kind}" in " ".join(out.split())
         chosen = metrics["epoch_chosen_on_these_images"]
         assert chosen == ("these metrics are optimistic" in " ".join(out.split())) == (view is not None)
     assert "partner" in pd.read_csv(tmp_path / "pairs" / "probabilities.csv")

@@ -1,4 +1,4 @@
-"""What a user can mend leaves no run folder behind."""
+"""An error that the user can fix leaves no run folder behind."""
 
 import pytest
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "train-on-slurm.sh"
-# Stands for srun, which kills its tasks when it is told to stop; told through scancel, the training saves and
-# ends. Or it ends with the exit code 7.
+# Stands for srun, which kills its tasks when it receives a signal. Signalled by scancel, the training saves
+# its state and ends. Or it ends with the exit code 7.
 SRUN = """#!/bin/bash
 echo "$@" > called
 [ -e fails ] && exit 7

@@ -85,3 +85,8 @@ def test_the_console_is_plain() -> None:
     out.file = io.StringIO()
     out.print("[red]x[/red] :smile:")
     assert out.file.getvalue() == "[red]x[/red] :smile:\n"
+
+
+def test_a_transient_bar_leaves_nothing_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track([1, 2], "Reading images", transient=True)) == [1, 2]
+    assert capsys.readouterr() == ("", "")

@@ -63,7 +63,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="class")
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The studio, opened anew for each class of tests, with its first curve drawn."""
+    """The studio, opened again for each class of tests, with its first curve drawn."""
     opened = browser.new_page(viewport={"width": 1280, "height": 800})
     opened.set_default_timeout(30_000)
     expect.set_options(timeout=30_000)
