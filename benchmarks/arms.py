@@ -1,4 +1,4 @@
-"""What the comparisons of options share: arms by seeds on the command line, and figures over seeds."""
+"""Command line and statistics of the comparisons of options: arms by seeds, mean and standard deviation."""
 
 import argparse
 import os
@@ -19,10 +19,10 @@ def compare(
     """Train the arms that the command line names, or print the table of those that are trained.
 
     Args:
-        document: of the script; its first line describes it.
-        arms: name -> KEY=VALUE settings.
-        train: (cohort, folder of the run, settings, seed); a finished run is left as it is.
-        table: (cohort, folder of the runs) -> Markdown.
+        document: docstring of the script, whose first line is the description in `--help`.
+        arms: KEY=VALUE settings by name of the arm.
+        train: called with (cohort, folder of the run, settings, seed); skips a finished run.
+        table: called with (cohort, folder of the runs); returns Markdown.
     """
     parser = argparse.ArgumentParser(description=document.partition("\n")[0])
     parser.add_argument("what", choices=["train", "table"])
@@ -43,7 +43,7 @@ def compare(
 
 
 def spread(values: Sequence[float], digits: int = 3, sign: str = "") -> str:
-    """Mean ± standard deviation over seeds; a dash for none. `sign` "+" shows a plus."""
+    """Mean ± standard deviation over seeds as text; a dash for no values. `sign` "+" shows plus signs."""
     if not values:
         return "—"
     deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""

@@ -2,8 +2,9 @@
 
     python benchmarks/attribution_memory.py [--backbone tf_efficientnet_b4 --resolution 448 --folds 5]
 
-Random weights: memory does not depend on them. Nor does it depend on the steps, which are computed a few at
-a time, so that few of them tell the peak. On a GPU its own peak is printed too.
+The weights are random, because memory does not depend on them. Nor does it depend on the number of steps,
+which are computed a few at a time, so that few steps show the peak. On a GPU, the peak of its memory is
+printed too.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def _peak() -> float:
-    """Largest resident set of this process so far, GB."""
+    """Largest resident set of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 

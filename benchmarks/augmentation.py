@@ -2,7 +2,7 @@
 
     python benchmarks/augmentation.py [--device cuda]
 
-Forward and backward, bgc at p = 0.3, in turns in one run; medians and their ratio.
+Forward and backward pass of bgc at p = 0.3. Runs are interleaved; the output has medians and their ratio.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from morphoscope.runtime.torch_devices import resolve_device
 
 
 def main() -> None:
-    """Measure two batch shapes and print one line each."""
+    """Measure two batch shapes and print one line for each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     device = resolve_device(parser.parse_args().device)

@@ -1,9 +1,9 @@
-"""Training images of the classifier a second, prepared by the training's own process and by workers.
+"""Training images per second, prepared for the classifier by the training's own process and by workers.
 
     python benchmarks/classifier_loading.py [--resolution 448] [--transforms paper] [--workers 15]
 
-The loader alone: nothing learns from its batches. Medians of whole epochs, taken in turns in one run.
-OpenCV's own threads are off, as in every training with workers.
+Only the loader is timed; nothing is trained on its batches. Times are medians of whole epochs in interleaved
+runs. OpenCV's own threads are off, as in every training run with workers.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def smooth_images(count: int, resolution: int) -> ImagePool:
-    """Random images without fine grain, as photographs are."""
+    """Random images that are smooth, as photographs are."""
     coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 255
     fine = torch.nn.functional.interpolate(coarse, size=resolution, mode="bicubic").clamp(0, 255)
     pixels = fine.permute(0, 2, 3, 1).contiguous().to(torch.uint8).numpy()
@@ -53,7 +53,7 @@ def smooth_images(count: int, resolution: int) -> ImagePool:
 
 
 def epoch(loader: BatchLoader, order: list[np.ndarray]) -> Callable[[], None]:
-    """Every batch once."""
+    """A function that loads every batch once."""
 
     def run() -> None:
         for _ in loader.epoch(order, seed=0):

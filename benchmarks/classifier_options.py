@@ -1,13 +1,13 @@
-"""What helps a classifier of about 100 images a condition: each option against the same baseline, by seeds.
+"""Options for a classifier of about 100 images per condition, each against the same baseline, over seeds.
 
     python benchmarks/classifier_options.py train COHORT FOLDER [--arms ema,mixup …] [--seeds 0,1,2] [--set …]
     python benchmarks/classifier_options.py table COHORT FOLDER
 
-`train` goes on where it was stopped. `table` judges every finished ensemble by the cohort's test fold, which
-none has seen and no epoch was chosen by, and prints Markdown: means over seeds with their standard deviation,
-and the mean difference from the baseline's run of the same seed with that difference's standard deviation.
-COHORT is split with a test fold, e.g. ham10000_small at a test fraction of 0.3. `--set` changes all arms
-alike, e.g. `--set epochs=20`; a folder holds runs of one such baseline.
+`train` resumes where it stopped. `table` evaluates every finished ensemble on the cohort's test fold, which
+was used neither to train nor to choose an epoch, and prints Markdown: means over seeds with their standard
+deviations, and the mean difference from the baseline's run of the same seed, with the standard deviation of
+that difference. COHORT must be split with a test fold, e.g. ham10000_small at a test fraction of 0.3. `--set`
+changes all arms, e.g. `--set epochs=20`; a folder holds runs of one such baseline.
 """
 
 import json
@@ -38,7 +38,7 @@ ARMS = {
     "thawed+layer-decay+ema": ["freeze_stages=0", "layer_decay=0.85", "ema_decay=0.99"],
 }
 _LAST = "ensemble.safetensors"
-_FIGURES = {
+_METRICS = {
     "balanced accuracy": ("balanced_accuracy", "value"),
     "negative log likelihood": ("negative_log_likelihood",),
     "calibration error": ("calibration_error", "value"),
@@ -46,7 +46,7 @@ _FIGURES = {
 
 
 def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
-    """One ensemble of all folds; a finished one is left as it is."""
+    """Train one ensemble of all folds; a finished one is skipped."""
     if (folder / _LAST).exists():
         return
     config = load_config(EnsembleTraining, family="classify", preset="lite", overrides=settings, seed=seed)
@@ -55,7 +55,7 @@ def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
 
 
 def measure(cohort: Cohort, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """{arm: {seed: metrics}} of the test fold; each is kept beside its run."""
+    """{arm: {seed: metrics}} on the test fold; metrics are saved in each run's folder."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for arm in ARMS:
         for run in sorted(folder.glob(f"{arm}-[0-9]*")):
@@ -63,33 +63,33 @@ def measure(cohort: Cohort, folder: Path) -> dict[str, dict[str, dict[str, Any]]
                 continue
             kept = run / "test-fold.json"
             if not kept.exists():
-                judged = evaluate(Ensemble.load(run / _LAST, "auto"), cohort, rows="test")
-                write_text(kept, json.dumps(judged.metrics()))
+                evaluation = evaluate(Ensemble.load(run / _LAST, "auto"), cohort, rows="test")
+                write_text(kept, json.dumps(evaluation.metrics()))
             seed = run.name.removeprefix(f"{arm}-")
             found.setdefault(arm, {})[seed] = json.loads(kept.read_text())
     return found
 
 
 def table(cohort: Cohort, folder: Path) -> str:
-    """Markdown: each figure by arm, and its difference from the baseline of the same seed."""
+    """Markdown: each metric by arm, and its difference from the baseline of the same seed."""
     measured = measure(cohort, folder)
-    heads = [head for name in _FIGURES for head in (name, "difference")]
+    heads = [head for name in _METRICS for head in (name, "difference")]
     lines = [f"| arm | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for arm, runs in measured.items():
         cells = []
-        for path in _FIGURES.values():
-            cells.append(spread([figure(run, path) for run in runs.values()]))
+        for path in _METRICS.values():
+            cells.append(spread([metric(run, path) for run in runs.values()]))
             baseline = {} if arm == BASELINE else measured.get(BASELINE, {})
             shared = [
-                (figure(runs[seed], path), figure(baseline[seed], path)) for seed in runs if seed in baseline
+                (metric(runs[seed], path), metric(baseline[seed], path)) for seed in runs if seed in baseline
             ]
             cells.append(spread([own - base for own, base in shared], sign="+"))
         lines.append(f"| {arm} | {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def figure(metrics: dict[str, Any], path: tuple[str, ...]) -> float:
-    """A number inside nested metrics."""
+def metric(metrics: dict[str, Any], path: tuple[str, ...]) -> float:
+    """The value at a path of keys in nested metrics."""
     value: Any = metrics
     for key in path:
         value = value[key]

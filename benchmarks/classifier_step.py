@@ -1,8 +1,8 @@
-"""Training steps of a classifier preset on random images: time, images a second, memory.
+"""Training steps of a classifier preset on random images: time, images per second, memory.
 
     python benchmarks/classifier_step.py [--preset paper-focused] [--device cuda] [--set batch=64 …]
 
-Random weights, seven conditions; images lie on the device already, so that the network alone is timed.
+Random weights, seven conditions. The images are on the device already, so that only the network is timed.
 """
 
 import argparse
@@ -41,13 +41,13 @@ def main() -> None:
     print(
         f"{machine(device)}; {config.network.backbone}, {config.images.resolution} px, "
         f"batch {config.training.batch}, "
-        f"{half_precision(config.training.precision, device) or 'float32'}: {1000 * taken:.0f} ms a step, "
+        f"{half_precision(config.training.precision, device) or 'float32'}: {1000 * taken:.0f} ms per step, "
         f"{config.training.batch / taken:.0f} images/s{memory}"
     )
 
 
 def stepper(config: EnsembleTraining, device: torch.device) -> Callable[[], None]:
-    """A function that learns from one batch."""
+    """A function that runs one training step."""
     model = ConditionClassifier.pretrained(config, _CONDITIONS).to(device).train()
     fused = True if device.type == "cuda" else None
     optimizer = torch.optim.Adam(model.parameters(), lr=config.training.learning_rate, fused=fused)
@@ -69,7 +69,7 @@ def stepper(config: EnsembleTraining, device: torch.device) -> Callable[[], None
 
 
 def seconds(run: Callable[[], None], device: torch.device) -> float:
-    """How long one run takes."""
+    """Duration of one run in seconds."""
     synchronize(device)
     started = time.perf_counter()
     run()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# All that is to be done on a machine with a GPU: build the kernels, test them, have them checked by
-# compute-sanitizer, measure them. What is printed is kept in benchmarks/results/<device>/, one file a step.
+# Everything that needs a machine with a GPU: build the kernels, test them, check them with compute-sanitizer,
+# measure them. The output is kept in benchmarks/results/<device>/, one file per step.
 #
-#     benchmarks/gpu_visit.sh [build] [test] [memcheck] [racecheck] [measure]    (no step named: all)
+#     benchmarks/gpu_visit.sh [build] [test] [memcheck] [racecheck] [measure]    (default: all)
 #
-# PYTHON names the interpreter, if not that of .venv. A step that fails does not stop the others.
+# PYTHON names the interpreter if it is not that of .venv. A step that fails does not stop the others.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
@@ -14,7 +14,7 @@ results="benchmarks/results/${device// /-}"
 mkdir -p "$results"
 failed=()
 
-# step NAME COMMAND…: run and keep what it prints.
+# step NAME COMMAND…: run a command and keep its output.
 step() {
   local name=$1
   shift
@@ -38,11 +38,11 @@ run_tests() {
   step tests "$PYTHON" -m pytest tests/ops tests/generate -m "not slow" -q
 }
 
-# The tools slow kernels down a hundredfold, so: every operation and its gradient in float32 and float16.
-# Without torch's cache of memory, each tensor has bounds of its own.
+# The tools slow kernels down a hundredfold, so only every operation and its gradient in float32 and float16.
+# Without torch's memory cache, each tensor has its own bounds.
 sanitize() {
   if ! command -v compute-sanitizer >/dev/null; then
-    echo "== $1: left out, compute-sanitizer is not here"
+    echo "== $1: skipped, because compute-sanitizer is not installed"
     return
   fi
   PYTORCH_NO_CUDA_MEMORY_CACHING=1 step "$1" compute-sanitizer --tool "$1" --error-exitcode 1 \

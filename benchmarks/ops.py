@@ -1,11 +1,12 @@
-"""Each operation, forward and backward: native against its reference twin, and against the floor.
+"""Each operation, forward and backward: native kernels against the reference twin, and against a floor.
 
     python benchmarks/ops.py [--device cuda]
 
-Shapes are those of a 64 px training, batch 32; on a GPU eight times as many, several times its L2 cache, and
-recorded as CUDA graphs, so that the kernels are timed and not Python. Medians in milliseconds, taken in turns
-in one run. The floor is the operands' and results' bytes, or for convolutions direct multiplications, of the
-forward pass over what this machine was measured to do.
+Shapes are those of training at 64 px with batch 32. On a GPU the batch is eight times as large, which exceeds
+the L2 cache several times, and runs are recorded as CUDA graphs, so that the kernels are timed and not
+Python. Times are medians in milliseconds, with the implementations interleaved in one run. The floor is the
+time that the forward pass would take at the measured bandwidth (bytes of operands and results) or, for
+convolutions, at the measured rate of products (multiplications of a direct convolution).
 """
 
 import argparse
@@ -19,12 +20,12 @@ from morphoscope.ops import bias_act, epilogue, grid_sample, modulated_conv2d, s
 from morphoscope.ops.conv2d_resample import conv2d_resample
 from morphoscope.runtime.torch_devices import resolve_device, set_precision
 
-_REPLAYED = 10  # launching a graph and waiting for it takes as long as a small kernel
+_REPLAYED = 10  # runs per graph: launching and awaiting a graph takes as long as a small kernel
 _LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 
 class Case(NamedTuple):
-    """One row: x's shape, what runs, and how many multiplications a direct convolution takes."""
+    """One row: the shape of x, the operation, and the number of multiplications of a direct convolution."""
 
     name: str
     shape: tuple[int, int, int, int]
@@ -33,7 +34,7 @@ class Case(NamedTuple):
 
 
 def cases(device: torch.device, many: int) -> list[Case]:
-    """The rows, with `many` times the batch."""
+    """The rows of the table, for a batch of 32 · `many`."""
     f4 = setup_filter([1, 3, 3, 1], device=device)
     f12 = setup_filter(torch.arange(1.0, 13), device=device)
     b = torch.randn(32, device=device)
@@ -69,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     device = resolve_device(parser.parse_args().device)
-    set_precision(device, tf32=False)  # as the floor is measured
+    set_precision(device, tf32=False)  # as when the floor is measured
     bandwidth, rate = copy_bandwidth(device), product_rate(device)
     print(f"{machine(device)}; copies {bandwidth / 1e6:.1f} GB/s, products {rate / 1e6:.0f} GFLOP/s")
     print(
@@ -90,7 +91,7 @@ def main() -> None:
 
 
 def measured(run: Callable[[], object], device: torch.device) -> dict[str, float]:
-    """Milliseconds by backend."""
+    """Median milliseconds by backend."""
     runs = {name: with_backend(name, run) for name in ("native", "reference")}
     if device.type != "cuda":
         return interleaved(runs, device, repetitions=9)
@@ -99,7 +100,7 @@ def measured(run: Callable[[], object], device: torch.device) -> dict[str, float
 
 
 def passes(case: Case, x: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """The forward pass alone, and the gradient with respect to x alone."""
+    """The forward pass without gradients, and the forward pass with the gradient with respect to x."""
 
     def forward() -> object:
         with torch.no_grad():

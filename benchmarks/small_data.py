@@ -1,12 +1,12 @@
-"""What helps a generator of about 100 images a condition: each option against the same baseline, by seeds.
+"""Options for a generator of about 100 images per condition, each against the same baseline, over seeds.
 
     python benchmarks/small_data.py train COHORT FOLDER [--arms skin,lecam …] [--seeds 0,1,2] [--set …]
     python benchmarks/small_data.py table COHORT FOLDER
 
-`train` goes on where it was stopped. `table` compares every run's last snapshot with the cohort's test fold,
-which no generator has seen, and prints Markdown: kernel distance, Fréchet distance and diversity, means over
-seeds with their standard deviation, then by condition. COHORT is split, e.g. HAM10000 with 100 images of each
-condition in folds and the rest in the test fold (docs/lab-notes.md says which).
+`train` resumes where it stopped. `table` compares every run's last snapshot with the cohort's test fold,
+which no generator has seen, and prints Markdown: kernel distance, Fréchet distance and diversity as means
+over seeds with their standard deviations, then by condition. COHORT must be split, e.g. HAM10000 with 100
+images of each condition in folds and the rest in the test fold (docs/lab-notes.md says which).
 """
 
 import json
@@ -49,11 +49,11 @@ ARMS = {
     "balanced": ["sampling=balanced"],
     "skin+transition": ["augment=skin", *_TRANSITION],
 }
-_IMAGES = 200  # generated of each condition
+_IMAGES = 200  # generated per condition
 
 
 def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
-    """One run; a finished one is left as it is."""
+    """Train one run; a finished one is skipped."""
     if (folder / _LAST).exists():
         return
     overrides = [*_BASELINE, *settings]
@@ -64,7 +64,7 @@ def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
 
 
 def measure(cohort: Cohort, folder: Path) -> dict[str, list[QualityReport]]:
-    """Reports by arm, one a seed; each is kept beside its run."""
+    """Reports by arm, one per seed; each is saved in its run's folder."""
     held_out = cohort.select(cohort.rows["fold"] == TEST_FOLD)
     meter = QualityMeter(load_feature_network(), held_out, _RESOLUTION)
     reports = defaultdict(list)
@@ -83,7 +83,7 @@ def measure(cohort: Cohort, folder: Path) -> dict[str, list[QualityReport]]:
 
 
 def table(cohort: Cohort, folder: Path) -> str:
-    """Markdown: overall figures by arm, then kernel distance and diversity by condition."""
+    """Markdown: overall metrics by arm, then kernel distance and diversity by condition."""
     reports = measure(cohort, folder)
     lines = [
         "| arm | seeds | kernel distance | Fréchet distance | diversity, least condition |",
@@ -98,10 +98,10 @@ def table(cohort: Cohort, folder: Path) -> str:
             spread(least, 2),
         ]
         lines.append(f"| {arm} | {len(runs)} | " + " | ".join(cells) + " |")
-    for title, figure, digits in (("kernel distance", "kernel", 3), ("diversity", "relative_diversity", 2)):
+    for title, metric, digits in (("kernel distance", "kernel", 3), ("diversity", "relative_diversity", 2)):
         lines += ["", f"| {title} | " + " | ".join(conditions) + " |", "|---" * (len(conditions) + 1) + "|"]
         for arm, runs in reports.items():
-            values = [[getattr(run.by_condition[name], figure) for run in runs] for name in conditions]
+            values = [[getattr(run.by_condition[name], metric) for run in runs] for name in conditions]
             lines.append(f"| {arm} | " + " | ".join(spread(v, digits) for v in values) + " |")
     return "\n".join(lines)
 

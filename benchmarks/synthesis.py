@@ -2,9 +2,10 @@
 
     python benchmarks/synthesis.py [--device cuda] [--resolution 256] [--batch 1]
 
-Random weights (the arithmetic is that of a trained network). Times are medians, taken in turns in one run;
-the floor is the time that direct convolutions would take at the rate of a large matrix product (Winograd's
-algorithm multiplies less and may fall below it). PSNR is over the range of the reference's image.
+The weights are random (the arithmetic is the same as for a trained network). Times are medians of interleaved
+runs. The floor is the time that direct convolutions would take at the rate of a large matrix product;
+Winograd's algorithm multiplies less and may fall below it. PSNR is relative to the range of the reference's
+image.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     options = parser.parse_args()
     device = resolve_device(options.device)
-    set_precision(device, tf32=False)  # as the floor is measured
+    set_precision(device, tf32=False)  # as when the floor is measured
     network = build(options.resolution).to(device)
     ws = torch.randn(options.batch, network.num_ws, network.w_dim, device=device)
     runs = executions(network, ws)
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def build(resolution: int) -> SynthesisNetwork:
-    """The published size (channel_base 16384, up to 512 channels), with noise of some strength."""
+    """A network of the published size (channel_base 16384, at most 512 channels), with noise strength 0.1."""
     torch.manual_seed(0)
     network = SynthesisNetwork(512, resolution, 3, channel_base=16384, channel_max=512)
     for name, parameter in network.named_parameters():
@@ -55,7 +56,7 @@ def build(resolution: int) -> SynthesisNetwork:
 
 
 def executions(network: SynthesisNetwork, ws: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
-    """What is compared, by name."""
+    """The implementations to compare, by name."""
 
     def plain() -> torch.Tensor:
         return network(ws, noise_mode="const")
@@ -79,7 +80,7 @@ def executions(network: SynthesisNetwork, ws: torch.Tensor) -> dict[str, Callabl
 
 
 def convolution_products(network: SynthesisNetwork) -> int:
-    """Multiplications of the 3x3 convolutions of one image, each computed directly."""
+    """Number of multiplications in the 3x3 convolutions of one image, computed directly."""
     total = 0
     for resolution in network.block_resolutions:
         block = getattr(network, f"b{resolution}")
@@ -90,7 +91,7 @@ def convolution_products(network: SynthesisNetwork) -> int:
 
 
 def psnr(image: torch.Tensor, reference: torch.Tensor) -> float:
-    """Decibels, against the range of the reference."""
+    """Peak signal-to-noise ratio in dB, relative to the range of the reference."""
     error = (image - reference).square().mean()
     span = reference.max() - reference.min()
     return float(10 * torch.log10(span**2 / error)) if error > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""Timing for every benchmark here: runs taken in turns, medians, and what the machine itself can do."""
+"""Timing for the benchmarks: interleaved runs, medians, and the bandwidth and product rate of the machine."""
 
 import platform
 import statistics
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 def interleaved(
     runs: Mapping[str, Callable[[], object]], device: torch.device, repetitions: int = 15
 ) -> dict[str, float]:
-    """Median milliseconds of each run, taken in turns so that a busy machine slows all alike."""
+    """Median milliseconds of each run; runs are interleaved, so that a busy machine slows all of them."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(repetitions + 2):  # the first two warm up
         for name, run in runs.items():
@@ -30,7 +30,7 @@ def interleaved(
 
 
 def with_backend(name: str, run: Callable[[], object]) -> Callable[[], object]:
-    """`run` within backend(name)."""
+    """`run` within `backend(name)`."""
 
     def chosen() -> object:
         with backend(name):
@@ -40,7 +40,7 @@ def with_backend(name: str, run: Callable[[], object]) -> Callable[[], object]:
 
 
 def captured(run: Callable[[], Result], times: int = 1) -> Callable[[], Result]:
-    """`run`, so many times, recorded as a CUDA graph after a warm-up on a side stream: the kernels alone."""
+    """`run`, repeated `times` times, recorded as a CUDA graph after a warm-up on a side stream."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -60,13 +60,13 @@ def captured(run: Callable[[], Result], times: int = 1) -> Callable[[], Result]:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for everything that was asked of the device."""
+    """Wait until the device has finished all work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def machine(device: torch.device) -> str:
-    """One line that says what ran, and on a GPU in which precision its float32 products are."""
+    """One line that describes the machine and, for a GPU, the precision of float32 products."""
     if device.type == "cuda":
         kinds = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
         products, convolutions = ("TF32" if allowed else "float32" for allowed in kinds)
@@ -79,7 +79,7 @@ def machine(device: torch.device) -> str:
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Bytes a millisecond, read and written, of a copy that is several times the caches' size."""
+    """Bytes per millisecond, read and written, of a copy that is several times as large as the caches."""
     source = torch.randn(64 << 20 if device.type == "cpu" else 512 << 20, device=device)
     target = torch.empty_like(source)
     taken = interleaved({"copy": lambda: target.copy_(source)}, device, 7)["copy"]
@@ -87,7 +87,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 def product_rate(device: torch.device) -> float:
-    """Floating-point operations a millisecond of a large float32 matrix product."""
+    """Floating-point operations per millisecond of a large float32 matrix product."""
     size = 2048 if device.type == "cpu" else 8192
     a = torch.randn(size, size, device=device)
     taken = interleaved({"product": lambda: a @ a}, device, 7)["product"]

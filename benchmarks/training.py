@@ -2,9 +2,9 @@
 
     python benchmarks/training.py [--device cuda] [--auto --resolution 256]
 
-By default the 64 px networks of channel_base 2048 (at most 64 channels), batch 32, bgc augmentation at p =
-0.5. Each part of an iteration is timed in turns with either execution; an average iteration counts the
-penalties by how often they come.
+By default, networks at 64 px with channel_base 2048 (at most 64 channels), batch 32, and bgc augmentation at
+p = 0.5. Each part of an iteration is timed with both implementations, interleaved; the average iteration
+weights the penalties by their frequency.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     set_precision(device, tf32=False)
     settings = {} if options.auto else _SMALL
     config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
-    # A trainer each: on a GPU it goes on with the kernels that it has recorded.
+    # One trainer per implementation, because on a GPU a trainer replays the kernels that it has recorded.
     parts = {name: iteration_parts(build(config, device)) for name in ("reference", "native")}
     times = {name: {} for name in parts}
     for part in parts["native"]:
@@ -52,13 +52,13 @@ def main() -> None:
     average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}
     for name, taken in times.items():
         listed = ", ".join(f"{part} {milliseconds:.0f}" for part, milliseconds in taken.items())
-        speed = average[name] / config.training.batch  # ms an image is s per 1000
-        print(f"{name:10} {average[name]:7.0f} ms an iteration, {speed:.1f} s per 1000 images  ({listed})")
+        speed = average[name] / config.training.batch  # ms per image is s per 1000
+        print(f"{name:10} {average[name]:7.0f} ms per iteration, {speed:.1f} s per 1000 images  ({listed})")
     print(f"ratio {average['reference'] / average['native']:.2f}")
 
 
 def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:
-    """A trainer on random images of six conditions, augmenting half of what it may."""
+    """A trainer on random images of six conditions, with augmentation at p = 0.5."""
     rng = np.random.default_rng(0)
     images = rng.integers(
         0, 256, (256, config.images.resolution, config.images.resolution, 3), dtype=np.uint8

@@ -2,9 +2,9 @@
 
     python benchmarks/training_precision.py [--resolution 128] [--set channel_base=8192 …]
 
-The auto preset's networks and batch unless set otherwise, bgc augmentation at p = 0.5. Sixteen iterations, so
-that every penalty comes as often as in training; medians, taken in turns in one run. Memory is torch's peak
-while an arm runs, less what the others hold.
+The networks and batch of the auto preset unless set otherwise, with bgc augmentation at p = 0.5. A run has
+sixteen iterations, so that penalties are as frequent as in training. Times are medians of interleaved runs.
+Memory is torch's peak while an arm runs, minus the memory that the other arms hold.
 """
 
 import argparse
@@ -55,13 +55,13 @@ def main() -> None:
     for name, taken in times.items():
         rate = 1000 * _ITERATIONS * config.training.batch / taken
         print(
-            f"{name:22} {taken / _ITERATIONS:7.1f} ms an iteration, {rate:6.0f} images/s, "
+            f"{name:22} {taken / _ITERATIONS:7.1f} ms per iteration, {rate:6.0f} images/s, "
             f"speed {times['float32'] / taken:4.2f}, {memory[name] / 2**30:5.2f} GiB"
         )
 
 
 def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
-    """Sixteen iterations with this trainer, in its precision."""
+    """A function that runs sixteen iterations of a trainer in its precision."""
 
     def run() -> None:
         set_precision(trainer.device, trainer.config.training.tf32)
@@ -72,7 +72,7 @@ def iterations(trainer: GeneratorTrainer) -> Callable[[], None]:
 
 
 def peak(run: Callable[[], None], device: torch.device) -> int:
-    """The most bytes that torch has allocated while `run` warms up."""
+    """Largest number of bytes that torch had allocated during one run, which is also the warm-up."""
     torch.cuda.reset_peak_memory_stats(device)
     run()
     torch.cuda.synchronize(device)

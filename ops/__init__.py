@@ -1,4 +1,8 @@
-"""Tensor operations of StyleGAN2-ADA, each differentiable twice: the room that other projects import."""
+"""Tensor operations of StyleGAN2-ADA, each differentiable twice.
+
+The package does not depend on the rest of Morphoscope, apart from `runtime` and `configs`, so that other
+projects can import it.
+"""
 
 from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import conv2d_resample

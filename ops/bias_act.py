@@ -30,17 +30,20 @@ def bias_act(
 
     Args:
         x: any shape; float32, float64, float16 or bfloat16.
-        b: [x.shape[dim]], added along `dim`.
-        act: a key of `ACTIVATIONS`.
-        alpha: slope of lrelu; the activation's default if None.
-        gain: the activation's default if None.
-        clamp: results are limited to ±clamp, where no gradient passes; None or a negative value is no limit.
+        b: [x.shape[dim]], any floating-point dtype, added along `dim`; None adds nothing.
+        dim: the axis of x along which the bias runs; negative values count from the last axis.
+        act: a key of `ACTIVATIONS`: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus or swish.
+        alpha: slope of lrelu for negative values; None is the default of the activation, 0.2 for lrelu.
+        gain: factor of the result; None is the default of the activation: √2 for relu, lrelu and swish,
+            otherwise 1.
+        clamp: the result is limited to ±clamp, and no gradient passes where the limit is reached; None or a
+            negative value is no limit.
 
     Returns:
-        Like x, in x's memory order.
+        The shape, dtype and memory order of x.
 
     Raises:
-        ValueError: an unknown activation, a bias that does not fit, or a tensor of integers.
+        ValueError: an unknown activation, a bias whose shape does not fit, or an x of another dtype.
     """
     activation = parse_activation(act, alpha, gain, clamp)
     dim = parse_operands(x, b, dim)
@@ -53,7 +56,7 @@ def bias_act(
 def bias_act_reference(
     x: torch.Tensor, b: torch.Tensor | None, dim: int, activation: Activation
 ) -> torch.Tensor:
-    """Readable twin of `bias_act`, with every option given; a negative clamp is none."""
+    """Reference twin of `bias_act` in plain torch, with every option given."""
     act, alpha, gain, clamp = activation
     if b is not None:
         x = x + b.to(x.dtype).reshape([-1 if axis == dim else 1 for axis in range(x.ndim)])
@@ -66,10 +69,10 @@ def bias_act_reference(
 
 
 def parse_operands(x: torch.Tensor, b: torch.Tensor | None, dim: int) -> int:
-    """Check the tensors of `bias_act`; `dim` counted from the front.
+    """Check the tensors of `bias_act`, and return `dim` counted from the first axis.
 
     Raises:
-        ValueError: a dtype that no kernel has, or a bias that does not fit.
+        ValueError: a dtype without kernels, or a bias whose shape does not fit.
     """
     if x.dtype not in SCALAR_TYPES:
         raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
@@ -88,7 +91,7 @@ def _fake_derivative(u: torch.Tensor, x: torch.Tensor, *_: Any) -> torch.Tensor:
     return torch.empty_like(x)
 
 
-# A negative clamp is none.
+# A negative clamp is no limit.
 _bias_act = define(
     "bias_act(Tensor x, Tensor? b, int dim, str act, float alpha, float gain, float clamp) -> Tensor",
     fake=_fake,
@@ -96,8 +99,8 @@ _bias_act = define(
     cuda=bias_act_cuda,
 )
 
-# u · gain · (the derivative of act, of an order, at x + b) where the clamp lets it through. With from_output,
-# bias_act's result stands in for x, and b is not needed; this serves the piecewise linear activations.
+# u · gain · (derivative of act of order 1 or 2 at x + b); 0 where the clamp is reached. With from_output, x
+# is the result of bias_act, and b is not needed; possible for the piecewise linear activations only.
 _bias_act_derivative = define(
     "bias_act_derivative(Tensor u, Tensor x, Tensor? b, int dim, str act, float alpha, float gain, "
     "float clamp, int order, bool from_output) -> Tensor",
@@ -108,7 +111,7 @@ _bias_act_derivative = define(
 
 
 def _known_from_output(activation: Activation) -> bool:
-    """Whether the sign of the result tells the slope, so that x need not be kept for the backward pass."""
+    """Whether the sign of the result determines the slope, so that the backward pass does not need x."""
     return activation.act in _PIECEWISE_LINEAR and activation.alpha >= 0 and activation.gain > 0
 
 
@@ -144,7 +147,7 @@ def _backward_derivative(ctx: Any, g: torch.Tensor | None) -> tuple[torch.Tensor
     du = dx = db = None
     if ctx.needs_input_grad[0]:
         du = _bias_act_derivative(g, x, b, ctx.dim, *ctx.activation, ctx.order, ctx.from_output)
-    curved = ctx.activation.act not in _PIECEWISE_LINEAR  # else the next derivative is exactly zero
+    curved = ctx.activation.act not in _PIECEWISE_LINEAR  # otherwise the next derivative is exactly zero
     if curved and (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
         if ctx.order < _HIGHEST_NATIVE_ORDER:
             dx = _bias_act_derivative(u * g, x, b, ctx.dim, *ctx.activation, ctx.order + 1, False)
@@ -157,13 +160,13 @@ def _backward_derivative(ctx: Any, g: torch.Tensor | None) -> tuple[torch.Tensor
 
 def _bias_gradient(dx: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tensor:
     others = [axis for axis in range(dx.ndim) if axis != dim]
-    return dx.sum(others, dtype=dtype) if others else dx.to(dtype)  # torch takes no axes to mean all of them
+    return dx.sum(others, dtype=dtype) if others else dx.to(dtype)  # torch sums over all axes if given none
 
 
 def _derivative_by_autograd(
     order: int, x: torch.Tensor, b: torch.Tensor | None, dim: int, activation: Activation
 ) -> torch.Tensor:
-    """A derivative of any order of the reference twin; differentiable again."""
+    """A derivative of the reference twin, of any order; differentiable again."""
     with torch.enable_grad():
         x = bias_act_reference(x, b, dim, LINEAR)
         if not x.requires_grad:

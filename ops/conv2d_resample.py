@@ -21,15 +21,22 @@ def conv2d_resample(
     """Upsample by `up` with filter f, convolve with w, downsample by `down` with f.
 
     Args:
-        x: [N, I, H, W].
-        w: [O, I/groups, kh, kw].
+        x: [N, I, H, W]; float32, float64, float16 or bfloat16.
+        w: [O, I/groups, kh, kw], in the dtype of x.
         f: low-pass filter from `setup_filter`; None resamples without filtering.
-        up, down: integer factors.
-        padding: around the convolution, at the upsampled size.
-        weight_is_correlated: correlate with w (torch's convolution); False is true convolution, w flipped.
+        up, down: integer factors of at least 1.
+        padding: zeros around the image at the upsampled size, in pixels, as in `upfirdn2d`; kh//2 keeps the
+            size.
+        weight_is_correlated: correlate with w, as torch's convolution does; False is a true convolution, with
+            w flipped.
+        groups: number of groups into which channels are divided, as in torch's convolution.
 
     Returns:
-        [N, O, H·up//down, W·up//down] when `padding` keeps the size. Differentiable any number of times.
+        [N, O, H·up//down, W·up//down] if `padding` keeps the size, in the dtype of x. Differentiable any
+        number of times.
+
+    Raises:
+        ValueError: arguments that `upfirdn2d` refuses, where the image is filtered or padded.
     """
     x0, x1, y0, y1 = _resampling_padding(f, up, down, padding)
     kh, kw = w.shape[2:]
@@ -40,7 +47,7 @@ def conv2d_resample(
     if kh == kw == 1 and up > 1 and down == 1:  # 1x1 first, for the same reason
         x = _convolve(x, w, weight_is_correlated, groups)
         return upfirdn2d(x, f, up=up, padding=(x0, x1, y0, y1), gain=up**2)
-    if down > 1 and up == 1:  # low-pass, then a strided convolution computes only the samples that are kept
+    if down > 1 and up == 1:  # low-pass; then a strided convolution computes only the samples that are kept
         x = upfirdn2d(x, f, padding=(x0, x1, y0, y1))
         return _convolve(x, w, weight_is_correlated, groups, stride=down)
     if up > 1:  # zero insertion and convolution as one transposed convolution, then the low-pass
@@ -60,10 +67,13 @@ def before_upsampling_filter(
     padding: Padding,
     weight_is_correlated: bool,
 ) -> tuple[torch.Tensor, tuple[int, int, int, int]]:
-    """`conv2d_resample` up to its filter, for those who filter in one pass with what follows.
+    """The steps of `conv2d_resample` before its filter, for layers that filter together with their epilogue.
+
+    Args: as in `conv2d_resample`, with up > 1.
 
     Returns:
-        The larger convolution, and the padding with which `upfirdn2d(…, f, gain=up²)` completes it.
+        The full convolution [N, O, (H-1)·up + kh, (W-1)·up + kw] of the zero-inserted x, and the padding
+        (x0, x1, y0, y1) with which `upfirdn2d(…, f, gain=up²)` completes the resampling.
     """
     around = _resampling_padding(f, up, 1, padding)
     return _transposed(x, w, up, weight_is_correlated, groups=1), _transposed_padding(around, w, up)
@@ -72,7 +82,7 @@ def before_upsampling_filter(
 def _transposed_padding(
     padding: tuple[int, int, int, int], w: torch.Tensor, up: int
 ) -> tuple[int, int, int, int]:
-    """What is left of the padding of a zero-inserted image after its full convolution with w."""
+    """The padding that remains after the full convolution of a zero-inserted image with w."""
     x0, x1, y0, y1 = padding
     kh, kw = w.shape[2:]
     return (x0 - (kw - 1), x1 - (kw - up), y0 - (kh - 1), y1 - (kh - up))
@@ -81,7 +91,7 @@ def _transposed_padding(
 def _resampling_padding(
     f: torch.Tensor | None, up: int, down: int, padding: Padding
 ) -> tuple[int, int, int, int]:
-    """All padding of the chain, done once in front of it."""
+    """The padding of all steps together, (x0, x1, y0, y1), to be applied before the first."""
     if up > 1:
         padding = upsampling_padding(f, up, padding)
     if down > 1:

@@ -1,7 +1,7 @@
-"""3x3 convolution as the networks use it, with a gradient of its gradient, by our own kernels on a CPU.
+"""The 3x3 convolutions of the networks, differentiable twice, with native kernels on a CPU.
 
-A convolution is linear in its input and in its weights, so three maps close under differentiation: the
-convolution, its transpose, and the gradient with respect to the weights.
+A convolution is linear in its input and in its weights. Therefore three maps are closed under
+differentiation: the convolution, its transpose, and the gradient with respect to the weights.
 """
 
 from typing import Any, Literal, get_args
@@ -22,33 +22,36 @@ def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: Mode = "same") -> torch.Tens
     """Convolve with w, differentiable any number of times.
 
     Args:
-        x: [N, C, H, W], float32 or float64.
-        w: [O, C, 3, 3].
-        mode: "same" correlates with padding 1 and keeps the size; "down" correlates at stride 2 without
-            padding: [(H - 1)/2, (W - 1)/2], H and W odd; "up" is the transpose of "down":
-            out[2i + t] += x[i] · w[t], [2H + 1, 2W + 1].
+        x: [N, C, H, W], floating-point; the native kernels take float32 and float64.
+        w: [O, C, 3, 3], in the dtype of x.
+        mode: "same" correlates with padding 1, and H' x W' is H x W. "down" correlates at stride 2 without
+            padding, and H' x W' is (H - 1)/2 x (W - 1)/2 for odd H and W. "up" is the transpose of "down",
+            out[2i + t] += x[i] · w[t], and H' x W' is 2H + 1 x 2W + 1.
 
     Returns:
-        [N, O, H', W'], channels_last where `served`. What is not finite reaches every result that it reaches
-        in torch, and the others of its tile (four a side) where Winograd's algorithm shares their products.
+        [N, O, H', W'], channels last if `supported`. NaN and infinity reach every result that they reach in
+        torch; where Winograd's algorithm shares products, also the rest of a tile of 4 x 4 results.
+
+    Raises:
+        ValueError: an unknown mode.
     """
     if mode not in get_args(Mode):
         raise ValueError(f"Unknown mode '{mode}'; choose one of {', '.join(get_args(Mode))}.")
-    if served(x, w, mode):
+    if supported(x, w, mode):
         result: torch.Tensor = _conv3x3(x, w, mode, False)
         return result
     return conv3x3_reference(x, w, mode)
 
 
 def conv3x3_reference(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> torch.Tensor:
-    """Twin of `conv3x3` by torch's convolutions."""
+    """Reference twin of `conv3x3`: torch's convolutions."""
     if mode == "up":
         return F.conv_transpose2d(x, w.transpose(0, 1), stride=2)
     return F.conv2d(x, w, padding=1) if mode == "same" else F.conv2d(x, w, stride=2)
 
 
-def served(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
-    """Whether our kernels compute it: on a CPU, whole panels of channels, odd sizes for "down"."""
+def supported(x: torch.Tensor, w: torch.Tensor, mode: Mode) -> bool:
+    """Whether the native kernels compute it: on a CPU, in whole panels of channels; odd sizes for "down"."""
     return (
         x.device.type == "cpu"
         and x.dtype == w.dtype
@@ -72,7 +75,7 @@ def _fake_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: Mode) -> torc
     return x.new_empty([dy.shape[1], x.shape[1], 3, 3])
 
 
-# The map of `conv3x3`, or with `adjoint` its transpose from [N, O, H', W'] to [N, C, H, W].
+# `conv3x3`, or with `adjoint` its transpose from [N, O, H', W'] to [N, C, H, W].
 _conv3x3 = define("conv3x3(Tensor x, Tensor w, str mode, bool adjoint) -> Tensor", _fake_conv3x3, cpu.conv3x3)
 # x [N, C, H, W] and the gradient of its convolution -> gradient of the weights [O, C, 3, 3].
 _weight_gradient = define(

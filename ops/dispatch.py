@@ -1,4 +1,4 @@
-"""Which execution of the operations runs, and the word about it."""
+"""Choice between the native kernels and the reference implementation, and the log message about it."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ Backend = Literal["auto", "reference", "native"]
 
 
 class Kernels(Protocol):
-    """Loaded kernels, of either kind: the built file, and a line on how it was built."""
+    """Loaded kernels for a CPU or a GPU: the built file, and a line on how it was built."""
 
     path: Path
 
@@ -36,15 +36,18 @@ _kernels: dict[str, Kernels | Unavailable] = {}
 
 @contextmanager
 def backend(name: Backend) -> Iterator[None]:
-    """Choose an execution within a `with` block, for the present thread.
+    """Choose the implementation of the operations within a `with` block, for the current thread.
 
-    "auto", the default, takes the native kernels, or the reference with a warning where they cannot be had;
-    "native" takes them or raises `UserError` at the first operation; "reference" takes the plain twins.
-    Outside such blocks the environment variable MORPHOSCOPE_BACKEND chooses. What torch.compile has compiled
-    keeps the choice of that moment.
+    Outside such blocks, the environment variable MORPHOSCOPE_BACKEND chooses. Code that torch.compile has
+    compiled keeps the choice that held when it was compiled.
+
+    Args:
+        name: "auto", the default, takes the native kernels, or logs a warning and takes the reference
+            implementation if they are unavailable; "native" takes the native kernels, and the first operation
+            raises `UserError` if they are unavailable; "reference" takes the reference implementation.
 
     Raises:
-        UserError: an unknown name.
+        UserError: the name is unknown.
     """
     token = _chosen.set(_known(name, f"Unknown backend '{name}'"))
     try:
@@ -62,7 +65,7 @@ def _known(name: str, complaint: str) -> Backend:
 
 
 def current_backend() -> Backend:
-    """What the innermost `backend` block says, or else MORPHOSCOPE_BACKEND, or else "auto"."""
+    """The choice of the innermost `backend` block, or else of MORPHOSCOPE_BACKEND, or else "auto"."""
     if chosen := _chosen.get():
         return chosen
     name = os.environ.get("MORPHOSCOPE_BACKEND")
@@ -70,16 +73,16 @@ def current_backend() -> Backend:
 
 
 def reference_chosen() -> bool:
-    """Whether the plain reference twins must run."""
+    """Whether the reference implementation must run."""
     return current_backend() == "reference"
 
 
 @torch.compiler.assume_constant_result
 def native_runs(device_type: str, device_index: int | None) -> bool:
-    """Whether the native kernels are to run on this device; the first time they are built or loaded.
+    """Whether the native kernels run on this device; the first call for a device builds and loads them.
 
     Raises:
-        UserError: backend "native", and they cannot be had.
+        UserError: the backend is "native", and the kernels are unavailable.
     """
     chosen = current_backend()
     if chosen == "reference":
@@ -93,16 +96,16 @@ def native_runs(device_type: str, device_index: int | None) -> bool:
 
 
 def kernels(device_type: str, device_index: int | None, quiet: bool = False) -> Kernels | Unavailable:
-    """The kernels of a device, or why there are none: found out, and logged if not `quiet`, once."""
+    """The kernels of a device, or why it has none; looked up once, and then logged unless `quiet`."""
     if device_type == "cuda" and device_index is None:
         device_index = torch.cuda.current_device()
     device = f"cuda:{device_index}" if device_type == "cuda" else device_type
     if device not in _kernels:
-        with _lock:  # the other threads wait for the build
+        with _lock:  # other threads wait for the build
             if device not in _kernels:
                 _kernels[device] = _find(device_type, device_index)
                 if not quiet:
-                    _tell(device, _kernels[device])
+                    _log(device, _kernels[device])
     return _kernels[device]
 
 
@@ -116,16 +119,17 @@ def _find(device_type: str, device_index: int | None) -> Kernels | Unavailable:
             return cuda_module(device_index)
     except Unavailable as error:
         return error
-    return Unavailable(f"there are none for devices of type {device_type}", "use a CPU or a CUDA device")
+    return Unavailable(f"no kernels exist for devices of type {device_type}", "use a CPU or a CUDA device")
 
 
-def _tell(device: str, found: Kernels | Unavailable) -> None:
+def _log(device: str, found: Kernels | Unavailable) -> None:
     if isinstance(found, Unavailable):
         log.warning(
-            "%s: the plain reference runs, which is slower: %s. For the native kernels: %s.",
+            "%s: the native kernels are unavailable: %s. The slower reference implementation runs instead. "
+            "What to do: %s.",
             device,
             found.reason,
-            found.remedy,
+            found.fix,
         )
     else:
-        log.info("%s: native kernels (%s).", device, found.description)
+        log.info("%s: using the native kernels (%s).", device, found.description)

@@ -1,4 +1,4 @@
-"""What runs where on this machine, whether it computes what its reference twin does, and what is missing."""
+"""Report on this machine: what runs on each device, whether it agrees with the reference, what is missing."""
 
 import ctypes
 import platform
@@ -14,7 +14,7 @@ from morphoscope.ops.self_test import OpReport, self_test
 
 _INSTALL_CUDA_TORCH = "to use an NVIDIA GPU, install a build of torch with CUDA"
 _INSTALL_DRIVER = "if this machine has an NVIDIA GPU, install its driver"
-_LET_TORCH_SEE_IT = "see what `nvidia-smi` says, and whether CUDA_VISIBLE_DEVICES hides the GPU"
+_LET_TORCH_SEE_IT = "check the output of `nvidia-smi`, and whether CUDA_VISIBLE_DEVICES hides the GPU"
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,24 @@ class DeviceReport:
     """The kernels of one device.
 
     Attributes:
+        device: "cpu" or "cuda:0"; "cuda" if there is no GPU.
         path: "native" or "reference"; "absent" for a device that torch cannot use.
-        detail: what native kernels were built with and for; otherwise the reason.
-        remedy: what to do about it, if anything; file: the library that was built.
+        detail: instruction set or architecture, and compiler, of the native kernels; otherwise why there are
+            none.
+        fix: how to get native kernels, if there are none.
+        file: the library that was built.
     """
 
     device: str
     path: str
     detail: str
-    remedy: str | None = None
+    fix: str | None = None
     file: Path | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """Versions and tools as (name, value) pairs, one line a device, and one an operation and device."""
+    """Versions and tools as (name, value) pairs, one report per device, and one per operation and device."""
 
     facts: list[tuple[str, str]]
     devices: list[DeviceReport]
@@ -44,7 +47,7 @@ class Report:
 
 
 def doctor() -> Report:
-    """Look at this machine, build its kernels if that has not been done, and test every operation."""
+    """Examine this machine, build its kernels if that has not been done, and test every operation."""
     devices = [torch.device("cpu")]
     devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     reports = [_examine(device) for device in devices]
@@ -67,7 +70,7 @@ def _cxx() -> str:
     try:
         cxx = find_cxx()
     except Unavailable:
-        return "none that serves"
+        return "none usable"
     return f"{cxx.name} ({shlex.join(cxx.command)})"
 
 
@@ -76,15 +79,15 @@ def _nvcc() -> str:
     return (
         f"nvcc {nvcc.version} ({nvcc.path})"
         if nvcc
-        else "no usable nvcc; the NVRTC that torch brings compiles"
+        else "no usable nvcc; kernels are compiled with the NVRTC that comes with torch"
     )
 
 
 def _examine(device: torch.device) -> DeviceReport:
-    found = kernels(device.type, device.index, quiet=True)  # the report tells it
+    found = kernels(device.type, device.index, quiet=True)  # the report says the same
     name = f"{torch.cuda.get_device_name(device)}: " if device.type == "cuda" else ""
     if isinstance(found, Unavailable):
-        return DeviceReport(str(device), "reference", name + found.reason, found.remedy)
+        return DeviceReport(str(device), "reference", name + found.reason, found.fix)
     return DeviceReport(str(device), "native", name + found.description, file=found.path)
 
 
@@ -95,4 +98,4 @@ def _absent_gpu() -> DeviceReport:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
         return DeviceReport("cuda", "absent", "no NVIDIA driver was found (libcuda.so.1)", _INSTALL_DRIVER)
-    return DeviceReport("cuda", "absent", "the driver offers torch no GPU", _LET_TORCH_SEE_IT)
+    return DeviceReport("cuda", "absent", "torch finds no GPU, although there is a driver", _LET_TORCH_SEE_IT)

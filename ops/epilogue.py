@@ -1,7 +1,7 @@
-"""What follows a convolution, in one pass: resample, scale, add noise and bias, activate, clamp.
+"""The epilogue of a convolution in one pass: resample, scale, add noise and bias, activate, clamp.
 
-For inference, where nothing is kept for a backward pass. StyleGAN2's layers demodulate by the scale (its
-section 2.2).
+One pass is for inference, where nothing is kept for a backward pass. The scale is the demodulation of
+StyleGAN2's layers (section 2.2 of the paper).
 """
 
 import torch
@@ -33,22 +33,24 @@ def epilogue(
     flip_filter: bool = False,
     filter_gain: float = 1.0,
 ) -> torch.Tensor:
-    """y = clamp(gain · act(upfirdn2d(x) · scale + noise + b)), in one pass where no gradient is asked for.
+    """y = clamp(gain · act(upfirdn2d(x) · scale + noise + b)), in one pass where no gradient is required.
 
     Args:
         x: [N, C, H, W]; float32, float64, float16 or bfloat16.
-        b: [C].
-        scale: [N, C].
-        noise: [N, H', W'] or, for all samples, [H', W'] or [1, H', W']; H' x W' is the size of the result.
+        b: [C]; None adds nothing.
+        scale: [N, C]; None is 1.
+        noise: [N, H', W'] or, the same for all samples, [H', W'] or [1, H', W'], where H' x W' is the size of
+            the result; None adds nothing.
         act, alpha, gain, clamp: as in `bias_act`.
         f, up, down, padding, flip_filter, filter_gain: as in `upfirdn2d`; by default nothing is resampled.
 
     Returns:
-        [N, C, H', W'] in x's memory order. Differentiable any number of times: where gradients are asked for,
-        the steps run one after the other.
+        [N, C, H', W'], in the dtype and memory order of x. Differentiable any number of times; the steps run
+        one after the other where a gradient is required.
 
     Raises:
-        ValueError: what `upfirdn2d` and `bias_act` refuse, and a scale or noise that does not fit.
+        ValueError: arguments that `upfirdn2d` or `bias_act` refuses, or a scale or noise whose shape does not
+            fit.
     """
     activation = parse_activation(act, alpha, gain, clamp)
     parse_operands(x, b, 1)
@@ -73,7 +75,7 @@ def epilogue_reference(
     b: torch.Tensor | None,
     activation: Activation,
 ) -> torch.Tensor:
-    """Readable twin of `epilogue`: its steps, each in the execution that the dispatch chooses for it."""
+    """Reference twin of `epilogue`: its steps, each in the implementation that the dispatch chooses."""
     if f is not None or resampling != NO_RESAMPLING:
         x = upfirdn2d(x, f, *resampling)
     if scale is not None:
@@ -83,7 +85,7 @@ def epilogue_reference(
     return bias_act(x, b, 1, *activation)
 
 
-# For inference; noise is [N or 1, H', W'] or [H', W'].
+# For inference: no gradient. The noise is [N or 1, H', W'] or [H', W'].
 _upfirdn2d_epilogue = define(
     "upfirdn2d_epilogue(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, "
     "float filter_gain, Tensor? scale, Tensor? noise, Tensor? b, str act, float alpha, float gain, "

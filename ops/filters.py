@@ -1,4 +1,4 @@
-"""FIR filters for resampling, and the padding that goes with them (spec 1)."""
+"""FIR filters for resampling, the padding that they need, and the size of their results (spec 1)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,12 +10,12 @@ Factor = int | Sequence[int]
 
 
 class Resampling(NamedTuple):
-    """What `upfirdn2d` does around its filter, with a number for every axis and side.
+    """How `upfirdn2d` resamples, with a number for every axis or side.
 
     Attributes:
         up, down: integer factors (x, y).
-        padding: zeros around the upsampled image (x0, x1, y0, y1); negative crops.
-        flip: whether the filter is correlated instead of convolved.
+        padding: zeros around the upsampled image (x0, x1, y0, y1), in pixels; negative numbers crop.
+        flip: correlate with the filter instead of convolving.
         gain: factor of the result.
     """
 
@@ -40,16 +40,21 @@ def setup_filter(
     separable: bool | None = None,
     device: torch.device | str | None = None,
 ) -> torch.Tensor:
-    """Make the float32 filter that the resampling functions take.
+    """Create the filter that the resampling functions take.
 
     Args:
-        taps: 1-D or 2-D coefficients; None is the identity.
-        normalize: scale to sum 1.
-        gain: the overall gain; a separable filter carries its square root in each axis.
-        separable: keep 1-D taps 1-D; by default from 8 taps on, where two passes are cheaper than one.
+        taps: coefficients [taps] or [fh, fw]; None is the identity.
+        normalize: scale the taps to a sum of 1.
+        flip_filter: reverse the order of the taps.
+        gain: gain of the whole filter; a separable filter has its square root in each axis.
+        separable: keep 1-D taps 1-D. None does so from 8 taps on, where two passes are cheaper than one.
+        device: where the filter is created; None is torch's default device.
 
     Returns:
-        [taps] if separable, else [fh, fw].
+        float32, [taps] if separable, otherwise [fh, fw].
+
+    Raises:
+        ValueError: no taps, more than two axes, or 2-D taps with `separable`.
     """
     f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32, device=device)
     if f.ndim not in (0, 1, 2) or f.numel() == 0:
@@ -74,7 +79,11 @@ def filter_size(f: torch.Tensor | None) -> tuple[int, int]:
 
 
 def parse_factor(factor: Factor) -> tuple[int, int]:
-    """One factor, or (x, y), as (x, y)."""
+    """Expand one factor, or (x, y), to (x, y).
+
+    Raises:
+        ValueError: a factor below 1.
+    """
     x, y = (factor, factor) if isinstance(factor, int) else factor
     if x < 1 or y < 1:
         raise ValueError(f"A resampling factor is at least 1, not {factor}.")
@@ -82,7 +91,7 @@ def parse_factor(factor: Factor) -> tuple[int, int]:
 
 
 def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
-    """One number, (x, y) or (x0, x1, y0, y1) as (x0, x1, y0, y1)."""
+    """Expand one number, (x, y) or (x0, x1, y0, y1) to (x0, x1, y0, y1)."""
     if isinstance(padding, int):
         return (padding,) * 4
     if len(padding) == 2:
@@ -92,7 +101,7 @@ def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
 
 
 def upsampling_padding(f: torch.Tensor | None, up: Factor, padding: Padding) -> tuple[int, int, int, int]:
-    """`padding` plus what makes upsampling by `up` with f give exactly `up` times the size."""
+    """`padding` plus the (x0, x1, y0, y1) with which upsampling with f gives exactly `up` times the size."""
     up_x, up_y = parse_factor(up)
     fw, fh = filter_size(f)
     x0, x1, y0, y1 = parse_padding(padding)
@@ -105,7 +114,7 @@ def upsampling_padding(f: torch.Tensor | None, up: Factor, padding: Padding) -> 
 
 
 def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding) -> tuple[int, int, int, int]:
-    """`padding` plus what makes downsampling by `down` with f divide the size by exactly `down`."""
+    """`padding` plus the (x0, x1, y0, y1) with which downsampling with f divides the size by `down`."""
     down_x, down_y = parse_factor(down)
     fw, fh = filter_size(f)
     x0, x1, y0, y1 = parse_padding(padding)
@@ -120,7 +129,7 @@ def downsampling_padding(f: torch.Tensor | None, down: Factor, padding: Padding)
 def resampled_size(
     size: Sequence[int], f: torch.Tensor | None, resampling: Resampling
 ) -> tuple[int, int, int, int]:
-    """Size [N, C, H', W'] of what `upfirdn2d` makes of images of `size` [N, C, H, W]."""
+    """Size [N, C, H', W'] of the result of `upfirdn2d` for images of `size` [N, C, H, W]."""
     n, c, h, w = size
     fw, fh = filter_size(f)
     up, down, (x0, x1, y0, y1), _, _ = resampling

@@ -1,7 +1,7 @@
-"""Bilinear sampling of images at free positions, with a gradient of its gradient (spec 1).
+"""Bilinear sampling of images at arbitrary positions, differentiable twice (spec 1).
 
 R1 differentiates the discriminator's gradient with respect to real images, and that gradient passes through
-the augmentation. Sampling is linear in the image, so the gradient of the gradient is sampling once more.
+the augmentation. Sampling is linear in the image, so that the gradient of the gradient is again a sampling.
 """
 
 from typing import Any
@@ -22,20 +22,21 @@ _ZEROS = 0
 
 
 def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Sample images bilinearly; zero outside them; align_corners False.
+    """Sample images bilinearly, with zeros outside them (torch's `align_corners=False`).
 
-    Differentiable any number of times with respect to `images`, not at all with respect to `grid`: the
-    augmentation draws its positions at random, nothing learns them.
+    Differentiable any number of times with respect to `images`, but not with respect to `grid`, because the
+    augmentation draws positions at random.
 
     Args:
         images: [N, C, H, W]; float32, float64, float16 or bfloat16.
-        grid: [N, h, w, 2], the same dtype; (x, y) with -1 and 1 at the outer edges of the border pixels.
+        grid: positions [N, h, w, 2] in the same dtype: (x, y), where -1 and 1 are the outer edges of the
+            border pixels.
 
     Returns:
-        [N, C, h, w], in the images' memory order.
+        [N, C, h, w], in the dtype and memory order of the images.
 
     Raises:
-        ValueError: shapes or dtypes that do not belong together, or a grid that asks for a gradient.
+        ValueError: shapes or dtypes that do not fit together, or a grid that requires a gradient.
     """
     _check(images, grid)
     if native_runs(images.device.type, images.device.index):
@@ -45,7 +46,7 @@ def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
 
 
 def grid_sample_reference(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Twin of `grid_sample` by torch's own sampling, to which it adds the gradient of the gradient."""
+    """Reference twin of `grid_sample`: torch's own sampling, with a gradient of the gradient added."""
     result: torch.Tensor = _TorchGridSample.apply(images, grid)
     return result
 
@@ -63,7 +64,7 @@ def _check(images: torch.Tensor, grid: torch.Tensor) -> None:
     if images.dtype not in SCALAR_TYPES or grid.dtype != images.dtype:
         raise ValueError(
             f"images and grid are {images.dtype} and {grid.dtype}; both must be float32, float64, float16 or "
-            f"bfloat16, and alike."
+            f"bfloat16, and both the same."
         )
     if grid.requires_grad:
         raise ValueError("grid_sample has no gradient with respect to the grid; detach it.")
@@ -84,7 +85,7 @@ _grid_sample = define(
     cuda=grid_sample_cuda,
 )
 
-# Spreads u [N, C, h, w] back over images [N, C, height, width].
+# Distributes u [N, C, h, w] over images [N, C, height, width].
 _grid_sample_transposed = define(
     "grid_sample_transposed(Tensor u, Tensor grid, SymInt height, SymInt width) -> Tensor",
     fake=_fake_transposed,
@@ -139,12 +140,12 @@ class _TorchGridSample(torch.autograd.Function):
 
 
 class _TorchGridSampleTransposed(torch.autograd.Function):
-    """Gradient with respect to the images: spreads [N, C, h, w] back over [N, C, H, W]."""
+    """Gradient with respect to the images: distributes [N, C, h, w] over [N, C, H, W]."""
 
     @staticmethod
     def forward(ctx: Any, gradient: torch.Tensor, grid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         ctx.save_for_backward(grid)
-        # The values of the images do not matter, because sampling is linear in them: one zero stands for all.
+        # Sampling is linear in the images, so that their values do not matter: a single zero is expanded.
         images = gradient.new_zeros(()).expand(shape)
         spread: torch.Tensor = torch.ops.aten.grid_sampler_2d_backward(
             gradient, images, grid, _BILINEAR, _ZEROS, False, [True, False]

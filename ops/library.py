@@ -1,8 +1,8 @@
-"""The dispatcher's library `morphoscope`: a schema an operation, its executions by device, its shape rule.
+"""The dispatcher's library `morphoscope`: each operation's schema, kernel per device and shape rule.
 
-Python's form of TORCH_LIBRARY: schemas exist before, and whether or not, anything is compiled, and one
-binding serves g++, nvcc and NVRTC. Kernels take plain pointers, so a build reads no torch header and fits
-every torch.
+The library is defined in Python rather than with TORCH_LIBRARY in C++: schemas exist whether or not anything
+has been compiled, and one binding serves g++, nvcc and NVRTC. Kernels take plain pointers, so that a build
+reads no torch header and works with every version of torch.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,12 @@ def define(
     cpu: Callable[..., torch.Tensor],
     cuda: Callable[..., torch.Tensor] | None = None,
 ) -> torch._ops.OpOverload:
-    """Make the operation `torch.ops.morphoscope.<name>` of a schema "name(Tensor x, …) -> Tensor".
+    """Define the operation `torch.ops.morphoscope.<name>`.
 
     Args:
-        fake: gives an empty result of the right shape, dtype and strides, without looking at values.
-        cpu, cuda: compute it; they get what the schema says.
+        schema: "name(Tensor x, …) -> Tensor".
+        fake: returns an empty result of the right shape, dtype and strides, without reading values.
+        cpu, cuda: compute the result. Like `fake`, they take the arguments of the schema in its order.
     """
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -35,12 +36,12 @@ def define(
 
 
 def differentiated(*operands: torch.Tensor | None) -> bool:
-    """Whether a gradient is asked for with respect to any of the operands."""
+    """Whether any of the operands requires a gradient that autograd records."""
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in operands)
 
 
 def empty_images(like: torch.Tensor, size: tuple[int, int, int, int]) -> torch.Tensor:
-    """Room for images of `size` [N, C, H, W], in memory NCHW or channels last as the images `like` are."""
+    """Uninitialised images of `size` [N, C, H, W] with the memory order (NCHW or channels last) of `like`."""
     channels = like.shape[1]
     channels_last = channels > 1 and like.stride(1) == 1 and like.stride(3) >= channels
     order = torch.channels_last if channels_last else torch.contiguous_format

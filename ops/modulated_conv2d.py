@@ -1,4 +1,4 @@
-"""Convolution whose weights a style scales, per sample (StyleGAN2, section 2.2; spec 1)."""
+"""Convolution whose weights are scaled per sample by a style (StyleGAN2, section 2.2; spec 1)."""
 
 import torch
 
@@ -19,20 +19,25 @@ def modulated_conv2d(
     demodulate: bool = True,
     weight_is_correlated: bool = True,
 ) -> torch.Tensor:
-    """Convolve sample n with w · s[n], normalised to unit length per output channel if `demodulate`.
+    """Convolve sample n with the weights w · s[n].
 
-    Executed as: scale x by the style, convolve once with w, scale the output by the demodulation
-    coefficients; a 1x1 convolution as a product with per-sample weights; under backend("reference") as
-    `modulated_conv2d_grouped`.
+    The implementation scales x by the styles, convolves once with w, and scales the result by the
+    demodulation coefficients. A 1x1 convolution is a product with per-sample weights. Under
+    backend("reference") it is `modulated_conv2d_grouped`.
 
     Args:
-        x: [N, I, H, W].
+        x: [N, I, H, W]; float32, float64, float16 or bfloat16.
         w: [O, I, k, k].
         s: styles [N, I].
         f, up, down, padding, weight_is_correlated: as in `conv2d_resample`.
+        demodulate: normalise the weights of each sample and output channel to unit length.
 
     Returns:
-        [N, O, H·up//down, W·up//down] when `padding` keeps the size.
+        [N, O, H·up//down, W·up//down] if `padding` keeps the size, in the dtype of x. Differentiable any
+        number of times.
+
+    Raises:
+        ValueError: arguments that `conv2d_resample` refuses.
     """
     if reference_chosen():
         return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
@@ -76,7 +81,7 @@ def modulated_conv2d_grouped(
 
 
 def _modulated_product(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:
-    """A 1x1 convolution: one pass over x, where scaling it first would take two."""
+    """A 1x1 convolution in one pass over x, instead of two if it were scaled first."""
     if demodulate:
         w, s = prescaled(x, w, s)
     per_sample = _per_sample(w, s, demodulate).flatten(2).to(x.dtype)  # [N, O, I]
@@ -86,7 +91,7 @@ def _modulated_product(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodu
 
 
 def _per_sample(w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:
-    """Weights of each sample: w [O, I, k, k], s [N, I] -> [N, O, I, k, k] (StyleGAN2, eqs. 1 and 3)."""
+    """Weights per sample: w [O, I, k, k], s [N, I] -> [N, O, I, k, k] (StyleGAN2, eqs. 1 and 3)."""
     per_sample = w[None] * s[:, None, :, None, None]
     if demodulate:
         per_sample = per_sample * demodulation(weight_energy(w), s)[:, :, None, None, None]

@@ -1,4 +1,4 @@
-"""A whole layer of the synthesis network: modulated 3x3 convolution, noise, bias, activation (spec 2)."""
+"""A layer of the synthesis network: modulated 3x3 convolution, noise, bias and activation (spec 2)."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from morphoscope.ops.activations import Activation, parse_activation
 from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import before_upsampling_filter, conv2d_resample
-from morphoscope.ops.conv3x3 import served
+from morphoscope.ops.conv3x3 import supported
 from morphoscope.ops.cpu import modulated_layer as cpu
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.epilogue import epilogue
@@ -29,23 +29,28 @@ def modulated_layer(
     gain: float | None = None,
     clamp: float | None = None,
 ) -> torch.Tensor:
-    """`modulated_conv2d` (padding 1), + noise, then `bias_act`; in one pass where no gradient is asked.
+    """`modulated_conv2d` with padding 1, plus noise, then `bias_act`; in one or two passes without gradients.
 
     Args:
-        x: [N, I, H, W].
-        w: [O, I, 3, 3], correlated with x at up = 1 and convolved at up = 2, as the published networks do.
+        x: [N, I, H, W]; float32, float64, float16 or bfloat16.
+        w: [O, I, 3, 3], correlated with x for up = 1 and convolved for up = 2, as in the published networks.
         s: styles [N, I].
         f: low-pass filter from `setup_filter` for up = 2.
+        up: 1 or 2.
         noise: [N, 1, H·up, W·up] or [H·up, W·up], added to every channel; None adds nothing.
-        b, act, gain, clamp: as in `bias_act`.
+        b: [O]; None adds nothing.
+        act, gain, clamp: as in `bias_act`.
 
     Returns:
-        [N, O, H·up, W·up].
+        [N, O, H·up, W·up], in the dtype of x. Differentiable any number of times.
+
+    Raises:
+        ValueError: arguments that `modulated_conv2d` or `bias_act` refuses.
     """
     activation = parse_activation(act, None, gain, clamp)
     inference = not differentiated(x, w, s, noise, b)
     if inference and _fused(x, w, f, up, act):
-        # The filter convolves, and makes up for the zeros between the samples (conv2d_resample).
+        # The kernel correlates, hence the flip. The gain up² makes up for inserted zeros (conv2d_resample).
         f = None if up == 1 else f.flip([0, 1]) * up**2  # type: ignore[union-attr]
         result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation)
         return result
@@ -58,9 +63,9 @@ def modulated_layer(
 
 
 def _fused(x: torch.Tensor, w: torch.Tensor, f: torch.Tensor | None, up: int, act: str) -> bool:
-    """Whether one kernel computes the layer: ours serve its convolution, its filter and its activation."""
+    """Whether one kernel computes the layer, with its convolution, its filter and its activation."""
     filtered = up == 1 or (up == 2 and f is not None and f.shape == (4, 4))
-    return filtered and act in ("linear", "relu", "lrelu") and served(x, w, "same" if up == 1 else "up")
+    return filtered and act in ("linear", "relu", "lrelu") and supported(x, w, "same" if up == 1 else "up")
 
 
 def _in_two_passes(
@@ -73,7 +78,7 @@ def _in_two_passes(
     b: torch.Tensor | None,
     activation: Activation,
 ) -> torch.Tensor:
-    """The convolution as `modulated_conv2d` scales it, and all that follows as one `epilogue`."""
+    """The convolution, scaled as in `modulated_conv2d`, and everything after it as one `epilogue`."""
     w, s = prescaled(x, w, s)
     scale = demodulation(weight_energy(w), s)
     x, w = x * s.to(x.dtype)[:, :, None, None], w.to(x.dtype)

@@ -6,7 +6,7 @@ _EPSILON = 1e-8
 
 
 def weight_energy(w: torch.Tensor) -> torch.Tensor:
-    """Sum of squares over the taps: w [O, I, k, k] -> [O, I], in the dtype of w."""
+    """Sum of squares over the taps: w [O, I, k, k] -> [O, I]."""
     return w.square().sum(dim=[2, 3])
 
 

@@ -1,4 +1,4 @@
-"""Small runs of every operation, as it is executed here, against its reference twin: values and gradients."""
+"""Self-test: values and gradients of every operation on this machine, compared with its reference twin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from morphoscope.ops.modulated_conv2d import modulated_conv2d
 from morphoscope.ops.modulated_layer import modulated_layer
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
 
-TOLERANCE = 1e-4  # float32 sums of a few hundred terms in another order differ by a hundredth of this
+TOLERANCE = 1e-4  # a few hundred float32 terms summed in another order differ by a hundredth of this
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,12 @@ class OpReport:
     """How one operation ran on one device, and its largest differences from the reference.
 
     Attributes:
-        kernels: the native operations that it called; none where it ran in plain torch.
-        difference: the largest, relative to the largest value of the reference.
-        gradient_difference: alike, of first and second derivatives; None for operations of inference alone.
-        error: what it raised instead of computing.
+        op: name of the operation.
+        device: "cpu" or "cuda:0".
+        kernels: the native kernels that ran; empty if the operation ran in plain torch.
+        difference: largest absolute difference, relative to the largest absolute value of the reference.
+        gradient_difference: the same for first and second derivatives; None for operations without gradients.
+        error: message of the error that the operation raised, if any.
     """
 
     op: str
@@ -40,18 +42,18 @@ class OpReport:
 
     @property
     def path(self) -> str:
-        """ "native", or "torch"."""
+        """Either "native" or "torch"."""
         return "native" if self.kernels else "torch"
 
     @property
     def passed(self) -> bool:
-        """Whether both differences are within rounding; NaN is not."""
+        """Whether both differences are within `TOLERANCE`; NaN is not."""
         return self.difference < TOLERANCE and (self.gradient_difference or 0.0) < TOLERANCE
 
 
 @dataclass(frozen=True)
 class Case:
-    """One call: `run(*inputs)`; `differentiable` ones have derivatives with respect to all inputs."""
+    """One call, `run(*inputs)`; if `differentiable`, it has derivatives with respect to all inputs."""
 
     op: str
     run: Callable[..., torch.Tensor]
@@ -60,17 +62,17 @@ class Case:
 
 
 def self_test(device: torch.device) -> list[OpReport]:
-    """Run every case on a device under backend("auto") and under backend("reference"), in float32."""
+    """Run every operation on a device in float32, under backend("auto") and under backend("reference")."""
     return [_examine(case, device) for case in _cases(device)]
 
 
 def _cases(device: torch.device) -> list[Case]:
-    generator = torch.Generator().manual_seed(0)  # the caller's random state stays as it is
+    generator = torch.Generator().manual_seed(0)  # leaves the caller's random state alone
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator).to(device)
 
-    # 32 channels fill whole vectors of the widest registers, which the convolutions ask for.
+    # 32 channels fill whole vectors of the widest registers, as the native convolutions require.
     x, w, s, b = normal(2, 32, 16, 16), normal(32, 32, 3, 3) / 17, normal(2, 32) + 1, normal(32)
     noise = normal(32, 32)
     f, long = (setup_filter(taps, device=device) for taps in ([1, 3, 3, 1], list(range(1, 13))))
@@ -105,7 +107,7 @@ def _cases(device: torch.device) -> list[Case]:
 
 def _examine(case: Case, device: torch.device) -> OpReport:
     try:
-        # TF32 would hide behind its own rounding what is to be seen here.
+        # The rounding of TF32 would hide the differences that are tested here.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             with backend("auto"):
                 ours, kernels = _values(case), _kernels(case)
@@ -113,19 +115,19 @@ def _examine(case: Case, device: torch.device) -> OpReport:
                 theirs = _values(case)
         gradients = _difference(ours[1:], theirs[1:]) if case.differentiable else None
         return OpReport(case.op, str(device), kernels, _difference(ours[:1], theirs[:1]), gradients)
-    except (RuntimeError, AssertionError) as error:  # of a launch, or of a kernel that refuses
+    except (RuntimeError, AssertionError) as error:  # from a launch, or a kernel that refuses its arguments
         return OpReport(case.op, str(device), error=str(error).partition("\n")[0])
 
 
 def _kernels(case: Case) -> tuple[str, ...]:
-    """The native kernels that a call leads to."""
+    """Names of the native kernels that a call runs."""
     with torch.no_grad(), _Recorder() as recorder:
         case.run(*case.inputs)
     return tuple(sorted(recorder.names))
 
 
 class _Recorder(TorchDispatchMode):
-    """Sees which of our operations the dispatcher calls."""
+    """Records which operations of `torch.ops.morphoscope` the dispatcher calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,7 +140,7 @@ class _Recorder(TorchDispatchMode):
 
 
 def _values(case: Case) -> list[torch.Tensor]:
-    """The result; if differentiable then its gradients, and the gradients of a sum of those."""
+    """The result and, if differentiable, its gradients and the gradients of a sum of those."""
     inputs = [x.detach().requires_grad_(case.differentiable) for x in case.inputs]
     y = case.run(*inputs)
     if not case.differentiable:
@@ -152,11 +154,11 @@ def _values(case: Case) -> list[torch.Tensor]:
 
 
 def _positions(like: torch.Tensor) -> torch.Tensor:
-    """Values that differ from element to element, without chance."""
+    """Values that differ from element to element, without random numbers."""
     return torch.arange(like.numel(), device=like.device).sin().reshape(like.shape)
 
 
 def _difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
     pairs = zip(ours, theirs, strict=True)
-    # torch's maximum, unlike Python's, keeps NaN.
+    # Unlike Python's maximum, torch's keeps NaN.
     return torch.stack([(a - b).abs().max() / b.abs().max().clamp_min(1e-20) for a, b in pairs]).max().item()

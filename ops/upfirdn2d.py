@@ -1,4 +1,4 @@
-"""Upsample, FIR-filter, downsample (spec 1): the resampling under every blur, skip and augmentation."""
+"""Upsample, FIR-filter, downsample (spec 1): the resampling in blurs, skip connections and augmentation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,23 +34,25 @@ def upfirdn2d(
     flip_filter: bool = False,
     gain: float = 1.0,
 ) -> torch.Tensor:
-    """Insert zeros, pad, filter, keep every `down`-th sample, per channel.
+    """Insert zeros, pad, filter and keep every `down`-th sample, in each channel.
 
     Args:
         x: [N, C, H, W]; float32, float64, float16 or bfloat16.
-        f: [fh, fw], [taps] (separable) or None (identity), from `setup_filter`. A filter that asks for a
-            gradient gets one; then the reference twin runs.
-        up, down: integer factors, one for both axes or (x, y).
-        padding: zeros around the upsampled image, one number, (x, y) or (x0, x1, y0, y1); negative crops.
-        flip_filter: correlate instead of convolving.
+        f: [fh, fw], [taps] (separable) or None (identity), from `setup_filter`. If the filter requires a
+            gradient, the reference twin runs.
+        up, down: integer factors of at least 1: one for both axes, or (x, y).
+        padding: zeros around the upsampled image, in pixels: one number, (x, y) or (x0, x1, y0, y1). Negative
+            numbers crop.
+        flip_filter: correlate with f instead of convolving.
+        gain: factor of the result.
 
     Returns:
-        [N, C, (H·up_y + y0 + y1 - fh)//down_y + 1, and alike for W], in x's memory order; differentiable any
-        number of times.
+        [N, C, (H·up_y + y0 + y1 - fh)//down_y + 1, (W·up_x + x0 + x1 - fw)//down_x + 1], in the dtype and
+        memory order of x; differentiable any number of times.
 
     Raises:
-        ValueError: images without channels or pixels, factors below 1, padding that crops everything, or a
-            filter that is larger than the padded image.
+        ValueError: images without channels or pixels or of another dtype, factors below 1, padding that crops
+            everything, or a filter that is larger than the padded image.
     """
     resampling = parse_upfirdn2d(x, f, up, down, padding, flip_filter, gain)
     learned = f is not None and f.requires_grad and torch.is_grad_enabled()
@@ -62,7 +64,7 @@ def upfirdn2d(
 
 
 def upfirdn2d_reference(x: torch.Tensor, f: torch.Tensor | None, resampling: Resampling) -> torch.Tensor:
-    """Readable twin of `upfirdn2d`, with every option given: the four steps one after the other."""
+    """Reference twin of `upfirdn2d` in plain torch, with every option given: the four steps in turn."""
     up, (down_x, down_y), padding, flip, gain = resampling
     x = _insert_zeros(x, *up)
     x = _pad_or_crop(x, *padding)
@@ -80,7 +82,7 @@ def upfirdn2d_reference(x: torch.Tensor, f: torch.Tensor | None, resampling: Res
 def filter2d(
     x: torch.Tensor, f: torch.Tensor, padding: Padding = 0, flip_filter: bool = False, gain: float = 1.0
 ) -> torch.Tensor:
-    """Filter at the same size: [N, C, H, W] -> [N, C, H, W] (plus `padding`)."""
+    """Filter at the same size: [N, C, H, W] -> [N, C, H, W], plus `padding`. Arguments as in `upfirdn2d`."""
     fw, fh = filter_size(f)
     x0, x1, y0, y1 = parse_padding(padding)
     around = [x0 + fw // 2, x1 + (fw - 1) // 2, y0 + fh // 2, y1 + (fh - 1) // 2]
@@ -95,7 +97,10 @@ def upsample2d(
     flip_filter: bool = False,
     gain: float = 1.0,
 ) -> torch.Tensor:
-    """Upsample: [N, C, H, W] -> [N, C, H·up, W·up] (plus `padding`), keeping the mean brightness."""
+    """Upsample: [N, C, H, W] -> [N, C, H·up_y, W·up_x], plus `padding`. Arguments as in `upfirdn2d`.
+
+    A filter of sum 1 keeps the mean brightness.
+    """
     up_x, up_y = parse_factor(up)
     around = upsampling_padding(f, up, padding)
     return upfirdn2d(x, f, up=up, padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
@@ -109,7 +114,10 @@ def downsample2d(
     flip_filter: bool = False,
     gain: float = 1.0,
 ) -> torch.Tensor:
-    """Downsample: [N, C, H, W] -> [N, C, H//down, W//down] (plus `padding`)."""
+    """Downsample: [N, C, H, W] -> [N, C, H//down_y, W//down_x], plus `padding`.
+
+    Arguments as in `upfirdn2d`.
+    """
     around = downsampling_padding(f, down, padding)
     return upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter, gain=gain)
 
@@ -123,7 +131,11 @@ def parse_upfirdn2d(
     flip_filter: bool,
     gain: float,
 ) -> Resampling:
-    """Check the arguments of `upfirdn2d`, and give factors and padding a number for every axis or side."""
+    """Check the arguments of `upfirdn2d`, and expand factors and padding to a number for every axis or side.
+
+    Raises:
+        ValueError: see `upfirdn2d`.
+    """
     if x.ndim != 4 or 0 in x.shape[1:]:
         raise ValueError(
             f"upfirdn2d takes images [N, C, H, W] with channels and pixels, not shape {tuple(x.shape)}."
@@ -135,7 +147,7 @@ def parse_upfirdn2d(
     height, width = x.shape[2] * up[1], x.shape[3] * up[0]
     if width + min(x0, 0) + min(x1, 0) < 1 or height + min(y0, 0) + min(y1, 0) < 1:
         raise ValueError(
-            f"A padding of {around} crops more than the {height} x {width} pixels that there are."
+            f"A padding of {around} crops more than the {height} x {width} pixels of the upsampled image."
         )
     fw, fh = filter_size(f)
     if width + x0 + x1 < fw or height + y0 + y1 < fh:
@@ -161,7 +173,7 @@ def _pad_or_crop(x: torch.Tensor, x0: int, x1: int, y0: int, y1: int) -> torch.T
 
 
 def _filter(x: torch.Tensor, f: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
-    """Correlate each channel with f [fh, fw], valid region."""
+    """Correlate each channel with f [fh, fw], without padding."""
     channels = x.shape[1]
     return F.conv2d(x, f.expand(channels, 1, *f.shape), stride=stride, groups=channels)
 
@@ -176,11 +188,11 @@ def fake_upfirdn2d(
     gain: float,
     *_: Any,
 ) -> torch.Tensor:
-    """Shape rule of `upfirdn2d` and, with further arguments, of `epilogue`."""
+    """Shape rule of the operation `upfirdn2d` and, with more arguments, of `upfirdn2d_epilogue`."""
     return empty_images(x, resampled_size(x.shape, f, Resampling(up, down, padding, flip, gain)))
 
 
-# up and down are (x, y), padding is (x0, x1, y0, y1); no gradient for f.
+# up and down are (x, y), padding is (x0, x1, y0, y1); f gets no gradient.
 _upfirdn2d = define(
     "upfirdn2d(Tensor x, Tensor f, int[2] up, int[2] down, SymInt[4] padding, bool flip, float gain) "
     "-> Tensor",
@@ -199,7 +211,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
 
 
 def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-    """The transpose of the operation is itself: factors exchanged, the filter flipped (spec 1)."""
+    """The transpose is the same operation, with factors exchanged and the filter flipped (spec 1)."""
     if u is None:
         return (None,) * 7
     (f,) = ctx.saved_tensors

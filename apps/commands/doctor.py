@@ -35,7 +35,7 @@ def _machine(report: "Report") -> Table:
     for device in report.devices:
         grid.add_row()
         grid.add_row(device.device, f"{device.path}: {device.detail}")
-        for line in (device.remedy, device.file):
+        for line in (device.fix, device.file):
             if line:
                 grid.add_row("", str(line))
     return grid

@@ -1,1 +1,1 @@
-"""The operations on a CPU: tensors to the C++ kernels of `csrc/cpu`."""
+"""The operations on a CPU: bindings from tensors to the C++ kernels of `csrc/cpu`."""

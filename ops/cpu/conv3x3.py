@@ -1,6 +1,6 @@
-"""3x3 convolutions on a CPU: algorithm, packed weights, and the call.
+"""3x3 convolutions on a CPU: choice of the algorithm, packed weights, and the call.
 
-Algorithms are files of csrc/cpu: winograd.cpp, direct.cpp, upsampling.cpp.
+Each algorithm is a file of csrc/cpu: winograd.cpp, direct.cpp or upsampling.cpp.
 """
 
 from typing import NamedTuple
@@ -19,22 +19,22 @@ from morphoscope.ops.native.params import (
 
 MODE_CODES = {"same": 0, "down": 1, "up": 2}
 
-# Products that each algorithm keeps for a pair of channels.
+# Packed weights of each algorithm per pair of channels.
 _PRODUCTS = {"direct": 9, "upsampling": 18, "winograd": 36}
 
-# Winograd's weights are four times the size of the plain ones, so few tiles leave it waiting for memory;
-# below this number of results a channel the direct products are faster.
+# Winograd's weights are four times as large as the original ones, so that with few tiles it waits for memory.
+# Below this number of results per channel, direct products are faster.
 _WINOGRAD_FROM_PIXELS = 200
 
 
 @torch.compiler.assume_constant_result
 def channel_multiple() -> int:
-    """Channels come in whole panels of this many (16 with AVX2)."""
+    """Numbers of channels must be multiples of this (16 with AVX2)."""
     return cpu_library().number("conv3x3_multiple")
 
 
 def output_size(size: torch.Size, mode: str, adjoint: bool = False) -> tuple[int, int]:
-    """(H', W') of the convolution of images [N, C, H, W], or of its transpose."""
+    """(H', W') of the convolution of images of `size` [N, C, H, W], or of its transpose if `adjoint`."""
     h, w = size[2:]
     if mode == "same":
         return h, w
@@ -44,13 +44,13 @@ def output_size(size: torch.Size, mode: str, adjoint: bool = False) -> tuple[int
 
 
 def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool) -> torch.Tensor:
-    """Kernel of `ops.conv3x3`: one convolution or its transpose, w [O, C, 3, 3] either way."""
+    """Kernel of `ops.conv3x3`: one convolution or its transpose, either with w [O, C, 3, 3]."""
     weights = view_of(w, mode, adjoint)
     return run(x, pack(weights, algorithm_for(x, weights)))
 
 
 class Weights(NamedTuple):
-    """Weights for a kernel: `tensor` [O, C, 3, 3] of any strides, and whether its taps run backwards."""
+    """Weights for a kernel: `tensor` [O, C, 3, 3] of any strides, and whether its taps are reversed."""
 
     tensor: torch.Tensor
     flipped: bool
@@ -58,7 +58,7 @@ class Weights(NamedTuple):
 
 
 def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
-    """The convolution's weights, or those of its transpose: channels (and, at one size, taps) exchanged."""
+    """Weights of the convolution, or of its transpose: channels exchanged and, for "same", taps reversed."""
     if not adjoint:
         return Weights(w, False, mode)
     return Weights(w.transpose(0, 1), mode == "same", {"same": "same", "down": "up", "up": "down"}[mode])
@@ -73,7 +73,7 @@ def algorithm_for(x: torch.Tensor, weights: Weights) -> str:
 
 
 class Packed(NamedTuple):
-    """Weights in the order that the kernels of an algorithm read."""
+    """Weights in the order in which the kernels of `algorithm` read them."""
 
     data: torch.Tensor
     algorithm: str
@@ -82,7 +82,7 @@ class Packed(NamedTuple):
 
 
 def pack(weights: Weights, algorithm: str) -> Packed:
-    """Bring [O, C, 3, 3] into the order of `algorithm`."""
+    """Pack weights [O, C, 3, 3] for `algorithm`."""
     w, flipped, mode = weights
     packed = w.new_empty(_PRODUCTS[algorithm] * w.shape[0] * w.shape[1])
     strides = list(w.stride())
@@ -111,7 +111,7 @@ def run(
     f: torch.Tensor | None = None,
     epilogue: Epilogue | None = None,
 ) -> torch.Tensor:
-    """Convolve x · s [N, C], filter the result of "up" with f [4, 4], and finish; all in one call."""
+    """Convolve x · s [N, C], correlate the result of "up" with f [4, 4], apply the epilogue: one call."""
     x = x.contiguous(memory_format=torch.channels_last)
     n, c, h, w = x.shape
     size = output_size(x.shape, packed.mode) if f is None else (2 * h, 2 * w)

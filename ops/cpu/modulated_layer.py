@@ -1,4 +1,4 @@
-"""The fused layer of `ops.modulated_layer` on a CPU, and the packed weights that it keeps between calls."""
+"""The fused kernel of `ops.modulated_layer` on a CPU, and its cache of packed weights."""
 
 from functools import partial
 from typing import NamedTuple
@@ -24,7 +24,7 @@ def modulated_layer(
     gain: float,
     clamp: float,
 ) -> torch.Tensor:
-    """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or twice the size with f [4, 4]."""
+    """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or [N, O, 2H, 2W] with f [4, 4]."""
     kept = _kept(w, x, "same" if f is None else "up")
     s = s.to(x.dtype).contiguous()
     with torch.autocast("cpu", enabled=False):
@@ -37,7 +37,7 @@ def modulated_layer(
 
 
 class _Kept(NamedTuple):
-    """What depends on the weights alone, and by what to see that they are still the same."""
+    """What depends on the weights alone, and the `state` by which a change of the weights is noticed."""
 
     packed: conv3x3.Packed
     energy: torch.Tensor
@@ -48,12 +48,12 @@ _kept_weights = WeakTensorKeyDictionary()
 
 
 def _kept(w: torch.Tensor, x: torch.Tensor, mode: str) -> _Kept:
-    """Packed weights of w, made anew when w has changed; they live as long as w."""
+    """Packed weights of w, packed again when w has changed; they live as long as w."""
     weights = conv3x3.Weights(w, False, mode)
     algorithm = conv3x3.algorithm_for(x, weights)
-    if w.is_inference():  # such tensors do not count their changes
+    if w.is_inference():  # such tensors have no version counter
         return _Kept(conv3x3.pack(weights, algorithm), weight_energy(w), (0, 0, "", 0.0))
-    # The version counts changes in place, but not those through `.data`: a sample of the values notices them.
+    # The version counts in-place changes, but not those through `.data`; a sum over some values shows these.
     sample = w.detach().flatten()[:: max(w.numel() // 64, 1)].sum().item()
     state = (w._version, w.data_ptr(), algorithm, sample)
     kept: _Kept | None = _kept_weights.get(w)

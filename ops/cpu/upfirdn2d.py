@@ -1,4 +1,4 @@
-"""upfirdn2d, with or without what follows a convolution, on a CPU."""
+"""upfirdn2d, with or without an epilogue, on a CPU."""
 
 from collections.abc import Sequence
 

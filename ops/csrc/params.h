@@ -1,6 +1,6 @@
-// Parameters of the kernels, one struct a kernel family, the same for C++ and for CUDA.
-// ops/native/params.py mirrors this file field by field. Only 8-byte fields, so that no compiler pads.
-// NVRTC has no standard headers: nothing is included here.
+// Parameters of the kernels: one struct per kernel family, shared by C++ and CUDA.
+// ops/native/params.py mirrors this file field by field. All fields have 8 bytes, so that no compiler pads.
+// Nothing is included here, because NVRTC has no standard headers.
 #pragma once
 
 typedef long long int64;
@@ -9,13 +9,14 @@ enum ScalarType { FLOAT32 = 0, FLOAT64 = 1, FLOAT16 = 2, BFLOAT16 = 3 };
 
 enum Activation { LINEAR = 0, RELU, LRELU, TANH, SIGMOID, ELU, SELU, SOFTPLUS, SWISH };
 
-// "Accumulation type" below: float, or double where the tensors are double.
+// "Accumulation type" below means float, or double where the tensors are double.
 
-// y = clamp(gain * act(x + b)), or its derivative of an order times u (ops/bias_act.py). Dense memory of any order.
+// y = clamp(gain * act(x + b)), or u times its derivative of an order (ops/bias_act.py). Memory is dense, with its
+// axes in any order.
 struct BiasActParams {
     const void* x;
     const void* b;  // accumulation type [bias_size], or null
-    const void* u;  // like x; null in order 0
+    const void* u;  // like x; null for order 0
     void* y;
     int64 size;       // elements
     int64 bias_size;  // element i of memory takes bias (i / bias_step) % bias_size
@@ -26,7 +27,7 @@ struct BiasActParams {
     int64 from_output;  // x is the result of order 0 (piecewise linear activations only)
     double alpha;
     double gain;
-    double clamp;  // negative: none
+    double clamp;  // negative: no limit
 };
 
 // What may follow a convolution, in one pass: y = clamp(gain * act(x * scale + noise + b)).
@@ -34,11 +35,11 @@ struct Epilogue {
     const void* scale;  // accumulation type [N, C], or null
     const void* noise;  // accumulation type [N or 1, H, W], or null
     const void* b;      // accumulation type [C], or null
-    int64 noise_stride;  // elements from one sample's noise to the next; 0 if all share it
+    int64 noise_stride;  // elements from one sample's noise to the next; 0 if all samples share it
     int64 activation;
     double alpha;
     double gain;
-    double clamp;  // negative: none
+    double clamp;  // negative: no limit
 };
 
 // Upsample, pad, FIR-filter, downsample (ops/upfirdn2d.py), then the epilogue.
@@ -56,15 +57,15 @@ struct Upfirdn2dParams {
     int64 flip;  // correlate
     int64 up_x, up_y, down_x, down_y;
     int64 pad_x0, pad_y0;  // may be negative; the other sides follow from out_size
-    double gain;           // of the whole filter
+    double gain;           // of both axes together
     int64 has_epilogue;
     Epilogue epilogue;
 };
 
-// Bilinear sampling with zeros outside, align_corners False (ops/grid_sample.py), and its transpose.
+// Bilinear sampling with zeros outside the image and align_corners=False (ops/grid_sample.py), and its transpose.
 struct GridSampleParams {
     const void* x;     // images [N, C, H, W]; for the transpose the gradient [N, C, h, w]
-    const void* grid;  // like x in type: [N, h, w, 2] contiguous
+    const void* grid;  // [N, h, w, 2] contiguous, of the same type as x
     void* y;
     int64 dtype;
     int64 image_size[4];    // N, C, H, W
@@ -73,7 +74,7 @@ struct GridSampleParams {
     int64 sample_stride[4];
 };
 
-// How a 3x3 convolution resamples (ops/conv3x3.py): x [H, W] becomes y of
+// How a 3x3 convolution resamples (ops/conv3x3.py); the size of y for x [H, W]:
 enum ConvMode {
     SAME = 0,  // [H, W], padding 1
     DOWN = 1,  // [(H - 1) / 2, (W - 1) / 2], stride 2, no padding
@@ -85,7 +86,7 @@ struct Conv3x3Params {
     const void* x;
     const void* weight;  // packed for the algorithm
     const void* s;       // styles [N, C] that scale x, or null
-    const void* f;       // 4x4 filter to correlate the result of UP with, making y [2 H, 2 W]; or null
+    const void* f;       // 4x4 filter for the result of UP, correlated: y is then [2 H, 2 W]; or null
     void* y;
     int64 dtype;  // FLOAT32 or FLOAT64
     int64 mode;
@@ -94,7 +95,7 @@ struct Conv3x3Params {
     Epilogue epilogue;
 };
 
-// Weights [O, C, 3, 3] of any strides (a flipped filter has negative ones) to what the products read.
+// Weights [O, C, 3, 3] of any strides (negative for a flipped filter), to be packed in the order the products read.
 struct PackParams {
     const void* w;  // element [0, 0, 0, 0]
     void* packed;

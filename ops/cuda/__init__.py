@@ -1,1 +1,1 @@
-"""The operations on a GPU: tensors to the CUDA kernels of `csrc/cuda`."""
+"""The operations on a GPU: bindings from tensors to the CUDA kernels of `csrc/cuda`."""

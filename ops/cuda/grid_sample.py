@@ -23,11 +23,10 @@ def grid_sample_cuda(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
 
 
 def grid_sample_transposed_cuda(u: torch.Tensor, grid: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The gradient of `grid_sample` with respect to the images.
+    """Gradient of `grid_sample` with respect to the images.
 
-    Where samples fall is known to the grid alone, so each sample adds to its pixels, by atomic operations
-    whose order differs from run to run: equal calls agree up to rounding only. Half precision is summed in
-    float32.
+    Each sample is added to its pixels by atomic operations, whose order differs from run to run. The results
+    of identical calls therefore agree only up to rounding. Half precision is summed in float32.
     """
     n, c, h, w = u.shape
     images = empty_images(u, (n, c, height, width))

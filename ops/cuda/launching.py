@@ -1,4 +1,4 @@
-"""What the wrappers of the CUDA kernels share."""
+"""Launching of CUDA kernels, shared by their bindings."""
 
 import ctypes
 from typing import Any
@@ -7,15 +7,15 @@ import torch
 
 from morphoscope.ops.native.cuda_module import cuda_module
 
-THREADS = 256  # a block
-VECTOR_BYTES = 16  # one memory access
-_MOST_BLOCKS = 1 << 16  # kernels loop over what is left, so a grid of any size is right
+THREADS = 256  # per block
+VECTOR_BYTES = 16  # per memory access
+_MOST_BLOCKS = 1 << 16  # kernels loop over the rest, so that any grid size gives the same result
 
 
 def launch(
     kernel: str, x: torch.Tensor, threads_needed: int, params: ctypes.Structure, threads: int = THREADS
 ) -> None:
-    """Run a kernel, in its instance for x's dtype, on x's device and torch's current stream."""
+    """Launch a kernel's instance for the dtype of x, on the device of x and torch's current stream."""
     index: Any = x.device.index
     blocks = min(-(-threads_needed // threads), _MOST_BLOCKS)
     if blocks:
@@ -24,5 +24,5 @@ def launch(
 
 
 def vector_size(x: torch.Tensor) -> int:
-    """How many elements of x one memory access moves."""
+    """Number of elements of x that one memory access moves."""
     return VECTOR_BYTES // x.element_size()

@@ -1,4 +1,4 @@
-"""upfirdn2d, with or without what follows a convolution, on a CUDA device: the choice among its kernels."""
+"""upfirdn2d, with or without an epilogue, on a CUDA device: the choice of the kernel."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from morphoscope.ops.native.params import Epilogue, Upfirdn2dParams
 _SEPARABLE_TAPS = 12
 _WARP = 32
 _PLANES_THREADS = 128
-# Outputs [H, W] that a warp or block of these kernels takes at a time, by (up, down).
+# Outputs [H, W] that a warp or block of these kernels computes at a time, by (up, down).
 _PLANES_TILE = {(1, 1): (16, 32), (2, 1): (16, 32), (1, 2): (8, 32)}
 _SEPARABLE_TILE = {(2, 1): (32, 64), (1, 2): (16, 32)}
-_TILE_ROWS = 128  # more than any tile spans; offsets within a tile are 32-bit
+_TILE_ROWS = 128  # more than the rows of any tile; offsets within a tile are 32-bit
 _LONGEST_AXIS = 2**31 - 1
 
 
@@ -54,7 +54,7 @@ def upfirdn2d_epilogue_cuda(
 
 
 def _run(x: torch.Tensor, f: torch.Tensor, resampling: Resampling, epilogue: Epilogue | None) -> torch.Tensor:
-    if f.ndim == 1 and not _fused(x, f, resampling):  # two passes, as the reference has them
+    if f.ndim == 1 and not _fused(x, f, resampling):  # two passes, as in the reference
         up, down, (x0, x1, y0, y1), flip, gain = resampling
         x = _run(x, f[None, :], Resampling((up[0], 1), (down[0], 1), (x0, x1, 0, 0), flip, 1.0), None)
         f, resampling = f[:, None], Resampling((1, up[1]), (1, down[1]), (0, 0, y0, y1), flip, gain)
@@ -62,7 +62,7 @@ def _run(x: torch.Tensor, f: torch.Tensor, resampling: Resampling, epilogue: Epi
     def run(params: Upfirdn2dParams) -> None:
         longest = max([*params.in_size, *params.out_size, *map(abs, resampling.padding)])
         factor = max(*resampling.up, *resampling.down)
-        assert longest * factor <= _LONGEST_AXIS, "one axis is beyond 32-bit indices"
+        assert longest * factor <= _LONGEST_AXIS, "an axis is too long for 32-bit indices"
         _launch(params, x, f, resampling)
 
     return with_upfirdn2d(run, x, f, resampling, epilogue)
@@ -91,22 +91,22 @@ def _launch(p: Upfirdn2dParams, x: torch.Tensor, f: torch.Tensor, resampling: Re
 
 
 def _fused(x: torch.Tensor, f: torch.Tensor, resampling: Resampling) -> bool:
-    """Whether one kernel makes both passes of a separable filter."""
+    """Whether one kernel computes both passes of a separable filter."""
     return len(f) == _SEPARABLE_TAPS and _has_fast_kernel(x, resampling, _SEPARABLE_TILE)
 
 
 def _has_fast_kernel(
-    x: torch.Tensor, resampling: Resampling, served: dict[tuple[int, int], tuple[int, int]]
+    x: torch.Tensor, resampling: Resampling, tiles: dict[tuple[int, int], tuple[int, int]]
 ) -> bool:
-    """float64 has none: it is for checking gradients. Nor have rows so long that a tile is beyond 32 bits."""
+    """Whether `tiles` has these factors. float64 and rows too long for 32-bit offsets have no fast kernel."""
     up, down = resampling.up, resampling.down
-    square = up[0] == up[1] and down[0] == down[1] and (up[0], down[0]) in served
+    square = up[0] == up[1] and down[0] == down[1] and (up[0], down[0]) in tiles
     near = max(x.stride(2), x.stride(3)) * _TILE_ROWS <= _LONGEST_AXIS
     return square and near and x.dtype != torch.float64
 
 
 def _in_channel_vectors(p: Upfirdn2dParams, size: int) -> bool:
-    """Whether neighbouring channels lie together in x and y, in aligned groups of `size`."""
+    """Whether neighbouring channels are contiguous in x and y, in aligned groups of `size`."""
     together = p.in_stride[1] == 1 and p.out_stride[1] == 1 and p.in_size[1] % size == 0
     apart = [*p.in_stride, *p.out_stride]
     aligned = all(stride % size == 0 for axis, stride in enumerate(apart) if axis % 4 != 1)
@@ -114,7 +114,7 @@ def _in_channel_vectors(p: Upfirdn2dParams, size: int) -> bool:
 
 
 def _same_memory(p: Upfirdn2dParams) -> bool:
-    """Whether x lies in memory as y does, which is dense."""
+    """Whether x has the same memory order as y, which is dense."""
     strides = zip(p.out_size, p.in_stride, p.out_stride, strict=True)
     return all(x == y for size, x, y in strides if size > 1)
 

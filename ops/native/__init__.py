@@ -1,1 +1,1 @@
-"""From the sources in `csrc/` to kernels that run: compilers, build cache, loading, launching."""
+"""Native kernels from the sources in `csrc/`: compilers, build cache, loading and launching."""

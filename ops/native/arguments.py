@@ -1,6 +1,7 @@
-"""From an operation's tensors to the struct of its kernel: what the wrappers of both devices share.
+"""From an operation's tensors to the params struct of its kernel, for the bindings of both devices.
 
-Each function fills the struct and has `run` do the work; what the struct points to lives until `run` returns.
+Each function fills the struct and calls `run` with it. Tensors that the struct points to live until `run`
+returns.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from morphoscope.ops.native.params import (
 )
 
 _HALVES = (torch.float16, torch.bfloat16)
-_ALIGNMENT = 16  # bytes; what kernels load at once
+_ALIGNMENT = 16  # bytes that kernels load at once
 
 
 def with_bias_act(
@@ -36,7 +37,7 @@ def with_bias_act(
     order: int = 0,
     from_output: bool = False,
 ) -> torch.Tensor:
-    """bias_act, or with the gradient u its derivative of an order of at least 1."""
+    """bias_act or, with the gradient u, its derivative of `order` 1 or 2."""
     y = torch.empty_like(x)
     x = _in_order_of(y, x)
     u = None if u is None else _in_order_of(y, u)
@@ -70,7 +71,7 @@ def with_epilogue(
     b: torch.Tensor | None,
     activation: Activation,
 ) -> torch.Tensor:
-    """What follows a filter on x; noise is [N or 1, H', W'] or [H', W']."""
+    """The epilogue of x; noise is [N or 1, H', W'] or [H', W']."""
     scale, noise, b = (None if t is None else operand(t, x) for t in (scale, noise, b))
     per_sample = noise is not None and noise.ndim == 3 and len(noise) > 1
     return run(
@@ -133,7 +134,7 @@ def with_grid_sample(
     grid: torch.Tensor,
     transposed: bool,
 ) -> None:
-    """grid_sample from images to samples; transposed, from samples to images."""
+    """grid_sample from images to samples or, if `transposed`, from samples to images."""
     x, y = (samples, images) if transposed else (images, samples)
     _same_device(grid, x)
     grid = grid.contiguous()
@@ -152,10 +153,10 @@ def with_grid_sample(
 
 
 def operand(t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """A small operand as kernels on x take it: of the accumulation type, contiguous, aligned.
+    """Convert a small operand to what kernels on x take: accumulation type, contiguous, aligned.
 
     Raises:
-        ValueError: it is not where x is.
+        ValueError: the operand is not on the device of x.
     """
     _same_device(t, x)
     t = t.to(accumulation_dtype(x.dtype)).contiguous()
@@ -163,16 +164,18 @@ def operand(t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def _as_stored(clamp: float, dtype: torch.dtype) -> float:
-    """The clamp as results of `dtype` have it: a backward pass must see in them where it was reached."""
+    """The clamp, rounded to half types: a backward pass recognises by it which results reached the clamp."""
     return float(torch.tensor(clamp, dtype=dtype)) if dtype in _HALVES else clamp
 
 
 def _in_order_of(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """x itself if it lies in memory as y does, else a copy that does."""
+    """x itself if it has the memory order of y, otherwise a copy that has it."""
     _same_device(x, y)
     return x if x.stride() == y.stride() else torch.empty_like(y).copy_(x)
 
 
 def _same_device(t: torch.Tensor, x: torch.Tensor) -> None:
     if t.device != x.device:
-        raise ValueError(f"One operand is on {t.device}, the other on {x.device}; move them to one device.")
+        raise ValueError(
+            f"One operand is on {t.device}, the other on {x.device}; move them to the same device."
+        )

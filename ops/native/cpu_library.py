@@ -1,9 +1,9 @@
-"""The C++ kernels: built on first use, loaded, called.
+"""The C++ kernels: built on first use, loaded and called.
 
-One library is built, for the widest instruction set of the present machine, which is part of its key in the
-build cache: that is the run-time dispatch. Libraries in the wheel would have to hold every instruction set,
-choose among them when loaded, and fit the OpenMP runtime of every torch; so the wheel stays plain Python, and
-each machine gets code for its own registers. A home folder that unlike machines share holds one for each.
+One library is built for the widest instruction set of this machine. The instruction set is part of the key in
+the build cache, so that a home folder shared by different machines holds one library for each. Libraries in
+the wheel would have to contain every instruction set, choose among them when loaded, and match the OpenMP
+runtime of every torch; instead the wheel is plain Python, and each machine gets code for its own registers.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from morphoscope.ops.native.toolchain import GET_CXX, Cxx, Unavailable, cpu_isa,
 
 log = logging.getLogger(__name__)
 
-# Contraction to fused multiply-adds and no errno are safe; -ffast-math is not, NaN and infinities must pass.
+# Fused multiply-adds and no errno are safe. -ffast-math is not, because NaN and infinities must pass.
 FLAGS = (
     "-O3", "-std=c++20", "-fopenmp", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
     "-Wall", "-Wextra",
@@ -34,8 +34,11 @@ FLAGS = (
 class CpuLibrary:
     """The loaded kernels; every exported function takes a pointer to its params struct and returns 0.
 
-    Attributes: `path` of the library, its instruction set `isa` ("avx2"), `compiler` ("g++ 12.2.0"), and the
-    `seconds` that its build took.
+    Attributes:
+        path: the library's file.
+        isa: its instruction set ("avx2").
+        compiler: name and version ("g++ 12.2.0").
+        seconds: duration of the build.
     """
 
     def __init__(self, path: Path, isa: str, compiler: str, seconds: float) -> None:
@@ -45,7 +48,7 @@ class CpuLibrary:
         except OSError as error:  # a file system mounted noexec; a libstdc++ older than the compiler's
             raise Unavailable(
                 f"the built kernels cannot be loaded ({error})",
-                "set MORPHOSCOPE_CACHE to a folder whose files may be executed, or CXX to another compiler",
+                "set MORPHOSCOPE_CACHE to a folder whose files can be executed, or CXX to another compiler",
             ) from error
         self._set_threads = self._handle.set_threads
         self._set_threads.argtypes = [ctypes.c_int64]
@@ -61,27 +64,27 @@ class CpuLibrary:
 
     @property
     def description(self) -> str:
-        """In a few words: "avx2, g++ 12.2.0, built in 9.5 s"."""
+        """For messages: "avx2, g++ 12.2.0, built in 9.5 s"."""
         return f"{self.isa}, {self.compiler}, built in {self.seconds:.1f} s"
 
     def call(self, name: str, params: ctypes.Structure) -> None:
-        """Run one kernel on torch's number of threads; the interpreter lock is released meanwhile."""
-        self._set_threads(torch.get_num_threads())  # OpenMP keeps the number for each calling thread
+        """Run one kernel with torch's number of threads, without holding the interpreter lock."""
+        self._set_threads(torch.get_num_threads())  # OpenMP keeps this number per calling thread
         code = getattr(self._handle, name)(ctypes.byref(params))
-        assert code == 0, f"{name} does not serve these parameters"
+        assert code == 0, f"{name} does not support these parameters"
 
     def number(self, name: str) -> int:
-        """A constant that the kernels were built with."""
+        """A constant that was compiled into the kernels."""
         return int(getattr(self._handle, name)())
 
 
 @functools.cache
 def cpu_library() -> CpuLibrary:
-    """Build the kernels for the present machine, or find them in the cache, and load them.
+    """Build the kernels for this machine, or find them in the cache, and load them.
 
     Raises:
-        Unavailable: with the reason and a remedy.
-        UserError: MORPHOSCOPE_CPU_ISA asks for what this CPU lacks.
+        Unavailable: they cannot be built or loaded.
+        UserError: MORPHOSCOPE_CPU_ISA names an instruction set that this CPU lacks.
     """
     isa, march = cpu_isa()
     return load_library(isa, (*FLAGS, f"-march={march}"))
@@ -100,28 +103,28 @@ def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
 
     def build(target: Path) -> None:
         compile_and_link(cxx, sources, flags, target)
-        if sources_digest("cpu") != key["sources"]:  # else the cache would keep it under the wrong name
-            raise Unavailable("the kernels' sources were edited during the build", "run again")
+        if sources_digest("cpu") != key["sources"]:  # otherwise the cache would keep it under the wrong key
+            raise Unavailable("the kernels' sources were edited during the build", "run the command again")
 
     path, seconds = built("cpu", key, ".so", build)
     return CpuLibrary(path, isa, cxx.name, seconds)
 
 
 def openmp_runtime(cxx: Cxx) -> str:
-    """The argument that links OpenMP: the very runtime that torch has loaded, so that there is only one pool.
+    """The argument that links OpenMP: the runtime that torch has loaded, so that there is one thread pool.
 
-    A second runtime would have threads of its own, which contend with torch's for the cores. But what clang
-    emits only clang's runtime understands.
+    A second runtime would have its own threads, which compete with torch's for the cores. The exception is
+    clang, whose code needs clang's runtime.
     """
     loaded = re.findall(r"\s(/.*/lib(?:gomp|iomp5)\b[^/\n]*)$", Path("/proc/self/maps").read_text(), re.M)
     return loaded[0] if loaded and "clang" not in cxx.version else "-fopenmp"
 
 
 def compile_and_link(cxx: Cxx, sources: list[Path], flags: tuple[str, ...], target: Path) -> None:
-    """Compile sources, as many at once as there are cores, and link them as the shared library `target`.
+    """Compile sources, one per core at a time, and link them as the shared library `target`.
 
     Raises:
-        Unavailable: with what the compiler said.
+        Unavailable: with the compiler's first errors.
     """
     ninja = find_ninja()
     objects = [f"{source.stem}.o" for source in sources]
@@ -141,7 +144,7 @@ def compile_and_link(cxx: Cxx, sources: list[Path], flags: tuple[str, ...], targ
     if done.returncode != 0:
         raise Unavailable(
             f"{cxx.name} cannot compile the kernels ({_what_failed(done.stdout + done.stderr)})",
-            f"{GET_CXX}; if yours is one already, please report this message",
+            f"{GET_CXX}; if your compiler is one of these, please report this message",
         )
 
 

@@ -1,4 +1,4 @@
-"""nvcc and NVRTC: either compiles `csrc/cuda/kernels.cu` to a file that the CUDA driver loads."""
+"""nvcc and NVRTC: either of them compiles `csrc/cuda/kernels.cu` to a file that the CUDA driver loads."""
 
 import ctypes
 import re
@@ -15,26 +15,26 @@ from morphoscope.ops.native.toolchain import Nvcc, Unavailable, find_nvcc
 
 _FOLDER = SOURCES / "cuda"
 _MAIN = _FOLDER / "kernels.cu"
-_PARALLEL_SINCE = (13, 0)  # versions from here on are known to take --split-compile
+_PARALLEL_SINCE = (13, 0)  # versions from this one on accept --split-compile
 
 _STRUCTS = (BiasActParams, GridSampleParams, Upfirdn2dParams)
-# No --use_fast_math: NaN and infinities must pass. The compiler checks the sizes against csrc/params.h.
+# No --use_fast_math: NaN and infinities must pass. The compiler compares the sizes with csrc/params.h.
 FLAGS = ("--std=c++17", *(f"-DSIZEOF_{struct.__name__}={ctypes.sizeof(struct)}" for struct in _STRUCTS))
 
 
 class CudaCompiler(Protocol):
-    """`name` as in "nvcc 13.0", `version` to the last digit, and what it does."""
+    """A CUDA compiler; `name` as in "nvcc 13.0", and the full `version`."""
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
 
-    def knows(self, architecture: str) -> bool:
-        """Whether it compiles for "sm_90", or for "compute_90", which gives PTX."""
+    def supports(self, architecture: str) -> bool:
+        """Whether it compiles for an architecture: "sm_90", or "compute_90", which gives PTX."""
 
     def compile(self, architecture: str, target: Path) -> str:
-        """Write a cubin, or PTX, to `target`; returns what the compiler had to say.
+        """Write a cubin or PTX to `target`, and return the compiler's messages.
 
         Raises:
             Unavailable: with the first errors.
@@ -49,11 +49,11 @@ class NvccCompiler:
         self.version = nvcc.version
         self.name = f"nvcc {'.'.join(nvcc.version.split('.')[:2])}"
 
-    def knows(self, architecture: str) -> bool:
-        return architecture.removesuffix("a") in self._known  # sm_90a is not listed where sm_90 is
+    def supports(self, architecture: str) -> bool:
+        return architecture.removesuffix("a") in self._supported  # sm_90a is not listed, only sm_90
 
     @cached_property
-    def _known(self) -> set[str]:
+    def _supported(self) -> set[str]:
         return set(self._run("--list-gpu-code").split() + self._run("--list-gpu-arch").split())
 
     def compile(self, architecture: str, target: Path) -> str:
@@ -74,13 +74,13 @@ class Nvrtc:
     """The compiler library that comes with torch; it needs neither a toolkit nor a C++ compiler.
 
     Raises:
-        Unavailable: the library is not to be found.
+        Unavailable: the library cannot be loaded.
     """
 
     def __init__(self) -> None:
         library = f"libnvrtc.so.{(torch.version.cuda or '').split('.')[0]}"
         try:
-            self._library = ctypes.CDLL(library)  # where torch has loaded it, the name is enough
+            self._library = ctypes.CDLL(library)  # if torch has loaded it, the name is enough
         except OSError as error:
             raise Unavailable(
                 f"{library} cannot be loaded ({error})",
@@ -91,7 +91,7 @@ class Nvrtc:
         self.version = f"{major.value}.{minor.value}"
         self.name = f"NVRTC {self.version}"
 
-    def knows(self, architecture: str) -> bool:
+    def supports(self, architecture: str) -> bool:
         count = ctypes.c_int()
         self._call("nvrtcGetNumSupportedArchs", ctypes.byref(count))
         numbers = (ctypes.c_int * count.value)()
@@ -104,7 +104,7 @@ class Nvrtc:
             *_parallel(self.version),
             f"--gpu-architecture={architecture}",
             f"--include-path={_FOLDER}",
-            "--device-as-default-execution-space",  # for lambdas, which nvcc takes to be the kernel's
+            "--device-as-default-execution-space",  # for lambdas, which nvcc compiles for the device anyway
         ]
         program = ctypes.c_void_p()
         source = _MAIN.read_bytes()
@@ -134,9 +134,9 @@ class Nvrtc:
 
 
 def find_compilers() -> list[CudaCompiler]:
-    """Those of this machine, the preferred one first: nvcc, unless its CUDA is another than torch's.
+    """The CUDA compilers of this machine, nvcc first, provided that its major version of CUDA is torch's.
 
-    What a newer toolkit makes, a driver that is just new enough for torch does not load.
+    A driver that is just new enough for torch does not load the output of a newer toolkit.
 
     Raises:
         Unavailable: there is none.
@@ -154,15 +154,15 @@ def find_compilers() -> list[CudaCompiler]:
 
 
 def architecture_for(capability: tuple[int, int], listed: str | None) -> str:
-    """What to compile for a device: "sm_90", or "compute_80" for PTX that the driver translates.
+    """The architecture to compile for: "sm_90", or "compute_80" for PTX that the driver translates.
 
     Args:
-        capability: (9, 0).
-        listed: TORCH_CUDA_ARCH_LIST, as in "8.0;9.0+PTX": its newest entry that runs on the device is taken.
-            A cubin runs on devices of its major version, PTX on all newer ones.
+        capability: the device's compute capability, such as (9, 0).
+        listed: TORCH_CUDA_ARCH_LIST, such as "8.0;9.0+PTX", whose newest entry that runs on the device is
+            chosen. A cubin runs on devices of its major version, PTX on all newer ones.
 
     Raises:
-        Unavailable: the list has nothing for this device, or cannot be read.
+        Unavailable: the list has no entry for this device, or cannot be parsed.
     """
     device = "{}.{}".format(*capability)
     if not listed:
@@ -172,7 +172,7 @@ def architecture_for(capability: tuple[int, int], listed: str | None) -> str:
         match = re.fullmatch(r"(\d+)\.(\d)(a?)(\+PTX)?", entry)
         if not match:
             raise Unavailable(
-                f"TORCH_CUDA_ARCH_LIST has '{entry}', which is not of the form 9.0 or 9.0+PTX",
+                f"TORCH_CUDA_ARCH_LIST contains '{entry}', which is not of the form 9.0 or 9.0+PTX",
                 f"set it to {device}, or unset it",
             )
         version, exact = (int(match[1]), int(match[2])), bool(match[3])
@@ -186,7 +186,7 @@ def architecture_for(capability: tuple[int, int], listed: str | None) -> str:
     if ptx:
         return "compute_{}{}".format(*max(ptx))
     raise Unavailable(
-        f"TORCH_CUDA_ARCH_LIST={listed} has nothing that runs on a device of {device}",
+        f"TORCH_CUDA_ARCH_LIST={listed} has no entry that runs on a device of compute capability {device}",
         f"add {device} to it, or unset it",
     )
 

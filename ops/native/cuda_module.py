@@ -1,4 +1,4 @@
-"""The CUDA kernels: built on first use, loaded, launched through the driver on torch's current stream."""
+"""The CUDA kernels: built on first use, loaded, and launched by the driver on torch's current stream."""
 
 import ctypes
 import functools
@@ -24,8 +24,11 @@ _DRIVER = "libcuda.so.1"
 class CudaModule:
     """The loaded kernels of one device.
 
-    Attributes: `path` of the built file, the `compiler` ("nvcc 13.0" or "NVRTC 13.0"), the `architecture` it
-    was built for ("sm_90"), and the `seconds` that the build took.
+    Attributes:
+        path: the built file.
+        compiler: "nvcc 13.0" or "NVRTC 13.0".
+        architecture: what it was built for ("sm_90").
+        seconds: duration of the build.
     """
 
     def __init__(
@@ -50,17 +53,18 @@ class CudaModule:
 
     @property
     def description(self) -> str:
-        """In a few words: "sm_90, nvcc 13.0, built in 9.5 s"."""
+        """For messages: "sm_90, nvcc 13.0, built in 9.5 s"."""
         return f"{self.architecture}, {self.compiler}, built in {self.seconds:.1f} s"
 
     def launch(self, kernel: str, blocks: int, threads: int, params: ctypes.Structure) -> None:
-        """Put one kernel on torch's current stream: `blocks` blocks of `threads`, with `params` by value.
+        """Launch a kernel on torch's current stream: `blocks` blocks of `threads`, with `params` by value.
 
-        Neither allocates nor waits. A CUDA graph can therefore capture it, once the kernel has run before:
-        its first launch loads it.
+        This neither allocates nor waits, so that a CUDA graph can capture it, provided that the kernel has
+        run before: its first launch loads it.
 
         Raises:
-            RuntimeError: what the driver says; also of an earlier kernel, since kernels run asynchronously.
+            RuntimeError: an error of the driver, possibly of an earlier kernel, since kernels run
+                asynchronously.
         """
         arguments = (ctypes.c_void_p * 1)(ctypes.addressof(params))
         with self._stream() as stream:
@@ -76,9 +80,9 @@ class CudaModule:
 
     @contextmanager
     def _stream(self) -> Iterator[int]:
-        """The device's current stream, with the device's context current in the driver too.
+        """The device's current stream, with the device's context made current in the driver.
 
-        A thread that has made no call of the CUDA runtime yet, as one of autograd's may be, has no context.
+        A thread that has not called the CUDA runtime yet, such as one of autograd's, has no context.
         """
         with torch.cuda.device(self._device_index):
             self._check("cuCtxSetCurrent", self._context)
@@ -96,14 +100,14 @@ def cuda_module(device_index: int) -> CudaModule:
     """Build the kernels for a device, or find them in the cache, and load them.
 
     Raises:
-        Unavailable: with the reason and a remedy.
-        RuntimeError: a CUDA graph is being captured, which forbids loading.
+        Unavailable: they cannot be built or loaded.
+        RuntimeError: a CUDA graph is being captured, during which nothing can be loaded.
     """
     if torch.version.cuda is None:
-        raise Unavailable("this torch is built without CUDA", "install a torch that is built for CUDA")
+        raise Unavailable("this torch is built without CUDA", "install a build of torch with CUDA")
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            "The CUDA kernels cannot be loaded while a CUDA graph is captured; run once before."
+            "The CUDA kernels cannot be loaded while a CUDA graph is captured; run the operation once before."
         )
     try:
         driver = ctypes.CDLL(_DRIVER)
@@ -116,22 +120,22 @@ def cuda_module(device_index: int) -> CudaModule:
         return CudaModule(driver, device_index, path, compiler, architecture, seconds)
     except RuntimeError as error:
         raise Unavailable(
-            f"the driver does not load the kernels that {compiler} built for {architecture} ({error})",
+            f"the driver cannot load the kernels that {compiler} built for {architecture} ({error})",
             f"update the NVIDIA driver to one for CUDA {torch.version.cuda} or newer",
         ) from error
 
 
 def build_kernels(architecture: str) -> tuple[Path, float, str]:
-    """The built file, the seconds that its build took, and the compiler's name.
+    """Build the kernels, or find them in the cache: the file, the seconds of its build, the compiler's name.
 
-    The compilers of this machine are tried in turn; one that fails is named in a warning.
+    The compilers of this machine are tried in turn, and a warning names one that fails.
 
     Raises:
-        Unavailable: none succeeds.
+        Unavailable: no compiler succeeds.
     """
-    compilers = [compiler for compiler in find_compilers() if compiler.knows(architecture)]
+    compilers = [compiler for compiler in find_compilers() if compiler.supports(architecture)]
     failure = Unavailable(
-        f"no CUDA compiler here knows {architecture}",
+        f"no CUDA compiler on this machine supports {architecture}",
         "install a newer CUDA toolkit, or list an older architecture with PTX: TORCH_CUDA_ARCH_LIST=9.0+PTX",
     )
     for compiler in compilers:
@@ -140,7 +144,7 @@ def build_kernels(architecture: str) -> tuple[Path, float, str]:
         except Unavailable as error:
             failure = error
             if compiler is not compilers[-1]:
-                log.warning("%s; %s is tried.", error.reason, compilers[-1].name)
+                log.warning("%s; trying %s instead.", error.reason, compilers[-1].name)
     raise failure
 
 

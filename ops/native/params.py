@@ -1,4 +1,4 @@
-"""The structs of `csrc/params.h`, field by field, and how tensors fill them."""
+"""The structs of `csrc/params.h`, field by field, and the conversion of tensors to their fields."""
 
 import ctypes
 from typing import Any
@@ -85,7 +85,7 @@ class WeightGradientParams(ctypes.Structure):
 
 
 def address(tensor: torch.Tensor | None) -> int | None:
-    """Where a tensor's first element lies; None stays a null pointer."""
+    """Address of a tensor's first element; None is a null pointer."""
     return None if tensor is None else tensor.data_ptr()
 
 
@@ -95,5 +95,5 @@ def four(values: Any) -> Any:
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The type that kernels of `dtype` add in, and take small operands in."""
+    """The type in which kernels of `dtype` accumulate, and in which they take small operands."""
     return torch.float64 if dtype == torch.float64 else torch.float32

@@ -1,4 +1,4 @@
-"""Where the kernels' sources lie, and what identifies their content."""
+"""The folder of the kernels' sources, and the digest of their content."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ SOURCES = Path(__file__).parents[1] / "csrc"
 
 
 def sources_digest(folder: str) -> str:
-    """Of all that a compiler reads of ours, by name and content: one folder and the headers beside it."""
+    """SHA-256 of names and contents of the files that a compiler reads: `folder` and headers beside it."""
     digest = hashlib.sha256()
     for path in sorted([*SOURCES.glob("*.h"), *SOURCES.glob(f"{folder}/*")]):
         content = path.read_bytes()

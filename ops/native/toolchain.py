@@ -1,4 +1,4 @@
-"""What this machine has for making kernels: compilers and the CPU's instruction set."""
+"""What this machine offers for building kernels: compilers, ninja and the CPU's instruction set."""
 
 import functools
 import importlib.util
@@ -18,30 +18,29 @@ GET_CXX = "install g++ 11 or newer (apt install g++; conda install gxx_linux-64)
 
 
 class Unavailable(Exception):  # noqa: N818 (a state of the machine rather than an error in it)
-    """Native kernels cannot be had here: why, and what the user can do about it."""
+    """Native kernels are unavailable on this machine: the reason, and what the user can do to fix it."""
 
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason, remedy)
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(reason, fix)
         self.reason = reason
-        self.remedy = remedy
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}"
+        return f"{self.reason}; {self.fix}"
 
 
 @dataclass(frozen=True)
 class Cxx:
-    """A C++ compiler: the words that start it, and the first line of its --version."""
+    """A C++ compiler: the command that starts it, and the first line of its --version."""
 
     command: tuple[str, ...]
     version: str
 
     @property
     def name(self) -> str:
-        """Short enough for a table: "g++ 12.2.0"."""
-        numbers = re.findall(
-            r"\d+\.\d+\.\d+", self.version
-        )  # the distribution's own come before the compiler's
+        """Name and version, short enough for a table: "g++ 12.2.0"."""
+        # The distribution's version may come before the compiler's.
+        numbers = re.findall(r"\d+\.\d+\.\d+", self.version)
         program = [word for word in self.command if not word.startswith("-")][-1]
         return f"{Path(program).name} {numbers[-1] if numbers else self.version}"
 
@@ -58,13 +57,13 @@ class Nvcc:
 def find_cxx() -> Cxx:
     """The compiler that CXX names, or else the first of g++, clang++ and c++ that compiles C++20 with OpenMP.
 
-    g++ comes first because its OpenMP runtime is the one that torch has loaded already.
+    g++ comes first because torch has already loaded its OpenMP runtime.
 
     Raises:
-        Unavailable: none does. A compiler that CXX names is not passed over in silence.
+        Unavailable: there is none, or the one that CXX names does not compile C++20 with OpenMP.
     """
     if sys.platform != "linux":
-        raise Unavailable("native kernels are built on Linux only", "nothing to do: the reference runs")
+        raise Unavailable("native kernels are built on Linux only", "run on Linux to use them")
     if named := os.environ.get("CXX"):
         return _try_cxx(tuple(shlex.split(named)))
     failures = []
@@ -91,10 +90,10 @@ def _try_cxx(command: tuple[str, ...]) -> Cxx:
 
 
 def find_ninja() -> str:
-    """The program `ninja`: that of the Python package, or else the one on the PATH.
+    """Path of the program `ninja`: from the Python package, or else from the PATH.
 
     Raises:
-        Unavailable: there is neither.
+        Unavailable: it is in neither.
     """
     if importlib.util.find_spec("ninja"):
         from ninja import BIN_DIR
@@ -103,22 +102,22 @@ def find_ninja() -> str:
             return path
     if path := shutil.which("ninja"):
         return path
-    raise Unavailable("the build tool ninja was not found", "pip install ninja")
+    raise Unavailable("the build tool ninja was not found", "run `pip install ninja`")
 
 
 def find_nvcc() -> Nvcc | None:
-    """The CUDA compiler of CUDA_HOME, CUDA_PATH, the PATH or /usr/local/cuda*; None where none is usable.
+    """The CUDA compiler of CUDA_HOME, CUDA_PATH, the PATH or /usr/local/cuda*; None if none is usable.
 
-    The nvcc on a PATH may be a symbolic link or a wrapper script outside the toolkit. Started through a link
-    it finds neither its profile nor its headers; so links are followed, and it says itself where its toolkit
-    lies.
+    The nvcc on the PATH may be a symbolic link or a wrapper script outside the toolkit. Started through a
+    link, it finds neither its profile nor its headers. Therefore links are followed, and the folder of the
+    toolkit is taken from nvcc's own output.
     """
     return _first_nvcc(tuple(os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH", "PATH")))
 
 
 @functools.cache
 def _first_nvcc(environment: tuple[str | None, ...]) -> Nvcc | None:
-    """`environment` (CUDA_HOME, CUDA_PATH, PATH) decides, so it is the key under which the answer is kept."""
+    """The result depends on `environment` (CUDA_HOME, CUDA_PATH, PATH), which is the key of the cache."""
     *homes, _ = environment
     candidates = [str(Path(home, "bin", "nvcc")) for home in homes if home]
     candidates.append(shutil.which("nvcc") or "")
@@ -135,7 +134,7 @@ def _try_nvcc(candidate: str) -> Nvcc | None:
     nvcc = Path(candidate).resolve()
     try:
         version = re.search(r"\bV(\d+(?:\.\d+)+)", _output([str(nvcc), "--version"]))
-        # A dry run prints nvcc's own settings, among them TOP, the toolkit's folder.
+        # A dry run prints nvcc's settings, among them TOP, the folder of the toolkit.
         top = re.search(
             r"^#\$ TOP=(.+)$", _output([str(nvcc), "--dryrun", "-x", "cu", "-E", os.devnull]), re.M
         )
@@ -149,14 +148,14 @@ def _try_nvcc(candidate: str) -> Nvcc | None:
 
 
 def _output(command: list[str], source: str = "") -> str:
-    """What a compiler prints, on either stream."""
+    """Everything that a compiler prints to stdout and stderr."""
     done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
 class Isa:
-    """An instruction set: what GCC's -march calls it, and the CPU flags of /proc/cpuinfo that it takes."""
+    """An instruction set: its name for GCC's -march, and the CPU flags of /proc/cpuinfo that it needs."""
 
     march: str
     flags: frozenset[str]
@@ -177,25 +176,25 @@ _ISAS = {
 
 
 def cpu_isa() -> tuple[str, str]:
-    """The widest instruction set that the present CPU has, (name, -march): ("avx2", "x86-64-v3").
+    """The widest instruction set of this CPU as (name, -march), such as ("avx2", "x86-64-v3").
 
-    MORPHOSCOPE_CPU_ISA asks for a narrower one.
+    MORPHOSCOPE_CPU_ISA can name a narrower one.
 
     Raises:
-        Unavailable: a CPU of another family.
+        Unavailable: the CPU is neither x86_64 nor aarch64.
         UserError: MORPHOSCOPE_CPU_ISA names one that this CPU lacks.
     """
     family = _ISAS.get(platform.machine())
     if family is None:
         raise Unavailable(
-            f"the kernels are written for x86_64 and aarch64, this is {platform.machine()}",
-            "nothing to do: the reference runs",
+            f"the kernels are written for x86_64 and aarch64, and this is {platform.machine()}",
+            "run on a CPU of these families to use them",
         )
     flags = _cpu_flags()
     here = {name: isa for name, isa in family.items() if isa.flags <= flags}
     name = os.environ.get("MORPHOSCOPE_CPU_ISA") or next(iter(here))
     if name not in here:
-        raise UserError(f"MORPHOSCOPE_CPU_ISA={name}: this CPU has {', '.join(here)}.")
+        raise UserError(f"MORPHOSCOPE_CPU_ISA={name}: this CPU supports only {', '.join(here)}.")
     return name, here[name].march
 
 

@@ -1,6 +1,6 @@
-"""Where no kernels can be built, tests of kernels are skipped; and the CUDA kernels on a CPU.
+"""Skipping of tests where no kernels can be built, and emulation of the CUDA kernels on a CPU.
 
-For the latter their sources are compiled by g++, behind the driver functions that launch them.
+For the emulation, g++ compiles the kernels' sources together with the driver functions that launch them.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ _EMULATION_FLAGS = shlex.split(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
-    """Skip a test that failed because this machine has no compiler for the kernels, and say so."""
+    """Skip a test that failed because this machine has no compiler for the kernels, with that reason."""
     try:
         return (yield)
     except Exception as error:
@@ -41,7 +41,7 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
 
 
 class EmulatedCuda(CudaModule):
-    """A `CudaModule` on the emulated driver; it keeps the names of the kernels that were launched."""
+    """A `CudaModule` on the emulated driver that records the names of launched kernels."""
 
     def __init__(self, driver: ctypes.CDLL) -> None:
         super().__init__(driver, 0, Path(driver._name), "g++", "emulated", 0.0)
@@ -53,7 +53,7 @@ class EmulatedCuda(CudaModule):
 
     @contextmanager
     def backwards(self) -> Iterator[None]:
-        """Run threads and blocks in the opposite order."""
+        """Run threads and blocks in reverse order."""
         self._driver.emulation_run_backwards(1)
         try:
             yield
@@ -91,7 +91,7 @@ def emulated_driver() -> ctypes.CDLL:
 
 @pytest.fixture
 def emulated_cuda(emulated_driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> EmulatedCuda:
-    """Has the wrappers in ops/cuda/ run their kernels on CPU tensors."""
+    """Let the bindings in ops/cuda/ run their kernels on CPU tensors."""
     module = EmulatedCuda(emulated_driver)
     monkeypatch.setattr("morphoscope.ops.cuda.launching.cuda_module", lambda index: module)
     return module

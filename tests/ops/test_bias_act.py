@@ -1,4 +1,4 @@
-"""bias_act: known values, derivatives of every order, kernels against the reference, and what it refuses."""
+"""bias_act: known values, derivatives of every order, kernels against the reference, and errors."""
 
 from math import exp, log, sqrt, tanh
 
@@ -46,7 +46,7 @@ def test_known_values_and_default_gains(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["lrelu", "swish", "selu", "tanh"])
 def test_the_gain_keeps_about_unit_variance(act: str) -> None:
-    """For relu and its kin exactly 1 in mean square; none of them drifts by more than a factor of two."""
+    """The mean square is about 1 for activations like relu, and within a factor of 3 for the others."""
     y = bias_act(torch.randn(100_000, 1, generator=torch.Generator().manual_seed(0)), act=act)
     assert 0.35 < y.square().mean() < 1.15
 
@@ -64,7 +64,7 @@ def test_gradients_of_first_and_second_order(act: str, clamp: float | None) -> N
 
 
 @pytest.mark.parametrize(("alpha", "gain", "dim"), [(-0.3, 1.2, 1), (0.0, 1.0, -1), (0.3, -1.5, 0)])
-def test_gradients_with_options_whose_slope_the_result_does_not_tell(
+def test_gradients_with_options_for_which_the_result_does_not_determine_the_slope(
     alpha: float, gain: float, dim: int
 ) -> None:
     x = random(3, 4).requires_grad_()
@@ -79,8 +79,8 @@ def test_gradients_with_options_whose_slope_the_result_does_not_tell(
 
 @pytest.mark.parametrize("clamp", [None, 1.3])
 @pytest.mark.parametrize("act", ["tanh", "sigmoid", "elu", "selu", "softplus", "swish"])
-def test_derivatives_beyond_those_that_the_kernels_know(act: str, clamp: float | None) -> None:
-    """Of the third and fourth order, with respect to x and to the bias."""
+def test_derivatives_of_higher_order_than_the_kernels_compute(act: str, clamp: float | None) -> None:
+    """Third and fourth order, with respect to x and to the bias."""
     results = []
     for name in ("native", "reference"):
         x, b = random(3, 4).requires_grad_(), 0.01 * random(4, seed=1).requires_grad_()
@@ -99,7 +99,7 @@ def test_derivatives_beyond_those_that_the_kernels_know(act: str, clamp: float |
 
 @pytest.mark.parametrize("act", ["linear", "relu", "lrelu"])
 def test_piecewise_linear_activations_have_no_second_derivative(act: str) -> None:
-    """And none is computed: R1 and path length differentiate such layers twice."""
+    """None is computed, which saves time in R1 and path length: they differentiate such layers twice."""
     x = random(3, 4).requires_grad_()
     u = random(3, 4, seed=1).requires_grad_()
     with backend("native"):
@@ -147,7 +147,7 @@ def test_clamp_is_symmetric_and_passes_no_gradient_at_or_beyond_it() -> None:
     assert y.tolist() == [-6, -6, -4, 4, 6, 6]
     assert x.grad is not None
     assert x.grad.tolist() == [0, 0, 2, 2, 0, 0]
-    assert bias_act(x, dim=0, clamp=-1).tolist() == x.tolist(), "a negative clamp is none"
+    assert bias_act(x, dim=0, clamp=-1).tolist() == x.tolist(), "a negative clamp is no limit"
 
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
@@ -155,7 +155,7 @@ TOLERANCES = {torch.float32: 2e-6, torch.float64: 1e-13, torch.float16: 3e-3, to
 
 
 def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
-    """x with the same values in another order of memory, or as a part of something larger."""
+    """The same x in another memory order, or as a view of a larger tensor."""
     if layout == "channels last":
         return x.movedim(1, -1).contiguous().movedim(-1, 1)
     if layout == "reversed axes":
@@ -198,7 +198,7 @@ def test_kernels_agree_with_the_reference(
     biased: bool,
     seed: int,
 ) -> None:
-    """Values and gradients; the reference computes in float64 what the kernels round once."""
+    """Values and gradients; the reference computes in float64."""
     dim %= len(shape)
     x = laid_out((2 * random(*shape, seed=seed)).to(dtype), layout)
     b = random(shape[dim], seed=seed + 1).to(dtype)
@@ -213,7 +213,7 @@ def test_kernels_agree_with_the_reference(
     expected_y, expected_dx, *expected_db = results[1]
     tolerance = TOLERANCES[dtype]
     torch.testing.assert_close(y, expected_y, rtol=tolerance, atol=tolerance)
-    # At a bound of the clamp, or a kink, rounding decides whether a gradient passes.
+    # At the clamp, or at a kink, rounding decides whether a gradient passes.
     limit = float("inf") if clamp is None or clamp < 0 else clamp
     decided = (expected_y.abs() - limit).abs() > 4 * tolerance
     assert decided.double().mean() > 0.3 or clamp is not None
@@ -225,7 +225,7 @@ def test_kernels_agree_with_the_reference(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_results_keep_the_order_of_memory(dtype: torch.dtype, layout: str) -> None:
+def test_results_keep_the_memory_order(dtype: torch.dtype, layout: str) -> None:
     x = laid_out(random(2, 3, 4, 5).to(dtype), layout)
     with backend("native"):
         y = bias_act(x, torch.ones(3), act="lrelu")
@@ -258,7 +258,7 @@ EXTREMES = [0.0, 1e-30, 1e-8, 1e-3, 0.3, 1.0, 19.9, 20.1, 60.0, 87.0, 89.0, 103.
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("clamp", [None, 1.0])
 @pytest.mark.parametrize("act", KNOWN)
-def test_extremes_nan_and_infinities_come_out_as_in_the_reference(
+def test_extremes_nan_and_infinities_give_what_they_give_in_the_reference(
     act: str, clamp: float | None, dtype: torch.dtype
 ) -> None:
     values = [sign * value for value in [*EXTREMES, float("inf")] for sign in (1, -1)]
@@ -268,7 +268,7 @@ def test_extremes_nan_and_infinities_come_out_as_in_the_reference(
         given = x.clone().requires_grad_()
         with backend(name):
             y = bias_act(given, act=act, clamp=clamp)
-        # A gradient at an infinity is a limit, and at NaN a convention: not compared.
+        # Gradients at infinities and at NaN are conventions, and not compared.
         (dx,) = torch.autograd.grad(y[given.isfinite()].sum(), given)
         results.append((y.detach(), dx[given.isfinite()]))
     tolerance = TOLERANCES[dtype]
@@ -278,7 +278,7 @@ def test_extremes_nan_and_infinities_come_out_as_in_the_reference(
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3, 0, 4), (0,), ()])
 @pytest.mark.parametrize("name", ["native", "reference"])
-def test_nothing_in_nothing_out(shape: tuple[int, ...], name: str) -> None:
+def test_empty_tensors(shape: tuple[int, ...], name: str) -> None:
     x = torch.zeros(shape, requires_grad=True)
     b = torch.zeros(shape[1], requires_grad=True) if len(shape) > 1 else None
     with backend(name):
@@ -325,18 +325,18 @@ def test_autocast_leaves_the_precision_of_x(name: str) -> None:
 @pytest.mark.parametrize("clamp", [None, 1.0])
 @pytest.mark.parametrize("act", KNOWN)
 def test_nan_passes_through(act: str, clamp: float | None) -> None:
-    """A training that diverges must show it, not hide it behind the clamp."""
+    """The clamp must not hide that a training run diverges."""
     y = bias_act(torch.tensor([[float("nan"), 0.1]]), torch.zeros(2), act=act, clamp=clamp)
     assert y.isnan().tolist() == [[True, False]]
 
 
-def test_bias_takes_the_images_precision() -> None:
+def test_the_bias_is_converted_to_the_precision_of_x() -> None:
     y = bias_act(torch.ones(1, 2, dtype=torch.float16), torch.ones(2), act="linear")
     assert y.dtype == torch.float16
     assert y.tolist() == [[2, 2]]
 
 
-def test_what_it_refuses() -> None:
+def test_errors() -> None:
     x = torch.zeros(2, 3, 4, 4)
     with pytest.raises(ValueError, match="Unknown activation 'gelu'; choose one of linear, relu, lrelu"):
         bias_act(x, act="gelu")

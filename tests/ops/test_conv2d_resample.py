@@ -1,4 +1,4 @@
-"""conv2d_resample equals upsampling, convolution and downsampling one after another, whatever it executes."""
+"""conv2d_resample equals upsampling, convolution and downsampling in turn, whichever way it computes them."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def in_three_steps(
     correlated: bool,
     groups: int,
 ) -> torch.Tensor:
-    """The definition: all padding in front, then each step by itself."""
+    """The definition: all padding first, then each step separately."""
     fw = 1 if f is None else f.shape[-1]
     before = after = padding
     if up > 1:

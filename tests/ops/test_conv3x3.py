@@ -1,4 +1,4 @@
-"""Our 3x3 convolutions against torch's: values, gradients, gradients of gradients."""
+"""The native 3x3 convolutions against torch's: values, gradients, gradients of gradients."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from morphoscope.ops import backend
-from morphoscope.ops.conv3x3 import conv3x3, conv3x3_reference, output_size, served
+from morphoscope.ops.conv3x3 import conv3x3, conv3x3_reference, output_size, supported
 from morphoscope.ops.cpu.conv3x3 import Weights, channel_multiple, pack, run
 from morphoscope.ops.dispatch import native_runs
 
@@ -22,7 +22,7 @@ def random(*shape, dtype=torch.float32, seed=0):
 
 
 def gradients(convolve, x, w, mode):
-    """The result, its gradients, and gradients of a function of those, for a loss that is not linear."""
+    """The result, its gradients, and the gradients of a function of those, for a nonlinear loss."""
     y = convolve(x, w, mode)
     first = torch.autograd.grad(y.square().sum(), [x, w], create_graph=True)
     return y, *first, *torch.autograd.grad(sum(g.square().sum() for g in first), [x, w])
@@ -47,7 +47,7 @@ def test_values_and_two_gradients_are_those_of_torch(mode, n, c, o, h, w, dtype,
         x = x.to(memory_format=torch.channels_last)
     x.requires_grad_()
     weight = (random(o * M, c * M, 3, 3, dtype=dtype, seed=1) / (9 * c * M) ** 0.5).requires_grad_()
-    assert served(x, weight, mode)
+    assert supported(x, weight, mode)
     tolerance = 3e-5 if dtype == torch.float32 else 1e-12
     for ours, theirs in zip(
         gradients(conv3x3, x, weight, mode), gradients(conv3x3_reference, x, weight, mode), strict=True
@@ -65,7 +65,7 @@ def test_gradients_in_float64(mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_dispatcher_finds_no_fault(mode) -> None:
+def test_the_dispatcher_accepts_the_operations(mode) -> None:
     x, w = random(2, M, 5, 7).requires_grad_(), random(M, M, 3, 3).requires_grad_()
     torch.library.opcheck(torch.ops.morphoscope.conv3x3.default, (x, w, mode, False))
     dy = conv3x3(x, w, mode).detach().requires_grad_()
@@ -92,23 +92,23 @@ def test_both_algorithms_agree_and_do_not_depend_on_threads(mode) -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_not_finite_reaches_the_results_that_it_reaches_in_torch(mode, bad) -> None:
+def test_nan_and_infinity_reach_the_results_that_they_reach_in_torch(mode, bad) -> None:
     x, w = random(1, M, 9, 9), random(M, M, 3, 3)
     x[0, 3, 4, 4] = bad
     ours, theirs = conv3x3(x, w, mode), conv3x3_reference(x, w, mode)
     assert not ours[~theirs.isfinite()].isfinite().any()
-    if mode == "down":  # a Winograd tile shares its products, so its other results are lost as well
+    if mode == "down":  # in the other modes, the results of a Winograd tile share products
         torch.testing.assert_close(ours.isfinite(), theirs.isfinite())
 
 
-def test_what_is_not_served_goes_to_torch() -> None:
+def test_unsupported_convolutions_run_in_torch() -> None:
     x, w = random(2, M + 1, 8, 8), random(M, M + 1, 3, 3)
-    assert not served(x, w, "same")
+    assert not supported(x, w, "same")
     torch.testing.assert_close(conv3x3(x, w), conv3x3_reference(x, w, "same"))
-    assert not served(random(1, M, 8, 8), random(M, M, 3, 3), "down")  # an even size
-    assert not served(random(0, M, 8, 8), random(M, M, 3, 3), "same")
+    assert not supported(random(1, M, 8, 8), random(M, M, 3, 3), "down")  # an even size
+    assert not supported(random(0, M, 8, 8), random(M, M, 3, 3), "same")
     with backend("reference"):
-        assert not served(random(1, M, 8, 8), random(M, M, 3, 3), "same")
+        assert not supported(random(1, M, 8, 8), random(M, M, 3, 3), "same")
 
 
 def test_sizes_and_an_unknown_mode() -> None:

@@ -1,4 +1,4 @@
-"""Choosing an execution: by block, by thread, by environment, and saying once what was chosen and why."""
+"""Choice of the implementation by block, thread and environment, and the one log message about it."""
 
 import logging
 import threading
@@ -75,7 +75,7 @@ def test_the_environment_chooses_outside_of_blocks(monkeypatch: pytest.MonkeyPat
         assert pool.submit(reference_chosen).result() is True
 
 
-def test_unknown_backends_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_backends_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="Unknown backend 'fast'; choose one of auto, reference, native"):
         backend("fast").__enter__()  # type: ignore[arg-type]
     monkeypatch.setenv("MORPHOSCOPE_BACKEND", "quick")
@@ -84,14 +84,14 @@ def test_unknown_backends_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("present")
-def test_present_kernels_run_unless_the_reference_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_present_kernels_run_unless_the_reference_is_chosen(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert native_runs("cpu", None)
         with backend("native"):
             assert native_runs("cpu", None)
         with backend("reference"):
             assert not native_runs("cpu", None)
-    assert caplog.messages == ["cpu: native kernels (avx2, g++ 12.2.0, built in 7.1 s)."]
+    assert caplog.messages == ["cpu: using the native kernels (avx2, g++ 12.2.0, built in 7.1 s)."]
 
 
 @pytest.mark.usefixtures("absent")
@@ -100,7 +100,8 @@ def test_without_kernels_auto_warns_once_and_native_raises(caplog: pytest.LogCap
         assert not native_runs("cpu", None)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.messages == [
-        "cpu: the plain reference runs, which is slower: no compiler. For the native kernels: install one."
+        "cpu: the native kernels are unavailable: no compiler. "
+        "The slower reference implementation runs instead. What to do: install one."
     ]
     with (
         backend("native"),
@@ -145,7 +146,7 @@ def test_threads_that_start_together_build_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_devices_without_kernels_of_ours_run_the_reference(caplog: pytest.LogCaptureFixture) -> None:
     assert not native_runs("mps", 0)
-    assert "mps: the plain reference runs" in caplog.text
+    assert "mps: the native kernels are unavailable: no kernels exist for devices of type mps" in caplog.text
 
 
 @pytest.mark.usefixtures("present")

@@ -1,4 +1,4 @@
-"""The report of what runs where, and whether it computes what the reference does."""
+"""The report on this machine, and the self-test against the reference."""
 
 import importlib
 import math
@@ -14,7 +14,9 @@ from morphoscope.ops.native.toolchain import Unavailable
 from morphoscope.ops.self_test import TOLERANCE, OpReport, self_test
 
 self_test_module = importlib.import_module("morphoscope.ops.self_test")
-doctor_module = importlib.import_module("morphoscope.ops.doctor")  # the room exports the function
+doctor_module = importlib.import_module(
+    "morphoscope.ops.doctor"
+)  # morphoscope.ops exports the function under this name
 CPU = torch.device("cpu")
 OPS = {
     "bias_act", "upfirdn2d", "grid_sample", "epilogue",
@@ -35,12 +37,12 @@ def test_this_machine_and_every_operation() -> None:
         assert cpu.file is not None
         assert cpu.file.exists()
     else:
-        assert cpu.remedy
+        assert cpu.fix
     assert {row.op for row in report.ops if row.device == "cpu"} == OPS
     assert all(row.passed for row in report.ops), report.ops
 
 
-def test_an_execution_that_computes_something_else_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_result_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = self_test_module.modulated_conv2d
 
     def wrong(*args: torch.Tensor, **options: Any) -> torch.Tensor:
@@ -64,7 +66,7 @@ class WrongGradient(torch.autograd.Function):
         return dy * 1.1
 
 
-def test_a_wrong_gradient_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_gradient_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = self_test_module.grid_sample
 
     def wrong(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
@@ -78,10 +80,8 @@ def test_a_wrong_gradient_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not row.passed
 
 
-@pytest.mark.parametrize("error", [RuntimeError("launch failed\nlong story"), AssertionError("refuses")])
-def test_an_execution_that_fails_is_reported_not_raised(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("launch failed\nmore lines"), AssertionError("refuses")])
+def test_an_error_is_reported_and_not_raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def broken(*args: Any, **options: Any) -> torch.Tensor:
         raise error
 
@@ -108,7 +108,7 @@ def test_missing_kernels_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_module, "kernels", kernels)
     monkeypatch.setattr(doctor_module, "self_test", lambda device: [])
     cpu = doctor().devices[0]
-    assert (cpu.path, cpu.detail, cpu.remedy, cpu.file) == ("reference", "no compiler", "install one", None)
+    assert (cpu.path, cpu.detail, cpu.fix, cpu.file) == ("reference", "no compiler", "install one", None)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -128,10 +128,10 @@ def test_what_a_gpu_lacks(
     report = doctor_module._absent_gpu()
     assert report.path == "absent"
     assert says in report.detail
-    assert report.remedy
+    assert report.fix
 
 
-def test_the_random_state_is_left_alone() -> None:
+def test_the_random_state_does_not_change() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     doctor()

@@ -1,4 +1,4 @@
-"""The epilogue: kernels against the steps that it stands for, its gradients, and what it refuses."""
+"""The epilogue: kernels against its separate steps, its gradients, and its errors."""
 
 import pytest
 import torch
@@ -89,7 +89,7 @@ def test_kernels_agree_with_the_reference(
             )  # fmt: skip
     y, expected = results
     assert y.dtype == dtype
-    if size[2:] != (1, 1):  # the order of single pixels is not to be told
+    if size[2:] != (1, 1):  # the memory order of single pixels is ambiguous
         last = layout == "channels last" and size[1] > 1
         assert y.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     torch.testing.assert_close(y.double(), expected, rtol=2 * TOLERANCES[dtype], atol=4 * TOLERANCES[dtype])
@@ -115,7 +115,7 @@ def test_the_same_bits_on_any_number_of_threads(layout: torch.memory_format) -> 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("act", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_nan_and_infinities_come_out_as_in_the_reference(
+def test_nan_and_infinities_give_what_they_give_in_the_reference(
     bad: float, act: str, layout: torch.memory_format
 ) -> None:
     x = random(1, 9, 6, 7).float()
@@ -141,7 +141,7 @@ def test_gradients_of_first_and_second_order() -> None:
         assert gradgradcheck(run, operands)
 
 
-def test_with_gradients_and_without_it_is_the_same() -> None:
+def test_results_with_and_without_gradients_agree() -> None:
     x, b, noise = random(2, 3, 5, 4), random(3, seed=1).requires_grad_(), random(6, 5, seed=2)
     y = epilogue(x, b, noise=noise, act="lrelu", f=BLUR, padding=2)
     with torch.no_grad():
@@ -180,7 +180,7 @@ def test_autocast_leaves_the_precision_of_x(name: str) -> None:
         assert epilogue(half, torch.ones(2), f=BLUR, padding=2).dtype == torch.bfloat16
 
 
-def test_what_it_refuses() -> None:
+def test_errors() -> None:
     x = torch.zeros(2, 3, 4, 4)
     with pytest.raises(ValueError, match=r"The scale has shape \(3,\); x needs \(2, 3\)"):
         epilogue(x, scale=torch.ones(3))

@@ -1,4 +1,4 @@
-"""setup_filter: the filters that the networks use, its options, and what it refuses."""
+"""setup_filter: the default filter, the options, and the errors."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_setup_filter() -> None:
     assert setup_filter([1, 1], gain=4, separable=True).tolist() == [1, 1]  # 2 in each of two passes
 
 
-def test_what_it_refuses() -> None:
+def test_errors() -> None:
     with pytest.raises(ValueError, match="one or two axes and at least one tap"):
         setup_filter([])
     with pytest.raises(ValueError, match="cannot be kept separable"):

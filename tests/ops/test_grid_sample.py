@@ -1,4 +1,4 @@
-"""grid_sample against plain indexing and against finite differences, to the second order; its kernels."""
+"""grid_sample against plain indexing and finite differences, to the second order, and its kernels."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ LAYOUTS = ["contiguous", "channels last", "reversed axes", "sliced", "some chann
 
 
 def by_indexing(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """The definition: four neighbours, each as far as it lies within the image."""
+    """The definition: the weighted sum of those of the four neighbours that lie inside the image."""
     n, c, h, w = images.shape
     x = ((grid[..., 0] + 1) * w - 1) / 2
     y = ((grid[..., 1] + 1) * h - 1) / 2
@@ -31,7 +31,7 @@ def by_indexing(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
 
 
 def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
-    """Images with the same values in another order of memory, or as a part of something larger."""
+    """The same images in another memory order, or as a view of a larger tensor."""
     if layout == "channels last":
         return x.contiguous(memory_format=torch.channels_last)
     if layout == "reversed axes":
@@ -51,7 +51,7 @@ def _inputs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(n, c, *size, dtype=torch.float64, generator=generator)
-    grid = torch.rand(n, *out, 2, dtype=torch.float64, generator=generator) * 3 - 1.5  # a third lies outside
+    grid = torch.rand(n, *out, 2, dtype=torch.float64, generator=generator) * 3 - 1.5  # a third is outside
     return images, grid
 
 
@@ -85,7 +85,7 @@ def test_kernels_agree_with_the_reference(
     gradient_layout: str,
     seed: int,
 ) -> None:
-    """Values and gradients, in the images' order of memory; the reference computes in float64."""
+    """Values, gradients and memory order; the reference computes in float64."""
     images, grid = _inputs(seed, *batch, size, out)
     images, grid = images.to(dtype), (grid * spread).to(dtype)
     x = laid_out(images, layout).detach().requires_grad_()
@@ -94,10 +94,10 @@ def test_kernels_agree_with_the_reference(
         y = grid_sample(x, grid)
     expected = by_indexing(exact, grid.double())
     tolerance = TOLERANCES[dtype]
-    # float32 positions err by an ulp of the size, which neighbouring pixels turn into differences.
+    # Rounding of float32 positions by one ulp changes the weights of neighbouring pixels.
     torch.testing.assert_close(y.double(), expected, rtol=tolerance, atol=4 * tolerance)
     assert y.dtype == dtype
-    if size != (1, 1) and layout != "reversed axes":  # the order of single pixels is not to be told
+    if size != (1, 1) and layout != "reversed axes":  # the memory order of single pixels is ambiguous
         last = batch[1] > 1 and layout in ("channels last", "some channels")
         assert y.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     u = laid_out(
@@ -147,10 +147,10 @@ def test_identity_grid_returns_the_image_and_outside_is_zero(execution: str) -> 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layout", ["contiguous", "channels last"])
 @pytest.mark.parametrize("channels", [1, 3, 9])
-def test_nan_and_infinities_come_out_as_in_the_reference(
+def test_nan_and_infinities_give_what_they_give_in_the_reference(
     channels: int, layout: str, dtype: torch.dtype
 ) -> None:
-    """Of the images they reach the samples around them; positions that are no numbers give NaN."""
+    """In images they reach the samples around them; positions of NaN give NaN."""
     images, grid = _inputs(3, 2, channels, (9, 11), (20, 17))
     images[0, 0, 4, 5], images[1, 0, 0, 0], images[0, 0, 8, 10] = float("nan"), float("inf"), -float("inf")
     positions = [float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 3e9, -3e9, 1.0, -1.0]
@@ -174,7 +174,7 @@ def test_nan_and_infinities_come_out_as_in_the_reference(
 
 @pytest.mark.parametrize("execution", ["native", "reference"])
 @pytest.mark.parametrize(("n", "out"), [(0, (3, 6)), (2, (0, 6)), (2, (3, 0))])
-def test_nothing_in_nothing_out(execution: str, n: int, out: tuple[int, int]) -> None:
+def test_empty_tensors(execution: str, n: int, out: tuple[int, int]) -> None:
     images, grid = _inputs(0, n, 2, (5, 4), out)
     images.requires_grad_()
     with backend(execution):
@@ -227,7 +227,7 @@ def test_autocast_leaves_the_precision_of_the_images(execution: str) -> None:
         assert grid_sample(images.bfloat16(), grid.bfloat16()).dtype == torch.bfloat16
 
 
-def test_what_it_refuses() -> None:
+def test_errors() -> None:
     images = torch.zeros(2, 1, 4, 4)
     with pytest.raises(ValueError, match="detach"):
         grid_sample(images, torch.zeros(2, 4, 4, 2, requires_grad=True))

@@ -1,4 +1,4 @@
-"""Modulated convolution: both executions, demodulation, half precision, gradients."""
+"""Modulated convolution: both implementations, demodulation, half precision, gradients."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     st.booleans(),
     st.integers(0, 1000),
 )
-def test_the_grouped_twin_equals_the_scaled_execution(
+def test_the_grouped_twin_gives_the_same(
     n: int, i: int, o: int, k: int, resampling: tuple[int, int], demodulate: bool, correlated: bool, seed: int
 ) -> None:
     x, w, s = random(n, i, 6, 5, seed=seed), random(o, i, k, k, seed=seed + 1), random(n, i, seed=seed + 2)
@@ -46,7 +46,7 @@ def test_the_grouped_twin_equals_the_scaled_execution(
 
 
 def test_each_sample_has_its_own_weights() -> None:
-    """Sample by sample, the definition: w' = w · s, divided by its norm over inputs and taps."""
+    """The definition, sample by sample: w' = w · s, divided by its norm over inputs and taps."""
     x, w, s = random(3, 4, 5, 5), random(2, 4, 3, 3, seed=1), random(3, 4, seed=2)
     for demodulate in (False, True):
         y = modulated_conv2d(x, w, s, padding=1, demodulate=demodulate)
@@ -70,7 +70,9 @@ def test_demodulation_undoes_the_scale_of_a_style(scale: float, seed: int) -> No
     x, w, s = random(2, 3, 4, 4, seed=seed), random(5, 3, 3, 3, seed=seed + 1), random(2, 3, seed=seed + 2)
     s = s + s.sign()
     y, scaled = (modulated_conv2d(x, w, style, padding=1) for style in (s, scale * s))
-    torch.testing.assert_close(y, scaled, rtol=1e-3, atol=1e-4)  # 1e-8 under the root breaks it slightly
+    torch.testing.assert_close(
+        y, scaled, rtol=1e-3, atol=1e-4
+    )  # not exactly, because of the 1e-8 under the root
     plain, scaled = (modulated_conv2d(x, w, t, padding=1, demodulate=False) for t in (s, scale * s))
     torch.testing.assert_close(plain * scale, scaled)
 

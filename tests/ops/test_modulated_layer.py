@@ -1,4 +1,4 @@
-"""The fused layer against its parts, and that it notices changed weights."""
+"""The fused layer against its separate steps, and its cache of packed weights."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def in_reference(**arguments):
     gain=st.sampled_from([None, 0.7]),
     clamp=st.sampled_from([None, 0.5]),
 )
-def test_one_pass_is_the_sum_of_its_parts(n, h, w, up, dtype, noise, act, gain, clamp) -> None:
+def test_one_pass_equals_the_separate_steps(n, h, w, up, dtype, noise, act, gain, clamp) -> None:
     arguments = layer(n, h, w, up, dtype, noise)
     result = modulated_layer(**arguments, act=act, gain=gain, clamp=clamp)
     expected = in_reference(**arguments, act=act, gain=gain, clamp=clamp)
@@ -68,20 +68,20 @@ def test_no_noise_no_bias_and_an_activation_without_a_kernel() -> None:
 
 
 @pytest.mark.parametrize("up", [1, 2])
-def test_gradients_reach_everything_that_asks(up) -> None:
+def test_gradients_reach_every_operand_that_requires_one(up) -> None:
     arguments = layer(up=up)
-    asked = ["x", "w", "s", "noise", "b"]
-    for name in asked:
+    required = ["x", "w", "s", "noise", "b"]
+    for name in required:
         arguments[name].requires_grad_()
-    ours = torch.autograd.grad(modulated_layer(**arguments).square().sum(), [arguments[k] for k in asked])
-    theirs = torch.autograd.grad(in_reference(**arguments).square().sum(), [arguments[k] for k in asked])
+    ours = torch.autograd.grad(modulated_layer(**arguments).square().sum(), [arguments[k] for k in required])
+    theirs = torch.autograd.grad(in_reference(**arguments).square().sum(), [arguments[k] for k in required])
     for g, expected in zip(ours, theirs, strict=True):
         scale = float(expected.abs().max())
         torch.testing.assert_close(g / scale, expected / scale, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("change", ["in place", "through data", "new data", "in inference mode"])
-def test_kept_weights_are_made_anew_when_they_change(change) -> None:
+def test_cached_weights_are_packed_again_when_they_change(change) -> None:
     arguments = layer()
     w = arguments["w"]
     before = modulated_layer(**arguments)
@@ -102,7 +102,7 @@ def test_kept_weights_are_made_anew_when_they_change(change) -> None:
     torch.testing.assert_close(after, in_reference(**arguments), rtol=0, atol=1e-4)
 
 
-def test_kept_weights_go_with_their_tensor() -> None:
+def test_cached_weights_are_released_with_their_tensor() -> None:
     from morphoscope.ops.cpu.modulated_layer import _kept_weights
 
     arguments = layer()
@@ -112,7 +112,7 @@ def test_kept_weights_go_with_their_tensor() -> None:
     assert len(_kept_weights) < number
 
 
-def test_the_dispatcher_finds_no_fault() -> None:
+def test_the_dispatcher_accepts_the_operation() -> None:
     for up in (1, 2):
         a = layer(up=up)
         options = ("lrelu", 0.2, 1.4, -1.0)
@@ -120,7 +120,7 @@ def test_the_dispatcher_finds_no_fault() -> None:
         torch.library.opcheck(torch.ops.morphoscope.modulated_layer.default, inputs)
 
 
-def test_it_compiles_into_one_graph() -> None:
+def test_compiles_into_one_graph() -> None:
     arguments = layer(up=2)
     compiled = torch.compile(modulated_layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(**arguments), modulated_layer(**arguments), rtol=0, atol=1e-6)
@@ -128,7 +128,7 @@ def test_it_compiles_into_one_graph() -> None:
 
 @pytest.mark.parametrize("up", [1, 2])
 @pytest.mark.parametrize("noise", ["each", "shared", "none"])
-def test_channels_that_fill_no_panel_give_the_same_in_two_passes(up, noise) -> None:
+def test_channels_that_do_not_fill_a_panel_give_the_same_in_two_passes(up, noise) -> None:
     arguments = layer(up=up, noise=noise)
     arguments["x"], arguments["s"] = arguments["x"][:, :5], arguments["s"][:, :5]
     arguments["w"], arguments["b"] = arguments["w"][:3, :5], arguments["b"][:3]

@@ -12,7 +12,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, bfloat16: bool) -> None:
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_the_lower_precision_is_taken_where_the_cpu_has_it(monkeypatch, bfloat16) -> None:
+def test_bfloat16_is_used_if_the_cpu_has_it(monkeypatch, bfloat16) -> None:
     pretend(monkeypatch, bfloat16)
     assert not bfloat16_runs()
     a = torch.ones(2, 2)
@@ -23,7 +23,7 @@ def test_the_lower_precision_is_taken_where_the_cpu_has_it(monkeypatch, bfloat16
         assert (a @ a).dtype == torch.bfloat16
 
 
-def test_a_network_under_emulated_autocast_computes_what_it_does_without(monkeypatch) -> None:
+def test_autocast_changes_nothing_where_it_would_be_emulated(monkeypatch) -> None:
     pretend(monkeypatch, bfloat16=False)
     network = SynthesisNetwork(8, 16, 3, channel_base=512, channel_max=32).eval().requires_grad_(False)
     ws = torch.randn(2, network.num_ws, 8)

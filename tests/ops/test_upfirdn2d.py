@@ -44,7 +44,7 @@ def by_loops(
 
 
 def left_by_cropping(size: int, up: int, before: int, after: int) -> int:
-    """What negative padding leaves of an axis; to crop more than there is has no meaning."""
+    """Pixels that negative padding leaves of an axis; it is an error to crop more than there are."""
     return size * up + min(before, 0) + min(after, 0)
 
 
@@ -93,7 +93,7 @@ def test_against_loops(
     st.booleans(),
     st.integers(0, 1000),
 )
-def test_its_gradient_is_itself(
+def test_its_gradient_is_the_same_operation(
     size: tuple[int, int],
     taps: tuple[int, int],
     up: int,
@@ -139,7 +139,7 @@ LAYOUTS = ["contiguous", "channels last", "reversed axes", "sliced", "some chann
 
 
 def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
-    """Images with the same values in another order of memory, or as a part of something larger."""
+    """The same images in another memory order, or as a view of a larger tensor."""
     if layout == "channels last":
         return x.contiguous(memory_format=torch.channels_last)
     if layout == "reversed axes":
@@ -155,7 +155,7 @@ def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:
 
 
 filters = st.one_of(
-    st.just([[1.0, 3, 3, 1], [3, 9, 9, 3], [3, 9, 9, 3], [1, 3, 3, 1]]),  # the networks' own: a product
+    st.just([[1.0, 3, 3, 1], [3, 9, 9, 3], [3, 9, 9, 3], [1, 3, 3, 1]]),  # separable, as in the networks
     st.just([1.0, -2, 3, 5, 8, 13, 12, 9, 4, 2, -1, 1]),  # separable
     st.tuples(st.integers(1, 5), st.integers(1, 5)).map(lambda size: random(*size, seed=7).tolist()),
     st.integers(1, 9).map(lambda size: random(size, seed=7).tolist()),
@@ -186,7 +186,7 @@ def test_kernels_agree_with_the_reference(
     layout: str,
     seed: int,
 ) -> None:
-    """Values and gradients, in the images' order of memory; the reference computes in float64."""
+    """Values, gradients and memory order; the reference computes in float64."""
     f = torch.tensor(taps, dtype=torch.float64)
     f = f / max(1, f.abs().sum())
     x0, x1, y0, y1 = padding
@@ -202,7 +202,7 @@ def test_kernels_agree_with_the_reference(
     tolerance = TOLERANCES[dtype]
     torch.testing.assert_close(y.double(), expected, rtol=tolerance, atol=tolerance)
     assert y.dtype == dtype
-    if size[2:] != (1, 1) and layout != "reversed axes":  # the order of single pixels is not to be told
+    if size[2:] != (1, 1) and layout != "reversed axes":  # the memory order of single pixels is ambiguous
         last = size[1] > 1 and layout in ("channels last", "some channels")
         assert y.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     u = laid_out(random(*y.shape, seed=seed + 1).to(dtype), LAYOUTS[seed % len(LAYOUTS)])
@@ -255,7 +255,7 @@ def test_an_empty_batch_gives_an_empty_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("execution", ["native", "reference"])
-def test_a_filter_that_learns_gets_its_gradient(execution: str) -> None:
+def test_a_filter_that_requires_a_gradient_gets_it(execution: str) -> None:
     x, f = random(1, 2, 5, 4), random(3, 2, seed=1).requires_grad_()
     with backend(execution):
         assert gradcheck(lambda f: upfirdn2d(x, f, up=2, padding=2), (f,))
@@ -294,8 +294,8 @@ def test_autocast_leaves_the_precision_of_x(name: str) -> None:
         assert upsample2d(torch.ones(1, 2, 4, 4, dtype=torch.bfloat16), f).dtype == torch.bfloat16
 
 
-def test_the_kernel_crops_more_than_there_is_where_a_gradient_needs_it() -> None:
-    """What the public function refuses is the transpose of padding that no tap reaches."""
+def test_the_kernel_crops_everything_where_a_gradient_needs_it() -> None:
+    """Cropping that the public function refuses is the transpose of padding that no tap reaches."""
     x = random(1, 1, 2, 2).requires_grad_()
     with backend("native"):
         y = upfirdn2d(x, torch.ones(1, 1, dtype=torch.float64), padding=(5, 7, 0, 0))
@@ -321,14 +321,14 @@ def test_separable_passes_equal_the_two_dimensional_filter(flip: bool) -> None:
         )
 
 
-def test_no_filter_only_spreads_pads_and_thins() -> None:
+def test_without_a_filter_it_inserts_zeros_pads_and_skips() -> None:
     x = torch.arange(1.0, 5).reshape(1, 1, 2, 2)
     spread = upfirdn2d(x, None, up=2, padding=(0, -1, 0, -1), gain=2)
     assert spread[0, 0].tolist() == [[2, 0, 4], [0, 0, 0], [6, 0, 8]]
     assert torch.equal(upfirdn2d(spread, None, down=2), 2 * x)
 
 
-def test_what_it_refuses() -> None:
+def test_errors() -> None:
     x, f = torch.zeros(1, 1, 4, 4), setup_filter([1, 1])
     with pytest.raises(
         ValueError, match=r"takes images \[N, C, H, W\] with channels and pixels, not shape \(4, 4\)"

@@ -7,7 +7,7 @@ from morphoscope.ops import downsample2d, filter2d, setup_filter, upsample2d
 
 
 @pytest.mark.parametrize("taps", [[1, 3, 3, 1], [1, 2, 1], list(range(1, 13))])
-def test_wrappers_choose_the_size_and_keep_the_mean_brightness(taps: list[float]) -> None:
+def test_sizes_and_mean_brightness(taps: list[float]) -> None:
     f, x = setup_filter(taps), torch.ones(1, 2, 48, 72)
     for y, size, edge in [
         (filter2d(x, f), (48, 72), 7),
@@ -21,8 +21,8 @@ def test_wrappers_choose_the_size_and_keep_the_mean_brightness(taps: list[float]
         assert y[..., edge:-edge, edge:-edge].mean().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_wrappers_do_not_shift_the_image() -> None:
-    """A symmetric filter keeps the centre of mass: of a spot up- and downsampled again, it stays put."""
+def test_the_image_is_not_shifted() -> None:
+    """A symmetric filter keeps the centre of mass of a spot that is upsampled and downsampled again."""
     x, f = torch.zeros(1, 1, 16, 16), setup_filter([1, 3, 3, 1])
     x[0, 0, 7, 9] = 1
     y = downsample2d(upsample2d(x, f), f)
@@ -31,7 +31,7 @@ def test_wrappers_do_not_shift_the_image() -> None:
     assert (y * columns).sum() / y.sum() == pytest.approx(9, abs=1e-5)
 
 
-def test_padding_of_the_wrappers_adds_and_crops() -> None:
+def test_padding_adds_and_crops() -> None:
     x, f = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)), setup_filter([1, 3, 3, 1])
     whole = upsample2d(x, f)
     torch.testing.assert_close(upsample2d(x, f, padding=-3), whole[..., 3:-3, 3:-3])

@@ -1,4 +1,4 @@
-"""AugmentPipe against the published numbers: every case, in colour and in grey."""
+"""AugmentPipe against the published values: every case, in colour and in greyscale."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The numbers of the shared parity vectors: generator, path lengths, discriminator and R1."""
+"""Generator, path lengths, discriminator and R1 against the shared parity vectors."""
 
 import json
 from pathlib import Path
@@ -16,10 +16,10 @@ DISCRIMINATORS = ["discriminator_resnet32_c7", "discriminator_skip16_c0", "discr
 
 
 def load(name, network):
-    """(network with the file's weights, the file's other arrays)."""
+    """The network with the weights of `<name>.npz`, and all arrays of that file as tensors."""
     path = PARITY / f"{name}.npz"
     if not path.exists():
-        pytest.skip(f"{path.name} is not here")
+        pytest.skip(f"needs ../shared/parity/{path.name}")
     arrays = np.load(path)
     built = network(**json.loads(bytes(arrays["cases"]))[0])
     tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if key != "cases"}

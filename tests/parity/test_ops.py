@@ -1,4 +1,4 @@
-"""The numbers of the shared parity vectors: values and gradients of every tensor operation."""
+"""Values and gradients of every tensor operation against the shared parity vectors."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,12 @@ PARITY = Path(__file__).parents[2].parent / "shared" / "parity"
 
 
 def cases(name):
-    """(case settings, its arrays as tensors) of one file; one skipped case where the file is absent."""
+    """(settings, tensors) of each case in `<name>.npz`; one skipped case if the file is absent."""
     path = PARITY / f"{name}.npz"
     if not path.exists():
-        return [pytest.param(None, None, marks=pytest.mark.skip(reason=f"{path.name} is not here"))]
+        return [
+            pytest.param(None, None, marks=pytest.mark.skip(reason=f"needs ../shared/parity/{path.name}"))
+        ]
     arrays = np.load(path)
     found = []
     for case in json.loads(bytes(arrays["cases"])):

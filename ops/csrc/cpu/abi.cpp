@@ -1,12 +1,12 @@
-// What ops/native/cpu_library.py needs of a build besides its kernels.
+// What ops/native/cpu_library.py needs from a build besides its kernels.
 #include <omp.h>
 
 #include "params.h"
 
-// Of the calling thread's next parallel regions.
+// For the calling thread's next parallel regions.
 extern "C" void set_threads(int64 count) { omp_set_num_threads(static_cast<int>(count)); }
 
-// How large the params structs are; compared with Python's when the library is loaded.
+// Sizes of the params structs, which Python compares with its own when it loads the library.
 #define SIZE_OF(Struct) \
     extern "C" int64 sizeof_##Struct() { return sizeof(Struct); }
 

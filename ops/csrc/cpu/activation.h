@@ -1,4 +1,4 @@
-// The activations and their derivatives, a vector at a time. NaN and inf come out as torch has them.
+// The activations and their derivatives, a vector at a time. NaN and inf give what they give in torch.
 #pragma once
 
 #include "cpu/storage.h"
@@ -15,13 +15,13 @@ inline V absolute(V x) {
 template <class V>
 struct Exponential {
     V p;            // exp(r) - 1
-    V scale, rest;  // 2^n is their product; n may be too small for one normal number
+    V scale, rest;  // 2^n is their product, since n may be too small for one normal number
 
     explicit Exponential(V x) {
         typedef Lane<V> T;
         constexpr bool single = sizeof(T) == 4;
         constexpr int mantissa = single ? 23 : 52, bias = single ? 127 : 1023, degree = single ? 7 : 13;
-        constexpr T low = single ? -104 : -746, high = single ? 89 : 710;  // 0 and inf, as far as T can say
+        constexpr T low = single ? -104 : -746, high = single ? 89 : 710;  // beyond these the result is 0 or inf in T
         constexpr T ln2_high = single ? T(0x1.62ep-1) : T(0x1.62e42fefp-1);  // few digits: n times it is exact
         constexpr T ln2_low = single ? T(0x1.0bfbe8e7bcd5ep-15) : T(0x1.473de6af278edp-34);
         constexpr T shift = single ? T(0x1.8p23) : T(0x1.8p52);  // adding it rounds to an integer
@@ -128,7 +128,7 @@ struct Constant {
     static constexpr int value = CODE;
 };
 
-// run(Constant<code>()) for an Activation.
+// Call run(Constant<code>()) for the code of an Activation.
 template <class Run>
 inline void with_activation(int64 code, Run run) {
     switch (code) {

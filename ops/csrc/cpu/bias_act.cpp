@@ -10,7 +10,7 @@
 namespace {
 
 constexpr int64 BLOCK = 1 << 14;  // elements that a thread takes at a time
-constexpr int64 CHUNK = 512;      // half types widen by so many
+constexpr int64 CHUNK = 512;      // of half types, which are widened this many at a time
 
 enum Mode { VALUE, FIRST, SECOND, FROM_OUTPUT };
 
@@ -19,7 +19,7 @@ struct Options {
     A alpha, gain, clamp;
 };
 
-// A stretch of memory. The vector at j adds the biases at bias_step * j on; bias_step is 0 or 1.
+// Contiguous memory. The vector at j adds the biases that start at bias_step * j; bias_step is 0 or 1.
 template <class A>
 struct Stretch {
     const A *x, *u;
@@ -45,7 +45,7 @@ inline V compute(V x, V u, const Options<Lane<V>>& o) {
 
 template <int ACT, Mode MODE, class A>
 void compute(const Options<A>& options, const Stretch<A>& s) {
-    const Options<A> o = options;  // a copy that writing to y cannot change
+    const Options<A> o = options;  // a copy, which writes to y cannot change
     for (int64 j = 0; j < s.count; j += LANES<A>) {
         const int64 rest = s.count - j;
         const Vector<A> x = widen(s.x + j, rest) + load(s.bias + s.bias_step * j);
@@ -72,14 +72,14 @@ struct Work {
     const BiasActParams& p;
     Compute<A> compute;
     Options<A> options;
-    int64 run;             // elements that share a bias, or as many as `table` has
-    std::vector<A> table;  // neighbours' biases where they differ
+    int64 run;             // number of elements that share a bias, or the length of `table`
+    std::vector<A> table;  // biases of neighbouring elements where they differ
 
     Work(const BiasActParams& p, Compute<A> compute)
         : p(p), compute(compute), options{A(p.alpha), A(p.gain), A(p.clamp)}, run(p.bias_step) {
-        if (p.clamp < 0) options.clamp = std::numeric_limits<A>::quiet_NaN();  // nothing is beyond NaN
+        if (p.clamp < 0) options.clamp = std::numeric_limits<A>::quiet_NaN();  // a NaN limits nothing
         if (p.b == nullptr) run = std::max<int64>(p.size, 1);
-        if (p.b && run == 1) {  // whole vectors, for as many rounds as make a decent run
+        if (p.b && run == 1) {  // whole vectors, repeated until a run is long enough
             run = p.bias_size * LANES<A> * std::max<int64>(1, 256 / p.bias_size);
             for (int64 i = 0; i < run; i++) table.push_back(bias()[i % p.bias_size]);
         }

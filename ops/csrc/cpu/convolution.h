@@ -1,4 +1,4 @@
-// What the convolutions of this folder share: how work is cut, and the pass after the products.
+// What the convolutions of this folder share: how work is divided, and the pass after the products.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include "cpu/gemm.h"
 #include "cpu/memory.h"
 
-constexpr int64 CACHE_BYTES = 1 << 20;  // of operands that a step of the work should leave in the cache
+constexpr int64 CACHE_BYTES = 1 << 20;  // of operands of one step of the work, so that they stay in the cache
 
 // y = clamp(gain * act(v * scale + noise + b)) for one vector of channels; `act` is linear or leaky ReLU.
 template <class T>
@@ -29,7 +29,7 @@ struct Finish {
         clamp = T(e->clamp);
     }
 
-    // Sample n of `channels`, channel c on; `at` is the pixel's index within its image.
+    // `v` starts at channel c (of `channels`) of sample n; `at` is the pixel's index within its image.
     Vector<T> operator()(Vector<T> v, int64 n, int64 channels, int64 c, int64 at) const {
         if (nothing) return v;
         if (scale) v *= load(scale + n * channels + c);

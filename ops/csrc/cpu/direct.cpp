@@ -7,7 +7,7 @@ namespace {
 constexpr int64 PIXEL_BLOCK = 96;  // results that share one read of the weights
 constexpr int64 STRIP = 4;         // rows of pixels that one product of a weight gradient sums
 
-// A view of the input with every pixel that a tap may meet.
+// The input with every pixel that a tap may read.
 template <class T>
 struct Source {
     const T* data;
@@ -15,7 +15,7 @@ struct Source {
     const T* pixel(int64 n, int64 y, int64 x) const { return data + ((n * h + y) * w + x) * c; }
 };
 
-// x * s with a border of one zero pixel for SAME; x itself where nothing is to be done.
+// x * s, for SAME with a border of one zero pixel; x itself if there is neither a style nor a border.
 template <class T>
 Source<T> padded(const Conv3x3Params& p) {
     const T *x = static_cast<const T*>(p.x), *s = static_cast<const T*>(p.s);
@@ -91,7 +91,7 @@ void pack(const PackParams& p) {
         }
 }
 
-// Row y of the small image meets rows 2 y … 2 y + 2 of the large one; both gradients of DOWN and UP pair them.
+// Row y of the small image meets rows 2 y … 2 y + 2 of the large one; the gradients of DOWN and UP both pair them.
 template <class T>
 void weight_gradient(const WeightGradientParams& p) {
     const bool down = p.mode == DOWN;

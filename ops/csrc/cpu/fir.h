@@ -8,17 +8,17 @@
 
 #include "cpu/storage.h"
 
-// One axis. Outputs repeat with a period: output r + period * m, of phase r, is made of the inputs
-// first + step * m + 0, 1, … count - 1 and the taps tap + up * (0, 1, …). Zeros between inputs are never touched.
+// One axis. Outputs repeat with a period: output r + period * m, of phase r, is computed from the inputs
+// first + step * m + (0, 1, … count - 1) and the taps tap + up * (0, 1, …). Inserted zeros are never read.
 struct Axis {
     struct Phase {
         int64 first, tap, count;
     };
 
     int64 up, period, step;
-    int64 low;    // the least input of the first period
-    int64 reach;  // inputs from there to the greatest
-    int64 most;   // inputs of the phase that has most; at least 1
+    int64 low;    // lowest input of the first period
+    int64 reach;  // number of inputs from there to the highest
+    int64 most;   // number of inputs of the phase that has most; at least 1
     std::vector<Phase> phases;
 
     Axis(int64 taps, int64 up, int64 down, int64 pad)
@@ -40,8 +40,8 @@ struct Axis {
     bool passes_through() const { return period == 1 && step == 1 && most == 1 && phases[0].count == 1; }
 };
 
-// Taps [fh, fw], or for both axes [fw], in the order of a correlation. Where they are the product of a column and
-// a row, within rounding, these two replace them.
+// Taps [fh, fw], or [fw] for both axes, in the order of a correlation. If they are the product of a column and a
+// row, within rounding, these two replace them.
 template <class A>
 struct Taps {
     std::vector<A> full, along_x, along_y;
@@ -66,7 +66,7 @@ private:
         for (int64 y = 0; y < fh; y++) along_y.push_back(full[y * fw + pivot % fw] / full[pivot]);
         const A tolerance = 8 * std::numeric_limits<A>::epsilon() * std::abs(full[pivot]);
         separable = true;
-        for (int64 i = 0; i < fw * fh; i++)  // so written that NaN is not within the tolerance
+        for (int64 i = 0; i < fw * fh; i++)  // written so that NaN is outside the tolerance
             if (!(std::abs(full[i] - along_y[i / fw] * along_x[i % fw]) <= tolerance)) separable = false;
     }
 };
@@ -102,14 +102,14 @@ struct WeightedRows {
     }
 
 private:
-    template <int ROWS>  // 0: as many as there are
+    template <int ROWS>  // 0: any number
     void sum_of(int64 count, bool padded, A* to) const {
         const int size = ROWS ? ROWS : int(rows.size());
         const A* const* row = rows.data();
         const A* weight = weights.data();
         const A* row_copy[ROWS + 1];
         A weight_copy[ROWS + 1];
-        if constexpr (ROWS > 0) {  // which writing to `to` cannot change
+        if constexpr (ROWS > 0) {  // copies, which writes to `to` cannot change
             row = std::copy_n(row, ROWS, row_copy) - ROWS;
             weight = std::copy_n(weight, ROWS, weight_copy) - ROWS;
         }
@@ -123,7 +123,7 @@ private:
             const int64 begin = m * step, whole = count / LANES<A> * LANES<A>;
             for (int64 j = 0; j < whole; j += LANES<A>) store(to + j, at(begin + j, LANES<A>));
             if (whole == count) continue;
-            if (whole > 0)  // the last vector once more, shifted so that it ends with the row
+            if (whole > 0)  // one more vector, shifted so that it ends with the row
                 store(to + count - LANES<A>, at(begin + count - LANES<A>, LANES<A>));
             else
                 narrow(to, at(begin, padded ? LANES<A> : count), count);
@@ -131,9 +131,11 @@ private:
     }
 };
 
-// A row of pixels, each of `inner` numbers, dealt out to `parts` rows by turns, and the reverse.
+// Split a row of pixels, each of `inner` values, into `parts` rows (pixel i goes to row i % parts), and the reverse.
 template <class A>
-inline void deal(const A* __restrict from, int64 pixels, int64 inner, int64 parts, int64 pitch, A* __restrict to) {
+inline void deinterleave(
+    const A* __restrict from, int64 pixels, int64 inner, int64 parts, int64 pitch, A* __restrict to
+) {
     if (inner == 1 && parts == 2) {  // the frequent case, which compilers turn into shuffles
         for (int64 i = 0; i < pixels / 2; i++) {
             to[i] = from[2 * i];
@@ -148,7 +150,9 @@ inline void deal(const A* __restrict from, int64 pixels, int64 inner, int64 part
 }
 
 template <class A>
-inline void gather(const A* __restrict from, int64 parts, int64 pitch, int64 pixels, int64 inner, A* __restrict to) {
+inline void interleave(
+    const A* __restrict from, int64 parts, int64 pitch, int64 pixels, int64 inner, A* __restrict to
+) {
     if (inner == 1 && parts == 2) {
         for (int64 i = 0; i < pixels / 2; i++) {
             to[2 * i] = from[i];

@@ -4,7 +4,7 @@
 #include "cpu/vector.h"
 #include "params.h"
 
-// Rows of a block: with two vectors a row, the accumulators fill most of the 16 (AVX2) or 32 (AVX-512) registers.
+// Rows of a block: with two vectors per row, the accumulators fill most of the 16 (AVX2) or 32 (AVX-512) registers.
 constexpr int BLOCK_ROWS = VECTOR_BYTES == 64 ? 12 : 6;
 
 // Columns of a packed panel.
@@ -19,7 +19,7 @@ struct Operands {
     const int64* tap_offsets;
     int64 taps;
     int64 depth;
-    int64 depth_step;  // 1 but for weight gradients, whose depth runs over pixels
+    int64 depth_step;  // 1 except for weight gradients, whose depth runs over pixels
     const T* panel;
     int64 panel_step;  // PANEL for packed weights
     int64 panel_gap = 0;
@@ -51,7 +51,7 @@ inline void multiply_rows(const Operands<T>& a, T* const* out) {
         for (int v = 0; v < 2; v++) store(out[m] + v * LANES<T>, sum[m][v]);
 }
 
-// `count` rows, 1 … BLOCK_ROWS, of one panel; out[m] must have room for a whole panel.
+// Multiply `count` rows (1 … BLOCK_ROWS) by one panel; out[m] must have room for a whole panel.
 template <class T, bool ACCUMULATE = false, int ROWS = BLOCK_ROWS>
 inline void multiply(int count, const Operands<T>& a, T* const* out) {
     if (count == ROWS)

@@ -1,4 +1,4 @@
-// Bilinear sampling with zeros outside, and its transpose (ops/grid_sample.py).
+// Bilinear sampling with zeros outside the image, and its transpose (ops/grid_sample.py).
 #include <algorithm>
 #include <vector>
 
@@ -7,24 +7,24 @@
 
 namespace {
 
-constexpr int64 TASKS = 4;     // the transpose splits channels where there are fewer images
-constexpr int64 TOGETHER = 4;  // channels that share the work of finding where a sample lies
+constexpr int64 TASKS = 4;     // the transpose splits channels if there are fewer images
+constexpr int64 TOGETHER = 4;  // channels that share the location of a sample
 
-// The four pixels around each sample of one row of the grid. A position at or beyond the edge of the image has
-// pixels outside it: others, inside, stand in for them, whose weights bear a minus sign (-0) and do not count.
+// The four pixels around each sample of one row of the grid. Pixels outside the image are replaced by pixels inside
+// it with a weight of -0, whose sign says that they do not count.
 template <class T>
 struct Row {
     typedef Accumulation<T> A;
     typedef typename BitsOf<A>::type Index;
     typedef Vector<A> V;
     const GridSampleParams& p;
-    const int64 right, below;  // from a pixel to the next ones; 0 in images of one column or row
-    const int64 room;          // of an array
+    const int64 right, below;  // offset of the next pixel; 0 in images of one column or row
+    const int64 room;          // elements per array
     std::vector<A> xy, x;
-    std::vector<A> weights;      // of the first pixel, the one to its right, the ones below these two
-    std::vector<int64> offsets;  // of the first pixel
+    std::vector<A> weights;      // of the upper left pixel, the one to its right, and the two below
+    std::vector<int64> offsets;  // of the upper left pixel
     std::vector<Index> inside;   // whether all four count
-    std::vector<char> all_inside;  // alike, of a vector of samples
+    std::vector<char> all_inside;  // the same for a vector of samples
 
     Row(const GridSampleParams& p, int64 step_y, int64 step_x)
         : p(p),
@@ -42,10 +42,10 @@ struct Row {
         const int64 count = p.sample_size[1];
         const T* grid = static_cast<const T*>(p.grid) + (n * p.sample_size[0] + row) * count * 2;
         if constexpr (std::is_same_v<T, A>) {
-            deal(grid, 2 * count, 1, 2, room, x.data());
+            deinterleave(grid, 2 * count, 1, 2, room, x.data());
         } else {
             widen(xy.data(), grid, 2 * count);
-            deal(xy.data(), 2 * count, 1, 2, room, x.data());
+            deinterleave(xy.data(), 2 * count, 1, 2, room, x.data());
         }
         for (int64 i = 0; i < count; i += LANES<A>) {
             V column, line, left_weight, right_weight, above_weight, below_weight;
@@ -61,14 +61,14 @@ struct Row {
         }
     }
 
-    // Positions -1 … 1 along `size` pixels: a pixel each, its weight and the next one's, and whether both count.
+    // For positions in -1 … 1 along `size` pixels: a pixel, its weight, the next pixel's, and whether both count.
     static Bits<A> along(V position, int64 size, V& pixel, V& weight, V& next_weight) {
         const V at = ((position + 1) * A(size) - 1) / 2;
         const V low = broadcast(A(-2)), high = broadcast(A(size)), last = broadcast(A(std::max<int64>(size - 2, 0)));
         const V near = at > high ? high : at < low ? low : at;
         const V truncated = __builtin_convertvector(__builtin_convertvector(near, Bits<A>), V);
         const V floor = truncated > near ? truncated - 1 : truncated;
-        const V rest = near == at ? at - floor : at - at;  // 0 far outside, NaN for what is no number
+        const V rest = near == at ? at - floor : at - at;  // 0 far outside; NaN for NaN and infinity
         const V none = rest * A(-0.0);
         pixel = floor > last ? last : floor < 0 ? V{} : floor;
         const V shift = floor - pixel;
@@ -77,7 +77,7 @@ struct Row {
         return size == 1 ? Bits<A>{} : Bits<A>(shift == 0);
     }
 
-    // Negative if either is.
+    // With the sign bit set if either factor has it set.
     static V product(V a, V b) {
         const Bits<A> sign = (bit_cast<Bits<A>>(a) | bit_cast<Bits<A>>(b)) & std::numeric_limits<Index>::min();
         return bit_cast<V>(bit_cast<Bits<A>>(a * b) | sign);
@@ -90,14 +90,14 @@ struct Row {
         return all == ~uint64_t(0);
     }
 
-    // get(offset) of the four pixels, weighted.
+    // Weighted sum of get(offset) over the four pixels.
     template <class Get>
     auto sum(int64 i, Get get) const {
         const int64 at = offsets[i];
         const A *w = &weights[i], a = w[0], b = w[room], c = w[2 * room], d = w[3 * room];
         typedef decltype(get(at)) S;
         S top_left = get(at), top_right = get(at + right), left = get(at + below), last = get(at + below + right);
-        if (!inside[i]) {  // a weight that is NaN may be negative, and still makes the sum NaN
+        if (!inside[i]) {  // a NaN weight may have its sign set, and still makes the sum NaN
             if (std::signbit(a)) top_left = S{};
             if (std::signbit(b)) top_right = S{};
             if (std::signbit(c)) left = S{};
@@ -106,7 +106,7 @@ struct Row {
         return a * top_left + b * top_right + c * left + d * last;
     }
 
-    // add(weight, offset) of the pixels that count.
+    // Call add(weight, offset) for the pixels that count.
     template <class Add>
     void scatter(int64 i, Add add) const {
         const int64 at = offsets[i], by[] = {0, right, below, below + right};
@@ -132,7 +132,7 @@ bool are_neighbours(const GridSampleParams& p) {
     return p.image_size[1] > 1 && p.image_stride[1] == 1 && p.sample_stride[1] == 1;
 }
 
-// Pixels and their right neighbours, both in the order of `at`, by loads of two numbers at once.
+// Pixels and their right neighbours, both in the order of `at`, loaded two values at a time.
 struct Pairs {
     Vector<float> left, right;
 
@@ -145,7 +145,7 @@ struct Pairs {
 private:
     template <int... J, int... K>
     Pairs(const float* image, const int64* at, std::integer_sequence<int, J...>, std::integer_sequence<int, K...>) {
-        // Within each 128 bits of a register, so that one instruction separates left from right.
+        // Arranged within each 128 bits of a register, so that one instruction separates left from right.
         const Vector<double> low = {two(image + at[J / 2 * 4 + J % 2])...};
         const Vector<double> high = {two(image + at[J / 2 * 4 + J % 2 + 2])...};
         const auto a = bit_cast<Vector<float>>(low), b = bit_cast<Vector<float>>(high);
@@ -162,7 +162,7 @@ private:
     }
 };
 
-// Zero where a weight does not count.
+// The value, or zero where its weight does not count.
 inline Vector<float> counted(Vector<float> weight, Vector<float> value) {
     return bit_cast<Bits<float>>(weight) < 0 ? Vector<float>{} : value;
 }
@@ -200,14 +200,14 @@ template <int COUNT, class T>
     }
 }
 
-// All channels, which are neighbours in memory. `image` has `size` numbers up to the end of its tensor; `to` has
-// room for a vector more.
+// All channels, which are neighbours in memory. `size` values remain from `image` to the end of its tensor; `to` has
+// room for one vector more.
 template <class T, class A>
 [[gnu::noinline]] void sample_pixels(const Row<T>& row, const T* image, int64 size, A* to) {
     const int64 width = row.p.sample_size[1], channels = row.p.image_size[1], room = row.room;
     const int64 right = row.right, below = row.below, whole = up_to_multiple(channels, LANES<A>);
     for (int64 i = 0; i < width; i++, to += channels) {
-        // What goes beyond this pixel's channels is overwritten by the next.
+        // Values stored beyond this pixel's channels are overwritten by the next pixel's.
         const T* at = image + row.offsets[i];
         if (row.inside[i] && row.offsets[i] + below + right + whole <= size) {
             const A* w = &row.weights[i];
@@ -229,7 +229,7 @@ void sample(const GridSampleParams& p) {
     const int64 *from = p.image_stride, *to = p.sample_stride;
     const bool neighbours = are_neighbours(p);
     advise_huge_pages(p.y, p.image_size[0] * channels * height * width * sizeof(T));
-    int64 size = 1;  // of the images in memory
+    int64 size = 1;  // extent of the images in memory
     for (int axis = 0; axis < 4; axis++) size += (p.image_size[axis] - 1) * from[axis];
 #pragma omp parallel if (p.image_size[0] * channels * height * width > 1 << 14)
     {
@@ -260,7 +260,7 @@ void spread(const GridSampleParams& p) {
     const int64 channels = p.image_size[1], pixels = p.image_size[2] * p.image_size[3];
     const int64 *from = p.sample_stride, *to = p.image_stride;
     const bool last = to[1] == 1 && channels > 1, vectors = are_neighbours(p) && channels >= LANES<A>;
-    // A thread adds up all of some channels of an image: the order of additions must not depend on the threads.
+    // One thread sums a channel of an image, so that the order of additions does not depend on the number of threads.
     const int64 share = up_to_multiple((channels + TASKS - 1) / TASKS, 64 / sizeof(A));  // whole cache lines
     const int64 chunk = p.image_size[0] < TASKS ? std::min(channels, share) : channels;
     const int64 chunks = (channels + chunk - 1) / chunk;

@@ -1,4 +1,4 @@
-// Memory of the kernels: what a thread keeps for its next call, and large pages for large results.
+// Memory for the kernels: what a thread keeps for its next call, and huge pages for large results.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 constexpr int64 up_to_multiple(int64 value, int64 of) { return (value + of - 1) / of * of; }
 
-// Asks for pages of 2 MB under a large result: written for the first time, 4 KB pages cost a tenth of a layer's time.
+// Request 2 MB pages for a large result: the first write to 4 KB pages costs a tenth of a layer's time.
 inline void advise_huge_pages(void* start, int64 bytes) {
 #ifdef MADV_HUGEPAGE
     constexpr std::uintptr_t page = 2 << 20;
@@ -21,7 +21,7 @@ inline void advise_huge_pages(void* start, int64 bytes) {
 #endif
 }
 
-// Memory that one thread keeps for its next call: a fresh megabyte costs more in page faults than in use.
+// Memory that one thread keeps for its next call: the page faults of a fresh megabyte cost more than its use.
 template <class T, int SLOT = 0>
 inline T* scratch(int64 elements) {
     struct Free {

@@ -8,7 +8,7 @@
 #include "cpu/vector.h"
 #include "params.h"
 
-// g++ before 12 and clang before 15 have no _Float16 on x86, so halves are their bits.
+// g++ before 12 and clang before 15 have no _Float16 on x86, so half types hold bits.
 struct Float16 {
     uint16_t bits;
 };
@@ -28,7 +28,7 @@ struct AccumulationOf<double> {
 template <class T>
 using Accumulation = typename AccumulationOf<T>::type;
 
-// Integers as wide as T, in vectors of as many lanes.
+// Vectors of integers as wide as T, with the same number of lanes.
 template <class T>
 struct BitsOf {
     typedef int32_t type;
@@ -58,7 +58,7 @@ inline Vector<float> widen(const Float16* from) {
     HalfBits v;
     std::memcpy(&v, from, sizeof(v));
     const auto h = __builtin_convertvector(v, Vector<uint32_t>);
-    const Vector<uint32_t> magnitude = (h & 0x7fff) << 13;  // float's fields, the exponent still half's
+    const Vector<uint32_t> magnitude = (h & 0x7fff) << 13;  // in float's fields, with the exponent of a half
     const Vector<uint32_t> normal = magnitude + (112u << 23);
     const Vector<float> subnormal = bit_cast<Vector<float>>(magnitude + (113u << 23)) - 0x1p-14f;
     const Vector<uint32_t> finite = magnitude < (1u << 23) ? bit_cast<Vector<uint32_t>>(subnormal) : normal;
@@ -80,7 +80,7 @@ inline void narrow(Float16* to, Vector<float> v) {
     const auto bits = bit_cast<Vector<uint32_t>>(v);
     const Vector<uint32_t> magnitude = bits & 0x7fffffff;
     const Vector<uint32_t> normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    // Subnormal halves are multiples of 2^-24, which is what the last bit of 0.5 is worth.
+    // Subnormal halves are multiples of 2^-24, the value of the last bit of 0.5f.
     const Vector<uint32_t> subnormal = bit_cast<Vector<uint32_t>>(bit_cast<Vector<float>>(magnitude) + 0.5f) - (126u << 23);
     const Vector<uint32_t> rounded = magnitude < (113u << 23) ? subnormal : normal;
     const Vector<uint32_t> limited = magnitude >= (143u << 23) ? Vector<uint32_t>{} + 0x7c00 : rounded;
@@ -108,7 +108,7 @@ inline float widen_one(Float16 x) {
 
 inline float widen_one(BFloat16 x) { return bit_cast<float>(uint32_t(x.bits) << 16); }
 
-// The first `count` lanes of a vector, or all if it has no more; the others are zero, or stay as they were.
+// Only the first `count` lanes of a vector, or all of them. Further lanes are read as zero and not written.
 template <class T>
 inline Vector<Accumulation<T>> widen(const T* from, int64 count) {
     if (count >= LANES<Accumulation<T>>) return widen(from);
@@ -125,7 +125,7 @@ inline void narrow(T* to, Vector<Accumulation<T>> v, int64 count) {
     std::memcpy(to, lanes, count * sizeof(T));
 }
 
-// Stretches of memory.
+// The same for `count` values in memory.
 template <class T>
 inline void widen(Accumulation<T>* to, const T* from, int64 count) {
     if constexpr (std::is_same_v<T, Accumulation<T>>) {
@@ -150,7 +150,7 @@ inline void narrow(T* to, const Accumulation<T>* from, int64 count) {
     }
 }
 
-// run(zero of the type) for a ScalarType; 1 if there is no such type.
+// Call run with a zero of the type that the ScalarType `code` stands for; 1 if there is no such type.
 template <class Run>
 inline int with_scalar_type(int64 code, Run run) {
     switch (code) {

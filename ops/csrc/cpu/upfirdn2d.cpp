@@ -1,11 +1,11 @@
-// Upsample, pad, FIR-filter, downsample, then what may follow a convolution (ops/upfirdn2d.py, ops/epilogue.py).
+// Upsample, pad, FIR-filter, downsample, then the epilogue, if any (ops/upfirdn2d.py, ops/epilogue.py).
 //
-// A thread goes down a block of output rows. An input row becomes a line: widened, zeros at its ends. Lines are
-// filtered along x into a ring of as many rows as the filter reaches, and weighted sums of those are the output.
-// In channels last a row holds all channels of its pixels; in NCHW one channel's, or those of several narrow
-// images side by side. So every inner loop runs over memory in order, whatever the layout and the factors:
-// where downsampling would skip pixels, lines are dealt out into `step` parts beforehand, and where upsampling
-// would, the `period` phases of the output are made apart and gathered.
+// A thread works down a block of output rows. An input row becomes a line: widened, with zeros at its ends. Lines
+// are filtered along x into a ring buffer of as many rows as the filter reaches; weighted sums of these rows are
+// the output. In channels last, a row holds all channels of its pixels; in NCHW, those of one channel, or of
+// several narrow images side by side. So every inner loop runs over memory in order, whatever the layout and the
+// factors: where downsampling would skip pixels, lines are first deinterleaved into `step` parts; where upsampling
+// would, the `period` phases of the output are computed separately and then interleaved.
 #include <limits>
 #include <type_traits>
 
@@ -15,9 +15,9 @@
 
 namespace {
 
-constexpr int64 RING_BYTES = 128 << 10;  // of the cache that a core has to itself
-constexpr int64 TASKS = 16;              // keep many threads busy, and must not depend on how many there are
-constexpr int64 NARROW = 256;            // numbers; shorter rows are joined
+constexpr int64 RING_BYTES = 128 << 10;  // within the cache of one core
+constexpr int64 TASKS = 16;              // keep many threads busy; must not depend on the number of threads
+constexpr int64 NARROW = 256;            // values; shorter rows are joined
 
 template <class A>
 using FinishRow = void (*)(const Epilogue&, const A* x, const A* scale, const A* shift, A* y, int64 count);
@@ -25,7 +25,7 @@ using FinishRow = void (*)(const Epilogue&, const A* x, const A* scale, const A*
 template <int ACT, class A>
 void finish(const Epilogue& e, const A* x, const A* scale, const A* shift, A* y, int64 count) {
     const A alpha = A(e.alpha), gain = A(e.gain);
-    const A clamp = e.clamp < 0 ? std::numeric_limits<A>::quiet_NaN() : A(e.clamp);  // nothing is beyond NaN
+    const A clamp = e.clamp < 0 ? std::numeric_limits<A>::quiet_NaN() : A(e.clamp);  // a NaN limits nothing
     for (int64 j = 0; j < count; j += LANES<A>) {
         Vector<A> v = load(x + j) * load(scale + j) + load(shift + j);
         v = activate<ACT>(v, alpha) * gain;
@@ -36,7 +36,7 @@ void finish(const Epilogue& e, const A* x, const A* scale, const A* shift, A* y,
 
 int64 parts_of(int64 size, int64 part) { return (size + part - 1) / part; }
 
-// How the work is cut.
+// How the work is divided.
 template <class T>
 struct Plan {
     typedef Accumulation<T> A;
@@ -44,15 +44,15 @@ struct Plan {
     Taps<A> taps;
     const Axis x, y;
     const int64 channels, height, width;  // of the output
-    const int64 inner;                    // numbers a pixel: all channels, or 1 in NCHW
-    const bool by_pixels;                 // sums run over the channels of a pixel, which nothing need be dealt for
-    const bool dense;                     // an input row lies in memory as in a line
-    const bool passes;                    // nothing happens along x but padding, or cropping
-    int64 periods, tiles;                 // of a tile along x
-    int64 images, groups;                 // of one sample that are joined; always 1 in channels last
-    int64 rows, blocks;                   // of a block along y
-    int64 image_pitch;                    // periods from one joined image to the next, room for the filter included
-    int64 pitch;                          // numbers that a part of a line, and of a row, has room for
+    const int64 inner;                    // values per pixel: all channels, or 1 in NCHW
+    const bool by_pixels;                 // sums run over a pixel's channels, so nothing is deinterleaved
+    const bool dense;                     // an input row has the memory order of a line
+    const bool passes;                    // along x there is only padding or cropping
+    int64 periods, tiles;                 // periods per tile along x, and number of tiles
+    int64 images, groups;                 // images of a sample per group (1 in channels last), and groups
+    int64 rows, blocks;                   // rows per block along y, and number of blocks
+    int64 image_pitch;                    // periods from one joined image to the next, including room for the filter
+    int64 pitch;                          // room, in values, for a part of a line or row
     FinishRow<A> finish_row = nullptr;
 
     explicit Plan(const Upfirdn2dParams& p)
@@ -99,7 +99,7 @@ struct Tile {
     std::vector<A*> ring;                    // lines if the filter is not separable
     std::vector<WeightedRows<A>> along_x;    // by phase, of `line`
     std::vector<const A*> row_at;            // where a slot's row lies: in the ring, or in x itself
-    std::vector<int64> taps, slots;          // of the present output row
+    std::vector<int64> taps, slots;          // of the current output row
     WeightedRows<A> sum;
     int64 n, channel, images, from, to, column, pixels;
     bool direct;                             // rows of x serve as rows of the ring
@@ -123,7 +123,7 @@ struct Tile {
         }
     }
 
-    // Of sample n the images from `channel` on, and the columns of the output's periods from..to.
+    // Move to the images from `channel` on of sample n, and to the columns of output periods from … to - 1.
     void place(int64 n, int64 channel, int64 from, int64 to) {
         this->n = n;
         this->channel = channel;
@@ -218,15 +218,15 @@ struct Tile {
             }
         }
         if (x.period > 1 && !plan.by_pixels)
-            gather(parts, x.period, plan.pitch, (images - 1) * image_pitch() + pixels, inner, to_row);
+            interleave(parts, x.period, plan.pitch, (images - 1) * image_pitch() + pixels, inner, to_row);
     }
 
-    // Row `row` of the output, from the rows in the ring.
+    // Compute row `row` of the output from the rows in the ring.
     void put(int64 row) {
         T* out = static_cast<T*>(p.y) + n * p.out_stride[0] + channel * p.out_stride[1] + row * p.out_stride[2] +
                  column * p.out_stride[3];
         const int64 count = ((images - 1) * image_pitch() + pixels) * plan.inner;
-        A* last = result;  // where the last step writes: to the output itself if that is one stretch of the type
+        A* last = result;  // target of the last step: the output itself if contiguous and of type A
         if constexpr (std::is_same_v<T, A>)
             if (images == 1 && (p.has_epilogue || plan.taps.separable)) last = out;
         A* const sums = p.has_epilogue ? result : last;
@@ -251,7 +251,7 @@ struct Tile {
             narrow(out + k * p.out_stride[1], result + k * image_pitch() * plan.inner, pixels * plan.inner);
     }
 
-    // Row `source` of the input, from the first column that this tile needs on.
+    // Line of input row `source`, from the first column that this tile needs.
     void make_line(int64 source, A* to_line) {
         const int64 begin = from * x.step + x.low, size = (to - from - 1) * x.step + x.reach;
         for (int64 k = 0; k < images; k++) {
@@ -259,11 +259,11 @@ struct Tile {
             A* at = to_line + k * plan.image_pitch * plan.inner;
             const bool plain = x.step == 1 || plan.by_pixels;
             copy_padded(row, begin, size, plain ? at : stage);
-            if (!plain) deal(stage, size, plan.inner, x.step, plan.pitch, at);
+            if (!plain) deinterleave(stage, size, plan.inner, x.step, plan.pitch, at);
         }
     }
 
-    // `size` pixels of a row from pixel `begin` on; zeros where there are none.
+    // Copy `size` pixels of a row from pixel `begin` on, with zeros outside the image.
     void copy_padded(const T* row, int64 begin, int64 size, A* to_line) const {
         const int64 inner = plan.inner, before = std::clamp<int64>(-begin, 0, size);
         const int64 end = std::clamp<int64>(p.in_size[3] - begin, before, size);

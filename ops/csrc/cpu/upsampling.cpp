@@ -1,8 +1,8 @@
-// 3x3 convolution of a zero-inserted image, channels last: the transpose of a strided one, and its low-pass filter.
+// 3x3 convolution of a zero-inserted image, channels last (the transpose of a strided one), and its low-pass filter.
 //
 // Row ky of the kernel sends input i to result 2 i + ky: even results take rows 0 (of input i) and 2 (of input
-// i - 1), odd ones row 1; columns alike. Along x the two taps of even results are Winograd's F(4, 2), five products
-// for four results in place of eight; along y they are summed within the product.
+// i - 1), odd results row 1; likewise for columns. Along x, Winograd's F(4, 2) computes the two taps of even results:
+// five products for four results instead of eight. Along y, the two taps are summed within the product.
 #include "cpu/convolution.h"
 #include "cpu/winograd.h"
 
@@ -18,10 +18,10 @@ struct Phase {
 constexpr Phase PHASES[2][2] = {{{2, ROW_POINTS, 0}, {2, 1, 2 * ROW_POINTS}},
                                 {{1, ROW_POINTS, 2 * ROW_POINTS + 2}, {1, 1, 3 * ROW_POINTS + 2}}};
 
-constexpr int PRODUCTS = 3 * ROW_POINTS + 3;  // a pair of channels
+constexpr int PRODUCTS = 3 * ROW_POINTS + 3;  // per pair of channels
 
-// The input as the products read it: a zero row above and below, and each row first as transformed tiles
-// [ROW_POINTS][tiles][C], then as it is [W][C].
+// The input as the products read it: with a zero row above and below, and each row first as transformed tiles
+// [ROW_POINTS][tiles][C], then unchanged [W][C].
 template <class T>
 struct Rows {
     T* data;
@@ -64,7 +64,7 @@ Rows<T> transform_rows(const Conv3x3Params& p) {
     return rows;
 }
 
-// Where rows of results go: column 0 of the row of input i, and the elements from one column to the next.
+// Where results go: column 0 of the row of input 0, and the elements from one row or column to the next.
 template <class T>
 struct Target {
     T* first;
@@ -72,7 +72,7 @@ struct Target {
     T* at(int64 i, int64 column) const { return first + i * row_step + column * column_step; }
 };
 
-// The tiles or pixels of a block, counted along rows of `across` without a division.
+// The tiles or pixels of a block, numbered along rows of `across` without a division.
 struct Block {
     int count;
     int64 row[BLOCK_ROWS], column[BLOCK_ROWS];
@@ -135,14 +135,14 @@ void upsample_rows(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 p
     });
 }
 
-// Rows of the convolution for one panel of channels: [rows][2 W + 3][PANEL], a zero column at either side.
+// Rows of the convolution for one panel of channels: [rows][2 W + 3][PANEL], with a zero column at either side.
 template <class T>
 struct Strip {
     T* data;
     int64 columns;
     T* at(int64 row, int64 column) const { return data + (row * columns + column) * PANEL<T>; }
 
-    // Rows 2 i + parity, for inputs i = a … b - 1, to every second row from `row` on; zeros where there are none.
+    // Write rows 2 i + parity for inputs i = a … b - 1 to every second row from `row` on; zeros outside the image.
     void fill(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 panel, int parity, int64 a, int64 b,
               int64 row) const {
         const int64 from = std::max<int64>(a, 0), to = std::min(b, p.h + 1 - parity);
@@ -160,7 +160,7 @@ void filter_row(const Conv3x3Params& p, const Finish<T>& finish, int64 n, int64 
     const T* f = static_cast<const T*>(p.f);
     const int64 width = 2 * p.w;
     T* y = static_cast<T*>(p.y) + (n * 2 * p.h + out_row) * width * p.o;
-    for (int64 x = 0; x < width; x += 2) {  // neighbours share their loads
+    for (int64 x = 0; x < width; x += 2) {  // neighbouring pixels share their loads
         Vector<T> sum[2][2] = {};
         for (int ky = 0; ky < 4; ky++)
             for (int i = 0; i < 5; i++)
@@ -177,8 +177,8 @@ void filter_row(const Conv3x3Params& p, const Finish<T>& finish, int64 n, int64 
     }
 }
 
-// With its filter: a task walks down a band of the image and keeps three rows from one step to the next. It takes
-// as many panels at a time as their weights leave in the cache, so that they share the rows of input.
+// With the filter: a task walks down a band of the image and keeps three rows from one step to the next. It computes
+// as many panels at a time as have weights that fit into the cache, so that they share the rows of input.
 template <class T>
 void upsample_filtered(const Conv3x3Params& p) {
     const Rows<T> rows = transform_rows<T>(p);
@@ -221,7 +221,7 @@ void upsample_filtered(const Conv3x3Params& p) {
             }
 }
 
-// Alone: tasks are a few rows of the input.
+// Without a filter: each task is a few rows of the input.
 template <class T>
 void upsample(const Conv3x3Params& p) {
     const Rows<T> rows = transform_rows<T>(p);

@@ -1,4 +1,4 @@
-// Vectors of the widest registers that this file is compiled for, by the compilers' own vector extension: the
+// Vectors of the widest registers that this file is compiled for, by the compilers' vector extension: the
 // same source serves AVX2, AVX-512, SSE and NEON.
 #pragma once
 
@@ -43,7 +43,7 @@ inline Vector<T> broadcast(T value) {
     return value - Vector<T>{};
 }
 
-// Lanes I… of the vectors a and b behind each other.
+// Lanes I… of the concatenation of a and b.
 template <int... I>
 inline Vector<float> shuffled(Vector<float> a, Vector<float> b) {
 #if __has_builtin(__builtin_shufflevector)

@@ -36,7 +36,7 @@ struct Planes {
     T* at(int point, int64 tile) const { return data + point * stride + tile * channels; }
 };
 
-// M d Mt of the square of pixels whose first is (y0, x0), zero outside the image, each channel times its style.
+// M d Mt for the square d of pixels that starts at (y0, x0): zero outside the image, each channel times its style.
 template <class M, class T>
 void transform_pixels(const Images<T>& x, const T* s, int64 n, int64 y0, int64 x0, const Planes<T>& out, int64 slot) {
     static constexpr T nothing[2 * LANES<T>] = {};
@@ -73,7 +73,7 @@ void transform_output(const Conv3x3Params& p, const Finish<T>& finish, int64 n, 
     }
 }
 
-// M = V U, point by point, for panels first … last of the results' channels.
+// M = V U, point by point, for panels first … last - 1 of the output channels.
 template <class T>
 void multiply_points(const Planes<T>& V, const T* U, const Planes<T>& M, int64 tiles, int64 first, int64 last,
                      int64 all_panels) {
@@ -94,7 +94,7 @@ void multiply_points(const Planes<T>& V, const T* U, const Planes<T>& M, int64 t
 }
 
 // Tasks are chunks of tiles times slices of output channels: a chunk's transforms stay in the cache, and small
-// images with many channels still give every thread a task (each slice then transforms its input again).
+// images with many channels still give every thread a task (each slice then repeats the transform of its input).
 struct Cut {
     int64 chunk, chunks, slice, slices;
     Cut(int64 tiles, int64 c, int64 all_panels, int64 panel, int64 scalar, int threads) {

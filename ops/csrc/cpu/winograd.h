@@ -1,14 +1,14 @@
 // Winograd's minimal filtering F(4x4, 3x3) (Lavin & Gray 2016, section 4.3): 16 results of a 3x3 filter from 36
-// products in place of 144. In one dimension y = At [(G g) * (Bt d)]; in two, each matrix acts on both sides.
+// products instead of 144. In one dimension y = At [(G g) * (Bt d)]; in two, each matrix acts on both sides.
 #pragma once
 
 #include "cpu/vector.h"
 
-constexpr int TILE = 4;                // results a side
-constexpr int REACH = 6;               // inputs a side
-constexpr int POINTS = REACH * REACH;  // products a tile
+constexpr int TILE = 4;                // results per side
+constexpr int REACH = 6;               // inputs per side
+constexpr int POINTS = REACH * REACH;  // products per tile
 
-// The matrices, as what they do to one column of vectors with the fewest operations.
+// Each matrix as the function that applies it to one column of vectors, with the fewest operations.
 
 struct Bt {  // [[4,0,-5,0,1,0], [0,-4,-4,1,1,0], [0,4,-4,-1,1,0], [0,-2,-1,2,1,0], [0,2,-1,-2,1,0], [0,4,0,-5,0,1]]
     static constexpr int IN = 6, OUT = 6;
@@ -117,7 +117,7 @@ struct RowG {  // [[1/2,0], [-1/2,-1/2], [-1/6,1/6], [1/6,1/3], [0,1]]
     }
 };
 
-// put(i, j, (M d Mt)[i][j]) for a square of vectors get(i, j).
+// Call put(i, j, (M d Mt)[i][j]) for the square d of vectors get(i, j).
 template <class M, class V, class Get, class Put>
 inline void sandwich(Get get, Put put) {
     V half[M::OUT][M::IN];

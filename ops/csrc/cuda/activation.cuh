@@ -1,4 +1,4 @@
-// Activations with their first two derivatives, gain and clamp; and the epilogue of the filters.
+// Activations and their first two derivatives, with gain and clamp, and the epilogue of the filters.
 #pragma once
 
 #include "platform.cuh"
@@ -6,7 +6,7 @@
 template <typename A>
 struct ActivationOptions {
     int activation;
-    bool from_output;  // of derivatives: x is the result of order 0
+    bool from_output;  // for derivatives: x is the result of order 0
     A alpha, gain, clamp;
 
     template <typename Params>
@@ -18,13 +18,13 @@ struct ActivationOptions {
           clamp(A(p.clamp)) {}
 };
 
-// An activation of two straight pieces: linear, relu or lrelu. Comparisons are such that a NaN stays one.
+// A piecewise linear activation: linear, relu or lrelu. The comparisons are written so that NaN stays NaN.
 template <typename A>
-struct Straight {
-    bool flat;  // below zero: there the result is 0, not x * 0
+struct PiecewiseLinear {
+    bool flat;  // below zero the result is 0, not x * 0, which could be NaN
     A slope;
 
-    __device__ explicit Straight(const ActivationOptions<A>& o)
+    __device__ explicit PiecewiseLinear(const ActivationOptions<A>& o)
         : flat(o.activation == RELU), slope(o.activation == LRELU ? o.alpha : A(1)) {}
     __device__ A value(A x) const { return x > A(0) ? x : flat && x <= A(0) ? A(0) : x * slope; }
     template <int Order>
@@ -43,7 +43,7 @@ __device__ inline A logistic(A x) {
     return A(1) / (A(1) + exp(-x));
 }
 
-// The others, Act being one of TANH … SWISH.
+// The other activations: Act is one of TANH … SWISH.
 template <int Act, typename A>
 struct Curved {
     __device__ A value(A x) const {
@@ -74,7 +74,7 @@ struct Curved {
 };
 
 // clamp(gain * act(x)), or gain * u * (the derivative of act at x) where the clamp is not reached. A negative
-// clamp is none. Comparisons that fail let a NaN through.
+// clamp is no limit. NaN passes, because every comparison with it is false.
 template <int Order, typename Act, typename A>
 __device__ inline A activated(const Act& act, const ActivationOptions<A>& o, A x, A u) {
     if constexpr (Order == 0) {
@@ -90,8 +90,8 @@ __device__ inline A activated(const Act& act, const ActivationOptions<A>& o, A x
     }
 }
 
-// Out of line, one value after the other: the networks' activations are straight, and curved ones spelled out
-// in every kernel would be most of what is compiled.
+// Out of line, one value at a time: the networks' activations are piecewise linear, and curved ones inlined in
+// every kernel would make up most of the compiled code.
 template <int Order, typename A>
 __device__ __noinline__ void activate_curved(const ActivationOptions<A>& o, A* x, const A* u, int count) {
     for (int k = 0; k < count; k++) {
@@ -106,11 +106,11 @@ __device__ __noinline__ void activate_curved(const ActivationOptions<A>& o, A* x
     }
 }
 
-// `activated` for all of an array, in place. In order 0, u does not matter.
+// `activated` for a whole array, in place. Order 0 ignores u.
 template <int Order, int V, typename A>
 __device__ inline void activate_all(const ActivationOptions<A>& o, A (&x)[V], const A (&u)[V]) {
     if (o.activation <= LRELU) {
-        const Straight<A> act(o);
+        const PiecewiseLinear<A> act(o);
 #pragma unroll
         for (int k = 0; k < V; k++) x[k] = activated<Order>(act, o, x[k], u[k]);
     } else {  // copies, so that x itself can stay in registers
@@ -123,7 +123,7 @@ __device__ inline void activate_all(const ActivationOptions<A>& o, A (&x)[V], co
     }
 }
 
-// What an epilogue multiplies with and adds in neighbouring channels of one sample; with none, 1 and 0.
+// Scale and bias of neighbouring channels of one sample; 1 and 0 where the epilogue has none.
 template <int Channels, typename A>
 struct ChannelTerms {
     A scale[Channels], b[Channels];
@@ -136,7 +136,7 @@ struct ChannelTerms {
     }
 };
 
-// clamp(gain * act(v * scale + noise + b)) for V values of as many channels, or all of one.
+// clamp(gain * act(v * scale + noise + b)) for V values: one per channel, or all of one channel.
 template <int Channels, int V, typename A>
 __device__ inline void apply(
     const ActivationOptions<A>& o, const ChannelTerms<Channels, A>& terms, const A (&noise)[V], A (&v)[V]

@@ -1,8 +1,8 @@
-// y = clamp(gain * act(x + b)), or u times its derivative of order 1 or 2 (ops/bias_act.py), over memory
-// that is dense, with its axes in any order: one pass, 16 bytes an access, bound by the memory's bandwidth.
+// y = clamp(gain * act(x + b)), or u times its derivative of order 1 or 2 (ops/bias_act.py), over dense memory
+// with its axes in any order: one pass of 16-byte accesses, limited by memory bandwidth.
 #include "activation.cuh"
 
-// The biases of elements i … i + V - 1 of memory. The first branch serves NCHW, the second NHWC.
+// Add the biases of elements i … i + V - 1 of memory. The first branch serves NCHW, the second NHWC.
 template <int V, typename A>
 __device__ inline void add_bias(const BiasActParams& p, int64 i, A (&x)[V]) {
     const A* b = (const A*)p.b;

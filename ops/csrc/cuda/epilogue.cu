@@ -1,7 +1,7 @@
-// A filter of one tap that resamples nothing, then the epilogue: one pass over dense memory.
+// A filter of one tap without resampling, then the epilogue, in one pass over dense memory.
 #include "fir.cuh"
 
-// V elements a thread: of one channel's plane, or (Channels) of one pixel's channels.
+// V elements per thread: neighbours in one channel's plane or, with Channels, channels of one pixel.
 template <bool Channels, int V, typename T>
 __device__ inline void epilogue(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
@@ -27,7 +27,7 @@ __device__ inline void epilogue(const Upfirdn2dParams& p) {
     }
 }
 
-// A vector never straddles two planes (or pixels): then it is a single element.
+// A vector must not straddle two planes (or pixels); where it would, V is 1.
 template <bool Channels, typename T>
 __device__ inline void epilogue(const Upfirdn2dParams& p) {
     constexpr int V = Vector<T>::size;

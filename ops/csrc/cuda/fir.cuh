@@ -1,19 +1,19 @@
-// How the fast filters cut an axis into runs of outputs, so that every index is known when they are compiled.
+// How the fast filters divide an axis into runs of outputs, so that every index is a compile-time constant.
 //
-// Output o is the sum over k of tap[k] * upsampled[o * Down + k - pad]; upsampled[m] is x[m / Up] where Up
-// divides m, else 0. Runs start where the phase is that of `o * Down - pad == 0`; so with Up 2 and an odd pad
-// the first run starts one before the first output. Resampling both up and down has no such start.
+// Output o is the sum over k of tap[k] * upsampled[o * Down + k - pad]; upsampled[m] is x[m / Up] if Up divides
+// m, otherwise 0. Every run starts at the phase of `o * Down - pad == 0`: with Up 2 and an odd pad, the first run
+// starts one before the first output. Resampling both up and down has no such start.
 #pragma once
 
 #include "activation.cuh"
 
 template <int Up, int Down, int Taps>
 struct Fir {
-    static_assert(Up == 1 || (Up == 2 && Down == 1), "the phase is fixed for these only");
+    static_assert(Up == 1 || (Up == 2 && Down == 1), "only these factors have a fixed phase");
 
-    // Inputs under a run of outputs that starts in phase.
+    // Number of inputs under a run of outputs that starts in phase.
     static constexpr __device__ int window(int outputs) { return ((outputs - 1) * Down + Taps - 1) / Up + 1; }
-    // The tap with which input w of a window counts for output o of the run: none unless in [0, Taps).
+    // The tap that input w of a window meets for output o of the run; outside [0, Taps) there is none.
     static constexpr __device__ int tap(int w, int o) { return w * Up - o * Down; }
 
     static __device__ int shift(int64 pad) { return Up == 1 ? 0 : int(pad & 1); }
@@ -35,21 +35,21 @@ __device__ inline void load_taps(const void* f, int64 flip, A gain, A (&taps)[Ta
     for (int k = 0; k < Taps; k++) taps[k] = ((const A*)f)[flip ? k : Taps - 1 - k] * gain;
 }
 
-// One axis has fewer than 2^31 elements; the whole may have more.
+// Each axis has fewer than 2^31 elements; the whole tensor may have more.
 __device__ inline bool inside(int at, int64 size) { return at >= 0 && at < (int)size; }
 
 __device__ inline int64 offset(const int64 (&stride)[4], int64 n, int64 c, int64 y, int64 x) {
     return n * stride[0] + c * stride[1] + y * stride[2] + x * stride[3];
 }
 
-// Where the noise of one output lies; only if there is any.
+// Address of one output's noise; only to be used if there is noise.
 template <typename A>
 __device__ inline const A* noise_at(const Upfirdn2dParams& p, int64 n, int64 y, int64 x) {
     return (const A*)p.epilogue.noise + n * p.epilogue.noise_stride + y * p.out_size[3] + x;
 }
 
-// Copy the inputs from (in_y, in_x) on into shared memory, zeros where there are none. Offsets within a tile
-// are 32-bit: rows are short enough (ops/cuda/upfirdn2d.py).
+// Copy the tile of inputs that starts at (in_y, in_x) to shared memory, with zeros outside the image. Offsets
+// within a tile are 32-bit; ops/cuda/upfirdn2d.py makes sure that rows are short enough.
 template <int Height, int Width, int Pitch, int Threads, typename T>
 __device__ inline void load_tile(
     const Upfirdn2dParams& p, const T* plane, int in_y, int in_x, int thread, Accumulation<T>* tile
@@ -66,7 +66,7 @@ __device__ inline void load_tile(
     }
 }
 
-// The epilogue, if any, and the store of V neighbouring columns, of which some may lie outside the image.
+// Apply the epilogue, if any, to V neighbouring columns, and store those that lie inside the image.
 template <int V, typename T>
 __device__ inline void store_run(
     const Upfirdn2dParams& p, const ActivationOptions<Accumulation<T>>& options,

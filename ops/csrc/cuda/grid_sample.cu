@@ -1,8 +1,8 @@
-// Bilinear sampling with zeros outside, align_corners False, and its transpose (ops/grid_sample.py). A thread
-// takes one position and all its channels, so that the weights are worked out once.
+// Bilinear sampling with zeros outside the image and align_corners=False, and its transpose (ops/grid_sample.py).
+// A thread handles one position with all its channels, so that the weights are computed once.
 #include "platform.cuh"
 
-// Along one axis: the pixel before a position, and how far the position is beyond it.
+// Along one axis: the pixel before a position, and the distance from that pixel to the position.
 template <typename A>
 struct Position {
     A pixel, beyond;
@@ -12,13 +12,13 @@ struct Position {
         pixel = floor(at);
         beyond = at - pixel;
     }
-    __device__ bool has(int corner, int64 size) const {  // false for NaN and infinity too
+    __device__ bool has(int corner, int64 size) const {  // also false for NaN and infinity
         return pixel + A(corner) >= A(0) && pixel + A(corner) < A(size);
     }
     __device__ A weight(int corner) const { return corner ? beyond : A(1) - beyond; }
 };
 
-// visit(offset in one channel of the image, weight) for each of the four pixels that lies inside.
+// Call visit(offset within one channel of the image, weight) for each of the four pixels inside the image.
 template <typename T, typename Visit>
 __device__ inline void corners(const GridSampleParams& p, int64 at, const Visit& visit) {
     typedef Accumulation<T> A;
@@ -53,7 +53,7 @@ __device__ inline void grid_sample(const GridSampleParams& p) {
     }
 }
 
-// y is of the accumulation type: sums of half precision would be lost by the hundred.
+// y has the accumulation type: half precision cannot hold a sum of hundreds of samples accurately.
 template <typename T>
 __device__ inline void grid_sample_transposed(const GridSampleParams& p) {
     typedef Accumulation<T> A;

@@ -1,5 +1,5 @@
-// What the kernels need of their compiler. nvcc and NVRTC read the same text and no header but ours, so no
-// toolkit's or torch's include folder has to be found. tests/ops/cuda/emulation/ stands in for both where
+// What the kernels need from their compiler. nvcc and NVRTC read the same text and only our headers, so that no
+// include folder of the toolkit or of torch has to be found. tests/ops/cuda/emulation/ takes their place where
 // g++ compiles the kernels to run on a CPU.
 #pragma once
 
@@ -53,11 +53,11 @@ template <>
 struct AccumulationOf<double> {
     typedef double type;
 };
-// The type that kernels of T compute in, and take small operands in.
+// The type in which kernels of T compute, and in which they take small operands.
 template <typename T>
 using Accumulation = typename AccumulationOf<T>::type;
 
-// How many T one 16-byte access moves.
+// Number of T that one 16-byte access moves.
 template <typename T>
 struct Vector {
     static constexpr int size = 16 / (int)sizeof(T);
@@ -84,7 +84,7 @@ __device__ inline void store(T* into, const Accumulation<T> (&from)[V]) {
     *reinterpret_cast<Pack<T, V>*>(into) = pack;
 }
 
-// V neighbours, or V times the first.
+// V neighbours, or the first one V times.
 template <bool Neighbours, int V, typename A>
 __device__ inline void load_or_fill(const A* from, A (&into)[V]) {
     if constexpr (Neighbours) return load<V>(from, into);
@@ -93,7 +93,7 @@ __device__ inline void load_or_fill(const A* from, A (&into)[V]) {
     for (int k = 0; k < V; k++) into[k] = value;
 }
 
-// Count values in accesses of `Size`; reads up to a whole number of these.
+// Load Count values in accesses of `Size`; the last access may read beyond them.
 template <int Size, int Count, typename A>
 __device__ inline void load_in_steps(const A* from, A (&into)[Count]) {
 #pragma unroll
@@ -113,7 +113,7 @@ __device__ inline int64 thread_index() { return (int64)blockIdx.x * blockDim.x +
 __device__ inline int64 thread_count() { return (int64)gridDim.x * blockDim.x; }
 
 // Split a flat index, fastest axis first: returns index % size and leaves index / size. Sizes are 64-bit
-// everywhere; the compiler's 64-bit division takes a 32-bit short cut whenever both numbers fit.
+// everywhere; the compiler's 64-bit division takes a 32-bit shortcut whenever both numbers fit.
 __device__ inline int64 split(int64& index, int64 size) {
     const int64 quotient = index / size;
     const int64 remainder = index - quotient * size;

@@ -1,7 +1,7 @@
 // Upsample, pad, filter, downsample, then the epilogue (ops/upfirdn2d.py): any filter, factors and strides.
 #include "fir.cuh"
 
-// One output a thread. A separable filter comes as two calls, one for each axis.
+// One output per thread. A separable filter takes two calls, one per axis.
 template <typename T>
 __device__ inline void upfirdn2d(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;

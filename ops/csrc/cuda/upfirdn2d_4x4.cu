@@ -1,8 +1,9 @@
-// The filters of 4x4 taps, blur, up 2 and down 2 (ops/upfirdn2d.py), with the epilogue: bound by memory.
+// Filters of 4x4 taps at the same size, up 2 and down 2 (ops/upfirdn2d.py), with the epilogue; limited by memory
+// bandwidth.
 #include "fir.cuh"
 
-// Channels last. A thread filters 2x2 outputs of 16 bytes of channels; the window's loads are coalesced along
-// the channels, and what neighbours share comes from the first-level cache. No shared memory.
+// Channels last, without shared memory. A thread computes 2x2 outputs for 16 bytes of channels. Loads of the window
+// are coalesced along the channels, and inputs that neighbouring threads share come from the L1 cache.
 template <typename T, int Up, int Down>
 __device__ inline void filter_channels(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
@@ -56,14 +57,14 @@ __device__ inline void filter_channels(const Upfirdn2dParams& p) {
     }
 }
 
-// Any strides, meant for planes [H, W] one after the other. A warp filters a tile of 32 columns: its inputs
-// go to shared memory, then each thread filters a block of outputs from there, four columns wide.
+// Any strides; meant for NCHW. A warp computes a tile of 32 columns: it copies the inputs to shared memory, from
+// which each thread computes a block of outputs, four columns wide.
 template <typename T, int Up, int Down>
 struct PlaneTile {
     typedef Fir<Up, Down, 4> Axis;
     static constexpr int warps = 4;
-    static constexpr int run_x = 4, run_y = Down == 2 ? 2 : 4;  // outputs a thread
-    static constexpr int out_w = 8 * run_x, out_h = 4 * run_y;  // outputs a warp, of 8 x 4 threads
+    static constexpr int run_x = 4, run_y = Down == 2 ? 2 : 4;  // outputs per thread
+    static constexpr int out_w = 8 * run_x, out_h = 4 * run_y;  // outputs per warp of 8 x 4 threads
     static constexpr int in_w = Axis::window(out_w), in_h = Axis::window(out_h);
     static constexpr int pitch = (in_w + 3) / 4 * 4;  // keeps rows aligned for 16-byte reads
 };
@@ -95,13 +96,13 @@ __device__ inline void filter_planes(const Upfirdn2dParams& p) {
         load_tile<Tile::in_h, Tile::in_w, Tile::pitch, 32>(p, plane, in_y, in_x, lane, tile);
         __syncwarp();
 
-        const int x0 = lane % 8 * RunX, y0 = lane / 8 * RunY;  // of the thread's outputs in the tile
+        const int x0 = lane % 8 * RunX, y0 = lane / 8 * RunY;  // the thread's first output in the tile
         A sum[RunY][RunX] = {};
 #pragma unroll
         for (int wy = 0; wy < WindowY; wy++) {
             const A* row = tile + (y0 * Down / Up + wy) * Tile::pitch + x0 * Down / Up;
             A v[WindowX];
-            load_in_steps<Up == 2 ? 2 : 4>(row, v);  // so far apart, or twice, do neighbouring threads start
+            load_in_steps<Up == 2 ? 2 : 4>(row, v);  // neighbouring threads start this far apart, or twice
 #pragma unroll
             for (int o = 0; o < RunY * RunX * WindowX; o++) {
                 const int oy = o / WindowX / RunX, ox = o / WindowX % RunX, wx = o % WindowX;
@@ -110,7 +111,7 @@ __device__ inline void filter_planes(const Upfirdn2dParams& p) {
                 sum[oy][ox] += taps[ky * 4 + kx] * v[wx];
             }
         }
-        __syncwarp();  // the tile is read; the next item may overwrite it
+        __syncwarp();  // all threads have read the tile; the next item may overwrite it
         const ChannelTerms<1, A> terms(p.epilogue, n, c, p.out_size[1]);
 #pragma unroll
         for (int oy = 0; oy < RunY; oy++) {

@@ -1,5 +1,5 @@
 // Separable filters of 12 taps, up 2 and down 2 (ops/upfirdn2d.py): both passes in one kernel, through shared
-// memory, so that the image between them never sees the device's memory.
+// memory, so that the intermediate image never reaches device memory.
 #include "fir.cuh"
 
 constexpr int THREADS = 256;
@@ -14,7 +14,7 @@ struct SeparableTile {
     static constexpr int pitch = (in_w + 3) / 4 * 4;
 };
 
-// A run of outputs from the inputs under it.
+// Compute a run of outputs from the inputs under it.
 template <typename Axis, int Window, int Run, typename A>
 __device__ inline void filter_run(const A (&v)[Window], const A (&taps)[TAPS], A (&sum)[Run]) {
     static_assert(Window == Axis::window(Run), "the inputs under a run");
@@ -33,7 +33,7 @@ __device__ inline void filter_separable(const Upfirdn2dParams& p) {
     typedef Accumulation<T> A;
     typedef Fir<Up, Down, TAPS> Axis;
     typedef SeparableTile<Up, Down> Tile;
-    constexpr int RunY = 4, RunX = 2;  // of the vertical and of the horizontal pass
+    constexpr int RunY = 4, RunX = 2;  // outputs per thread of the vertical and the horizontal pass
     SHARED(A, input, Tile::in_h * Tile::pitch);
     SHARED(A, between, Tile::out_h * Tile::pitch);
     const ActivationOptions<A> options(p.epilogue, false);
@@ -75,7 +75,7 @@ __device__ inline void filter_separable(const Upfirdn2dParams& p) {
             if (inside(tile_y + y, p.out_size[2]))
                 store_run(p, options, terms, n, c, tile_y + y, tile_x + x, sum, (T*)p.y);
         }
-        // No barrier: the next item first writes `input`, which all have read; a barrier follows that.
+        // No barrier is needed: the next item first writes `input`, which all threads have read, and then waits.
     }
 }
 

@@ -38,7 +38,7 @@ def derivative(
     y = bias_act_reference(wide, b.double(), dim, Activation(*options))
     for _ in range(order):
         (y,) = torch.autograd.grad(y.sum(), wide, create_graph=True, materialize_grads=True)
-        y = y + 0 * wide  # a constant slope has a derivative too
+        y = y + 0 * wide  # so that a constant slope has a derivative too
     return (u.double() * y).detach().to(x.dtype)
 
 
@@ -63,7 +63,7 @@ def test_derivatives_of_every_activation_and_type(
     emulated_cuda: Any, dtype: torch.dtype, act: str, order: int
 ) -> None:
     x, u, b = randn(2, 8, 4, 4, dtype=dtype) * 2, randn(2, 8, 4, 4, seed=1, dtype=dtype), randn(8, seed=2)
-    for clamp in (-1.0, 1.25):  # a number that every type has
+    for clamp in (-1.0, 1.25):  # exact in every dtype
         options = (1, act, 0.3, 1.7, clamp)
         result = bias_act_derivative_cuda(u, x, b, *options, order, False)
         torch.testing.assert_close(result, derivative(order, u, x, b, *options))
@@ -73,7 +73,7 @@ def test_derivatives_of_every_activation_and_type(
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_derivative_from_the_output(emulated_cuda: Any, dtype: torch.dtype, act: str) -> None:
     x, u, b = randn(3, 8, 5, dtype=dtype), randn(3, 8, 5, seed=1, dtype=dtype), randn(8, seed=2)
-    options = (1, act, 0.3, 1.7, 0.9)  # a clamp that halves round
+    options = (1, act, 0.3, 1.7, 0.9)  # a clamp that half types round
     y = bias_act_cuda(x, b, *options)
     for order in (1, 2):
         result = bias_act_derivative_cuda(u, y, None, *options, order, True)
@@ -111,7 +111,7 @@ def test_any_shape_axis_and_memory_order(
 ) -> None:
     dim %= len(shape)
     count = torch.Size(shape).numel()
-    x = randn(shift + count, dtype=dtype)[shift:].reshape(shape)  # of any alignment
+    x = randn(shift + count, dtype=dtype)[shift:].reshape(shape)  # with any alignment
     if permuted:
         x = x.permute(*reversed(range(len(shape))))
     b = randn(x.shape[dim] + shift, seed=1)[shift:]
@@ -131,13 +131,13 @@ def test_strided_tensors_and_a_gradient_in_another_memory_order(emulated_cuda: A
     torch.testing.assert_close(result, derivative(1, u, x, b, *options))
 
 
-def test_a_grid_smaller_than_the_tensor_loops(emulated_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_grid_of_blocks_loops(emulated_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "_MOST_BLOCKS", 1)
     x, b = randn(5, 3, 17, 11), randn(3, seed=1)
     options = (1, "lrelu", 0.2, 1.0, -1.0)
     torch.testing.assert_close(bias_act_cuda(x, b, *options), reference(x, b, *options))
 
 
-def test_operands_elsewhere_are_refused(emulated_cuda: Any) -> None:
+def test_operands_on_different_devices_are_errors(emulated_cuda: Any) -> None:
     with pytest.raises(ValueError, match="One operand is on meta, the other on cpu"):
         bias_act_cuda(randn(2, 3), torch.empty(3, device="meta"), 1, "linear", 0.0, 1.0, -1.0)

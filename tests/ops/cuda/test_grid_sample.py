@@ -56,7 +56,7 @@ def test_many_samples_of_half_precision_on_one_pixel_are_summed_in_float32(emula
     assert grid_sample_transposed_cuda(u, grid, 1, 1).item() == 5000
 
 
-def test_nan_and_infinity_in_images_pass_and_positions_beyond_everything_give_zero(
+def test_nan_and_infinity_in_images_pass_and_positions_far_outside_give_zero(
     emulated_cuda: Any,
 ) -> None:
     inf, nan = float("inf"), float("nan")
@@ -76,5 +76,5 @@ def test_strided_images_and_grids_and_a_small_grid_of_blocks(
     images = rand(4, 3, 12, 10, seed=0, dtype=torch.float32)[::2, :, 1:, ::3]
     grid = rand(2, 2, 31, 17, seed=1, dtype=torch.float32).permute(0, 2, 3, 1) * 2 - 1
     torch.testing.assert_close(grid_sample_cuda(images, grid), grid_sample_reference(images, grid))
-    with pytest.raises(ValueError, match="move them to one device"):
+    with pytest.raises(ValueError, match="move them to the same device"):
         grid_sample_cuda(images, grid.to("meta"))

@@ -1,4 +1,4 @@
-"""The native operations on a real GPU: against the reference there, their gradients, streams and graphs."""
+"""The native operations on a real GPU: against the reference, gradients, streams and CUDA graphs."""
 
 import functools
 from collections.abc import Callable
@@ -27,7 +27,7 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(autouse=True)
 def _exact_reference() -> Any:
-    """The reference in full float32: cuDNN would round to TF32."""
+    """Compute the reference in full float32, where cuDNN would use TF32."""
     with torch.backends.cudnn.flags(allow_tf32=False, benchmark=False), backend("native"):
         yield
 
@@ -44,7 +44,7 @@ def bias(channels: int) -> torch.Tensor:
 
 @functools.cache
 def grid(n: int, dtype: torch.dtype) -> torch.Tensor:
-    return (randn(n, 25, 31, 2, seed=9) * 0.8).bfloat16().to(dtype)  # the same numbers in every type
+    return (randn(n, 25, 31, 2, seed=9) * 0.8).bfloat16().to(dtype)  # the same values in every dtype
 
 
 @functools.cache
@@ -93,7 +93,7 @@ def test_value_and_gradient_as_in_the_reference(
     tolerance = {torch.float16: (4e-3, 4e-3), torch.bfloat16: (3e-2, 3e-2), torch.float32: (1e-5, 1e-5)}
     rtol, atol = tolerance.get(dtype, (1e-9, 1e-9))
     torch.testing.assert_close(y.double(), expected, rtol=rtol, atol=atol)
-    # A clamp is reached by rounding in one of the two and not in the other for single elements.
+    # For single elements, rounding decides whether the clamp is reached.
     off = (gradient.double() - expected_gradient).abs() > atol + rtol * expected_gradient.abs()
     assert off.double().mean() <= (2e-3 if name.startswith("bias_act") else 0)
 
@@ -132,7 +132,7 @@ def test_gradients_of_bias_act(act: str, clamp: float | None) -> None:
 @pytest.mark.parametrize("name", LINEAR)
 def test_gradients_of_linear_operations(name: str) -> None:
     x = randn(1, 2, 9, 10, dtype=torch.float64).requires_grad_()
-    # grid_sample's transpose adds in any order.
+    # The order of additions in grid_sample's transpose varies.
     assert gradcheck(OPERATIONS[name], x, nondet_tol=1e-10, fast_mode=True)
     assert gradgradcheck(OPERATIONS[name], x, nondet_tol=1e-10, fast_mode=True)
 
@@ -184,7 +184,7 @@ def test_other_streams_and_threads() -> None:
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_what_each_compiler_builds_computes_the_same(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_of_every_compiler_compute_the_same(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compilers = find_compilers()
     if number >= len(compilers):
         pytest.skip("only one CUDA compiler here")

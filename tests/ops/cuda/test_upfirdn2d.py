@@ -32,7 +32,7 @@ def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tor
 def images(
     n: int, c: int, h: int, w: int, dtype: torch.dtype, layout: torch.memory_format, room: int = 64
 ) -> torch.Tensor:
-    """Random images with NaN before and after them in memory: whatever reads beyond them shows."""
+    """Random images with NaN before and after them in memory, so that reading beyond them is noticed."""
     x = randn(n, c, h, w, dtype=dtype).to(memory_format=layout)
     memory = torch.full([x.numel() + 2 * room], float("nan"), dtype=dtype)
     inner = torch.as_strided(memory, x.shape, x.stride(), room)
@@ -120,7 +120,7 @@ def test_any_filter_factors_and_padding(
     cropped_w, cropped_h = (sum(min(p, 0) for p in sides) for sides in (padding[:2], padding[2:]))
     assume(x[2] * up[1] + cropped_h > 0 and x[3] * up[0] + cropped_w > 0)
     if taps.ndim == 1 and dtype in (torch.float16, torch.bfloat16):
-        taps = taps.abs()  # the two passes round between them; sums that cancel would show it
+        taps = taps.abs()  # the intermediate result is rounded, which cancellation would amplify
         compare(images(*x, dtype, layout).abs_(), taps, up, down, padding, flip, 1.3)
     else:
         compare(images(*x, dtype, layout), taps, up, down, padding, flip, 1.3)
@@ -134,8 +134,8 @@ def test_transposed_sliced_and_repeated_inputs(emulated_cuda: Any) -> None:
         base.transpose(2, 3),
         base[:, 1:5, 2:, ::2],
         base[:1].expand(4, -1, -1, -1),
-        nhwc[:, :4],  # vectors of channels, apart
-        nhwc[:, 2:6],  # misaligned for vectors
+        nhwc[:, :4],  # vectors of channels with gaps
+        nhwc[:, 2:6],  # vectors that are misaligned
         nhwc[:, :, 3:, 5:],
     ]
     for view in views:
@@ -203,7 +203,7 @@ def test_epilogue_alone(
 
 @pytest.mark.parametrize("present", range(8))
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_term_of_the_epilogue_may_be_left_out(
+def test_every_term_of_the_epilogue_is_optional(
     emulated_cuda: Any, layout: torch.memory_format, present: int
 ) -> None:
     x = images(2, 8, 5, 6, torch.float32, layout)
@@ -214,7 +214,7 @@ def test_every_term_of_the_epilogue_may_be_left_out(
 
 @pytest.mark.parametrize("f", [randn(4, 4), randn(12), randn(3, 3), randn(1, 1)])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_nan_and_infinity_stay_where_the_filter_takes_them(
+def test_nan_and_infinity_reach_as_far_as_the_filter(
     emulated_cuda: Any, layout: torch.memory_format, f: torch.Tensor
 ) -> None:
     x = images(1, 4, 30, 30, torch.float32, layout)
@@ -229,7 +229,7 @@ def test_nan_and_infinity_stay_where_the_filter_takes_them(
         torch.testing.assert_close(y[finite], expected[finite])
 
 
-def test_loops_over_what_the_grid_leaves(emulated_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_grid_of_blocks_loops(emulated_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "_MOST_BLOCKS", 1)
     for layout in LAYOUTS:
         x = images(2, 8, 33, 40, torch.float32, layout)
@@ -238,7 +238,7 @@ def test_loops_over_what_the_grid_leaves(emulated_cuda: Any, monkeypatch: pytest
                 compare(x, f, (up, up), (down, down), (5, 6, 5, 6), False, 1.0)
 
 
-def test_offsets_beyond_32_bits_keep_the_tiles_away(
+def test_offsets_beyond_32_bits_take_the_general_kernel(
     emulated_cuda: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upfirdn2d, "_LONGEST_AXIS", 1000)

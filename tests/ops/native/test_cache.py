@@ -1,4 +1,4 @@
-"""The build cache: built once, whole or absent, whoever asks and however they die."""
+"""The build cache: one build, complete or absent, for any number of processes, even if they are killed."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from morphoscope.ops.native.cache import built, cache_folder
 from morphoscope.ops.native.toolchain import Unavailable
 
 KEY = {"sources": "abc", "compiler": "g++ 12"}
-fork = multiprocessing.get_context("fork")  # the children start in an instant and share the parent's barrier
+fork = multiprocessing.get_context("fork")  # children start at once and share the parent's barrier
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Builder:
-    """Counts its builds on disk, where other processes' builds are counted too."""
+    """Counts its builds on disk, together with those of other processes."""
 
     def __init__(self, folder: Path, seconds: float = 0.0, fails: bool = False) -> None:
         self.log, self.seconds, self.fails = folder / "builds", seconds, fails
@@ -72,7 +72,7 @@ def test_every_part_of_the_key_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "sidecar", "no sidecar", "gone"])
-def test_a_damaged_file_is_built_anew(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_built_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     builder = Builder(tmp_path)
     path, _ = built("cpu", KEY, ".so", builder)
     sidecar = path.with_suffix(".json")
@@ -103,7 +103,7 @@ def test_a_failed_build_leaves_nothing_and_is_tried_again_by_the_next_call(
 
 
 def start_together(count: int, call: Callable[[], str]) -> list[str]:
-    """What `count` processes that call at the same moment return."""
+    """Results of `count` processes that call at the same time."""
     barrier, results = fork.Barrier(count), fork.SimpleQueue()
 
     def work() -> None:
@@ -122,21 +122,21 @@ def start_together(count: int, call: Callable[[], str]) -> list[str]:
     return found
 
 
-def test_of_eight_processes_one_builds(tmp_path: Path) -> None:
+def test_one_of_eight_processes_builds(tmp_path: Path) -> None:
     builder = Builder(tmp_path, seconds=0.3)
     found = start_together(8, lambda: built("cpu", KEY, ".so", builder)[0].read_text())
     assert found == ["kernels"] * 8
     assert builder.count == 1
 
 
-def test_a_failure_reaches_all_who_waited_for_it(tmp_path: Path) -> None:
+def test_a_failure_reaches_all_processes_that_waited_for_it(tmp_path: Path) -> None:
     builder = Builder(tmp_path, seconds=1.0, fails=True)
     found = start_together(8, lambda: str(built("cpu", KEY, ".so", builder)))
     assert found == ["no compiler; install one"] * 8
     assert builder.count == 1
 
 
-def test_a_builder_killed_in_the_middle_blocks_nobody(tmp_path: Path, folder: Path) -> None:
+def test_a_builder_that_is_killed_blocks_nobody(tmp_path: Path, folder: Path) -> None:
     dying = Builder(tmp_path, seconds=60)
     process: Any = fork.Process(target=built, args=("cpu", KEY, ".so", dying))
     process.start()
@@ -145,10 +145,10 @@ def test_a_builder_killed_in_the_middle_blocks_nobody(tmp_path: Path, folder: Pa
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert built("cpu", KEY, ".so", Builder(tmp_path))[0].read_bytes() == b"kernels"
-    assert files(folder) == [".json", ".lock", ".so"], "what it had half written is gone"
+    assert files(folder) == [".json", ".lock", ".so"], "its unfinished file is gone"
 
 
-def test_who_waits_says_so(
+def test_waiting_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("morphoscope.ops.native.cache._PATIENCE", 0.1)
@@ -164,7 +164,7 @@ def test_who_waits_says_so(
     assert builder.count == 1
 
 
-def test_an_error_of_our_own_is_neither_kept_nor_disguised(tmp_path: Path) -> None:
+def test_a_programming_error_is_neither_kept_nor_converted(tmp_path: Path) -> None:
     def broken(path: Path) -> None:
         raise ZeroDivisionError
 
@@ -182,7 +182,9 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache_folder() == Path("/home/anna/.cache/morphoscope/kernels")
 
 
-def test_an_unwritable_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_unwritable_folder_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MORPHOSCOPE_CACHE", str(tmp_path / "file" / "kernels"))
     with pytest.raises(Unavailable, match=r"cannot be written.*set MORPHOSCOPE_CACHE"):
@@ -197,9 +199,7 @@ def test_a_full_disk_is_not_a_compiler_error(tmp_path: Path) -> None:
         built("cpu", KEY, ".so", full)
 
 
-def test_a_built_cache_serves_where_nothing_may_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_cache_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = built("cpu", KEY, ".so", Builder(tmp_path))
     path.with_suffix(".lock").unlink()
     monkeypatch.setattr("morphoscope.ops.native.cache._locked", None)

@@ -1,4 +1,4 @@
-"""The C++ kernels are built, checked and loaded; what goes wrong says what to do."""
+"""The C++ kernels are built, checked and loaded; errors say what to do."""
 
 import ctypes
 import platform
@@ -51,7 +51,7 @@ def test_the_library_is_that_of_this_machine() -> None:
 
 
 def test_torch_has_the_only_openmp_runtime() -> None:
-    # In a process of its own: other packages (scikit-learn) bring runtimes of theirs.
+    # In its own process, because other packages (scikit-learn) bring their own runtimes.
     script = (
         "from morphoscope.ops.native.cpu_library import cpu_library\n"
         "cpu_library()\n"
@@ -67,7 +67,7 @@ class Team(ctypes.Structure):
     _fields_ = [("threads", ctypes.c_int64)]
 
 
-def test_kernels_run_on_as_many_threads_as_torch_from_whichever_thread(tmp_path: Path) -> None:
+def test_kernels_use_torchs_number_of_threads_from_any_thread(tmp_path: Path) -> None:
     source = tmp_path / "team.cpp"
     source.write_text(
         "#include <omp.h>\n"
@@ -90,7 +90,7 @@ def test_kernels_run_on_as_many_threads_as_torch_from_whichever_thread(tmp_path:
         torch.set_num_threads(before)
 
 
-def test_a_struct_that_differs_between_the_languages_is_noticed(
+def test_a_struct_that_differs_between_python_and_c_is_detected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path / "abi.so", ABI)
@@ -107,7 +107,7 @@ def test_a_kernel_that_refuses_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "refuse.cpp"
     source.write_text('extern "C" int refuse(const void*) { return 1; }\n')
     library = build(tmp_path / "refuse.so", source, ABI)
-    with pytest.raises(AssertionError, match="refuse does not serve these parameters"):
+    with pytest.raises(AssertionError, match="refuse does not support these parameters"):
         library.call("refuse", structs.BiasActParams())
 
 
@@ -117,7 +117,7 @@ def test_a_compile_error_is_shown_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"broken.cpp:2:10: error: .nothing. was not declared") as error:
         build(tmp_path / "broken.so", broken)
     assert "\n" not in str(error.value)
-    assert "install g++" in error.value.remedy
+    assert "install g++" in error.value.fix
     assert not (tmp_path / "broken.so").exists()
 
 
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_loaded_is_unavailable(tmp_path: Path) -> None:
 
 @pytest.fixture
 def in_place_of_the_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[CpuLibrary], None]:
-    """Let every operation call another build."""
+    """Make every operation call another build."""
 
     def install(library: CpuLibrary) -> None:
         for name, loaded in list(sys.modules.items()):
@@ -165,7 +165,7 @@ def in_place_of_the_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[CpuLib
 def test_other_widths_of_vectors_compute_the_same(
     isa: str, flags: tuple[str, ...], in_place_of_the_library: Callable[[CpuLibrary], None]
 ) -> None:
-    """AVX-512's sixteen lanes on a CPU that may lack them; the cache keeps the builds for the next run."""
+    """AVX-512's sixteen lanes on a CPU that may lack them; the cache keeps these builds for the next run."""
     cpu_library()
     in_place_of_the_library(load_library(isa, (*FAST, *flags, "-Wno-psabi")))
     for row in self_test(torch.device("cpu")):
@@ -187,6 +187,6 @@ def test_sources_edited_during_the_build_are_not_kept_under_the_old_digest(
     monkeypatch.setattr(module, "sources_digest", lambda folder: next(digests))
     monkeypatch.setattr(module, "compile_and_link", lambda *arguments: None)
     monkeypatch.setenv("MORPHOSCOPE_CACHE", str(tmp_path))
-    with pytest.raises(Unavailable, match="edited during the build; run again"):
+    with pytest.raises(Unavailable, match="edited during the build; run the command again"):
         load_library("avx2", FLAGS)
     assert not list(tmp_path.glob("*.so"))

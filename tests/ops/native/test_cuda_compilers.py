@@ -1,4 +1,4 @@
-"""Compiling the CUDA kernels, which takes no GPU, and the choice of compiler and architecture."""
+"""Compilation of the CUDA kernels, which needs no GPU, and the choice of compiler and architecture."""
 
 import shlex
 from collections.abc import Callable
@@ -35,9 +35,9 @@ def nvcc() -> NvccCompiler:
 def test_the_kernels_compile_without_a_warning(
     compiler: Callable[[], CudaCompiler], architecture: str
 ) -> None:
-    """Through the build cache: what has not changed since the last time need not be compiled again."""
+    """Through the build cache, so that unchanged sources are not compiled again."""
     found = compiler()
-    assert found.knows(architecture)
+    assert found.supports(architecture)
     key = {
         "sources": sources_digest("cuda"),
         "compiler": f"{found.name} {found.version}",
@@ -53,7 +53,7 @@ def test_the_kernels_compile_without_a_warning(
 
 
 @pytest.mark.parametrize("compiler", [nvcc, pytest.param(Nvrtc, marks=no_nvrtc)])
-def test_an_error_is_told_in_the_compilers_words(
+def test_an_error_is_reported_in_the_compilers_words(
     compiler: Callable[[], CudaCompiler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wrong.cu").write_text("__global__ void kernel() { nonsense; }")
@@ -69,7 +69,7 @@ def test_ptx_where_the_architecture_is_virtual(
     (tmp_path / "small.cu").write_text('extern "C" __global__ void small(int* x) { *x = 1; }')
     monkeypatch.setattr(cuda_compilers, "_MAIN", tmp_path / "small.cu")
     found = compiler()
-    assert found.knows("compute_80") and not found.knows("sm_12") and not found.knows("compute_999")
+    assert found.supports("compute_80") and not found.supports("sm_12") and not found.supports("compute_999")
     assert found.compile("compute_80", tmp_path / "result") == ""
     assert b".target sm_80" in (tmp_path / "result").read_bytes()
 
@@ -96,13 +96,15 @@ def test_architecture_for_a_device(capability: tuple[int, int], listed: str | No
 @pytest.mark.parametrize(
     ("capability", "listed", "message"),
     [
-        ((9, 0), "8.0", "nothing that runs on a device of 9.0; add 9.0 to it"),
-        ((8, 0), "8.6;9.0+PTX", "nothing that runs on a device of 8.0"),
-        ((9, 1), "9.0a", "nothing that runs"),
-        ((9, 0), "Hopper", "has 'Hopper', which is not of the form 9.0"),
+        ((9, 0), "8.0", "no entry that runs on a device of compute capability 9.0; add 9.0 to it"),
+        ((8, 0), "8.6;9.0+PTX", "no entry that runs on a device of compute capability 8.0"),
+        ((9, 1), "9.0a", "no entry that runs"),
+        ((9, 0), "Hopper", "contains 'Hopper', which is not of the form 9.0"),
     ],
 )
-def test_lists_that_do_not_serve_the_device(capability: tuple[int, int], listed: str, message: str) -> None:
+def test_lists_without_an_entry_for_the_device(
+    capability: tuple[int, int], listed: str, message: str
+) -> None:
     with pytest.raises(Unavailable, match=message):
         architecture_for(capability, listed)
 
@@ -118,7 +120,7 @@ def test_nvcc_comes_first_unless_it_belongs_to_another_cuda(monkeypatch: pytest.
     assert names("99.0.1") == names(None) == ["NVRTC"]
 
 
-def test_without_nvcc_and_nvrtc_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvcc_and_nvrtc_the_reason_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_compilers, "find_nvcc", lambda: None)
     monkeypatch.setattr(torch.version, "cuda", "99.0")
     with pytest.raises(Unavailable, match=r"libnvrtc.so.99 cannot be loaded"):

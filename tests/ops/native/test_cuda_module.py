@@ -1,4 +1,4 @@
-"""Building, loading and launching the CUDA kernels: everything around them, without a GPU."""
+"""Building, loading and launching of the CUDA kernels, without a GPU."""
 
 import ctypes
 import logging
@@ -19,12 +19,12 @@ from morphoscope.ops.native.toolchain import Unavailable
 class FakeCompiler:
     """Writes its name, or fails."""
 
-    def __init__(self, name: str, known: str = "sm_90", fails: bool = False) -> None:
-        self.name, self.version, self.known, self.fails = name, "1.2.3", known, fails
+    def __init__(self, name: str, supported: str = "sm_90", fails: bool = False) -> None:
+        self.name, self.version, self.supported, self.fails = name, "1.2.3", supported, fails
         self.calls = 0
 
-    def knows(self, architecture: str) -> bool:
-        return architecture == self.known
+    def supports(self, architecture: str) -> bool:
+        return architecture == self.supported
 
     def compile(self, architecture: str, target: Path) -> str:
         self.calls += 1
@@ -60,7 +60,7 @@ def test_another_compiler_torch_or_architecture_is_another_build(monkeypatch: py
     paths.add(module.build_kernels("sm_90")[0])
     offer(monkeypatch, FakeCompiler("NVRTC 13.0"))
     paths.add(module.build_kernels("sm_90")[0])
-    offer(monkeypatch, FakeCompiler("NVRTC 13.0", known="sm_80"))
+    offer(monkeypatch, FakeCompiler("NVRTC 13.0", supported="sm_80"))
     paths.add(module.build_kernels("sm_80")[0])
     assert len(paths) == 4
 
@@ -71,17 +71,17 @@ def test_a_compiler_that_fails_is_named_and_the_next_one_tried(
     offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0"))
     with caplog.at_level(logging.WARNING):
         assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
-    assert "nvcc 13.0 cannot compile; NVRTC 13.0 is tried" in caplog.text
+    assert "nvcc 13.0 cannot compile; trying NVRTC 13.0 instead" in caplog.text
     offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0", fails=True))
     monkeypatch.setattr(torch, "__version__", "99.0")
     with pytest.raises(Unavailable, match=r"NVRTC 13\.0 cannot compile"):
         module.build_kernels("sm_90")
 
 
-def test_a_compiler_that_does_not_know_the_device_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, FakeCompiler("nvcc 11.0", known="sm_80"), FakeCompiler("NVRTC 13.0"))
+def test_a_compiler_that_does_not_support_the_device_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, FakeCompiler("nvcc 11.0", supported="sm_80"), FakeCompiler("NVRTC 13.0"))
     assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
-    with pytest.raises(Unavailable, match="no CUDA compiler here knows sm_120"):
+    with pytest.raises(Unavailable, match="no CUDA compiler on this machine supports sm_120"):
         module.build_kernels("sm_120")
 
 
@@ -126,7 +126,7 @@ def test_description(emulated_cuda: Any) -> None:
     assert emulated_cuda.description == "emulated, g++, built in 0.0 s"
 
 
-def test_a_torch_without_cuda_and_a_missing_driver_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_without_cuda_and_a_missing_driver_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(Unavailable, match="built without CUDA"):
         module.cuda_module(0)
@@ -140,11 +140,11 @@ def test_a_torch_without_cuda_and_a_missing_driver_are_told(monkeypatch: pytest.
 def test_nothing_is_loaded_while_a_graph_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
-    with pytest.raises(RuntimeError, match="run once before"):
+    with pytest.raises(RuntimeError, match="run the operation once before"):
         module.cuda_module(0)
 
 
-def test_kernels_that_the_driver_does_not_load_are_told_with_the_remedy(
+def test_kernels_that_the_driver_cannot_load_are_reported_with_a_fix(
     emulated_driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What identifies the kernels' sources."""
+"""The digest of the kernels' sources."""
 
 from pathlib import Path
 

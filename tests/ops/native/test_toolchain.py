@@ -1,4 +1,4 @@
-"""Compilers are found where people have them, and what is missing says what to install."""
+"""Compilers are found where they are usually installed; if one is missing, the error says what to install."""
 
 import os
 import shutil
@@ -38,13 +38,13 @@ class TestCxx:
         assert cxx.name.startswith("g++ 1")
 
     @needs_gxx
-    def test_cxx_may_hold_a_launcher_and_flags(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_cxx_may_contain_a_launcher_and_flags(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CXX", "env LC_ALL=C g++ -g")
         assert find_cxx().command == ("env", "LC_ALL=C", "g++", "-g")
         assert find_cxx().name.startswith("g++ 1")
 
     @pytest.mark.parametrize("named", ["false", "/nowhere/cxx"])
-    def test_a_named_compiler_that_fails_is_not_passed_over(
+    def test_a_named_compiler_that_fails_is_an_error(
         self, monkeypatch: pytest.MonkeyPatch, named: str
     ) -> None:
         monkeypatch.setenv("CXX", named)
@@ -57,7 +57,7 @@ class TestCxx:
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(Unavailable, match="no C\\+\\+ compiler was found") as error:
             find_cxx()
-        assert "apt install g++" in error.value.remedy
+        assert "apt install g++" in error.value.fix
 
     @needs_gxx
     def test_one_without_openmp_is_skipped(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ class TestCxx:
 
 
 def fake_toolkit(root: Path, version: str = "12.4.131") -> Path:
-    """A toolkit whose nvcc, like the real one, knows its folder only by the name it is started under."""
+    """A toolkit whose nvcc, like the real one, finds its folder only from the path that starts it."""
     release = version.rpartition(".")[0]
     return script(
         root / "bin" / "nvcc",
@@ -135,7 +135,7 @@ class TestNvcc:
         assert nvcc is not None
         assert (nvcc.path, nvcc.root) == (real, toolkit)
 
-    def test_a_broken_one_is_passed_over(
+    def test_a_broken_one_is_skipped(
         self, toolkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         script(tmp_path / "broken" / "bin" / "nvcc", "exit 1")
@@ -166,10 +166,10 @@ class TestNinja:
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         subprocess.run([find_ninja(), "--version"], check=True)
 
-    def test_the_path_serves_without_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_the_path_is_searched_without_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(Unavailable, match="ninja was not found; pip install ninja"):
+        with pytest.raises(Unavailable, match="ninja was not found; run `pip install ninja`"):
             find_ninja()
         ninja = script(tmp_path / "ninja", "exit 0")
         assert find_ninja() == str(ninja)
@@ -207,7 +207,7 @@ class TestIsa:
         monkeypatch.setenv("MORPHOSCOPE_CPU_ISA", "sse2")
         assert cpu_isa() == ("sse2", "x86-64")
         monkeypatch.setenv("MORPHOSCOPE_CPU_ISA", "avx512")
-        with pytest.raises(UserError, match="MORPHOSCOPE_CPU_ISA=avx512: this CPU has avx2, sse2"):
+        with pytest.raises(UserError, match="MORPHOSCOPE_CPU_ISA=avx512: this CPU supports only avx2, sse2"):
             cpu_isa()
 
     def test_another_family_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-// The CUDA driver as ops/native/cuda_module.py calls it, and behind it blocks, threads and barriers.
+// The functions of the CUDA driver that ops/native/cuda_module.py calls, with emulated blocks, threads and barriers.
 #include <setjmp.h>
 #include <signal.h>
 #include <ucontext.h>
@@ -39,7 +39,7 @@ const emulation::Kernel* running;
 const void* arguments;
 bool backwards = false;
 unsigned long block_serial = 0;
-std::map<void*, unsigned long> spoilt;  // in which block each piece of shared memory was
+std::map<void*, unsigned long> spoilt;  // the block that last filled each piece of shared memory
 sigjmp_buf on_fault;
 void* last_stream = nullptr;
 
@@ -62,10 +62,10 @@ void prepare(Fiber& fiber) {
     fiber.state = READY;
 }
 
-// Undefined behaviour traps (see the compiler's flags), and addresses that are nobody's.
+// Handles traps of undefined behaviour (see the compiler's flags) and invalid addresses.
 void fault(int signal) { siglongjmp(on_fault, signal); }
 
-// Let threads [begin, end) go on if all of them wait at `barrier`.
+// Let threads [begin, end) continue if all of them wait at `barrier`.
 bool release(State barrier, unsigned begin, unsigned end) {
     for (unsigned t = begin; t < end; t++)
         if (fibers[t].state != barrier) return false;
@@ -73,7 +73,7 @@ bool release(State barrier, unsigned begin, unsigned end) {
     return true;
 }
 
-// False if threads wait at a barrier that others never reach.
+// Returns false if threads wait at a barrier that others never reach.
 bool run_block() {
     block_serial++;
     const unsigned threads = blockDim.x;
@@ -94,7 +94,7 @@ bool run_block() {
     }
 }
 
-__attribute__((noinline)) int run_blocks() {  // out of the frame that siglongjmp returns to
+__attribute__((noinline)) int run_blocks() {  // not inlined into the frame that siglongjmp returns to
     for (unsigned i = 0; i < gridDim.x; i++) {
         blockIdx = {backwards ? gridDim.x - 1 - i : i, 0, 0};
         if (!run_block()) return LAUNCH_FAILED;
@@ -120,8 +120,8 @@ void emulation::spoil_once_a_block(void* memory, unsigned long size) {
 
 extern "C" {
 
-// Run the blocks, and the threads between two barriers, from the last to the first: what depends on their
-// order is a race, and shows as a difference.
+// Run the blocks, and the threads between two barriers, from the last to the first. A result that depends on their
+// order is a race.
 void emulation_run_backwards(int yes) { backwards = yes; }
 
 int emulation_last_stream() { return (int)(size_t)last_stream; }

@@ -1,4 +1,4 @@
-// What CUDA's compilers give the kernels, for g++: they run on a CPU, each thread of a block as a fiber.
+// What CUDA's compilers provide to the kernels, for g++: kernels run on a CPU, each thread of a block as a fiber.
 #pragma once
 
 #include <math.h>
@@ -35,7 +35,7 @@ struct Kernel {
     Kernel(const char* name, void (*run)(const void*), unsigned most_threads);
 };
 
-// Fill shared memory with NaN when a block's first thread gets there: only what was written may be read.
+// Fill shared memory with NaN when a block's first thread gets there, so that reading unwritten memory is noticed.
 void spoil_once_a_block(void* memory, unsigned long size);
 
 }  // namespace emulation
