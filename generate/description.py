@@ -109,7 +109,7 @@ class SnapshotMetadata(BaseModel):
         started_from: the snapshots that this training builds on, the most recent first. Older files name
             at most one, not in a list.
         images: number of training images.
-        phantom: whether that cohort shows phantoms only; for the whole history see `phantoms_only`.
+        phantom: whether that cohort shows phantoms only; `phantoms_only` covers the ancestors too.
         config: the resolved config of the training; empty if not recorded.
         generator, discriminator: keywords of the networks; None where the file holds no discriminator.
         kimg: thousands of real images shown before the snapshot was taken.

@@ -87,13 +87,13 @@ def after_transfer(
             found[name] = value
     kept = fields_marked(GeneratorTraining, Resume.KEEPS_SNAPSHOTS)
     assert found.keys() <= kept, "a resumed run would forget it"
-    asked = config.model_dump()
+    configured = config.model_dump()
     changes = [
-        f"{name}: {asked[name]} → {value}"
+        f"{name}: {configured[name]} → {value}"
         for name, value in found.items()
-        if asked[name] not in (value, None)
+        if configured[name] not in (value, None)
     ]
-    return validated(GeneratorTraining, asked | found), changes
+    return validated(GeneratorTraining, configured | found), changes
 
 
 def _label_width(config: ResolvedTraining, conditions: Sequence[str]) -> int:

@@ -96,11 +96,11 @@ def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> lis
             f"of one ({error})."
         ) from error
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
-    picture = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
+    encoding = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
     title, comment = "title=SYNTHETIC images: a training film", f"comment=Synthetic? {meaning}"
     # faststart: a browser plays it while it loads
     target = ["-metadata", title, "-metadata", comment, "-movflags", "+faststart", str(path)]
-    return [program, "-y", "-v", "error", *source, "-i", "-", *picture, *target]
+    return [program, "-y", "-v", "error", *source, "-i", "-", *encoding, *target]
 
 
 def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:

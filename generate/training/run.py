@@ -1,4 +1,4 @@
-"""A whole training: from a cohort and a config to snapshots in a run folder (spec 4)."""
+"""A complete training: from a cohort and a config to snapshots in a run folder (spec 4)."""
 
 from contextlib import nullcontext
 from pathlib import Path

@@ -65,7 +65,7 @@ def tiny_cohort(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, tiny_cohort, tmp_path_factory):
-    """Run folder of a finished training without fold 2."""
+    """The run folder of a finished training without fold 2."""
     run = RunFolder(tmp_path_factory.mktemp("tiny-run"))
     train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
     return run
@@ -77,7 +77,7 @@ def tiny_snapshot(tiny_run):
 
 
 class Averages(nn.Module):
-    """Mean colours of a grid of 4 × 4; counts the images that it sees."""
+    """Mean colours of a 4 × 4 grid; counts the images that it sees."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ class Averages(nn.Module):
 
 @pytest.fixture
 def make_network():
-    """make_network(name, digest) -> a network of 48 features; its module counts the images it sees."""
+    """make_network(name, digest) -> a network with 48 features; its module counts the images it sees."""
 
     def make(name="averages", digest="0" * 16):
         return FeatureNetwork(

@@ -1,4 +1,4 @@
-"""Snapshots from anywhere: what their metadata may say, and what is refused by name."""
+"""Snapshots from anywhere: which metadata are accepted, and which are refused by field."""
 
 import copy
 

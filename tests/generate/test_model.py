@@ -1,4 +1,4 @@
-"""Using a trained generator: seeds, labels, truncation, morphs, and bad files."""
+"""A trained generator: seeds, labels, truncation, morphs, and unusable files."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_ends_of_a_morph_are_the_conditions_own_images(model):
     np.testing.assert_array_equal(frames[2], middle)
 
 
-def test_full_truncation_is_the_conditions_mean_for_every_seed(model):
+def test_full_truncation_gives_the_mean_of_the_condition_for_every_seed(model):
     images = model.sample("pale", [0, 9], psi=0.0)
     np.testing.assert_array_equal(images[0], images[1])
     ws = model.class_means[model.conditions.index("pale")].expand(1, model.G.num_ws, -1)
@@ -74,14 +74,14 @@ def test_seed_out_of_range_is_refused(model):
         model.sample("dark", [-1])
 
 
-def test_metadata_says_where_the_model_comes_from(model, tiny_cohort):
+def test_metadata_records_what_the_model_was_trained_on(model, tiny_cohort):
     assert model.metadata.trained_on_folds == ["0", "1"]
     assert model.metadata.cohort_digest == tiny_cohort.digest
     assert model.metadata.phantom is False
     assert len(model.digest) == 16
 
 
-def test_file_that_is_no_checkpoint(tmp_path):
+def test_file_that_is_not_a_checkpoint(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_text("hello")
     with pytest.raises(UserError, match=r"model\.safetensors"):

@@ -1,4 +1,4 @@
-"""Synthetic cohorts and exported pictures: provenance and marks."""
+"""Synthetic cohorts and exported images: provenance and marks."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def described(model, **changes):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A snapshot whose conditions would like to be paths."""
+    """A snapshot whose names of conditions look like paths."""
     torch.manual_seed(0)
     keywords = {
         "z_dim": 4,
@@ -59,7 +59,7 @@ def model(tiny_snapshot):
     return load(tiny_snapshot)
 
 
-def test_rows_carry_their_provenance(model, tiny_cohort, tmp_path):
+def test_rows_record_their_provenance(model, tiny_cohort, tmp_path):
     augment(model, tmp_path / "synthetic", per_condition=3, seed=10, psi=0.9)
     cohort = Cohort.load(tmp_path / "synthetic")
     assert len(cohort) == 6
@@ -78,7 +78,7 @@ def test_rows_carry_their_provenance(model, tiny_cohort, tmp_path):
     assert cohort.check().ok
 
 
-def test_a_cohort_says_what_view_it_shows(tiny_snapshot, tmp_path):
+def test_rows_record_the_view(tiny_snapshot, tmp_path):
     arguments = ["augment", str(tiny_snapshot), "--per-condition", "1", "--device", "cpu"]
     for view, options in {"panoramic": ["--view", "panoramic"], "other": []}.items():
         assert CliRunner().invoke(app, [*arguments, *options, str(tmp_path / view)]).exception is None
@@ -88,13 +88,13 @@ def test_a_cohort_says_what_view_it_shows(tiny_snapshot, tmp_path):
     assert not (tmp_path / "side").exists()
 
 
-def test_every_picture_says_that_it_is_synthetic(model, tmp_path):
+def test_every_image_is_marked_as_synthetic(model, tmp_path):
     augment(model, tmp_path / "cohort", per_condition=1)
     write_samples(model, tmp_path / "sample", Sampling(count=2))
     write_morph(model, tmp_path / "morph", "dark", "pale", Morphing(steps=3))
-    pictures = list(tmp_path.rglob("*.png"))
-    assert len(pictures) == 2 + (4 + 1) + (3 + 1)
-    for path in pictures:
+    images = list(tmp_path.rglob("*.png"))
+    assert len(images) == 2 + (4 + 1) + (3 + 1)
+    for path in images:
         marks = Image.open(path).text
         assert marks["Synthetic"].startswith("yes: made by a generator, not a photograph; may resemble")
         assert json.loads(marks["Morphoscope"])["generator"] == model.digest
@@ -111,14 +111,14 @@ def test_samples_are_named_by_seed(model, tmp_path):
     assert sorted(p.name for p in (tmp_path / "pale").iterdir()) == ["seed0007.png", "seed0008.png"]
 
 
-def test_folder_that_is_not_empty_is_refused(model, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="already exists"):
         augment(model, tmp_path, per_condition=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_stopped_augmentation_leaves_nothing(model, tmp_path, monkeypatch):
+def test_interrupted_augmentation_leaves_nothing(model, tmp_path, monkeypatch):
     def stream(self, condition, seeds, psi):
         yield self.sample(condition, seeds[:1], psi)[0]
         raise KeyboardInterrupt
@@ -146,7 +146,7 @@ def test_unknown_condition_is_refused_before_anything_is_written(tiny_snapshot, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ancestors_on_other_real_cohorts_are_named(model, tiny_cohort, tmp_path):
+def test_ancestors_on_other_real_cohorts_are_recorded(model, tiny_cohort, tmp_path):
     own = {"cohort_digest": tiny_cohort.digest, "trained_on_folds": ["0"], "phantom": False}
     links = [
         own,
@@ -159,7 +159,9 @@ def test_ancestors_on_other_real_cohorts_are_named(model, tiny_cohort, tmp_path)
 
 
 @pytest.mark.parametrize(("ancestor_is_phantom", "no_patient"), [(True, True), (False, False)])
-def test_only_phantoms_all_the_way_show_no_patient(model, tmp_path, ancestor_is_phantom, no_patient):
+def test_no_patient_is_promised_only_if_all_trainings_used_phantoms(
+    model, tmp_path, ancestor_is_phantom, no_patient
+):
     link = {"cohort_digest": "ff", "trained_on_folds": [], "phantom": ancestor_is_phantom}
     heir = described(model, phantom=True, started_from=[link])
     cohort = augment(heir, tmp_path / "cohort", per_condition=1)

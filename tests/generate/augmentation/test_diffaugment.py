@@ -1,4 +1,4 @@
-"""DiffAugment: what it does to known images, its ranges, and its gradients."""
+"""DiffAugment: its effect on known images, its ranges, and its gradients."""
 
 import pytest
 import torch
@@ -19,20 +19,22 @@ def test_brightness_moves_grey_by_up_to_half() -> None:
     flat = torch.zeros(1000, 3, 4, 4)
     result = _colour(flat, Strengths(flat, None))
     shift = result[:, 0, 0, 0]
-    torch.testing.assert_close(result, shift[:, None, None, None].expand_as(result))  # a flat grey stays one
+    torch.testing.assert_close(
+        result, shift[:, None, None, None].expand_as(result)
+    )  # a uniform grey stays uniform
     assert -0.5 <= shift.min() < -0.45
     assert 0.45 < shift.max() <= 0.5
 
 
-def test_saturation_and_contrast_scale_deviations_within_their_ranges() -> None:
+def test_saturation_and_contrast_scale_differences_within_their_ranges() -> None:
     images = _images()
     result = _colour(images, Strengths(images, None))
 
-    def deviations(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def differences(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         luma = x.mean(dim=1, keepdim=True)
         return luma - luma.mean(dim=[2, 3], keepdim=True), x - luma
 
-    (luma, chroma), (new_luma, new_chroma) = deviations(images), deviations(result)
+    (luma, chroma), (new_luma, new_chroma) = differences(images), differences(result)
     contrast = (new_luma / luma).flatten(1).median(dim=1).values
     torch.testing.assert_close(new_luma, luma * contrast[:, None, None, None], atol=1e-5, rtol=0)
     assert 0.5 <= contrast.min() < 0.52
@@ -44,7 +46,7 @@ def test_saturation_and_contrast_scale_deviations_within_their_ranges() -> None:
     assert 1.95 < saturation.max() <= 2
 
 
-def test_shift_is_by_whole_pixels_up_to_an_eighth_and_brings_in_zeros() -> None:
+def test_shift_is_by_whole_pixels_up_to_an_eighth_with_zeros_at_the_border() -> None:
     images = _images()
     result = _shift(images, Strengths(images, None))
     padded = torch.nn.functional.pad(images, [2] * 4)  # an eighth of 16
@@ -61,15 +63,15 @@ def test_shift_is_by_whole_pixels_up_to_an_eighth_and_brings_in_zeros() -> None:
     assert len(seen) == 25
 
 
-def test_every_image_loses_its_own_square() -> None:
+def test_cutout_differs_between_images() -> None:
     blank = (DiffAugment()(torch.full((60, 1, 16, 16), 5.0)) == 0)[:, 0]
-    shares = blank.float().mean(dim=[1, 2])
-    assert shares.min() >= 1 / 16  # a quarter of the square, at a corner
-    assert shares.max() <= 1 / 4 + 15 / 64  # all of it, and two strips of zeros shifted in
+    fractions = blank.float().mean(dim=[1, 2])
+    assert fractions.min() >= 1 / 16  # a quarter of the square, at a corner
+    assert fractions.max() <= 1 / 4 + 15 / 64  # the whole square, and two borders of zeros
     assert len({tuple(image.flatten().tolist()) for image in blank}) > 50
 
 
-def test_repeats_from_the_global_generator() -> None:
+def test_is_reproducible_with_the_global_generator() -> None:
     images = _images(4)
     torch.manual_seed(1)
     first, second = DiffAugment()(images), DiffAugment()(images)

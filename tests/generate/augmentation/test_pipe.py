@@ -1,4 +1,4 @@
-"""The augmentation's behaviour: exact identity, frequencies, known strengths, gradients, controller."""
+"""The augmentation pipe: exact identity, frequencies, known strengths, gradients, controller."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ def _changed(before: torch.Tensor, after: torch.Tensor, tolerance: float = 1e-3)
 # -- what fires ----------------------------------------------------------------------------------------------
 
 
-def test_p_zero_is_the_very_same_tensor_and_draws_nothing() -> None:
+def test_p_zero_returns_the_same_tensor_and_draws_nothing() -> None:
     images = _images()
     before = torch.get_rng_state()
     assert _pipe(0, **EVERYTHING)(images) is images
@@ -64,33 +64,33 @@ def test_p_zero_is_the_very_same_tensor_and_draws_nothing() -> None:
         *[("noise", 0.5), ("cutout", 0.5), ("imgfilter", 1 - 0.5**4)],
     ],
 )
-def test_at_half_p_the_right_share_of_images_changes(operation: str, expected: float) -> None:
+def test_at_half_p_the_expected_fraction_of_images_changes(operation: str, expected: float) -> None:
     torch.manual_seed(0)
     images = _images(n=400)
-    share = _changed(images, _pipe(0.5, **{operation: 1.0})(images)).float().mean()
-    assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 400)
+    fraction = _changed(images, _pipe(0.5, **{operation: 1.0})(images)).float().mean()
+    assert abs(fraction - expected) < 4 * math.sqrt(expected * (1 - expected) / 400)
 
 
 @pytest.mark.parametrize(
     ("operation", "expected"),
     [("xflip", 0.25), ("rotate90", 0.375), ("scale", 0.5), ("rotate", 0.5), ("aniso", 0.5), ("xfrac", 0.5)],
 )
-def test_at_half_p_the_right_share_of_matrices_changes(operation: str, expected: float) -> None:
+def test_at_half_p_the_expected_fraction_of_matrices_changes(operation: str, expected: float) -> None:
     torch.manual_seed(0)
     images = torch.zeros(4000, 3, 8, 8)
     A = draw_geometry({operation: 0.5}, Strengths(images, None), images, random=True)
-    share = _changed(torch.eye(3).expand_as(A), A, 1e-6).float().mean()
-    assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000)
+    fraction = _changed(torch.eye(3).expand_as(A), A, 1e-6).float().mean()
+    assert abs(fraction - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000)
 
 
 def test_multiplier_scales_the_probability() -> None:
     torch.manual_seed(0)
     images = _images(n=400)
-    share = _changed(images, _pipe(0.5, brightness=0.2)(images)).float().mean()
-    assert 0.04 < share < 0.16
+    fraction = _changed(images, _pipe(0.5, brightness=0.2)(images)).float().mean()
+    assert 0.04 < fraction < 0.16
 
 
-def test_random_mode_repeats_from_the_global_generator() -> None:
+def test_random_mode_is_reproducible_with_the_global_generator() -> None:
     pipe, images = _pipe(0.7, **EVERYTHING), _images()
     torch.manual_seed(3)
     state = torch.get_rng_state()
@@ -100,11 +100,11 @@ def test_random_mode_repeats_from_the_global_generator() -> None:
     assert not torch.equal(first, second)
 
 
-# -- what the operations do ----------------------------------------------------------------------------------
+# -- effects of the operations -------------------------------------------------------------------------------
 
 
 def test_blitting_moves_whole_pixels() -> None:
-    """Smooth images, which the low-pass keeps, are flipped, turned and moved, up to its ripple."""
+    """Smooth images, which the low-pass filter keeps, are flipped, rotated and moved up to its ripple."""
     x, y = torch.linspace(0, 2 * math.pi, 40), torch.linspace(0, 2 * math.pi, 32)
     image = (torch.sin(x)[None] + 0.5 * torch.cos(2 * y)[:, None])[None, None].repeat(1, 3, 1, 1) / 2
     inside = (..., slice(6, -6), slice(6, -6))
@@ -118,7 +118,7 @@ def test_blitting_moves_whole_pixels() -> None:
 
 
 def test_resampling_equals_padding_and_upfirdn2d() -> None:
-    """The matrix products are the textbook chain pad, upsample2d, (identity), downsample2d."""
+    """The result is that of pad, upsample2d and downsample2d in sequence."""
     images, lowpass = _images(n=2, size=20)[..., :14], AugmentPipe().Hz_geom
     padded = torch.nn.functional.pad(images, [6] * 4, mode="reflect")
     expected = downsample2d(upsample2d(padded, lowpass), lowpass, flip_filter=True)[..., 6:-6, 6:-6]
@@ -126,7 +126,7 @@ def test_resampling_equals_padding_and_upfirdn2d() -> None:
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
-def test_margins_cover_the_farthest_image_and_stay_below_the_size() -> None:
+def test_margins_cover_the_farthest_image_but_are_less_than_the_size() -> None:
     eye = torch.eye(3)[None]
     assert margins(eye, 16, 12, reach=3) == (6, 6, 6, 6)
     shifted = torch.cat([eye, translation(torch.tensor([[2.5, -100.0]]))])
@@ -150,12 +150,12 @@ def test_colour_matrices() -> None:
 
 
 def _chroma(images: torch.Tensor) -> torch.Tensor:
-    """[N, 3], of length 1: where the mean colour lies off the grey axis."""
+    """Direction [N, 3] of the mean colour from the grey axis, of length 1."""
     colour = images.mean(dim=[2, 3])
     return torch.nn.functional.normalize(colour - colour.mean(dim=1, keepdim=True))
 
 
-def test_skin_keeps_the_hue_and_what_is_darker() -> None:
+def test_skin_preset_keeps_hue_and_order_of_brightness() -> None:
     torch.manual_seed(0)
     red = torch.tensor([0.6, -0.2, -0.4])[None, :, None, None].expand(40, 3, 16, 16)
     kept = (_chroma(AugmentPipe(**augment_multipliers("skin"))(red)) * _chroma(red)).sum(dim=1)
@@ -170,13 +170,13 @@ def test_skin_keeps_the_hue_and_what_is_darker() -> None:
     assert (result[:, 8, 8] < result[:, 0, 0]).all()
 
 
-def test_hue_and_saturation_leave_grey_images_alone() -> None:
+def test_hue_and_saturation_do_not_change_grey_images() -> None:
     images = _images(c=1)
     torch.testing.assert_close(_pipe(hue=1, saturation=1)(images), images, atol=1e-5, rtol=0)
     torch.testing.assert_close(_pipe(lumaflip=1)(images, percentile=0.9), -images)
 
 
-def test_filter_bank_splits_and_keeps_power() -> None:
+def test_filter_bank_splits_images_and_keeps_power() -> None:
     bank = AugmentPipe().Hz_fbank
     impulse = torch.zeros(43)
     impulse[21] = 1
@@ -195,7 +195,7 @@ def test_filter_bank_splits_and_keeps_power() -> None:
     torch.testing.assert_close(power[changed_once], torch.ones(int(changed_once.sum())))
 
 
-def test_cutout_blanks_a_quarter_and_noise_has_its_strength() -> None:
+def test_cutout_blanks_a_quarter_and_noise_has_the_given_strength() -> None:
     images = torch.ones(1, 3, 32, 32)
     cut = _pipe(cutout=1)(images, percentile=0.5)
     assert (cut == 0).sum() == 3 * 16 * 16
@@ -209,7 +209,7 @@ def test_cutout_blanks_a_quarter_and_noise_has_its_strength() -> None:
 
 
 def test_first_and_second_derivatives() -> None:
-    """Finite differences through every operation at once, as R1 and path length need."""
+    """Finite differences through all operations at once; R1 and path length need second derivatives."""
     pipe = _pipe(**augment_multipliers("bgcf"))
     images = _images(n=2, size=22, dtype=torch.float64).requires_grad_(True)
     direction = _images(n=2, size=22, seed=1, dtype=torch.float64)
@@ -229,10 +229,10 @@ def test_first_and_second_derivatives() -> None:
     )
 
 
-# -- what a user can get wrong -------------------------------------------------------------------------------
+# -- user errors ---------------------------------------------------------------------------------------------
 
 
-def test_a_training_names_its_augmentation() -> None:
+def test_augmentation_is_built_by_name() -> None:
     pipe = build_augmentation("skin")
     assert isinstance(pipe, AugmentPipe)
     assert pipe.multipliers["saturation"] == 0.5
@@ -262,7 +262,7 @@ def test_presets_and_errors() -> None:
 # -- controller ----------------------------------------------------------------------------------------------
 
 
-def test_p_follows_the_sign_of_the_excess() -> None:
+def test_p_rises_while_r_t_is_above_target_and_falls_below() -> None:
     pipe = _pipe(0.0, xflip=1)
     controller = AdaController(pipe, target=0.6, kimg=1)
     logits = torch.tensor([3.0, 1.0, 2.0, 4.0, 5.0, 1.0, 1.0, 1.0, 2.0, -1.0])  # mean sign 0.8
@@ -275,10 +275,10 @@ def test_p_follows_the_sign_of_the_excess() -> None:
     for _ in range(8):
         controller.observe(-logits)
         controller.step(32)
-    assert float(pipe.p) == 0  # never below
+    assert float(pipe.p) == 0  # and never less
 
 
-def test_p_stays_where_the_target_is_met_and_below_the_ceiling(caplog: pytest.LogCaptureFixture) -> None:
+def test_p_is_constant_at_the_target_and_never_above_the_ceiling(caplog: pytest.LogCaptureFixture) -> None:
     pipe = _pipe(0.5, xflip=1)
     controller = AdaController(pipe, target=0.0, kimg=0.1, interval=1)
     controller.observe(torch.tensor([1.0, -1.0]))
@@ -291,7 +291,7 @@ def test_p_stays_where_the_target_is_met_and_below_the_ceiling(caplog: pytest.Lo
     assert float(pipe.p) == pytest.approx(0.9)
     assert stats is not None
     assert stats["augment_at_ceiling"] == 1
-    assert len(caplog.records) == 1  # said once, not at every step
+    assert len(caplog.records) == 1  # warned once, not at every step
 
 
 def test_controller_resumes_exactly() -> None:

@@ -1,4 +1,4 @@
-"""Real features on disk: made once, never stale, never unpickled."""
+"""Cached features of real images: computed once, never stale, never unpickled."""
 
 import logging
 
@@ -21,7 +21,7 @@ def test_computed_once(make_network, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["images", "order", "network"])
-def test_anything_else_has_a_file_of_its_own(make_network, tmp_path, change):
+def test_other_images_or_networks_have_their_own_file(make_network, tmp_path, change):
     cached_features(make_network(), images(), tmp_path)
     other = make_network(digest="1" * 16 if change == "network" else "0" * 16)
     pixels = {"images": images(1), "order": images()[::-1], "network": images()}[change]
@@ -30,7 +30,7 @@ def test_anything_else_has_a_file_of_its_own(make_network, tmp_path, change):
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "archive", "objects", "shape"])
-def test_a_damaged_file_is_made_anew(make_network, tmp_path, caplog, damage):
+def test_a_damaged_file_is_computed_again(make_network, tmp_path, caplog, damage):
     network = make_network()
     expected = cached_features(network, images(), tmp_path)
     (path,) = tmp_path.iterdir()

@@ -11,11 +11,11 @@ def test_corners_of_a_square():
     assert diversity(corners) == pytest.approx((4 + 2 * np.sqrt(2)) / 6, rel=1e-12)
 
 
-def test_images_that_are_all_alike_have_none():
+def test_identical_images_have_no_diversity():
     assert diversity(np.full((50, 1280), 0.3, np.float32)) == 0
 
 
-def test_a_draw_stands_for_a_large_set():
+def test_a_sample_represents_a_large_set():
     features = np.random.default_rng(0).normal(size=(5000, 64))
     assert diversity(features) == pytest.approx(diversity(features[:1500]), rel=0.01)
     assert diversity(features) == diversity(features)

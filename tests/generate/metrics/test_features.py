@@ -1,4 +1,4 @@
-"""Feature networks: resizing, names by the weights, nothing executed, no random numbers drawn."""
+"""Feature networks: resizing, names that depend on the weights, no code executed, no random numbers drawn."""
 
 import importlib.util
 
@@ -50,7 +50,7 @@ class TestLite0:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4)
 
-    def test_the_batch_changes_rounding_only(self):
+    def test_the_batch_affects_only_rounding(self):
         network = load_feature_network("efficientnet_lite0")
         pixels = images(5)
         np.testing.assert_allclose(
@@ -58,7 +58,7 @@ class TestLite0:
         )
         assert network.features(pixels[:0]).shape == (0, 1280)
 
-    def test_global_random_numbers_are_left_alone(self):
+    def test_global_random_numbers_are_not_used(self):
         torch.manual_seed(3)
         before = torch.get_rng_state()
         load_feature_network("efficientnet_lite0").features(images(1))
@@ -67,7 +67,7 @@ class TestLite0:
 
 @pytest.fixture(scope="module")
 def inception_file(tmp_path_factory):
-    """Random weights under the published names."""
+    """Random weights with the published names of tensors."""
     path = tmp_path_factory.mktemp("inception") / "weights.pth"
     torch.manual_seed(0)
     torch.save(FidInception().half().state_dict(), path)
@@ -75,7 +75,7 @@ def inception_file(tmp_path_factory):
 
 
 class TestInception:
-    def test_only_the_published_weights_bear_the_reserved_name(self, inception_file, monkeypatch):
+    def test_only_the_published_weights_have_the_reserved_name(self, inception_file, monkeypatch):
         digest = file_digest(inception_file)
         before = torch.get_rng_state()
         network = load_feature_network(str(inception_file))
@@ -90,12 +90,12 @@ class TestInception:
         found = network.features(images(2))
         assert found.shape == (2, 2048)
         assert np.isfinite(found).all()
-        assert (found >= 0).all(), "means of what a ReLU has passed"
+        assert (found >= 0).all(), "means of outputs of a ReLU"
         assert not np.allclose(found[0], found[1])
 
     @pytest.mark.parametrize(("name", "channels"), [("Mixed_5b", 192), ("Mixed_6c", 768), ("Mixed_7b", 1280)])
-    def test_averages_leave_the_padding_out(self, name, channels):
-        """What is the same everywhere stays so up to the border."""
+    def test_averages_do_not_count_the_padding(self, name, channels):
+        """A constant image stays constant up to the border."""
         torch.manual_seed(0)
         block = getattr(FidInception().eval(), name)
         with torch.no_grad():
@@ -106,7 +106,7 @@ class TestInception:
         torch.testing.assert_close(pooled, pooled[:, :, 2:3, 2:3].expand_as(pooled))
 
     def test_the_last_block_takes_the_maximum(self):
-        """One bright pixel becomes a square of three by three, as bright everywhere."""
+        """One bright pixel becomes an equally bright square of three by three."""
         torch.manual_seed(0)
         block = FidInception().eval().Mixed_7c
         x = torch.zeros(1, 2048, 5, 5)
@@ -118,7 +118,7 @@ class TestInception:
         assert pooled[:, :, 0].abs().amax() < bright.amax() / 10
 
     def test_torchvisions_channels_in_their_order(self):
-        """All branches but the pooled one are torchvision's own."""
+        """All branches except the pooled one are torchvision's own."""
         torch.manual_seed(0)
         block = FidInception().eval().Mixed_6b
         x = torch.rand(1, 768, 6, 6)

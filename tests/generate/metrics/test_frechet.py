@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from morphoscope.generate.metrics import FeatureStatistics, frechet_distance
 
 
-def with_diagonal_covariance(mean, deviations):
-    """Features whose sample mean and covariance are exactly these: a pair of rows a dimension."""
-    steps = np.diag(deviations) * np.sqrt((2 * len(deviations) - 1) / 2)
+def with_diagonal_covariance(mean, sds):
+    """Features with exactly this sample mean and these standard deviations: two images per dimension."""
+    steps = np.diag(sds) * np.sqrt((2 * len(sds) - 1) / 2)
     return mean + np.concatenate([steps, -steps])
 
 
@@ -21,9 +21,9 @@ def distance(a, b):
 
 def test_closed_form_of_diagonal_gaussians():
     means = np.array([1.0, 0.0, -2.0, 5.0]), np.array([0.5, 3.0, -2.0, 4.0])
-    deviations = np.array([1.0, 2.0, 0.0, 0.1]), np.array([3.0, 2.0, 1.0, 0.3])
-    expected = np.square(means[0] - means[1]).sum() + np.square(deviations[0] - deviations[1]).sum()
-    found = distance(*(with_diagonal_covariance(*set_) for set_ in zip(means, deviations, strict=True)))
+    sds = np.array([1.0, 2.0, 0.0, 0.1]), np.array([3.0, 2.0, 1.0, 0.3])
+    expected = np.square(means[0] - means[1]).sum() + np.square(sds[0] - sds[1]).sum()
+    found = distance(*(with_diagonal_covariance(*both) for both in zip(means, sds, strict=True)))
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -37,7 +37,7 @@ def test_equals_the_formula_with_a_matrix_root_where_covariances_have_full_rank(
     assert distance(a, b) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_set_is_at_no_distance_from_itself_though_its_covariance_is_far_from_full_rank():
+def test_a_set_has_no_distance_from_itself_despite_a_covariance_of_low_rank():
     features = np.random.default_rng(0).gamma(0.3, size=(100, 1280)).astype(np.float32)
     assert distance(features, features) < 1e-9
 
@@ -49,14 +49,14 @@ def test_a_rotation_into_many_dimensions_changes_nothing():
     assert distance(a @ rotation, b @ rotation) == pytest.approx(distance(a, b), rel=1e-10)
 
 
-def test_a_large_common_offset_costs_no_digits():
+def test_a_large_common_offset_loses_no_precision():
     random = np.random.default_rng(2)
     a, b = random.normal(size=(40, 5)), random.normal(0.5, 2, size=(50, 5))
     assert distance(a + 1e6, b + 1e6) == pytest.approx(distance(a, b), rel=1e-6)
 
 
 @given(cuts=st.lists(st.integers(0, 30), max_size=4), dimensions=st.sampled_from([2, 7, 40]))
-def test_batches_give_what_all_at_once_gives(cuts, dimensions):
+def test_batches_give_the_same_as_all_at_once(cuts, dimensions):
     features = np.random.default_rng(3).normal(3, 1, size=(30, dimensions)).astype(np.float32)
     statistics = FeatureStatistics()
     for part in np.split(features, sorted(cuts)):

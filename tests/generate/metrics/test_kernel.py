@@ -24,7 +24,7 @@ def test_the_definition_pair_by_pair():
 
 
 def test_unbiased_for_sets_of_one_distribution():
-    """A biased estimate of 8 images would be 2 too high; the mean of 300 is known to 0.05."""
+    """A biased estimate from 8 images would be too high by 2; the mean of 300 is known to 0.05."""
     random = np.random.default_rng(1)
     found = [squared_mmd(random.normal(size=(8, 16)), random.normal(size=(8, 16))) for _ in range(300)]
     assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(len(found))
@@ -32,23 +32,23 @@ def test_unbiased_for_sets_of_one_distribution():
     assert min(found) < 0 < max(found)
 
 
-def test_grows_with_a_shift_and_exceeds_its_deviation():
+def test_grows_with_a_shift_and_exceeds_its_sd():
     random = np.random.default_rng(2)
     a = random.normal(size=(100, 32))
     found = [kernel_distance(a, random.normal(shift, 1, size=(100, 32))) for shift in (0.0, 0.3, 0.6)]
-    means = [mean for mean, _ in found]
+    means = [distance.mean for distance in found]
     assert means == sorted(means)
-    assert abs(means[0]) < 2 * found[0][1]
-    assert means[2] > 5 * found[2][1]
+    assert abs(means[0]) < 2 * found[0].sd
+    assert means[2] > 5 * found[2].sd
 
 
-def test_a_hundred_images_have_a_deviation():
+def test_a_hundred_images_have_an_sd():
     random = np.random.default_rng(3)
-    _, deviation = kernel_distance(random.normal(size=(100, 8)), random.normal(size=(100, 8)))
-    assert deviation > 1e-3
+    distance = kernel_distance(random.normal(size=(100, 8)), random.normal(size=(100, 8)))
+    assert distance.sd > 1e-3
 
 
-def test_the_seed_decides_the_subsets_and_numpys_own_state_does_not():
+def test_subsets_depend_on_the_seed_and_not_on_numpys_state():
     random = np.random.default_rng(4)
     a, b = random.normal(size=(20, 8)), random.normal(size=(9, 8))
     np.random.seed(0)
@@ -60,7 +60,7 @@ def test_the_seed_decides_the_subsets_and_numpys_own_state_does_not():
 
 
 def test_two_images_are_enough():
-    mean, deviation = kernel_distance(np.eye(2), np.eye(2))
-    # Kernels of a pair: 1 of different rows, and the mean of (3/2)³ and 1 across the sets.
-    assert mean == pytest.approx(2 - (1.5**3 + 1))
-    assert deviation == 0
+    distance = kernel_distance(np.eye(2), np.eye(2))
+    # The kernel is 1 for different images, and (3/2)³ or 1 across the sets.
+    assert distance.mean == pytest.approx(2 - (1.5**3 + 1))
+    assert distance.sd == 0

@@ -1,4 +1,4 @@
-"""The meter: what it says of good, shifted and collapsed generators, its seeds, and the names of figures."""
+"""The quality meter: good, shifted and collapsed generators, its seeds, and the names of its values."""
 
 import json
 import logging
@@ -15,20 +15,20 @@ LEVELS = {"dark": 60, "pale": 190}  # of the tiny cohort
 
 
 class Generator:
-    """Noise about a condition's level, a new image a seed, as the tiny cohort's; remembers what was asked."""
+    """Noise around a condition's level, like the tiny cohort, one image per seed; records the seeds."""
 
-    def __init__(self, shift=0, deviation=16, collapsed=()):
+    def __init__(self, shift=0, sd=16, collapsed=()):
         self.shift = shift
-        self.deviation = deviation
+        self.sd = sd
         self.collapsed = collapsed
-        self.asked = {}
+        self.seeds = {}
 
     def __call__(self, condition, seeds):
-        self.asked.setdefault(condition, []).extend(seeds)
+        self.seeds.setdefault(condition, []).extend(seeds)
         return np.stack([self.image(condition, 0 if condition in self.collapsed else s) for s in seeds])
 
     def image(self, condition, seed):
-        noise = np.random.default_rng(seed).normal(0, self.deviation, (SIZE, SIZE, 3))
+        noise = np.random.default_rng(seed).normal(0, self.sd, (SIZE, SIZE, 3))
         return np.clip(LEVELS[condition] + self.shift + noise, 0, 255).astype(np.uint8)
 
 
@@ -42,7 +42,7 @@ def meter(make_network, reals):
     return QualityMeter(make_network(), reals, SIZE)
 
 
-def test_real_images_are_at_no_distance_from_themselves(make_network, reals):
+def test_real_images_have_no_distance_from_themselves(make_network, reals):
     meter = QualityMeter(make_network(), reals, SIZE)
     pixels, labels = reals.images(SIZE), reals.labels
 
@@ -65,7 +65,7 @@ def test_distances_grow_with_a_shift(meter):
     assert far.overall.frechet > near.overall.frechet + 1
 
 
-def test_a_collapsed_condition_is_seen_in_its_diversity_and_no_others(meter):
+def test_a_collapse_shows_in_the_diversity_of_that_condition_only(meter):
     report = meter.measure(Generator(collapsed=["pale"]), images=20)
     assert report.by_condition["pale"].relative_diversity == 0
     assert report.by_condition["dark"].relative_diversity > 0.5
@@ -74,19 +74,19 @@ def test_a_collapsed_condition_is_seen_in_its_diversity_and_no_others(meter):
 def test_seeds_are_those_of_a_synthetic_cohort(meter):
     generator = Generator()
     report = meter.measure(generator, images=70, seed=5)
-    assert generator.asked["dark"] == list(range(5, 145, 2))
-    assert generator.asked["pale"] == list(range(6, 146, 2))
+    assert generator.seeds["dark"] == list(range(5, 145, 2))
+    assert generator.seeds["pale"] == list(range(6, 146, 2))
     assert report == meter.measure(Generator(), images=70, seed=5)
 
 
-def test_global_random_numbers_are_left_alone(meter):
+def test_global_random_numbers_are_not_used(meter):
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
     meter.measure(Generator(), images=8)
     assert torch.equal(torch_before, torch.get_rng_state())
     assert np.array_equal(numpy_before, np.random.get_state()[1])
 
 
-def test_the_overall_set_has_the_shares_of_the_real_one(make_network, tiny_cohort):
+def test_the_overall_set_has_the_proportions_of_the_real_images(make_network, tiny_cohort):
     dark = np.flatnonzero(tiny_cohort.labels == 0)
     pale = np.flatnonzero(tiny_cohort.labels == 1)
     meter = QualityMeter(make_network(), tiny_cohort.select([*dark[:12], *pale[:4]]), SIZE)
@@ -99,7 +99,7 @@ def test_the_overall_set_has_the_shares_of_the_real_one(make_network, tiny_cohor
     }
 
 
-def test_a_condition_with_too_few_real_images_has_no_figures_but_its_share(make_network, tiny_cohort, caplog):
+def test_a_condition_with_too_few_real_images_counts_only_overall(make_network, tiny_cohort, caplog):
     dark, pale = (np.flatnonzero(tiny_cohort.labels == k) for k in range(2))
     with caplog.at_level(logging.WARNING):
         meter = QualityMeter(make_network(), tiny_cohort.select([*dark, *pale[:3]]), SIZE)
@@ -109,17 +109,17 @@ def test_a_condition_with_too_few_real_images_has_no_figures_but_its_share(make_
     assert report.overall.generated == 8 + 2
 
 
-def test_a_condition_without_real_images_is_not_asked_for(make_network, tiny_cohort):
+def test_a_condition_without_real_images_is_not_generated(make_network, tiny_cohort):
     generator = Generator()
     dark = tiny_cohort.select(tiny_cohort.labels == 0)
     QualityMeter(make_network(), dark, SIZE).measure(generator, images=8)
-    assert list(generator.asked) == ["dark"]
+    assert list(generator.seeds) == ["dark"]
 
 
 def test_too_few_images_are_refused(make_network, meter, tiny_cohort):
     with pytest.raises(UserError, match="at least 4"):
         meter.measure(Generator(), images=3)
-    with pytest.raises(UserError, match="4 are needed"):
+    with pytest.raises(UserError, match="at least 4 are needed"):
         QualityMeter(make_network(), tiny_cohort.select([0, 1, 2]), SIZE)
 
 

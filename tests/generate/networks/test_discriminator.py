@@ -11,7 +11,7 @@ def discriminator(c_dim: int = 3, **kwargs) -> Discriminator:
     return Discriminator(c_dim, 8, 3, channel_base=64, channel_max=8, **kwargs)
 
 
-def test_unconditional_output_comes_first_and_leaves_the_conditional_one_alone():
+def test_unconditional_output_comes_first_and_does_not_change_the_conditional_one():
     plain = discriminator()
     D = discriminator(epilogue_kwargs={"unconditional_output": True})
     added = D.state_dict().keys() - plain.state_dict().keys()

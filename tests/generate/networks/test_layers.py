@@ -1,4 +1,4 @@
-"""Where and how blocks run in half precision."""
+"""Half precision of blocks: at which resolutions, and with which results."""
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ RESOLUTIONS = (4, 8, 16, 32, 64)
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize(("num_fp16_res", "lowest"), [(0, 128), (2, 32), (9, 8)])
-def test_highest_resolutions_from_8_on_take_the_half_type_on_a_gpu(half, num_fp16_res, lowest):
+def test_highest_resolutions_from_8_use_the_half_type_on_a_gpu(half, num_fp16_res, lowest):
     for resolution in RESOLUTIONS:
         expected = half if resolution >= lowest else torch.float32
         assert block_dtype(resolution, 64, num_fp16_res, half, torch.device("cuda")) == expected
         assert block_dtype(resolution, 64, num_fp16_res, half, torch.device("cpu")) == torch.float32
 
 
-def test_networks_take_the_half_type_by_name():
+def test_networks_accept_the_half_type_by_name():
     small = {"channel_base": 64, "channel_max": 8}
     for name, dtype in [("float16", torch.float16), ("bfloat16", torch.bfloat16)]:
         G = Generator(8, 0, 8, 8, 3, synthesis_kwargs={**small, "half_dtype": name})
@@ -29,7 +29,7 @@ def test_networks_take_the_half_type_by_name():
 
 
 @torch.no_grad()
-def test_blocks_compute_alike_in_bfloat16():
+def test_blocks_compute_nearly_the_same_in_bfloat16():
     torch.manual_seed(0)
     small = {"channel_base": 256, "channel_max": 16, "conv_clamp": 256}
     G = Generator(8, 0, 8, 16, 3, synthesis_kwargs=small)

@@ -1,4 +1,4 @@
-"""The mapping network beyond the parity vectors: how much the label counts, and intermediate stages."""
+"""The mapping network beyond the parity vectors: influence of the label, and intermediate stages."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ Z = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
 C = torch.eye(3)[[0, 1, 2, 0, 1]]
 
 
-def test_label_counts_in_full_by_default(mapping):
+def test_label_has_full_influence_by_default(mapping):
     assert torch.equal(mapping(Z, C), mapping(Z, C, label_influence=1.0))
 
 
@@ -62,7 +62,7 @@ def test_discriminator_takes_the_same_stages():
     assert not torch.allclose(D(images, middle), D(images, early))
 
 
-def test_stages_change_neither_other_classes_nor_the_names_of_weights():
+def test_stages_change_neither_other_classes_nor_names_of_weights():
     torch.manual_seed(0)
     plain = MappingNetwork(z_dim=6, c_dim=3, w_dim=8, num_ws=2)
     staged = MappingNetwork(z_dim=6, c_dim=3, w_dim=8, num_ws=2, stages=STAGES)
@@ -85,6 +85,6 @@ def test_stages_change_neither_other_classes_nor_the_names_of_weights():
         ([[1, 0, 2], [1, 2, 0]], "listed twice"),
     ],
 )
-def test_stages_that_make_no_sense_are_refused(stages, reason):
+def test_inconsistent_stages_are_refused(stages, reason):
     with pytest.raises(ValueError, match=reason):
         Generator(8, 3, 8, 8, 3, mapping_kwargs={"stages": stages})

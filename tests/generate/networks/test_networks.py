@@ -1,4 +1,4 @@
-"""Networks beyond the parity vectors: names, shapes and refusals."""
+"""Networks beyond the parity vectors: names, shapes and errors."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def test_number_of_latents_follows_the_resolution():
     assert G.num_ws == 10
 
 
-def test_w_avg_follows_only_when_asked():
+def test_w_avg_changes_only_by_follow():
     G = Generator(8, 0, 8, 8, 3, synthesis_kwargs={"channel_base": 128, "channel_max": 8})
     z = torch.randn(4, 8)
     w = G.mapping(z, None)[:, 0].detach()
@@ -31,11 +31,11 @@ def test_w_avg_follows_only_when_asked():
 def test_minibatch_groups_are_strided():
     D = Discriminator(0, 8, 3, channel_base=64, channel_max=8, epilogue_kwargs={"mbstd_group_size": 2})
     images = torch.randn(4, 3, 8, 8)
-    swapped = D(images[[2, 1, 0, 3]], None)  # samples 0 and 2 share a group: only their order changes
+    swapped = D(images[[2, 1, 0, 3]], None)  # samples 0 and 2 are in one group, so only the order changes
     torch.testing.assert_close(D(images, None)[[2, 1, 0, 3]], swapped)
 
 
-def test_freeze_order_is_from_the_input():
+def test_freeze_order_starts_at_the_input():
     D = Discriminator(0, 16, 3, channel_base=64, channel_max=8)
     names = {module: name for name, module in D.named_modules()}
     order = [names[layer] for layer in D.layers_from_input()]
@@ -59,7 +59,7 @@ def test_wrong_shapes_are_named():
         D(torch.randn(1, 1, 8, 8), None)
 
 
-def test_batch_that_does_not_divide_into_groups_is_named():
+def test_batch_that_is_not_divisible_into_groups_is_an_error():
     D = Discriminator(0, 8, 3, channel_base=64, channel_max=8, epilogue_kwargs={"mbstd_group_size": 4})
     with pytest.raises(ValueError, match="mbstd_group_size"):
         D(torch.randn(6, 3, 8, 8), None)

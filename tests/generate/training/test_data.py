@@ -1,4 +1,4 @@
-"""The stream of training images: its order, its balance, and that any stretch of it stands alone."""
+"""The stream of training images: its order and its balance; stretches do not depend on each other."""
 
 import numpy as np
 import pytest
@@ -21,14 +21,14 @@ def shown(data, start, number):
     return ((images[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
 
 
-def test_natural_sampling_shows_every_image_once_an_epoch():
+def test_natural_sampling_shows_every_image_once_per_epoch():
     data = stream([7, 3], "natural")
     first, second = shown(data, 0, 10), shown(data, 10, 10)
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
 
 
-def test_balanced_sampling_shows_every_condition_once_a_round():
+def test_balanced_sampling_shows_every_condition_once_per_round():
     data = stream([7, 3, 1], "balanced")
     _, labels = data.stretch(0, 3 * 21)
     assert (labels.reshape(21, 3, 3).sum(dim=1) == 1).all()
@@ -38,7 +38,7 @@ def test_balanced_sampling_shows_every_condition_once_a_round():
 
 
 @pytest.mark.parametrize("sampling", ["natural", "balanced"])
-def test_a_stretch_does_not_depend_on_what_was_asked_for_before(sampling):
+def test_a_stretch_does_not_depend_on_earlier_ones(sampling):
     whole = shown(stream([7, 3], sampling), 0, 40)
     pieces = stream([7, 3], sampling)
     assert shown(pieces, 26, 14) == whole[26:]
@@ -51,9 +51,9 @@ def test_labels_belong_to_their_images():
     assert labels.argmax(dim=1).tolist() == [int(index >= 7) for index in shown(data, 0, 10)]
 
 
-@pytest.mark.parametrize(("sampling", "share"), [("natural", 0.9), ("balanced", 0.5)])
-def test_labels_of_fakes_are_drawn_as_often_as_the_stream_shows_them(sampling, share):
+@pytest.mark.parametrize(("sampling", "fraction"), [("natural", 0.9), ("balanced", 0.5)])
+def test_labels_of_fakes_are_as_frequent_as_in_the_stream(sampling, fraction):
     torch.manual_seed(0)
     labels = stream([90, 10], sampling).random_labels(4000)
     assert labels.sum(dim=1).unique().tolist() == [1.0]
-    assert labels[:, 0].mean().item() == pytest.approx(share, abs=0.03)
+    assert labels[:, 0].mean().item() == pytest.approx(fraction, abs=0.03)

@@ -1,4 +1,4 @@
-"""The training film: its frames in order, its marks, its size, and what happens when something breaks."""
+"""The training film: order of its frames, its marks, its size, and what happens when something fails."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def write_sheet(run, kimg, grey, size=(200, 100)):
 
 
 def described(path):
-    """What ffmpeg says of a film."""
+    """What ffmpeg prints about a film."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)]
     return subprocess.run(command, capture_output=True, text=True).stderr
 
@@ -43,16 +43,16 @@ def test_frames_follow_the_kimg_not_the_alphabet(tmp_path):
     assert middle == pytest.approx([120, 60, 180], abs=4)
 
 
-def test_each_frame_bears_its_own_strip(tmp_path):
+def test_each_frame_has_its_own_banner(tmp_path):
     write_sheet(tmp_path, 10, 255)
     write_sheet(tmp_path, 20, 255)
     first, second = frames(write_film(tmp_path))[:, :20].astype(int)
-    assert first.max() > 200  # letters on a dark strip
+    assert first.max() > 200  # letters on a dark banner
     assert np.median(first) < 70
     assert abs(first - second).max() > 100  # 10 kimg, 20 kimg
 
 
-def test_is_marked_and_plays_everywhere(tmp_path):
+def test_film_is_marked_and_plays_everywhere(tmp_path):
     write_sheet(tmp_path, 10, 99, size=(201, 99))
     said = described(write_film(tmp_path, fps=2))
     assert "SYNTHETIC" in said
@@ -66,18 +66,18 @@ def test_large_sheets_are_scaled_down_and_others_fit_into_the_first(tmp_path):
     shown = frames(write_film(tmp_path))
     assert shown.shape[:2] == (2, 1920)
     assert shown.shape[2] == 190
-    assert shown[1, 100].mean() > 250  # the wide one lies in the middle, on white
+    assert shown[1, 100].mean() > 250  # the wide one is in the middle, on white
     assert shown[1, 970].mean() < 30
 
 
-def test_run_without_sheets_has_no_film(tmp_path):
+def test_a_run_without_sheets_has_no_film(tmp_path):
     assert write_film(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, UserError])
 def test_earlier_film_survives(tmp_path, monkeypatch, stop):
-    """A Ctrl-C, or a broken sheet, halfway: the film is the earlier one, and nothing else is left."""
+    """After Ctrl-C or a broken sheet halfway, the earlier film is unchanged, and nothing else is left."""
     write_sheet(tmp_path, 10, 99)
     before = write_film(tmp_path).read_bytes()
     write_sheet(tmp_path, 20, 99)
@@ -100,7 +100,7 @@ def test_earlier_film_survives(tmp_path, monkeypatch, stop):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_what_ffmpeg_says_is_passed_on(tmp_path, monkeypatch):
+def test_errors_of_ffmpeg_are_reported(tmp_path, monkeypatch):
     write_sheet(tmp_path, 10, 99)
     original = film._command
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""Which snapshots stay: the newest few and the best."""
+"""The snapshots that are kept: the newest ones and the best."""
 
 import json
 
@@ -7,7 +7,7 @@ from morphoscope.generate.training.keeping import best_snapshot, discard_old
 
 
 def make_run(folder, distances):
-    """A snapshot every kimg, with its kernel distance (None: not measured)."""
+    """A snapshot per kimg, with its kernel distance (None: not measured)."""
     lines = []
     for kimg, distance in enumerate(distances):
         name = f"snapshot-{kimg:06d}.safetensors"
@@ -24,25 +24,25 @@ def left(folder):
     return [int(path.stem[-6:]) for path in sorted(folder.glob("snapshot-*"))]
 
 
-def test_the_newest_and_the_best_stay(tmp_path):
+def test_the_newest_and_the_best_are_kept(tmp_path):
     run = make_run(tmp_path, [0.5, 0.1, 0.3, 0.2, 0.4, None])
     assert best_snapshot(run).name == "snapshot-000001.safetensors"
     discard_old(run, keep=2)
     assert left(run) == [1, 4, 5]
 
 
-def test_a_distance_that_is_no_number_is_never_best(tmp_path):
+def test_a_distance_of_nan_is_never_best(tmp_path):
     run = make_run(tmp_path, [float("nan"), 0.3, 0.2])
     assert best_snapshot(run).name == "snapshot-000002.safetensors"
 
 
-def test_of_what_is_gone_nothing_is_best(tmp_path):
+def test_a_deleted_snapshot_is_never_best(tmp_path):
     run = make_run(tmp_path, [0.1, 0.3])
     (run / "snapshot-000000.safetensors").unlink()
     assert best_snapshot(run).name == "snapshot-000001.safetensors"
 
 
-def test_without_figures_only_the_newest_stay(tmp_path):
+def test_without_measurements_only_the_newest_are_kept(tmp_path):
     run = make_run(tmp_path, [None] * 4)
     assert best_snapshot(run) is None
     discard_old(run, keep=3)

@@ -22,18 +22,18 @@ def test_no_penalty_before_the_first_observation():
     assert LeCam(0.99).penalty(REAL, FAKE).item() == 0
 
 
-def test_real_is_measured_from_the_anchor_of_fakes_and_the_other_way_round():
+def test_real_is_compared_with_the_anchor_of_fakes_and_vice_versa():
     penalty = observed((1.0, -2.0)).penalty(REAL, FAKE)
     assert penalty.item() == pytest.approx((4**2 + 6**2) / 2 + (2**2 + 1**2) / 2)
 
 
-def test_anchors_stay_where_they_are_since_recorded_steps_read_them():
+def test_anchors_keep_their_addresses_because_recorded_steps_read_them():
     lecam = LeCam(0.9)
-    places = lecam.real.data_ptr(), lecam.fake.data_ptr()
+    addresses = lecam.real.data_ptr(), lecam.fake.data_ptr()
     for _ in range(2):
         lecam.observe(torch.tensor([1.0]), torch.tensor([2.0]))
     lecam.load_state_dict({"real": [3.0], "fake": [4.0]})
-    assert (lecam.real.data_ptr(), lecam.fake.data_ptr()) == places
+    assert (lecam.real.data_ptr(), lecam.fake.data_ptr()) == addresses
     assert (lecam.real.item(), lecam.fake.item()) == (3, 4)
 
 
@@ -43,7 +43,7 @@ def test_anchors_decay():
     assert lecam.fake.tolist() == [pytest.approx(-1.8)]
 
 
-def test_gradient_brings_the_logits_of_both_kinds_together():
+def test_gradient_brings_the_logits_of_real_and_fake_closer():
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     observed((3.0, -0.5)).penalty(real, fake).backward()
     assert (real.grad > 0).all()
@@ -58,7 +58,7 @@ def test_each_output_has_its_own_anchors_and_weight():
     torch.testing.assert_close(two, expected)
 
 
-def test_state_goes_through_json_exactly():
+def test_state_survives_json_exactly():
     first, second = observed((1 / 3, -2 / 3), (0.1, 0.7)), LeCam(0.9)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for lecam in (first, second):

@@ -1,4 +1,4 @@
-"""The losses of one and of two discriminator outputs."""
+"""The losses with one and with two outputs of the discriminator."""
 
 import math
 
@@ -17,7 +17,7 @@ REAL = torch.tensor([[2.0, -1.0], [0.5, 3.0], [-0.5, 0.0]])
 FAKE = torch.tensor([[-2.0, 1.5], [0.0, -3.0], [1.0, 0.5]])
 
 
-def test_logits_of_zero_cost_log_two():
+def test_the_loss_of_zero_logits_is_log_two():
     zeros = torch.zeros(4, 1)
     assert generator_loss(zeros).item() == pytest.approx(math.log(2))
     assert discriminator_loss(zeros, zeros).item() == pytest.approx(2 * math.log(2))
@@ -58,7 +58,7 @@ def test_path_lengths_of_a_linear_generator_are_its_jacobian_norms():
     torch.testing.assert_close(path_lengths(images, ws, noise), expected)
 
 
-def test_path_lengths_average_the_squares_over_layers():
+def test_path_lengths_are_the_rms_over_layers():
     ws = torch.ones(1, 2, 3, requires_grad=True)
     images = (ws * torch.tensor([1.0, 3.0]).reshape(1, 2, 1)).sum(dim=(1, 2)).reshape(1, 1, 1, 1)
     lengths = path_lengths(images, ws, torch.ones(1, 1, 1, 1))

@@ -1,4 +1,4 @@
-"""What a training is prepared from: which rows it may see."""
+"""Preparation of a training: the rows that it may see."""
 
 import pytest
 

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("two_processes.py")
 
 @pytest.fixture(scope="module")
 def config(tiny_config):
-    """Everything that is averaged over processes: ADA, path lengths, w_avg, LeCam, two outputs of D."""
+    """A config with everything that is averaged over processes: ADA, path lengths, w_avg, LeCam, outputs."""
     small = {
         "micro_batch": 2,
         "mbstd_group": 2,
@@ -33,7 +33,7 @@ def config(tiny_config):
 
 @pytest.fixture(scope="module")
 def together(config, tiny_cohort, tmp_path_factory):
-    """Folder with the runs `whole` and `cut` of two processes."""
+    """A folder with the runs `whole` and `cut` of two processes."""
     folder = tmp_path_factory.mktemp("together")
     settings = folder / "config.yaml"
     settings.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
@@ -67,11 +67,11 @@ def test_two_processes_resume_exactly(together, assert_same_state):
     assert_same_state(state_of(together / "whole"), state_of(together / "cut"))
     whole, cut = ((together / run / "stats.jsonl").read_text() for run in ("whole", "cut"))
     assert whole.count("\n") >= 2
-    assert cut.count("\n") == whole.count("\n") + 1  # the tick that was cut is told in two parts
+    assert cut.count("\n") == whole.count("\n") + 1  # the tick that was cut is logged in two parts
 
 
-def test_one_process_may_go_on_with_what_two_began(config, tiny_cohort, together, tmp_path):
-    """The state belongs to no number of processes."""
+def test_one_process_may_resume_what_two_began(config, tiny_cohort, together, tmp_path):
+    """The state does not depend on the number of processes."""
     longer = config.model_copy(update={"kimg": 0.048})
     shutil.copytree(together / "whole", tmp_path / "run")
     train_generator(longer, tiny_cohort, RunFolder(tmp_path / "run"))

@@ -82,7 +82,7 @@ def cells(page):
     return {row[0]: row[1:] for row in split}
 
 
-def pictures(page, kind):
+def embedded_images(page, kind):
     return [base64.b64decode(data) for data in re.findall(rf"data:image/{kind};base64,([^\"]+)", page)]
 
 
@@ -108,16 +108,16 @@ def test_newest_quality_by_condition_with_names_escaped(run):
     assert rows["condition"][2:4] == [f"KID ({NETWORK})", f"Fréchet ({NETWORK})"]
 
 
-def test_newest_sheet_stands_beside_the_reals_and_stays_marked(run):
-    fakes, reals = (Image.open(io.BytesIO(data)) for data in pictures(html(run), "jpeg"))
-    assert np.asarray(fakes).mean() == pytest.approx(100, abs=2)  # that of 20 kimg
+def test_newest_sheet_is_shown_beside_real_images_and_stays_marked(run):
+    fakes, reals = (Image.open(io.BytesIO(data)) for data in embedded_images(html(run), "jpeg"))
+    assert np.asarray(fakes).mean() == pytest.approx(100, abs=2)  # the sheet of 20 kimg
     assert np.asarray(reals).mean() == pytest.approx(200, abs=2)
     assert b"made by a generator" in fakes.info["comment"]
 
 
 def test_large_sheets_are_scaled_down(run):
     sheet(run / "fakes000030.png", 9, size=(3000, 4000))
-    assert Image.open(io.BytesIO(pictures(html(run), "jpeg")[0])).size == (1200, 1600)
+    assert Image.open(io.BytesIO(embedded_images(html(run), "jpeg")[0])).size == (1200, 1600)
 
 
 def described(run, phantom, ancestors):
@@ -146,7 +146,7 @@ def described(run, phantom, ancestors):
         (False, [True], False),
     ],
 )
-def test_no_patient_is_promised_only_of_phantoms_all_the_way(run, phantom, ancestors, no_patient):
+def test_no_patient_is_promised_only_if_all_trainings_used_phantoms(run, phantom, ancestors, no_patient):
     described(run, phantom, ancestors)
     page = html(run)
     assert cells(page)["training images"] == ["30"]
@@ -154,12 +154,12 @@ def test_no_patient_is_promised_only_of_phantoms_all_the_way(run, phantom, ances
     assert ("may resemble the training photographs" in page) != no_patient
 
 
-def test_nothing_is_loaded_from_elsewhere(run):
+def test_the_page_loads_no_other_files(run):
     page = html(run)
-    assert len(pictures(page, r"svg\+xml")) == 3 + 2  # quality; losses, p
-    without_pictures = re.sub(r"data:image/[^\"]+", "", page)
-    assert re.findall(r"(?:src|href)=\"([^\"]*)\"", without_pictures) == [""] * 7
-    assert "http" not in without_pictures
+    assert len(embedded_images(page, r"svg\+xml")) == 3 + 2  # quality; losses, p
+    without_images = re.sub(r"data:image/[^\"]+", "", page)
+    assert re.findall(r"(?:src|href)=\"([^\"]*)\"", without_images) == [""] * 7
+    assert "http" not in without_images
 
 
 def test_at_most_ten_alarms_are_shown_newest_first(run):

@@ -1,4 +1,4 @@
-"""Going on: exactly, with nothing told twice, and with nothing but what was begun."""
+"""Resuming: exact, with nothing logged twice, and only with the settings that the run began with."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from morphoscope.runtime import RunFolder
 def test_interrupted_and_resumed_equals_uninterrupted(
     tiny_config, tiny_cohort, tiny_run, tmp_path, monkeypatch
 ):
-    """A run cut in the middle of a tick goes on bit for bit."""
+    """A run that was cut in the middle of a tick resumes bit for bit."""
     run = RunFolder(tmp_path / "run")
     original = GeneratorTrainer.iterate
     calls = []
@@ -41,10 +41,10 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert torch.equal(cut["pl_mean"], whole["pl_mean"])
 
 
-def test_resuming_from_a_scheduled_snapshot_equals_going_on(
+def test_resuming_from_a_scheduled_snapshot_equals_continuing(
     tiny_config, tiny_cohort, tmp_path, monkeypatch, assert_same_state
 ):
-    """What is done for a snapshot must not move the random numbers of the run that goes on."""
+    """Writing a snapshot must not change the random numbers of the run."""
     run, copy = RunFolder(tmp_path / "run"), tmp_path / "copy"
     original = GeneratorTrainer.iterate
 
@@ -57,7 +57,7 @@ def test_resuming_from_a_scheduled_snapshot_equals_going_on(
         patch.setattr(GeneratorTrainer, "iterate", copy_after_the_snapshot)
         train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
     assert torch.load(copy / "training-state.pt", weights_only=True)["images_seen"] == 24
-    torch.rand(7)  # a resumed run is another process, whose random numbers stand elsewhere
+    torch.rand(7)  # a resumed run is another process, with another random state
     train_generator(tiny_config, tiny_cohort, RunFolder(copy), exclude_folds=["2"])
     whole, resumed = (
         torch.load(folder / "training-state.pt", weights_only=True) for folder in (run.path, copy)
@@ -87,7 +87,7 @@ def test_damaged_state_is_named(tiny_config, tiny_cohort, tmp_path):
 
 
 def test_a_killed_run_logs_nothing_twice(tiny_config, tiny_cohort, tmp_path, monkeypatch):
-    """Killed after its last state: the figures in between are forgotten and told again."""
+    """If it is killed after its last state, the values in between are removed and logged again."""
     run = RunFolder(tmp_path)
     original = GeneratorTrainer.iterate
 

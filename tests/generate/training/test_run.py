@@ -13,7 +13,7 @@ from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime import RunFolder
 
 
-def test_finished_training_is_left_as_it_is(tiny_config, tiny_cohort, tiny_run):
+def test_a_finished_training_is_not_changed(tiny_config, tiny_cohort, tiny_run):
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tiny_run.path.iterdir()}
     path = train_generator(tiny_config, tiny_cohort, tiny_run, exclude_folds=["2"])
     assert path == max(tiny_run.path.glob("snapshot-*.safetensors"))
@@ -21,7 +21,7 @@ def test_finished_training_is_left_as_it_is(tiny_config, tiny_cohort, tiny_run):
     assert before == after
 
 
-def test_run_folder_holds_what_the_spec_names(tiny_run):
+def test_run_folder_holds_the_files_of_the_spec(tiny_run):
     names = {path.name for path in tiny_run.path.iterdir()}
     assert {"config.yaml", "stats.jsonl", "reals.png", "training-state.pt", "fakes000000.png"} <= names
     lines = [json.loads(line) for line in (tiny_run.path / "stats.jsonl").read_text().splitlines()]
@@ -30,7 +30,7 @@ def test_run_folder_holds_what_the_spec_names(tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("phase", "name", "value", "words"),
+    ("phase", "name", "value", "message"),
     [
         ("_train_generator", "loss_G", float("nan"), "phase G: loss_G = nan"),
         ("_regularise_r1", "r1", float("inf"), "phase R1: r1 = inf"),
@@ -38,29 +38,29 @@ def test_run_folder_holds_what_the_spec_names(tiny_run):
     ],
 )
 def test_divergence_names_step_phase_and_last_good_snapshot(
-    tiny_config, tiny_cohort, tmp_path, monkeypatch, phase, name, value, words
+    tiny_config, tiny_cohort, tmp_path, monkeypatch, phase, name, value, message
 ):
     original = getattr(GeneratorTrainer, phase)
 
     def diverging(self, *arguments):
-        figures = original(self, *arguments)
-        return figures if self.iteration < 7 else {**figures, name: torch.tensor(value)}
+        values = original(self, *arguments)
+        return values if self.iteration < 7 else {**values, name: torch.tensor(value)}
 
     run = RunFolder(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(GeneratorTrainer, phase, diverging)
-        with pytest.raises(UserError, match=rf"iteration [79] .*{words}.*snapshot-000000\.safetensors"):
+        with pytest.raises(UserError, match=rf"iteration [79] .*{message}.*snapshot-000000\.safetensors"):
             train_generator(tiny_config, tiny_cohort, run)
     state = torch.load(tmp_path / "training-state.pt", weights_only=True)
-    assert state["images_seen"] == 24  # what was saved is from before
+    assert state["images_seen"] == 24  # saved before the divergence
     assert all(torch.isfinite(tensor).all() for tensor in state["G"].values())
-    train_generator(tiny_config, tiny_cohort, run)  # and goes on
+    train_generator(tiny_config, tiny_cohort, run)  # and resumes
 
 
 def test_a_full_disk_ends_with_a_clear_error_and_an_intact_snapshot(
     tiny_config, tiny_cohort, tmp_path, monkeypatch
 ):
-    """The second snapshot finds no room; the first, and its state, stay as they are."""
+    """There is no space for the second snapshot; the first one and its state do not change."""
     run = RunFolder(tmp_path)
     written = []
 
@@ -79,7 +79,7 @@ def test_a_full_disk_ends_with_a_clear_error_and_an_intact_snapshot(
     assert not list(tmp_path.glob(".*"))  # nothing half-written
 
 
-def test_only_the_newest_snapshots_stay(tiny_config, tiny_cohort, tmp_path):
+def test_only_the_newest_snapshots_are_kept(tiny_config, tiny_cohort, tmp_path):
     settings = {"kimg": 3, "tick_kimg": 1, "snapshot_ticks": 1, "keep_snapshots": 2}
     smaller = {"resolution": 8, "batch": 200, "pl_weight": 0.0}
     config = tiny_config.model_copy(update=settings | smaller)

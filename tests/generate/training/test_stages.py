@@ -25,6 +25,6 @@ def test_names_become_indices():
         ({"intermediate": ("early", "late"), "late": ("healthy", "intermediate")}, "'late', an end of"),
     ],
 )
-def test_what_is_wrong_is_named(stages, reason):
+def test_the_error_names_the_condition(stages, reason):
     with pytest.raises(UserError, match=reason):
         stage_indices(stages, CONDITIONS)

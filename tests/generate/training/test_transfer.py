@@ -1,4 +1,4 @@
-"""Starting from a snapshot: what is copied, renamed, begun anew, adopted and remembered."""
+"""Starting from a snapshot: what is copied, matched by name, re-initialised, adopted and recorded."""
 
 import io
 
@@ -16,7 +16,7 @@ from morphoscope.runtime import RunFolder
 
 
 def train_on(config, cohort, folder, snapshot):
-    """Train one batch with hardly any learning; returns the model and what was said."""
+    """Train one batch with hardly any learning; return the snapshot and what was printed."""
     console = Console(file=io.StringIO(), width=1000)
     still = config.model_copy(update={"kimg": 0.004, "lr": 1e-9})
     path = train_generator(still, cohort, RunFolder(folder), start_from=snapshot, console=console)
@@ -36,7 +36,7 @@ def test_start_from_a_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path
 def test_ancestors_are_kept_over_generations_and_over_a_resume(
     tiny_config, tiny_cohort, tiny_snapshot, tmp_path
 ):
-    """Folds 0 and 1, then fold 2, then fold 0 again: all three count as trained on to the end."""
+    """Folds 0 and 1, then fold 2, then fold 0 again: all three count as trained on."""
     one_batch = tiny_config.model_copy(update={"kimg": 0.004})
     child = train_generator(
         one_batch, tiny_cohort, RunFolder(tmp_path / "b"), exclude_folds=["0", "1"], start_from=tiny_snapshot
@@ -72,7 +72,7 @@ def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
 
 
 def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    """Progressive growing: the lower blocks come from the snapshot, the new ones start anew."""
+    """Progressive growing: the lower blocks come from the snapshot, the new ones are re-initialised."""
     larger = tiny_config.model_copy(update={"resolution": 32, "kimg": 0.004, "lr": 1e-9})
     console = Console(file=io.StringIO(), width=1000)
     path = train_generator(
@@ -91,29 +91,31 @@ def renamed(cohort, names):
     return Cohort.from_rows(cohort.root, rows.assign(condition=rows["condition"].map(names)))
 
 
-def test_label_embeddings_go_by_name(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    """dark, pale -> new, pale: pale moves with its name, whatever its place."""
+def test_label_embeddings_are_matched_by_name(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """dark, pale -> pale, zebra: the embedding of pale moves to its new index."""
     other = renamed(tiny_cohort, {"dark": "zebra", "pale": "pale"})
     assert other.conditions == ["pale", "zebra"]
-    path, said = train_on(tiny_config, other, tmp_path, tiny_snapshot)
+    path, printed = train_on(tiny_config, other, tmp_path, tiny_snapshot)
     for read in (lambda p: load(p).G, read_discriminator):
         before, after = read(tiny_snapshot).mapping.embed, read(path).mapping.embed
         torch.testing.assert_close(after.weight[:, 0], before.weight[:, 1], rtol=0, atol=1e-6)
         assert (after.weight[:, 1] - before.weight[:, 0]).abs().max() > 0.1
-    assert "embedding of zebra" in said
-    assert "embedding of pale" not in said
+    assert "embedding of zebra" in printed
+    assert "embedding of pale" not in printed
 
 
-def test_a_longer_class_list_keeps_what_it_knows(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+def test_conditions_of_the_snapshot_are_kept_in_a_longer_list(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
     rows = tiny_cohort.rows.copy()
     rows.loc[rows.index[:6], "condition"] = "medium"
     longer = Cohort.from_rows(tiny_cohort.root, rows)
-    path, said = train_on(tiny_config, longer, tmp_path, tiny_snapshot)
+    path, printed = train_on(tiny_config, longer, tmp_path, tiny_snapshot)
     before, after = load(tiny_snapshot), load(path)
     assert after.conditions == ["dark", "medium", "pale"]
     difference = np.abs(before.sample("pale", [0]).astype(int) - after.sample("pale", [0]).astype(int))
     assert difference.max() <= 1
-    assert "embedding of medium" in said
+    assert "embedding of medium" in printed
 
 
 def test_from_unconditional_to_conditional(tiny_config, tiny_cohort, tmp_path):
@@ -123,15 +125,15 @@ def test_from_unconditional_to_conditional(tiny_config, tiny_cohort, tmp_path):
     model = load(first)
     assert model.conditions == ["all"]
     assert model.G.c_dim == 0
-    path, said = train_on(tiny_config, tiny_cohort, tmp_path / "second", first)
+    path, printed = train_on(tiny_config, tiny_cohort, tmp_path / "second", first)
     image = model.sample("all", [5], psi=1.0).astype(int)
     for name in tiny_cohort.conditions:
         assert np.abs(load(path).sample(name, [5], psi=1.0).astype(int) - image).max() <= 1
-    assert "mapping.embed" in said
-    assert "synthesis" not in said
+    assert "mapping.embed" in printed
+    assert "synthesis" not in printed
 
 
-def test_an_unconditional_snapshot_may_start_a_transition_that_goes_on(tiny_config, tiny_cohort, tmp_path):
+def test_a_transition_from_an_unconditional_snapshot_resumes(tiny_config, tiny_cohort, tmp_path):
     unconditional = tiny_config.model_copy(update={"conditional": False, "kimg": 0.004})
     first = train_generator(unconditional, tiny_cohort, RunFolder(tmp_path / "first"))
     transition = {"transition_start_kimg": 0.002, "transition_end_kimg": 0.02}
@@ -143,15 +145,15 @@ def test_an_unconditional_snapshot_may_start_a_transition_that_goes_on(tiny_conf
     settings = load(path).metadata.config
     assert (settings["transition_start_kimg"], settings["transition_end_kimg"]) == (0.002, 0.02)
     assert settings["unconditional_output"]
-    # and from there, no transition begins again, while D keeps its two outputs
-    third, said = train_on(config, tiny_cohort, tmp_path / "third", path)
+    # Starting from that snapshot, no transition begins again, and D keeps its two outputs.
+    third, printed = train_on(config, tiny_cohort, tmp_path / "third", path)
     settings = load(third).metadata.config
     assert (settings["transition_end_kimg"], settings["unconditional_output"]) == (None, True)
-    assert "transition_end_kimg: 0.02 → None" in said
-    assert "out_unconditional" not in said
+    assert "transition_end_kimg: 0.02 → None" in printed
+    assert "out_unconditional" not in printed
 
 
-def test_an_intermediate_stage_is_taken_as_the_mean_it_was(tiny_config, tiny_cohort, tmp_path):
+def test_an_intermediate_stage_starts_as_the_mean_of_its_ends(tiny_config, tiny_cohort, tmp_path):
     rows = tiny_cohort.rows.copy()
     rows.loc[rows.index[:6], "condition"] = "medium"
     three = Cohort.from_rows(tiny_cohort.root, rows)
@@ -163,26 +165,26 @@ def test_an_intermediate_stage_is_taken_as_the_mean_it_was(tiny_config, tiny_coh
         torch.testing.assert_close(weight[:, 1], (weight[:, 0] + weight[:, 2]) / 2, rtol=0, atol=1e-6)
 
 
-def test_speeds_of_following_give_way_only_if_nobody_set_them(tiny_config, tiny_cohort, tmp_path):
+def test_ada_kimg_is_adopted_only_if_the_config_does_not_set_it(tiny_config, tiny_cohort, tmp_path):
     plain = {name: value for name, value in tiny_config.model_dump().items() if name != "ada_kimg"}
     first = train_generator(
         GeneratorTraining(**plain | {"kimg": 0.004}), tiny_cohort, RunFolder(tmp_path / "first")
     )
-    path, said = train_on(GeneratorTraining(**plain), tiny_cohort, tmp_path / "second", first)
+    path, printed = train_on(GeneratorTraining(**plain), tiny_cohort, tmp_path / "second", first)
     assert load(path).metadata.config["ada_kimg"] == 100
-    assert "ada_kimg: 500 → 100" in said
-    asked = GeneratorTraining(**plain | {"ada_kimg": 300})
-    path, _ = train_on(asked, tiny_cohort, tmp_path / "third", first)
+    assert "ada_kimg: 500 → 100" in printed
+    chosen = GeneratorTraining(**plain | {"ada_kimg": 300})
+    path, _ = train_on(chosen, tiny_cohort, tmp_path / "third", first)
     assert load(path).metadata.config["ada_kimg"] == 300
 
 
-def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
-    """What the config asks for gives way and is named, also when the run goes on without the snapshot."""
+def test_the_architecture_comes_from_the_snapshot(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
+    """Other settings are replaced and reported, also when the run resumes without the snapshot."""
     wider = tiny_config.model_copy(update={"channel_max": 16, "w_dim": 16, "mapping_layers": 4})
-    path, said = train_on(wider, tiny_cohort, tmp_path, tiny_snapshot)
+    path, printed = train_on(wider, tiny_cohort, tmp_path, tiny_snapshot)
     assert load(path).G.w_dim == 8
-    assert "w_dim: 16 → 8" in said
-    assert "channel_max: 16 → 8" in said
+    assert "w_dim: 16 → 8" in printed
+    assert "channel_max: 16 → 8" in printed
     longer = wider.model_copy(update={"kimg": 0.008, "lr": 1e-9})
     assert load(train_generator(longer, tiny_cohort, RunFolder(tmp_path))).metadata.kimg == 0.008
 
@@ -190,10 +192,10 @@ def test_the_architecture_is_the_snapshots(tiny_config, tiny_cohort, tiny_snapsh
 def test_a_snapshot_of_other_networks_is_refused(
     tiny_config, tiny_cohort, tiny_snapshot, tmp_path, monkeypatch
 ):
-    """Were the architecture not adopted, too little would fit: nothing is guessed."""
+    """If the architecture were not adopted, too few tensors would match, which is an error."""
     monkeypatch.setattr(
         "morphoscope.generate.training.preparation.after_transfer", lambda config, *_: (config, [])
     )
     wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
-    with pytest.raises(UserError, match="tensors of the generator fit"):
+    with pytest.raises(UserError, match="tensors of the generator match"):
         train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)

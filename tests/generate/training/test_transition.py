@@ -1,4 +1,4 @@
-"""When labels begin to count."""
+"""The transition from unconditional to conditional training."""
 
 import pytest
 
@@ -14,5 +14,5 @@ def test_linear_between_its_ends(images_seen, expected):
     assert label_influence(config, images_seen) == pytest.approx(expected)
 
 
-def test_without_a_transition_labels_count_from_the_start():
+def test_without_a_transition_labels_have_full_influence_from_the_start():
     assert label_influence(GeneratorTraining().resolved(), 0) == 1.0

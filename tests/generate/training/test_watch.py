@@ -1,4 +1,4 @@
-"""What a run is watched by: figures of snapshots, the best one kept, alarms, what a stop left out."""
+"""What is recorded of a run: metrics, the best snapshot, alarms, and what an interruption left out."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from morphoscope.runtime import RunFolder
 
 @pytest.fixture
 def measured_config(tiny_config, make_network, monkeypatch):
-    """A training of 3 kimg with a measured snapshot at each of them."""
+    """A training of 3 kimg with a measured snapshot at each."""
     monkeypatch.setattr(preparation, "load_feature_network", lambda *_: make_network())
     settings = {"kimg": 3, "tick_kimg": 1, "snapshot_ticks": 1, "keep_snapshots": 1}
     smaller = {"resolution": 8, "batch": 200, "pl_weight": 0.0, "metric_network": "x", "metric_images": 8}
@@ -34,21 +34,20 @@ def test_every_snapshot_is_measured_and_the_best_is_kept(measured_config, tiny_c
     found = lines(tmp_path / "metric-averages.jsonl")
     assert [line["snapshot"] for line in found] == [f"snapshot-00000{k}.safetensors" for k in (1, 2, 3)]
     assert set(found[0]["by_condition"]) == {"dark", "pale"}
-    assert found[0]["overall"]["real"] == 18  # what is trained on: not the test fold
+    assert found[0]["overall"]["real"] == 18  # the training images, without the test fold
     best = min(found, key=lambda line: line["overall"]["kernel"])["snapshot"]
     assert best_snapshot(tmp_path).name == best
     kept = {path.name for path in tmp_path.glob("snapshot-*")}
     assert kept == {best, "snapshot-000003.safetensors"}
     assert (tmp_path / "film.mp4").exists()
     assert "SYNTHETIC" in (tmp_path / "report.html").read_text()
-    said = (tmp_path / "log.txt").read_text()
-    assert said.count("s/kimg") == 3
+    assert (tmp_path / "log.txt").read_text().count("s/kimg") == 3
 
 
-def test_a_collapse_is_told_once_even_over_a_resume(
+def test_an_alarm_is_raised_once_even_after_resuming(
     measured_config, tiny_cohort, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr("morphoscope.generate.training.collapse.DIVERSITY_ALARM", 1e9)  # whatever it makes
+    monkeypatch.setattr("morphoscope.generate.training.collapse.DIVERSITY_ALARM", 1e9)  # for any images
     first = measured_config.model_copy(update={"kimg": 1})
     with caplog.at_level(logging.WARNING, "morphoscope"):
         train_generator(first, tiny_cohort, RunFolder(tmp_path))
@@ -58,8 +57,8 @@ def test_a_collapse_is_told_once_even_over_a_resume(
     assert len(lines(tmp_path / "alarms.jsonl")) == 2
 
 
-def test_what_a_stop_left_out_is_made_up_for(measured_config, tiny_cohort, tmp_path, monkeypatch):
-    """Stopped in the very iteration that ends a snapshot's tick: no measuring then, but when it goes on."""
+def test_what_an_interruption_left_out_is_done_later(measured_config, tiny_cohort, tmp_path, monkeypatch):
+    """Interrupted in the last iteration before a snapshot: it is measured only when the run resumes."""
     original = GeneratorTrainer.iterate
 
     def stopped(self):
@@ -77,7 +76,7 @@ def test_what_a_stop_left_out_is_made_up_for(measured_config, tiny_cohort, tmp_p
     assert [line["kimg"] for line in lines(tmp_path / "metric-averages.jsonl")] == [1.0, 2.0, 3.0]
 
 
-def test_a_finished_run_without_its_film_gets_it(measured_config, tiny_cohort, tmp_path):
+def test_a_finished_run_without_a_film_gets_one(measured_config, tiny_cohort, tmp_path):
     config = measured_config.model_copy(update={"kimg": 1})
     train_generator(config, tiny_cohort, RunFolder(tmp_path))
     (tmp_path / "film.mp4").unlink()
@@ -85,7 +84,9 @@ def test_a_finished_run_without_its_film_gets_it(measured_config, tiny_cohort, t
     assert (tmp_path / "film.mp4").exists()
 
 
-def test_a_stop_does_not_overwrite_a_measured_snapshot(measured_config, tiny_cohort, tmp_path, monkeypatch):
+def test_an_interruption_does_not_overwrite_a_measured_snapshot(
+    measured_config, tiny_cohort, tmp_path, monkeypatch
+):
     original = GeneratorTrainer.iterate
 
     def stopped(self):
@@ -100,7 +101,9 @@ def test_a_stop_does_not_overwrite_a_measured_snapshot(measured_config, tiny_coh
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 1400
 
 
-def test_a_report_that_fails_stops_no_training(measured_config, tiny_cohort, tmp_path, monkeypatch, caplog):
+def test_a_failing_report_does_not_stop_a_training(
+    measured_config, tiny_cohort, tmp_path, monkeypatch, caplog
+):
     def fails(run):
         raise UserError("no space for a report")
 
@@ -124,7 +127,7 @@ def test_without_the_default_network_a_training_runs_with_a_warning(monkeypatch,
     assert feature_network(None, torch.device("cpu")) is None
 
 
-def test_a_folder_with_snapshots_but_no_state_is_not_mixed_up(tiny_config, tiny_cohort, tmp_path):
+def test_a_folder_with_snapshots_but_no_state_is_refused(tiny_config, tiny_cohort, tmp_path):
     train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
     (tmp_path / "training-state.pt").unlink()
     with pytest.raises(UserError, match=r"no state to resume from.*--start-from .*snapshot-000000"):

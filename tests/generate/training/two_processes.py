@@ -1,4 +1,4 @@
-"""Run by torchrun from test_processes.py: a whole training, and one that is cut and goes on."""
+"""Run by torchrun from test_processes.py: an uninterrupted training, and one that is cut and resumed."""
 
 import signal
 import sys
@@ -29,7 +29,7 @@ def main(cohort_path: Path, config_path: Path, folder: Path) -> None:
 def cut_in_the_second_process(
     config: GeneratorTraining, cohort: Cohort, run: Path, processes: Processes
 ) -> None:
-    """Train until one process alone is asked to stop; both must then stop together."""
+    """Train until one of the processes receives SIGTERM; both must then stop together."""
     original = GeneratorTrainer.iterate
 
     def interrupted(self: GeneratorTrainer) -> object:
