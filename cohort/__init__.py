@@ -11,7 +11,7 @@ A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, 
 | fold | "0" … "k-1", "test", or empty (not assigned; always empty for synthetic rows) |
 | source | real or synthetic |
 | pair | optional: distinguishes the lesions of one group, for tests that compare both views of a lesion |
-| mask | optional: path of the lesion mask (white = lesion), for images whose lesion is known |
+| mask | optional: path of the lesion mask (white = lesion); other loaders skip a name like x.png.mask |
 | generator | synthetic rows: digest of the generator |
 | seed, label, psi | synthetic rows: seed, mixture of conditions as JSON, truncation |
 | trained_on_folds | synthetic rows: the folds that the generator was trained on, as a JSON list of names |
@@ -29,7 +29,11 @@ Every cell is a string in `Cohort.rows`.
     train.images(64), train.labels                                     # uint8 [N, 64, 64, 3], int64 [N]
 
 Importers strip metadata (EXIF with its GPS position, comments, previews …) from every photograph without
-touching its compressed pixels, and absolute paths from tables; file names are kept.
+touching its compressed pixels, and absolute paths from tables; file names are kept. Tables are read exactly:
+a row with more or fewer fields than the header is an error that names its line. Names of conditions and
+groups are normalised once, before anything is written (Unicode NFC, single blanks between words, none around
+them, `10` for `10.0`); an empty cell, NaN, None, NA and the like mean that a value is unknown. Whatever is
+ambiguous is refused, or logged as a warning, before anything is copied.
 
 Errors that a user can fix (unreadable files, missing labels, paths that lead out of the folder, patients in
 two folds …) raise `morphoscope.configs.UserError`; one message lists all findings of an operation.

@@ -1,23 +1,30 @@
 """`cohort check`: all problems of a cohort in one report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
+from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.reading import decode
-from morphoscope.cohort.storage import Store, unsafe_reason
+from morphoscope.cohort.storage import Store, unsafe_reason, unwritable_reason
 from morphoscope.cohort.workers import collect_errors
+from morphoscope.configs import first_names
 
 SMALL_CONDITION = 10  # groups; with fewer a fold holds one or two patients, too few for its metrics
 HASH_SIDE = 16  # perceptual hash of 16 x 16 = 256 bits (low frequencies of the grey image)
 # Of 256. Copies that were saved again, scaled, brightened or trimmed by 2% differ in at most about 40 bits;
 # among 740 HAM10000 images none of the 273,430 pairs of different lesions differs in fewer than 66.
 NEAR_DUPLICATE_BITS = 40
+SMALLEST_SIDE = 16  # pixels; smaller than any resolution that is trained at
+LONGEST_SHAPE = 4  # long side / short side; beyond it a square crop keeps less than a quarter of the image
+# Of 255. 14 bits in a 16-bit file reach 64 and 12 bits 16; photographs have brighter spots.
+DARKEST_HIGHLIGHT = 64
 _BLOCK = 1024
 
 
@@ -47,37 +54,56 @@ class CheckReport:
 def check_cohort(store: Store, rows: pd.DataFrame) -> CheckReport:
     """Check normalised manifest rows and every file that they list; see `Cohort.check`."""
     present = [name for name in dict.fromkeys(rows["file"]) if store.has(name)]
-    hashes = np.zeros((len(present), HASH_SIDE**2), bool)
-    marked: set[str] = set()
-    unreadable = _read_and_hash(store, present, hashes, marked)
+    looks: dict[str, _Look] = {}
+    unreadable = _read(store, present, looks)
     problems = [
         *manifest_problems(rows),
         *_absent(store, rows),
         *unreadable,
         *_unreadable_masks(store, rows),
-        *_generated_as_real(rows, marked),
+        *_generated_as_real(rows, {name for name, look in looks.items() if look.marked}),
         *_unlisted(store, rows),
-        *_near_duplicates(
-            store, rows, present, hashes, {name for problem in unreadable for name in problem.files}
-        ),
+        *_near_duplicates(store, rows, looks),
+        *_unusual_images(looks),
         *_small_conditions(rows),
+        *ambiguous_names(rows),
     ]
     problems.sort(key=lambda problem: (problem.severity, problem.kind))
     return CheckReport(problems, len(rows))
 
 
-def _read_and_hash(store: Store, names: list[str], hashes: np.ndarray, marked: set[str]) -> list[Problem]:
-    """Fill `hashes`, bool [N, 256], and `marked` with the names that carry the mark of a synthetic image."""
+class _Look(NamedTuple):
+    """What is kept of a decoded image.
 
-    def read(i: int) -> None:
-        data = store.read(names[i])
-        if is_marked_synthetic(data):
-            marked.add(names[i])
-        image = decode(data, names[i])[0]
-        hashes[i] = imagehash.phash(image, hash_size=HASH_SIDE).hash.ravel()
+    Attributes:
+        hash: perceptual hash, bool [256].
+        size: width and height in pixels.
+        highlight: grey value, of 255, that 99.9 % of the pixels do not exceed.
+        marked: whether the file carries the mark of a synthetic image.
+    """
 
-    errors = collect_errors(read, range(len(names)), "Reading images")
-    return [Problem("error", "unreadable", message, [names[i]]) for i, message in errors]
+    hash: np.ndarray
+    size: tuple[int, int]
+    highlight: int
+    marked: bool
+
+
+def _read(store: Store, names: list[str], looks: dict[str, _Look]) -> list[Problem]:
+    """Fill `looks` for every file that can be read; the others are the problems."""
+
+    def read(name: str) -> None:
+        data = store.read(name)
+        image = decode(data, name)[0]
+        counts = np.cumsum(image.convert("L").histogram())
+        looks[name] = _Look(
+            hash=imagehash.phash(image, hash_size=HASH_SIDE).hash.ravel(),
+            size=image.size,
+            highlight=int(np.searchsorted(counts, 0.999 * counts[-1])),
+            marked=is_marked_synthetic(data),
+        )
+
+    errors = collect_errors(read, names, "Reading images")
+    return [Problem("error", "unreadable", message, [name]) for name, message in errors]
 
 
 def _unreadable_masks(store: Store, rows: pd.DataFrame) -> list[Problem]:
@@ -101,6 +127,10 @@ def _absent(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
     for column in ("file", "mask"):
         named = [name for name in rows[column] if name] if column in rows.columns else []
         missing = [name for name in named if unsafe_reason(name) is None and not store.has(name)]
+        unknown = {name: reason for name in missing if (reason := unwritable_reason(name)) is not None}
+        for name, reason in unknown.items():
+            yield Problem("error", "unreadable", f"{name!r}: {reason}.", [name])
+        missing = [name for name in missing if name not in unknown]
         if missing:
             yield Problem(
                 "error",
@@ -118,22 +148,42 @@ def _unlisted(store: Store, rows: pd.DataFrame) -> Iterable[Problem]:
         yield Problem("warning", "unlabelled", message, unlisted)
 
 
-def _near_duplicates(
-    store: Store, rows: pd.DataFrame, names: list[str], hashes: np.ndarray, unreadable: set[str]
-) -> Iterable[Problem]:
-    """Pairs of real images in different groups that look the same; identical files are errors.
+def _unusual_images(looks: Mapping[str, _Look]) -> Iterable[Problem]:
+    """Images that can be read, but look like mistakes: almost black, tiny, or a thin strip."""
+    dark = [name for name, look in sorted(looks.items()) if look.highlight <= DARKEST_HIGHLIGHT]
+    if dark:
+        message = (
+            f"{len(dark)} images are almost black (99.9 % of their pixels are at most {DARKEST_HIGHLIGHT} of "
+            f"255): {first_names(dark)}. If they hold 10- to 14-bit values in 16-bit files, scale the values "
+            "up to 16 bits and import again."
+        )
+        yield Problem("warning", "almost-black", message, dark)
+    sizes = {name: f"{name} ({look.size[0]} x {look.size[1]})" for name, look in sorted(looks.items())}
+    small = [name for name in sizes if min(looks[name].size) < SMALLEST_SIDE]
+    if small:
+        shown = first_names([sizes[name] for name in small])
+        message = (
+            f"{len(small)} images have a side below {SMALLEST_SIDE} pixels: {shown}. Remove or replace them."
+        )
+        yield Problem("warning", "tiny-image", message, small)
+    long = [name for name in sizes if max(looks[name].size) > LONGEST_SHAPE * min(looks[name].size)]
+    if long:
+        shown = first_names([sizes[name] for name in long])
+        message = (
+            f"{len(long)} images are more than {LONGEST_SHAPE} times as long as wide: {shown}. Training "
+            "sees their central square, or with fit=letterbox a thin strip; crop or remove them."
+        )
+        yield Problem("warning", "extreme-shape", message, long)
 
-    Args:
-        names: the N files that exist.
-        hashes: perceptual hashes, bool [N, 256].
-        unreadable: files without a hash.
-    """
-    table = rows.drop_duplicates("file").set_index("file").loc[names]
-    use = (table["source"] == "real").to_numpy() & ~table.index.isin(unreadable)
-    kept = [name for name, keep in zip(names, use, strict=True) if keep]
-    groups = pd.factorize(table["group"])[0][use]
+
+def _near_duplicates(store: Store, rows: pd.DataFrame, looks: Mapping[str, _Look]) -> Iterable[Problem]:
+    """Pairs of real images in different groups that look the same; identical files are errors."""
+    table = rows.drop_duplicates("file").set_index("file")
+    kept = [name for name in table.index[table["source"] == "real"] if name in looks]
+    hashes = np.array([looks[name].hash for name in kept]).reshape(len(kept), HASH_SIDE**2)
+    groups = pd.factorize(table["group"].loc[kept])[0]
     folds = table["fold"].to_dict()
-    for a, b, distance in _close_pairs(hashes[use], groups):
+    for a, b, distance in _close_pairs(hashes, groups):
         first, second = kept[a], kept[b]
         identical = distance == 0 and store.sha256(first) == store.sha256(second)
         where = "in different folds" if folds[first] != folds[second] else "in different groups"

@@ -14,6 +14,7 @@ from morphoscope.cohort.csv_tables import read_table
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import (
     MANIFEST,
+    MASK_SUFFIX,
     complete_rows,
     dataset_json,
     manifest_problems,
@@ -147,10 +148,15 @@ class Cohort:
     def digest(self) -> str:
         """16 hex digits (of a SHA-256) over the manifest's content and the bytes of every image.
 
+        A mask counts by its name without the suffix `.mask`, which earlier versions did not add.
+
         Raises:
             UserError: some images cannot be read; all of them are named.
         """
-        whole = hashlib.sha256(self.rows.to_csv(index=False, lineterminator="\n").encode())
+        rows = self.rows
+        if "mask" in rows.columns:
+            rows = rows.assign(mask=rows["mask"].str.removesuffix(MASK_SUFFIX))
+        whole = hashlib.sha256(rows.to_csv(index=False, lineterminator="\n").encode())
         whole.update("\n".join(self.conditions).encode())
         whole.update(self._image_digest.encode())
         return whole.hexdigest()[:16]

@@ -18,6 +18,7 @@ COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
 VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")
 TEST_FOLD = "test"
+MASK_SUFFIX = ".mask"  # added to the names of masks; loaders that look up every image find none to look up
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -25,10 +25,15 @@ def normalise_name(text: str) -> str:
     return number[1] if number else words
 
 
+def known_name(text: str, unknown: frozenset[str] = UNKNOWN) -> str:
+    """The normalised name; "" where it is a word for "unknown"."""
+    name = normalise_name(text)
+    return "" if name.lower() in unknown else name
+
+
 def known_names(cells: pd.Series, unknown: frozenset[str] = UNKNOWN) -> pd.Series:
-    """Each cell as a normalised name; "" where it is a word for "unknown"."""
-    names = cells.map(normalise_name)
-    return names.where(~names.str.lower().isin(unknown), "")
+    """`known_name` of each cell."""
+    return cells.map(lambda cell: known_name(cell, unknown))
 
 
 def name_key(text: str) -> str:

@@ -5,17 +5,22 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from morphoscope.cohort.reading import MAX_FILE_BYTES, read_bytes
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, first_names
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+_UNDECODABLE = re.compile(r"[\ud800-\udfff]")  # what Python has for bytes of a name that it cannot decode
+_UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
+_ZIP_UTF8 = 0x800  # flag of a zip's member
 _MAX_MEMBERS = 2_000_000
 _MAX_ZIP_BYTES = 2**40  # of all members together, unpacked
 
@@ -30,6 +35,21 @@ def unsafe_reason(name: str) -> str | None:
         return "absolute path"
     if ".." in PurePosixPath(name).parts:
         return "path leads out of its folder"
+    return None
+
+
+def unwritable_reason(name: str) -> str | None:
+    """Why a file of this name cannot be written here, or not be listed in a manifest; None if it can."""
+    locale = (
+        f"this system's encoding of file names ({sys.getfilesystemencoding()}) lacks some of its characters; "
+        "run the command with the environment variable PYTHONUTF8=1"
+    )
+    if _UNDECODABLE.search(name):
+        return "the name is not valid UTF-8; rename the file" if _UTF8 else locale
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return locale
     return None
 
 
@@ -75,10 +95,13 @@ class FolderStore(Store):
         return sorted(found)
 
     def has(self, name: str) -> bool:
-        return unsafe_reason(name) is None and (self.location / name).is_file()
+        reason = unsafe_reason(name) or unwritable_reason(name)
+        return reason is None and (self.location / name).is_file()
 
     def read(self, name: str) -> bytes:
         _refuse_unsafe(name, self.location)
+        if (reason := unwritable_reason(name)) is not None:
+            raise UserError(f"{name!r}: {reason}.")
         path = self.location / name
         if not path.resolve().is_relative_to(self.location.resolve()):
             raise UserError(f"{name}: a link to outside {self.location}; copy the file into the folder.")
@@ -97,9 +120,14 @@ class ZipStore(Store):
         members = [info for info in self._zip.infolist() if not info.is_dir()]
         if len(members) > _MAX_MEMBERS or sum(info.file_size for info in members) > _MAX_ZIP_BYTES:
             raise UserError(f"{location}: more than {_MAX_MEMBERS} files or 1 TiB unpacked; refused.")
-        for info in members:
-            _refuse_unsafe(info.filename, location)
-        self._members = {info.filename: info for info in members}
+        self._members = {_member_name(info): info for info in members}
+        for name in self._members:
+            _refuse_unsafe(name, location)
+        if len(self._members) < len(members):
+            twice = [name for name, count in Counter(map(_member_name, members)).items() if count > 1]
+            raise UserError(
+                f"{location}: more than one file is named {first_names(twice)}; zip the folder again."
+            )
 
     def names(self) -> list[str]:
         return sorted(name for name in self._members if not any(_is_hidden(part) for part in name.split("/")))
@@ -190,6 +218,16 @@ def _refuse_unsafe(name: str, location: Path) -> None:
     reason = unsafe_reason(name)
     if reason is not None:
         raise UserError(f"{name!r} in {location}: {reason}; refused.")
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """The name of a zip's member; some programs write UTF-8 without the flag that says so."""
+    if info.flag_bits & _ZIP_UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def _is_hidden(name: str) -> bool:

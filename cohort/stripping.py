@@ -11,6 +11,7 @@ import re
 import pandas as pd
 
 from morphoscope.cohort import png
+from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.provenance import mark_chunks
 
 _JPEG_START, _JPEG_END, _JPEG_SCAN = 0xD8, 0xD9, 0xDA
@@ -70,7 +71,7 @@ def strip_paths(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hashed(path: str) -> str:
-    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:10]}"
+    return f"path-{hashlib.sha256(normalise_name(path).encode()).hexdigest()[:10]}"
 
 
 def _last_part(path: str) -> str:

@@ -1,6 +1,7 @@
 """`morphoscope cohort …`: from photographs to a checked, split cohort."""
 
 import inspect
+import shlex
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -15,7 +16,7 @@ from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
-from morphoscope.runtime.terminal import say, show, table
+from morphoscope.runtime.terminal import say, show, table, visible
 
 if TYPE_CHECKING:
     from morphoscope.cohort import Cohort
@@ -58,6 +59,17 @@ def import_images(
     group_pattern: Annotated[
         str | None, typer.Option(help="folder: regular expression that finds the patient in a path.")
     ] = None,
+    split_folders: Annotated[
+        bool | None,
+        typer.Option(
+            "--split-folders",
+            help="folder: read folders train, val and test as splits; test is the test fold.",
+        ),
+    ] = None,
+    step_inside: Annotated[
+        bool | None,
+        typer.Option("--step-inside", help="folder: the source's only folder holds the conditions' folders."),
+    ] = None,
     file_column: Annotated[str | None, typer.Option(help="csv: column of the file names.")] = None,
     condition_column: Annotated[str | None, typer.Option(help="csv: column of the labels.")] = None,
     group_column: Annotated[str | None, typer.Option(help="csv: column of the patients.")] = None,
@@ -70,6 +82,8 @@ def import_images(
         "images": images,
         "view": view,
         "group_pattern": group_pattern,
+        "split_folders": split_folders,
+        "step_inside": step_inside,
         "file_column": file_column,
         "condition_column": condition_column,
         "group_column": group_column,
@@ -78,6 +92,7 @@ def import_images(
     importer = _importer(layout)
     given = {name: value for name, value in options.items() if value is not None}
     _describe(importer(source, destination, **_accepted(importer, layout, given)))
+    say(f"Next: morphoscope cohort check {shlex.quote(str(destination))}")
 
 
 @app.command()
@@ -90,7 +105,7 @@ def join(
     ] = False,
 ) -> None:
     """Join several cohorts into one; groups with the same name in two of them count as the same patient."""
-    from morphoscope.cohort import TEST_FOLD, Cohort, join_cohorts
+    from morphoscope.cohort import Cohort, join_cohorts
 
     cohort = join_cohorts([Cohort.load(path) for path in sources], destination, test_fold_only=test_fold_only)
     rows = cohort.rows
@@ -98,9 +113,8 @@ def join(
     shared = int((origin.groupby(rows["group"]).nunique() > 1).sum())
     _describe(cohort)
     say(f"{shared} groups occur in more than one cohort and count as the same patients.")
-    if (rows["fold"][rows["source"] == "real"] == "").any():
-        keep = " --test 0" if TEST_FOLD in set(rows["fold"]) else ""
-        say(f"Not every image has a fold. Next: morphoscope cohort split {destination}{keep}")
+    if _lacks_folds(cohort):
+        say(f"Not every image has a fold. Next: {_next_step(cohort, destination)}")
         return
     folds = {name: sorted(set(names)) for name, names in rows["fold"].groupby(origin, sort=False)}
     if len({tuple(names) for names in folds.values()}) > 1:
@@ -116,7 +130,8 @@ def check(path: CohortPath) -> None:
     """Report everything that is wrong with a cohort; exit code 2 if it cannot be used for training."""
     from morphoscope.cohort import Cohort
 
-    report = Cohort.load(path, strict=False).check()
+    cohort = Cohort.load(path, strict=False)
+    report = cohort.check()
     say(report.summary)
     if report.problems:
         show(
@@ -124,6 +139,7 @@ def check(path: CohortPath) -> None:
         )
     if not report.ok:
         raise UserError(f"{path}: fix the errors above, then check again.")
+    say(f"Next: {_next_step(cohort, path)}")
 
 
 @app.command()
@@ -176,9 +192,27 @@ def _accepted(importer: "Callable[..., Cohort]", layout: Format, given: dict[str
     return given
 
 
+def _lacks_folds(cohort: "Cohort") -> bool:
+    """Whether a real image is in no fold."""
+    return bool((cohort.rows["fold"][cohort.rows["source"] == "real"] == "").any())
+
+
+def _next_step(cohort: "Cohort", path: Path) -> str:
+    """The command that follows once a cohort has no errors."""
+    from morphoscope.cohort import TEST_FOLD
+
+    name = shlex.quote(str(path))
+    if _lacks_folds(cohort):
+        keep = " --test 0" if TEST_FOLD in set(cohort.rows["fold"]) else ""
+        return f"morphoscope cohort split {name}{keep}"
+    if (cohort.rows["source"] == "synthetic").all():
+        return f"morphoscope classify train COHORT --synthetic {name}, with the cohort of real images"
+    return f"morphoscope generate train {name}, or morphoscope classify train {name}"
+
+
 def _record(path: Path, name: str, settings: Config) -> None:
     """Leave the settings beside the manifest, so that the cohort can be reproduced."""
-    RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
+    RunFolder(path).write_config(settings, name=name, command=visible(" ".join(sys.argv[1:])))
 
 
 def _describe(cohort: "Cohort") -> None:

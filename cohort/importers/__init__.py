@@ -1,7 +1,8 @@
 """Importers: from common layouts of photographs and labels to a cohort on disk."""
 
 from morphoscope.cohort.importers.classifynf1 import import_classifynf1
-from morphoscope.cohort.importers.generic import import_csv, import_dataset_json, import_folder
+from morphoscope.cohort.importers.folders import import_folder
+from morphoscope.cohort.importers.generic import import_csv, import_dataset_json
 from morphoscope.cohort.importers.isic import import_isic
 from morphoscope.cohort.importers.siim_isic import import_siim_isic
 

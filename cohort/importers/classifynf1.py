@@ -12,6 +12,7 @@ from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_
 from morphoscope.cohort.importers.siim_isic import FOLD_OF_RECORD, MERGED
 from morphoscope.cohort.importers.tables import find_column, keep_other_columns, open_table, patient_or_lesion
 from morphoscope.cohort.manifest import TEST_FOLD
+from morphoscope.cohort.names import known_names
 
 _TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
@@ -57,7 +58,8 @@ def import_classifynf1(
     left_out = match_files(store, list(listed[~kept]))[0]
     found, absent = match_files(store, list(listed[kept]))
     table, record, test = table[kept].reset_index(drop=True), record[kept], test[kept]
-    errors += [f"{image}: no diagnosis" for image in table[image_name][table[diagnosis] == ""]]
+    label = known_names(table[diagnosis])
+    errors += [f"{image}: no diagnosis" for image in table[image_name][label == ""]]
     errors += absent
     if not allow_unlisted:
         errors += unlisted_files(store, [*found, *left_out])
@@ -65,8 +67,8 @@ def import_classifynf1(
     rows = pd.DataFrame(
         {
             "file": found,
-            "condition": table[diagnosis].replace(MERGED),
-            "group": patient_or_lesion(table),
+            "condition": label.replace(MERGED),
+            "group": patient_or_lesion(table, name),
             "view": view,
             "fold": list(fold),
         }

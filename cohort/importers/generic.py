@@ -1,4 +1,4 @@
-"""Importers for general layouts: a folder per condition, a CSV table, and StyleGAN's dataset.json.
+"""Importers for general tables: CSV with columns of any name, and StyleGAN's dataset.json.
 
 Like all importers they remove the metadata of photographs (place, time, camera, names, previews) and absolute
 paths in tables; see `copy_in`. The names of files and of their folders within the source are kept: rename
@@ -6,60 +6,31 @@ those that contain a patient's name first.
 """
 
 import json
+import logging
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
-from morphoscope.cohort.importers.tables import find_column, open_table
-from morphoscope.cohort.storage import open_store
-from morphoscope.configs import UserError
+from morphoscope.cohort.importers.tables import (
+    find_column,
+    keep_other_columns,
+    open_table,
+    optional_column,
+)
+from morphoscope.cohort.names import UNKNOWN_PATIENT, known_name, known_names
+from morphoscope.cohort.storage import Store, open_store
+from morphoscope.configs import UserError, first_names
 
-# Files beside photographs that are not meant as images; every other file must be readable.
-_NOT_IMAGES = (".txt", ".md", ".csv", ".tsv", ".json", ".yaml", ".yml", ".xlsx", ".pdf", ".db", ".ini")
+# Names of columns, without punctuation, that are likely to hold patients.
+_PATIENT_COLUMN = re.compile(
+    r"(patient|subject|person|participant|case|lesion)s?(id|name|number|no|code)?|mrn"
+)
 
-
-def import_folder(
-    source: Path, destination: Path, *, view: str = "other", group_pattern: str | None = None
-) -> Cohort:
-    """Import a folder (or zip) with one subfolder per condition, named after it.
-
-    The group of `condition/patient/photo.jpg` is `condition/patient`; an image directly in the folder of its
-    condition is its own group.
-
-    Args:
-        destination: a new folder for the cohort.
-        view: focused, panoramic, face or other.
-        group_pattern: regular expression that is searched for in the relative path; its first group (or, if
-            it has none, the whole match) is the patient or source image, e.g. r"(P[0-9]+)_".
-
-    Raises:
-        UserError: images outside the conditions' folders, unreadable images or paths that the pattern does
-            not match (all named), or no image at all.
-    """
-    store = open_store(Path(source))
-    names = [name for name in store.names() if not name.lower().endswith(_NOT_IMAGES)]
-    if not names:
-        raise UserError(
-            f"{source}: no image found; expected a folder with one subfolder of images per condition."
-        )
-    errors = [f"{name}: not in a condition's folder" for name in names if "/" not in name]
-    names = [name for name in names if "/" in name]
-    groups = []
-    for name in names:
-        parts = PurePosixPath(name).parts
-        group = "/".join(parts[:2]) if len(parts) > 2 else ""
-        if group_pattern is not None:
-            group = _search_group(group_pattern, name)
-            if not group:
-                errors.append(f"{name}: the group pattern {group_pattern!r} does not match")
-        groups.append(group)
-    conditions = [name.split("/")[0] for name in names]
-    rows = pd.DataFrame({"file": names, "condition": conditions, "group": groups, "view": view}, dtype=object)
-    return copy_in(store, rows, destination, errors)
+log = logging.getLogger(__name__)
 
 
 def import_csv(
@@ -74,8 +45,9 @@ def import_csv(
 ) -> Cohort:
     """Import images listed in a CSV (comma, semicolon or tab).
 
-    Columns with names of the manifest's are used as such (except masks, which are not copied: that column
-    becomes `original_mask`); all others are kept as they are.
+    Columns with names of the manifest's are used as such (`group`, `view` and `fold` in any case), except
+    masks, which are not copied: that column becomes `original_mask`. All others are kept as they are. Names
+    are normalised, and an empty cell, `NaN`, `None`, `NA` and the like mean that a value is unknown.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -89,18 +61,44 @@ def import_csv(
             images without a row, unreadable images.
     """
     table, store, name = open_table(source, images)
-    file_column = find_column(table, [file_column], name)
-    condition_column = find_column(table, [condition_column], name)
+    file_column = find_column(table, [file_column], name, "--file-column")
+    columns = {
+        "condition": find_column(table, [condition_column], name, "--condition-column"),
+        "group": optional_column(table, "group", name)
+        if group_column is None
+        else find_column(table, [group_column], name, "--group-column"),
+        "view": optional_column(table, "view", name),
+        "fold": optional_column(table, "fold", name),
+        "source": "source" if "source" in table.columns else None,
+    }
+    named = {column: given for column, given in columns.items() if given is not None}
     found, errors = match_files(store, list(table[file_column]))
-    errors += [f"{file}: no label" for file in table[file_column][table[condition_column] == ""]]
+    cells = {column: known_names(table[given]) for column, given in named.items()}
+    if "group" in named:
+        cells["group"] = known_names(table[named["group"]], UNKNOWN_PATIENT)
+    errors += [f"{file}: no label" for file in table[file_column][cells["condition"] == ""]]
     if not allow_unlisted:
         errors += unlisted_files(store, found)
-    rows = table.drop(columns=[file_column, condition_column]).rename(columns={"mask": "original_mask"})
-    if group_column is not None:
-        rows["group"] = table[find_column(table, [group_column], name)]
-    rows.insert(0, "condition", table[condition_column])
-    rows.insert(0, "file", found)
+    if "group" not in named and not errors:
+        _warn_of_patients(table, name)
+    others = table.drop(columns=list({file_column, *named.values()}))
+    rows = keep_other_columns(pd.DataFrame({"file": found, **cells}), others, reserved=())
     return copy_in(store, rows, destination, errors)
+
+
+def _warn_of_patients(table: pd.DataFrame, name: str) -> None:
+    """Log that the table has columns that look like patients' names, but no column `group`."""
+    likely = [
+        column for column in table.columns if _PATIENT_COLUMN.fullmatch(re.sub(r"[\W_]", "", column.lower()))
+    ]
+    if likely:
+        log.warning(
+            "%s: no column group, so that each image counts as a patient of its own. If %s names the "
+            "patients, import with --group-column %s.",
+            name,
+            " or ".join(likely),
+            likely[0],
+        )
 
 
 def import_dataset_json(
@@ -118,26 +116,56 @@ def import_dataset_json(
             files that are absent or unreadable; all files are named.
     """
     store = open_store(Path(source))
-    where = f"{source}/dataset.json"
-    if not store.has("dataset.json"):
-        raise UserError(f"{where}: no such file.")
+    listing = _listing(store)
+    where = f"{source}/{listing}"
     try:
-        content = json.loads(store.read("dataset.json"))
+        content = json.loads(store.read(listing))
         pairs = [(str(file), _class_number(label)) for file, label in content["labels"]]
-        named = conditions or content.get("conditions")
+        named = _conditions(conditions or content.get("conditions") or [])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f'{where}: expected {{"labels": [["file.png", class number], …]}} ({error}).'
         ) from error
-    classes = max((number for _, number in pairs), default=-1) + 1
-    named = named or [f"class {number}" for number in range(classes)]
-    if len(named) < classes:
-        raise UserError(f"{where}: {classes} classes, but only {len(named)} names: {', '.join(named)}.")
-    found, errors = match_files(store, [file for file, _ in pairs], suffixless=False)
+    numbers = sorted({number for _, number in pairs})
+    if named and numbers and numbers[-1] >= len(named):
+        raise UserError(
+            f"{where}: {numbers[-1] + 1} classes, but only {len(named)} names: {', '.join(named)}."
+        )
+    if len(set(named)) < len(named):
+        raise UserError(f"{where}: a name stands for two classes: {', '.join(named)}.")
+    folder = listing.removesuffix("dataset.json")
+    found, errors = match_files(store, [folder + file for file, _ in pairs], suffixless=False)
+    unlisted = sorted(set(store.images()) - set(found))
+    if unlisted and not errors:
+        log.warning(
+            "%s: %d images without a label are left out: %s", where, len(unlisted), first_names(unlisted)
+        )
     rows = pd.DataFrame(
-        {"file": found, "condition": [str(named[number]) for _, number in pairs], "view": view}
+        {
+            "file": found,
+            "condition": [named[number] if named else f"class {number}" for _, number in pairs],
+            "view": view,
+        }
     )
     return copy_in(store, rows, destination, errors)
+
+
+def _listing(store: Store) -> str:
+    """The place of dataset.json: in the source, or in its only folder, as in the zip of a folder."""
+    if store.has("dataset.json"):
+        return "dataset.json"
+    tops = {name.partition("/")[0] for name in store.names()}
+    inside = f"{min(tops, default='')}/dataset.json"
+    if len(tops) == 1 and store.has(inside):
+        return inside
+    raise UserError(f"{store.location}/dataset.json: no such file.")
+
+
+def _conditions(names: Any) -> list[str]:
+    """Normalised names of conditions; ValueError for anything but a list of them."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and known_name(name) for name in names):
+        raise ValueError(f"{names!r} is not a list of conditions")
+    return list(map(known_name, names))
 
 
 def _class_number(label: Any) -> int:
@@ -147,11 +175,3 @@ def _class_number(label: Any) -> int:
     if isinstance(label, int) and not isinstance(label, bool) and label >= 0:
         return label
     raise ValueError(f"{label!r} is not a class number")
-
-
-def _search_group(pattern: str, name: str) -> str:
-    try:
-        match = re.search(pattern, name)
-    except re.error as error:
-        raise UserError(f"group_pattern {pattern!r}: not a regular expression ({error}).") from error
-    return "" if match is None else str(match[1] if match.re.groups else match[0])

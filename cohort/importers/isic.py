@@ -13,6 +13,7 @@ from morphoscope.cohort.importers.tables import (
     patient_or_lesion,
     with_age,
 )
+from morphoscope.cohort.names import known_names
 
 _FILE_COLUMNS = ("file", "image_id", "image", "image_name", "isic_id", "filename")
 _LABEL_COLUMNS = ("dx", "diagnosis", "diagnosis_1")
@@ -52,13 +53,13 @@ def import_isic(
         condition = _from_one_hot(table[one_hot])
     else:
         one_hot = []
-        condition = table[find_column(table, _LABEL_COLUMNS, name)]
+        condition = known_names(table[find_column(table, _LABEL_COLUMNS, name)])
     found, errors = match_files(store, list(table[file_column]))
     errors += [f"{file}: no label" for file in table[file_column][condition == ""]]
     if not allow_unlisted:
         errors += unlisted_files(store, found)
     rows = pd.DataFrame(
-        {"file": found, "condition": condition, "group": patient_or_lesion(table), "view": view}
+        {"file": found, "condition": condition, "group": patient_or_lesion(table, name), "view": view}
     )
     others = table.drop(columns=[file_column, *one_hot])
     return copy_in(store, keep_other_columns(with_age(rows, table), others), destination, errors)

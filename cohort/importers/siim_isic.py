@@ -16,6 +16,7 @@ from morphoscope.cohort.importers.tables import (
     patient_or_lesion,
     with_age,
 )
+from morphoscope.cohort.names import known_names
 
 # The published folds: tfrecord modulo 15 -> fold.
 _FOLD_RECORDS = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
@@ -65,15 +66,16 @@ def import_siim_isic(
     left_out = match_files(store, list(table[image_name][~kept]))[0]
     table, record = table[kept].reset_index(drop=True), record[kept].reset_index(drop=True)
     found, absent = match_files(store, list(table[image_name]))
-    errors += [f"{image}: no diagnosis" for image in table[image_name][table[diagnosis] == ""]]
+    label = known_names(table[diagnosis])
+    errors += [f"{image}: no diagnosis" for image in table[image_name][label == ""]]
     errors += absent
     if not allow_unlisted:
         errors += unlisted_files(store, [*found, *left_out])
     rows = pd.DataFrame(
         {
             "file": found,
-            "condition": table[diagnosis].replace(MERGED),
-            "group": patient_or_lesion(table),
+            "condition": label.replace(MERGED),
+            "group": patient_or_lesion(table, name),
             "view": "focused",
             "fold": (record % 15).map(FOLD_OF_RECORD),
         }

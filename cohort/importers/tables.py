@@ -7,6 +7,7 @@ import pandas as pd
 
 from morphoscope.cohort.csv_tables import read_table
 from morphoscope.cohort.manifest import COLUMNS
+from morphoscope.cohort.names import UNKNOWN_PATIENT, known_names, name_key
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
 from morphoscope.cohort.storage import Store, open_store
 from morphoscope.configs import UserError
@@ -41,26 +42,49 @@ def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, 
     return table, open_store(images) if images is not None else store, name
 
 
-def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str) -> str:
+def find_column(table: pd.DataFrame, candidates: Sequence[str], name: str, option: str = "") -> str:
     """The first of `candidates` that is a column of `table`, in whatever case.
 
     Args:
         name: of the table, for the error message.
+        option: of `cohort import` that names another column, for the error message.
 
     Raises:
-        UserError: there is no such column.
+        UserError: there is no such column, or only several that differ in case.
     """
-    by_lower = {str(column).lower(): str(column) for column in table.columns}
     for candidate in candidates:
-        if candidate.lower() in by_lower:
-            return by_lower[candidate.lower()]
-    raise UserError(f"{name}: no column {' or '.join(candidates)}; there are {', '.join(table.columns)}.")
+        if (column := optional_column(table, candidate, name)) is not None:
+            return column
+    hint = f" Name the column with {option}." if option else ""
+    raise UserError(
+        f"{name}: no column {' or '.join(candidates)}; there are {', '.join(table.columns)}.{hint}"
+    )
 
 
-def keep_other_columns(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `table` to `rows`; a name that the manifest reserves gets the prefix "original_"."""
-    reserved = {*COLUMNS, *SYNTHETIC_COLUMNS, "mask"}
-    renamed = {column: f"original_{column}" for column in table.columns if column in reserved}
+def optional_column(table: pd.DataFrame, wanted: str, name: str) -> str | None:
+    """The column `wanted`, or else the one in another case; None if there is none.
+
+    Raises:
+        UserError: there are several in other cases.
+    """
+    if wanted in table.columns:
+        return wanted
+    alike = [str(column) for column in table.columns if name_key(column) == name_key(wanted)]
+    if len(alike) > 1:
+        raise UserError(f"{name}: {' and '.join(alike)} could be the column {wanted}; rename one of them.")
+    return alike[0] if alike else None
+
+
+def keep_other_columns(
+    rows: pd.DataFrame, table: pd.DataFrame, reserved: Sequence[str] = SYNTHETIC_COLUMNS
+) -> pd.DataFrame:
+    """Add the columns of `table` to `rows`; a name that the manifest reserves gets the prefix "original_".
+
+    Args:
+        reserved: columns of synthetic rows that may not come from the table.
+    """
+    taken = {*COLUMNS, *reserved, "mask"}
+    renamed = {column: f"original_{column}" for column in table.columns if column in taken}
     return pd.concat([rows, table.rename(columns=renamed)], axis=1)
 
 
@@ -78,11 +102,11 @@ def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
 
 
-def patient_or_lesion(table: pd.DataFrame) -> pd.Series:
-    """`patient_id`, else `lesion_id`, of each row; "" where both are unknown (empty, "-1" or "nan")."""
+def patient_or_lesion(table: pd.DataFrame, name: str) -> pd.Series:
+    """`patient_id`, else `lesion_id`, of each row, normalised; "" where both are unknown."""
     group = pd.Series("", index=table.index)
-    for column in ("patient_id", "lesion_id"):
-        if column in table.columns:
-            known = (group == "") & ~table[column].isin(["", "-1", "-1.0", "nan"])
-            group = group.where(~known, table[column])
+    for wanted in ("patient_id", "lesion_id"):
+        column = optional_column(table, wanted, name)
+        if column is not None:
+            group = group.where(group != "", known_names(table[column], UNKNOWN_PATIENT))
     return group

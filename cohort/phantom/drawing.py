@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.manifest import MASK_SUFFIX
 from morphoscope.cohort.phantom.lesions import CONDITIONS, Traits
 from morphoscope.cohort.phantom.skin import DARKEST, LIGHTEST, Person, photograph
 from morphoscope.cohort.storage import new_folder
@@ -81,7 +82,7 @@ def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0)
 
 
 def phantom(destination: Path, *, per_condition: int = 60, size: int = 128, seed: int = 0) -> Cohort:
-    """Write the phantom cohort: `images/`, `masks/` (8-bit PNG, 255 = lesion) and the manifest.
+    """Write the phantom cohort: `images/`, `masks/` (8-bit PNG named .png.mask, 255 = lesion), the manifest.
 
     Besides the usual columns the rows have `mask` (relative path), `skin_tone` (ITA in degrees) and
     `phantom` (always "true"). Image i of a condition does not depend on `per_condition`.
@@ -112,7 +113,8 @@ def _write_images(root: Path, per_condition: int, size: int, seed: int) -> pd.Da
         drawn = phantom_image(condition, index, size=size, seed=seed)
         name = f"phantom-{condition}-{index:04d}.png"
         Image.fromarray(drawn.image).save(root / "images" / name, compress_level=1)
-        Image.fromarray(drawn.mask).save(root / "masks" / name)
+        mask = f"masks/{name}{MASK_SUFFIX}"
+        Image.fromarray(drawn.mask).save(root / mask, "PNG")
         rows.append(
             {
                 "file": f"images/{name}",
@@ -120,7 +122,7 @@ def _write_images(root: Path, per_condition: int, size: int, seed: int) -> pd.Da
                 "group": drawn.group,
                 "view": "focused",
                 "source": "real",
-                "mask": f"masks/{name}",
+                "mask": mask,
                 "skin_tone": drawn.skin_tone,
                 "phantom": "true",
             }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from morphoscope.cohort import CheckReport, Cohort
@@ -94,6 +95,51 @@ def test_small_condition_is_named_with_its_counts(tmp_path: Path) -> None:
     report = Cohort.from_rows(tmp_path, pd.DataFrame(rows)).check()
     assert [problem.kind for problem in report.problems] == ["tiny-class"]
     assert "'rare' has 1 groups (patients) and 3 images" in report.problems[0].message
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_sixteen_bit_files_with_fewer_bits_are_almost_black(cohort: Cohort, bits: int) -> None:
+    values = np.random.default_rng(0).integers(0, 2**bits, (24, 32)).astype(np.uint16)
+    Image.fromarray(values).save(cohort.root / "images/00.png")
+    (problem,) = [problem for problem in cohort.check().problems if problem.kind == "almost-black"]
+    assert problem.files == ["images/00.png"] and "16-bit files" in problem.message
+
+
+@pytest.mark.parametrize("brightest", [128, 255])
+def test_dark_photographs_with_highlights_are_not_almost_black(cohort: Cohort, brightest: int) -> None:
+    pixels = np.full((24, 32, 3), 12, np.uint8)
+    pixels[:2] = brightest
+    Image.fromarray(pixels).save(cohort.root / "images/00.png")
+    assert "almost-black" not in kinds(cohort.check(), "warning")
+
+
+def test_tiny_images_and_strips(cohort: Cohort) -> None:
+    shapes = {"00": (1, 1), "01": (1, 5000), "02": (15, 15), "03": (16, 64), "04": (65, 16), "05": (700, 100)}
+    for name, (width, height) in shapes.items():
+        noise = np.random.default_rng(width).integers(0, 256, (height, width, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(cohort.root / f"images/{name}.png")
+    report = cohort.check()
+    assert kinds(report, "error") == {}
+    found = kinds(report, "warning")
+    assert found["tiny-image"] == ["images/00.png", "images/01.png", "images/02.png"]
+    assert found["extreme-shape"] == ["images/01.png", "images/04.png", "images/05.png"]
+    assert "images/01.png (1 x 5000)" in str(report)
+
+
+def test_names_that_people_must_decide_about(cohort: Cohort) -> None:
+    groups = ["p1", "p1", "P1", "x/q", "y/q", "r", *[f"s{number}" for number in range(6)]]
+    conditions = ["x", "y", "x", "x", "y", "Y", *"xyxyxy"]
+    rows = cohort.rows.assign(group=groups, condition=conditions)
+    messages = [
+        problem.message
+        for problem in Cohort.from_rows(cohort.root, rows).check().problems
+        if problem.kind in ("similar-names", "patient-of-several-conditions")
+    ]
+    assert len(messages) == 4
+    text = " ".join(messages)
+    assert "'Y' and 'y' differ only in case" in text and "'P1' and 'p1' differ only in case" in text
+    assert "1 groups (patients) have images of several conditions: p1 (x, y)" in text
+    assert "1 patients' names occur under several conditions: q (x, y)" in text
 
 
 def test_report_prints_as_text(cohort: Cohort) -> None:

@@ -1,6 +1,7 @@
 """Nothing is read outside a cohort's folder or zip, and nothing incomplete is left."""
 
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -54,6 +55,37 @@ def test_zip_reads_and_lists(tmp_path: Path) -> None:
     assert store.names() == ["b/two.png", "notes.txt", "one.png"]
     assert store.images() == ["b/two.png", "one.png"]
     assert store.read("b/two.png") == b"b/two.png"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437"])
+def test_zip_names_without_the_flag_for_utf8(tmp_path: Path, encoding: str) -> None:
+    name = "café.png".encode(encoding)
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x" * len(name), b"0")
+    path.write_bytes(path.read_bytes().replace(b"x" * len(name), name))
+    assert open_store(path).images() == ["café.png"]
+
+
+def test_a_zip_with_two_files_of_one_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", b"0")
+        archive.writestr("b.png", b"1")
+    (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes().replace(b"b.png", b"a.png"))
+    with pytest.raises(UserError, match=r"more than one file is named a\.png"):
+        open_store(tmp_path / "a.zip")
+
+
+UNDECODABLE = os.fsdecode(b"caf\xe9.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / UNDECODABLE).touch()
+    store = open_store(tmp_path)
+    assert store.images() == [UNDECODABLE] and not store.has(UNDECODABLE)
+    with pytest.raises(UserError, match=r"'caf\\udce9\.png': the name is not valid UTF-8; rename the file"):
+        store.read(UNDECODABLE)
 
 
 def test_zip_member_larger_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,121 +1,17 @@
-"""Importers of general layouts give a complete cohort, or one error that lists all problems."""
+"""Importers of general tables give a complete cohort, or one error that lists all problems."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from morphoscope.cohort import (
-    Cohort,
-    import_csv,
-    import_dataset_json,
-    import_folder,
-)
+from morphoscope.cohort import Cohort, import_csv, import_dataset_json
 from morphoscope.configs import UserError
 
 Write = Callable[..., np.ndarray]
-
-
-def zipped(folder: Path, target: Path) -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder).as_posix())
-    return target
-
-
-@pytest.mark.parametrize("as_zip", [False, True])
-def test_folder_per_condition(class_folder: Path, tmp_path: Path, as_zip: bool) -> None:
-    source = zipped(class_folder, tmp_path / "classes.zip") if as_zip else class_folder
-    cohort = import_folder(source, tmp_path / "out", view="face")
-    assert cohort.conditions == ["a", "b"]
-    assert len(cohort) == 12
-    assert set(cohort.rows["view"]) == {"face"}
-    assert cohort.rows["file"][0] == "images/a/00.png"
-    assert (tmp_path / "out/images/a/00.png").read_bytes() == (class_folder / "a/00.png").read_bytes()
-    assert json.loads((tmp_path / "out/dataset.json").read_text())["labels"][0] == ["images/a/00.png", 0]
-
-
-def test_folder_groups_from_patient_folders_and_from_a_pattern(tmp_path: Path, write_pattern: Write) -> None:
-    for name in ("a/p1/one.png", "a/p1/two.png", "a/p2_one.png", "b/p2_two.png"):
-        write_pattern(tmp_path / "in" / name)
-    groups = import_folder(tmp_path / "in", tmp_path / "out").rows["group"].tolist()
-    assert groups == ["a/p1", "a/p1", "images/a/p2_one.png", "images/b/p2_two.png"]
-    by_pattern = import_folder(tmp_path / "in", tmp_path / "out2", group_pattern=r"(p\d)")
-    assert by_pattern.rows["group"].tolist() == ["p1", "p1", "p2", "p2"]
-    with pytest.raises(UserError, match=r"b/p2_two\.png: the group pattern"):
-        import_folder(tmp_path / "in", tmp_path / "out3", group_pattern=r"a/")
-    with pytest.raises(UserError, match="not a regular expression"):
-        import_folder(tmp_path / "in", tmp_path / "out3", group_pattern="(")
-
-
-def test_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    with pytest.raises(UserError, match="no image found"):
-        import_folder(tmp_path / "in", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_missing_source(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such folder"):
-        import_folder(tmp_path / "in", tmp_path / "out")
-
-
-def test_bad_files_are_all_named_and_nothing_is_left(class_folder: Path, tmp_path: Path) -> None:
-    (class_folder / "a/empty.jpg").touch()
-    (class_folder / "b/text.png").write_text("text")
-    (class_folder / "b/raw.heic").write_bytes(b"ftypheic")
-    (class_folder / "loose.png").write_bytes((class_folder / "a/00.png").read_bytes())
-    (class_folder / "notes.txt").write_text("not meant as an image")
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(UserError) as error:
-        import_folder(class_folder, tmp_path / "out")
-    message = str(error.value)
-    assert message.startswith("4 problem(s)")
-    for part in (
-        "loose.png: not in a condition",
-        "a/empty.jpg: empty file",
-        "b/text.png: not",
-        "b/raw.heic: not",
-    ):
-        assert part in message
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_unusual_images_are_written_as_normalised_png(tmp_path: Path) -> None:
-    source = tmp_path / "in/a"
-    source.mkdir(parents=True)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("L", (8, 4), 77).save(source / "grey.png")
-    Image.new("RGB", (8, 4)).save(source / "turned.jpg", exif=exif)
-    Image.new("CMYK", (8, 4)).save(source / "print.tif")
-    Image.new("RGB", (8, 4)).save(source / "plain.jpg")
-    Image.new("RGB", (8, 4)).save(source / "misnamed.png", "JPEG")
-    cohort = import_folder(tmp_path / "in", tmp_path / "out")
-    written = {path.name: Image.open(path) for path in (tmp_path / "out/images/a").iterdir()}
-    assert {name: image.format for name, image in written.items()} == {
-        "grey.png": "PNG",
-        "turned.jpg.png": "PNG",
-        "print.tif.png": "PNG",
-        "plain.jpg": "JPEG",
-        "misnamed.png": "PNG",
-    }
-    assert {image.mode for image in written.values()} == {"RGB"}
-    assert written["turned.jpg.png"].size == (4, 8)
-    assert cohort.check().ok
-
-
-def test_destination_in_use(class_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/kept.txt").touch()
-    with pytest.raises(UserError, match="already exists"):
-        import_folder(class_folder, tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["kept.txt"]
+Zipped = Callable[[Path, Path], Path]
 
 
 def csv_source(tmp_path: Path, write_pattern: Write, table: str) -> Path:
@@ -197,6 +93,86 @@ def test_two_csv_files_need_a_choice(tmp_path: Path, write_pattern: Write) -> No
     assert len(import_csv(source, tmp_path / "out")) == 3
 
 
+@pytest.mark.parametrize("word", ["NaN", "nan", "None", "NA", "n/a", " "])
+def test_words_for_unknown_are_no_label_and_no_patient(
+    tmp_path: Path, write_pattern: Write, word: str
+) -> None:
+    lines = [f"0.png,a,{word},{word},{word}", f"1.png,b,{word},,", "2.png,b,p,0.0,face"]
+    table = "\n".join(["file,condition,group,fold,view", *lines])
+    rows = import_csv(csv_source(tmp_path, write_pattern, table), tmp_path / "out").rows
+    assert rows["group"].tolist() == ["images/0.png", "images/1.png", "p"]
+    assert rows["fold"].tolist() == ["", "", "0"]
+    assert rows["view"].tolist() == ["other", "other", "face"]
+    source = csv_source(tmp_path, write_pattern, f"file,condition\n0.png,a\n1.png,{word}\n2.png,b\n")
+    with pytest.raises(UserError, match=r"1 problem.*1\.png: no label"):
+        import_csv(source, tmp_path / "out2")
+
+
+def test_names_in_a_table_are_normalised(tmp_path: Path, write_pattern: Write) -> None:
+    table = "file,condition,group\n0.png,nv ,10\n1.png,\u00a0nv,10.0\n2.png,cafe\u0301,11\n"
+    cohort = import_csv(csv_source(tmp_path, write_pattern, table), tmp_path / "out")
+    assert cohort.conditions == ["caf\u00e9", "nv"]
+    assert cohort.rows["group"].tolist() == ["10", "10", "11"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "difference"),
+    [("0.PNG", "in case"), ("Cafe\u0301.png", "in their Unicode form"), ("photos/CAF\u00c9.png", "in case")],
+)
+def test_absent_files_with_almost_the_name_of_one(
+    tmp_path: Path, write_pattern: Write, listed: str, difference: str
+) -> None:
+    write_pattern(tmp_path / "in/Caf\u00e9.png", seed=9)
+    source = csv_source(tmp_path, write_pattern, f"file,condition\n{listed},a\n")
+    with pytest.raises(UserError, match=f"absent, but there is .*, whose name differs only {difference}"):
+        import_csv(source, tmp_path / "out", allow_unlisted=True)
+
+
+def test_options_are_named_where_a_column_is_missing(tmp_path: Path, write_pattern: Write) -> None:
+    source = csv_source(tmp_path, write_pattern, "photo,dx\n0.png,a\n")
+    with pytest.raises(UserError, match=r"no column file; there are photo, dx\. .*--file-column"):
+        import_csv(source, tmp_path / "out")
+    with pytest.raises(UserError, match=r"no column condition; there are photo, dx\. .*--condition-column"):
+        import_csv(source, tmp_path / "out", file_column="photo")
+    with pytest.raises(UserError, match=r"no column patient; .*--group-column"):
+        import_csv(
+            source, tmp_path / "out", file_column="photo", condition_column="dx", group_column="patient"
+        )
+
+
+def test_columns_of_the_manifest_that_others_stand_for(tmp_path: Path, write_pattern: Write) -> None:
+    """With the label in `dx` and the patient in `id`, the table's own condition and group are kept apart."""
+    table = "file,condition,group,dx,id,Fold\n0.png,x,y,a,1,test\n1.png,x,y,b,2,\n2.png,x,y,b,3,\n"
+    source = csv_source(tmp_path, write_pattern, table)
+    rows = import_csv(source, tmp_path / "out", condition_column="dx", group_column="id").rows
+    assert rows[["condition", "group", "fold"]].to_numpy().tolist() == [
+        ["a", "1", "test"],
+        ["b", "2", ""],
+        ["b", "3", ""],
+    ]
+    assert set(rows["original_condition"]) == {"x"} and set(rows["original_group"]) == {"y"}
+
+
+def test_columns_that_differ_in_case_only(tmp_path: Path, write_pattern: Write) -> None:
+    table = "file,condition,Group,GROUP\n0.png,a,1,2\n"
+    with pytest.raises(UserError, match="Group and GROUP could be the column group"):
+        import_csv(csv_source(tmp_path, write_pattern, table), tmp_path / "out", allow_unlisted=True)
+
+
+def test_a_column_that_looks_like_patients_is_asked_about(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = csv_source(
+        tmp_path, write_pattern, "file,condition,Patient ID\n0.png,a,1\n1.png,b,1\n2.png,b,1\n"
+    )
+    import_csv(source, tmp_path / "out")
+    assert "--group-column Patient ID" in caplog.text
+    caplog.clear()
+    import_csv(source, tmp_path / "out2", group_column="patient id")
+    assert "--group-column" not in caplog.text
+    assert "1 (a, b)" in caplog.text  # one patient under two conditions
+
+
 def test_dataset_json_round_trip(cohort: Cohort, tmp_path: Path) -> None:
     copy = import_dataset_json(cohort.root, tmp_path / "out")
     assert copy.conditions == ["x", "y"]
@@ -204,7 +180,9 @@ def test_dataset_json_round_trip(cohort: Cohort, tmp_path: Path) -> None:
     np.testing.assert_array_equal(copy.images(16), cohort.images(16))
 
 
-def test_dataset_json_zip_with_numbers_and_one_hot(tmp_path: Path, write_pattern: Write) -> None:
+def test_dataset_json_zip_with_numbers_and_one_hot(
+    tmp_path: Path, write_pattern: Write, zipped: Zipped
+) -> None:
     for number in range(2):
         write_pattern(tmp_path / f"in/00000/img{number}.png", seed=number)
     labels = [["00000/img0.png", 1], ["00000/img1.png", [1.0, 0.0]]]
@@ -232,3 +210,49 @@ def test_dataset_json_that_is_not_valid(tmp_path: Path, content: str) -> None:
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(UserError, match=r"dataset\.json: expected"):
         import_dataset_json(tmp_path, tmp_path / "out")
+
+
+def dataset_source(folder: Path, write_pattern: Write, content: object) -> Path:
+    """A folder with the images 0.png and 1.png and a dataset.json of this content."""
+    for number in range(2):
+        write_pattern(folder / f"{number}.png", seed=number)
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_class_numbers_are_bounded_by_those_that_occur(tmp_path: Path, write_pattern: Write) -> None:
+    labels = [["0.png", 10**9], ["1.png", 3]]
+    source = dataset_source(tmp_path / "in", write_pattern, {"labels": labels})
+    assert import_dataset_json(source, tmp_path / "out").conditions == ["class 1000000000", "class 3"]
+    with pytest.raises(UserError, match="1000000001 classes, but only 2 names"):
+        import_dataset_json(source, tmp_path / "out2", conditions=["a", "b"])
+
+
+@pytest.mark.parametrize("names", ["ab", ["a", None], ["a", "nan"], {"a": 1, "b": 2}])
+def test_names_of_conditions_that_are_none(tmp_path: Path, write_pattern: Write, names: object) -> None:
+    content = {"labels": [["0.png", 0], ["1.png", 1]], "conditions": names}
+    source = dataset_source(tmp_path / "in", write_pattern, content)
+    with pytest.raises(UserError, match=r"dataset\.json: expected"):
+        import_dataset_json(source, tmp_path / "out")
+
+
+def test_one_name_for_two_classes(tmp_path: Path, write_pattern: Write) -> None:
+    content = {"labels": [["0.png", 0], ["1.png", 1]], "conditions": ["nv ", "nv"]}
+    with pytest.raises(UserError, match="a name stands for two classes: nv, nv"):
+        import_dataset_json(dataset_source(tmp_path / "in", write_pattern, content), tmp_path / "out")
+
+
+def test_dataset_json_in_the_only_folder_of_a_zip(
+    tmp_path: Path, write_pattern: Write, zipped: Zipped
+) -> None:
+    dataset_source(tmp_path / "in/photos", write_pattern, {"labels": [["0.png", 0], ["1.png", 1]]})
+    cohort = import_dataset_json(zipped(tmp_path / "in", tmp_path / "in.zip"), tmp_path / "out")
+    assert cohort.rows["file"].tolist() == ["images/photos/0.png", "images/photos/1.png"]
+
+
+def test_images_without_a_label_are_named(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = dataset_source(tmp_path / "in", write_pattern, {"labels": [["0.png", 0]]})
+    import_dataset_json(source, tmp_path / "out")
+    assert "1 images without a label are left out: 1.png" in caplog.text

@@ -1,5 +1,6 @@
 """The phantom cohort: reproducible, labelled, and true to its conditions on every skin tone."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from morphoscope.cohort import Cohort
 from morphoscope.cohort.phantom.drawing import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.phantom.fields import inside, scatter, smooth_noise
 from morphoscope.cohort.phantom.skin import skin_colour
@@ -123,6 +125,30 @@ def test_a_cohort_is_written_and_its_rows_are_phantoms(tmp_path: Path) -> None:
         assert mask.shape == (32, 32) and mask.max() == 255
     assert cohort.check().ok
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+
+
+def test_other_loaders_find_no_image_that_dataset_json_lacks(tmp_path: Path) -> None:
+    """Loaders for StyleGAN walk through all folders, hidden ones too, and look each image up."""
+    cohort = phantom(tmp_path / "cohort", per_condition=1, size=32)
+    cohort.images(32)
+    listed = {file for file, _ in json.loads((cohort.root / "dataset.json").read_text())["labels"]}
+    Image.init()
+    walked = {path for path in cohort.root.rglob("*") if path.suffix.lower() in Image.EXTENSION}
+    assert {path.relative_to(cohort.root).as_posix() for path in walked} == listed
+
+
+def test_masks_of_earlier_versions_are_read_and_leave_the_digest_as_it_is(tmp_path: Path) -> None:
+    new = phantom(tmp_path / "new", per_condition=1, size=32)
+    old = new.save_as(tmp_path / "old").root
+    for path in (old / "masks").iterdir():
+        path.rename(path.with_suffix(""))
+    manifest = old / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(".png.mask", ".png"))
+    cohort = Cohort.load(old)
+    assert cohort.rows["mask"][0] == "masks/phantom-HMI-0000.png"
+    assert cohort.digest == new.digest
+    np.testing.assert_array_equal(cohort.lesion_mask(0, 32), new.lesion_mask(0, 32))
+    assert cohort.check().ok
 
 
 def test_images_do_not_depend_on_their_number(tmp_path: Path) -> None:
