@@ -91,7 +91,7 @@ def _alarms(records: Records) -> Section | None:
     text = "Newest first. The table of quality below shows the current state." if messages else ""
     return Section(
         "Alarms and notes",
-        text + (f" {earlier} earlier alarms are in {ALARMS}." if earlier else ""),
+        text + (f" Earlier alarms ({earlier}) are in {ALARMS}." if earlier else ""),
         facts=[("note", note) for note in records.notes],
         alarms=messages,
     )

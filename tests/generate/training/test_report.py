@@ -167,7 +167,7 @@ def test_at_most_ten_alarms_are_shown_newest_first(run):
     page = html(run)
     shown = re.findall(r'<p class="alarm">(.*?)</p>', page)
     assert len(shown) == 10
-    assert "2 earlier alarms are in alarms.jsonl" in page
+    assert "Earlier alarms (2) are in alarms.jsonl" in page
     assert shown[0] == "At 11 kimg: &lt;i&gt;alarm 11&lt;/i&gt;"
 
 
