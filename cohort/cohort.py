@@ -23,7 +23,14 @@ from morphoscope.cohort.manifest import (
 from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.reading import decode, read_image
 from morphoscope.cohort.resizing import Fit, cached_images, square
-from morphoscope.cohort.storage import FolderStore, Store, new_folder, open_store, require_new
+from morphoscope.cohort.storage import (
+    FolderStore,
+    Store,
+    new_folder,
+    open_store,
+    require_new,
+    unwritable_reason,
+)
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically, write_text
@@ -271,6 +278,7 @@ class Cohort:
             UserError: `path` exists or cannot be written, or an image cannot be read.
         """
         path = Path(path)
+        is_zip = path.suffix.lower() == ".zip"
         names = list(self.rows["file"])
         if "mask" in self.rows.columns:
             names += [name for name in self.rows["mask"] if name]
@@ -278,7 +286,10 @@ class Cohort:
             MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
             "dataset.json": dataset_json(self.rows, self.conditions),
         }
-        if path.suffix.lower() == ".zip":
+        reasons = {} if is_zip else {name: unwritable_reason(name) for name in names}
+        bad = [f"{name!r}: {reason}" for name, reason in reasons.items() if reason is not None]
+        raise_together(bad, f"file name(s) cannot be written to {path}")
+        if is_zip:
             require_new(path)
             with (
                 write_atomically(path) as temporary,

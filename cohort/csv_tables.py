@@ -20,7 +20,9 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
     """
     text = _decoded(data, name)
     separator = max(",;\t", key=lambda character: len(_header(text, character)))
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
+    # A blank before a quotation mark does not make the mark part of the value.
+    lines = StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
     line = 1
     try:
@@ -50,7 +52,7 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
 
 def _header(text: str, separator: str) -> list[str]:
     """The first line's fields, if `separator` is what separates them."""
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     return next((fields for fields in reader if any(field.strip() for field in fields)), [])
 
 

@@ -1,5 +1,6 @@
 """Joining cohorts that were imported separately, e.g. those of the two views of the same patients."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.manifest import TEST_FOLD, normalise_rows
+from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.storage import JoinedStore, require_new
 from morphoscope.configs import UserError, first_names
+
+log = logging.getLogger(__name__)
 
 
 def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only: bool = False) -> Cohort:
@@ -16,6 +20,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
 
     Each cohort's files are in a folder named after it. All columns are kept, empty where a cohort lacks them.
     Groups with the same name are one patient, but a group named after an image remains that image's own.
+    Similar names, and patients of several conditions, are logged before anything is copied.
     Folds are kept if every real image has one; otherwise only the fold "test" is kept, and `split` assigns
     the rest.
 
@@ -43,6 +48,8 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
     stores = dict(zip(folders, (cohort.store for cohort in cohorts), strict=True))
     joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows)
     _require_distinct(joined)
+    for problem in ambiguous_names(rows):
+        log.warning("%s", problem.message)
     return joined.save_as(destination)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morphoscope.cohort import Cohort
+
 
 def write_photos(root: Path, *names: str) -> None:
     for seed, name in enumerate(names):
@@ -84,3 +86,8 @@ def test_a_cohort_with_emoji_under_a_locale_without_them(tmp_path: Path, in_c_lo
     code, out, error = in_c_locale("check", str(cohort))
     assert "Traceback" not in error and code == 2
     assert "PYTHONUTF8=1" in out
+    Cohort.load(cohort).select([0, 1]).save_as(tmp_path / "a.zip")
+    Cohort.load(cohort).select([2, 3]).save_as(tmp_path / "b.zip")
+    code, _, error = in_c_locale("join", "a.zip", "b.zip", "both")
+    assert code == 2 and len(error.strip().splitlines()) == 1 and "PYTHONUTF8=1" in error
+    assert not (tmp_path / "both").exists()

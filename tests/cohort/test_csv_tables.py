@@ -66,6 +66,10 @@ def test_the_line_that_is_not_utf8_is_named() -> None:
         read_table("file,label\na,b\nc,café\n".encode("latin-1"), "t.csv")
 
 
+def test_a_blank_before_a_quotation_mark_is_none_of_the_value() -> None:
+    assert read_table(b'file, "label"\na.png, "n,v"\n', "t.csv").loc[0].tolist() == ["a.png", "n,v"]
+
+
 def test_an_index_column_without_a_name_keeps_its_place() -> None:
     table = read_table(b",file,label\n0,a.png,nv\n", "t.csv")
     assert table.loc[0].to_dict() == {"Unnamed: 0": "0", "file": "a.png", "label": "nv"}

@@ -170,3 +170,15 @@ def test_synthetic_images_stay_apart_from_real_ones(make: Make, tmp_path: Path) 
 def test_one_cohort_is_not_joined(make: Make, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two"):
         join_cohorts([make("near")], tmp_path / "both")
+
+
+def test_similar_names_in_two_cohorts_are_warned_of(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    near = make("near", 0, condition=["Mel", "nv"], group=["P1", "q"])
+    far = make("far", 10, condition=["mel", "mel"], group=["p1", "q"])
+    joined = join_cohorts([near, far], tmp_path / "both")
+    assert joined.conditions == ["Mel", "mel", "nv"]
+    assert "'Mel' and 'mel' differ only in case" in caplog.text
+    assert "'P1' and 'p1' differ only in case" in caplog.text
+    assert "q (mel, nv)" in caplog.text
