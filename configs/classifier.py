@@ -76,7 +76,8 @@ class NetworkGroup(Config):
     def _frozen_stages_need_weights(self) -> "NetworkGroup":
         if self.freeze_stages and self.weights == "none" and self.weights_file is None:
             raise ValueError(
-                "freeze_stages keeps stages as they start; with weights 'none' that is random numbers"
+                "freeze_stages: stages that are not trained need initial weights; with weights 'none' they "
+                "would stay random"
             )
         return self
 
@@ -140,9 +141,11 @@ class TrainingGroup(Config):
     @model_validator(mode="after")
     def _go_together(self) -> "TrainingGroup":
         if self.micro_batch is not None and self.micro_batch > self.batch:
-            raise ValueError(f"micro_batch: {self.micro_batch} images are more than the batch, {self.batch}")
+            raise ValueError(
+                f"micro_batch: {self.micro_batch} images are more than the batch of {self.batch}"
+            )
         if self.schedule == "paper" and self.epochs < 2:
-            raise ValueError("schedule 'paper' needs at least 2 epochs")
+            raise ValueError("epochs: the schedule 'paper' needs at least 2")
         return self
 
 
@@ -199,8 +202,8 @@ class DataAugmentationGroup(Config):
     def _published_transforms_have_no_strength(self) -> "DataAugmentationGroup":
         if self.transforms == "paper" and self.augmentation != 1:
             raise ValueError(
-                f"augmentation {self.augmentation}: only the usual transforms have a strength; the paper's "
-                "are as published"
+                f"augmentation: {self.augmentation:g} is for the usual transforms; those of the paper have "
+                "no strength, so leave it at 1"
             )
         return self
 
@@ -219,5 +222,7 @@ class EnsembleTraining(GroupedConfig):
     @model_validator(mode="after")
     def _pairs_are_not_mixed(self) -> "EnsembleTraining":
         if self.images.views == "dual" and (self.data_augmentation.mixup or self.data_augmentation.cutmix):
-            raise ValueError("views 'dual': mixup and cutmix would mix photographs of different views")
+            raise ValueError(
+                "mixup, cutmix: not with views 'dual', since they would mix photographs of different views"
+            )
         return self

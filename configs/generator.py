@@ -39,7 +39,7 @@ class ImagesGroup(Config):
     @classmethod
     def _power_of_two(cls, resolution: int) -> int:
         if not 8 <= resolution <= 1024 or resolution & (resolution - 1):
-            raise ValueError(f"a power of two from 8 to 1024, not {resolution}")
+            raise ValueError(f"should be a power of two from 8 to 1024, not {resolution}")
         return resolution
 
 
@@ -204,7 +204,8 @@ class ConditionsGroup(Config):
             raise ValueError("transition_start_kimg and transition_end_kimg: give both or neither")
         if not self.conditional and (end is not None or self.stages or self.unconditional_output):
             raise ValueError(
-                "conditional: without labels there are no stages, no transition and no second output of D"
+                "conditional: without labels there are no stages, no transition and no second output of the "
+                "discriminator (unconditional_output)"
             )
         if start is not None and end is not None and start >= end:
             raise ValueError(f"transition_start_kimg: {start:g} is not before transition_end_kimg, {end:g}")

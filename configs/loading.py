@@ -84,7 +84,9 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """
     try:
         if file.stat().st_size > _MAX_CONFIG_BYTES:
-            raise UserError(f"{file}: a config larger than {_MAX_CONFIG_BYTES} bytes is refused.")
+            raise UserError(
+                f"{file}: larger than {_MAX_CONFIG_BYTES} bytes, which no config file is; check the path."
+            )
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}).") from error

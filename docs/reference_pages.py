@@ -1,4 +1,4 @@
-"""Sphinx extension: takes the reference of the command line from the program itself."""
+"""Sphinx extension: takes the reference of the command line and of the settings from the program itself."""
 
 from collections.abc import Iterator
 
@@ -46,8 +46,26 @@ def _sections(command, context_class, name: str, level: int) -> Iterator[str]:
         yield from _sections(inner, context_class, f"{name} {inner.name}", level + 1)
 
 
+def settings() -> str:
+    """Markdown about every setting: a heading per command and per group, and a table of its settings."""
+    from morphoscope.apps.commands.settings import COLUMNS, SCHEMAS, by_group, heading, row
+
+    lines = []
+    for schema in SCHEMAS:
+        lines += [f"\n## `{schema.command}`\n"]
+        for group, fields in by_group(schema).items():
+            if group:
+                lines += [f"\n### `{schema.command}`: {group}\n", heading(schema, group), ""]
+            elif len(by_group(schema)) > 1:
+                lines += [f"\n### `{schema.command}`: outside the groups\n"]
+            lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+            for name, *cells in map(row, fields):
+                lines.append(f"| `{name}` | {' | '.join(map(_cell, cells))} |")
+    return "\n".join(lines)
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-_PAGES = {"reference/command-line": command_line}
+_PAGES = {"reference/command-line": command_line, "reference/settings": settings}

@@ -41,6 +41,8 @@ SCHEMAS: list[type[Config]] = [
 ]
 """Of all commands that take `--set`."""
 
+COLUMNS = ["setting", "type and range", "default", "meaning"]
+
 _COMMANDS = {schema.command.replace(" ", "."): schema for schema in SCHEMAS}
 
 
@@ -85,22 +87,32 @@ def _facts(field: SchemaField) -> dict[str, Any]:
     }
 
 
-def _print(schema: type[Config]) -> None:
-    """A table for each group, and one for the settings outside groups."""
-    groups = groups_of(schema)
-    by_group: dict[str, list[SchemaField]] = {}
+def by_group(schema: type[Config]) -> dict[str, list[SchemaField]]:
+    """{group: its settings}, with "" for those outside groups, in the schema's order."""
+    found: dict[str, list[SchemaField]] = {}
     for field in fields_of(schema).values():
-        by_group.setdefault(field.group, []).append(field)
-    for group, fields in by_group.items():
-        if group:
-            say(f"{group}: {(groups[group].__doc__ or '').strip()}")
-        elif groups:
-            say("Outside the groups:")
-        show(table(["setting", "type and range", "default", "meaning"], map(_row, fields)))
+        found.setdefault(field.group, []).append(field)
+    return found
 
 
-def _row(field: SchemaField) -> tuple[str, str, str, str]:
+def heading(schema: type[Config], group: str) -> str:
+    """What a group's settings are about."""
+    return (groups_of(schema)[group].__doc__ or "").strip()
+
+
+def row(field: SchemaField) -> tuple[str, str, str, str]:
+    """A setting's cells under `COLUMNS`."""
     kind = ", ".join(filter(None, [type_text(field.info), range_text(field.info)]))
     default = "(the preset's)" if field.info.is_required() else default_text(field.info)
     resume = " May change when a run resumes." if Resume.MAY_CHANGE in field.marks else ""
     return field.name, kind, default, f"{meaning(field.info)}.{resume}"
+
+
+def _print(schema: type[Config]) -> None:
+    """A table for each group, and one for the settings outside groups."""
+    for group, fields in by_group(schema).items():
+        if group:
+            say(f"{group}: {heading(schema, group)}")
+        elif groups_of(schema):
+            say("Outside the groups:")
+        show(table(COLUMNS, map(row, fields)))

@@ -1,4 +1,4 @@
-"""Presets, files and overrides become one checked config, or one sentence that names what to mend."""
+"""Presets, files and overrides become one checked config, or one sentence that names what to fix."""
 
 import subprocess
 import sys
@@ -193,8 +193,8 @@ def test_configs_are_frozen() -> None:
         ("seed=4294967296", "seed: Input should be less than 4294967296"),
         ("kimg=2026-13-45", "--set kimg=2026-13-45: the value is not valid YAML"),
         ("batch.size=3", "batch: Input should be a valid integer"),
-        ("resolution=96", "a power of two from 8 to 1024, not 96"),
-        ("resolution=4", "a power of two from 8 to 1024, not 4"),
+        ("resolution=96", "resolution: should be a power of two from 8 to 1024, not 96"),
+        ("resolution=4", "resolution: should be a power of two from 8 to 1024, not 4"),
         ("fit=stretch", "fit: Input should be 'crop' or 'letterbox'"),
         ("kimg=2024-99-99", "--set kimg=2024-99-99: the value is not valid YAML"),
         ("kimg=.inf", "kimg: Input should be a finite number"),
@@ -226,7 +226,7 @@ def test_batch_and_group_must_fit() -> None:
         load_config(GeneratorTraining, batch=10, mbstd_group=4)
     with pytest.raises(UserError, match=r"^batch: 4 images cannot be shared evenly among 8 processes"):
         resolved("auto", devices=8, batch=4)
-    with pytest.raises(UserError, match=r"^freeze_stages keeps stages as they start"):
+    with pytest.raises(UserError, match=r"^freeze_stages: stages that are not trained need initial weights"):
         load_config(
             EnsembleTraining,
             family="classify",

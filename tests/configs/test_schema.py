@@ -124,7 +124,7 @@ def test_a_file_that_gives_a_field_twice_is_refused(tmp_path: Path) -> None:
         ("training.kmig=1", "training.kmig: no such setting; did you mean training.kimg?"),
         ("images.kimg=1", "images.kimg: no such setting; did you mean training.kimg?"),
         ("training=3", "training: Input should be a valid dictionary"),
-        ("images.resolution=48", "resolution: a power of two from 8 to 1024, not 48"),
+        ("images.resolution=48", "resolution: should be a power of two from 8 to 1024, not 48"),
     ],
 )
 def test_bad_grouped_overrides_are_named(override: str, says: str) -> None:

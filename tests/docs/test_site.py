@@ -4,9 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
+
+from morphoscope.apps.commands.settings import SCHEMAS
+from morphoscope.configs.help import meaning
+from morphoscope.configs.schema import fields_of
 
 pytest.importorskip("sphinx", reason="needs the extra docs")
 pytestmark = pytest.mark.slow  # half a minute: every room is imported and every page written
@@ -54,6 +59,15 @@ def test_the_command_line_is_described_from_the_program(site):
         'id="morphoscope-classify-survey-build"',
     ):
         assert words in page
+
+
+def test_every_setting_is_described(site):
+    page = (site / "reference" / "settings.html").read_text(encoding="utf-8")
+    for schema in SCHEMAS:
+        for name, field in fields_of(schema).items():
+            assert f">{name}</span>" in page, name
+            plain = re.split("['`]", meaning(field.info))[0]  # the page has typographic quotes
+            assert escape(plain) in page, name
 
 
 def test_docstrings_are_there(site):

@@ -325,5 +325,5 @@ def test_killed_workers_end_a_training(
 
 
 def test_micro_batches_larger_than_the_batch_are_refused(config: EnsembleTraining) -> None:
-    with pytest.raises(ValueError, match="micro_batch: 9 images are more than the batch, 8"):
+    with pytest.raises(ValueError, match="micro_batch: 9 images are more than the batch of 8"):
         EnsembleTraining(**{**dict(config), "micro_batch": 9})

@@ -31,6 +31,9 @@ def test_the_published_schedule(preset: str, base: float) -> None:
 
 
 def test_what_the_paper_fixes_cannot_be_set_otherwise() -> None:
-    for setting, message in (("augmentation=0.5", "only the usual"), ("epochs=1", "at least 2 epochs")):
+    for setting, message in (
+        ("augmentation=0.5", "augmentation: 0.5 is for the usual"),
+        ("epochs=1", "needs at least 2"),
+    ):
         with pytest.raises(UserError, match=message):
             load_config(EnsembleTraining, family="classify", preset="paper-focused", overrides=[setting])
