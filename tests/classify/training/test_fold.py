@@ -75,7 +75,7 @@ def make(config: EnsembleTraining, pools: tuple[ImagePool, ImagePool]) -> Make:
     """A trainer of fold 1 with changes to the settings."""
 
     def trainer(training: ImagePool = pools[0], **changes: object) -> FoldTrainer:
-        return FoldTrainer("1", EnsembleTraining(**{**dict(config), **changes}), training, pools[1], 3, CPU)
+        return FoldTrainer("1", EnsembleTraining(**{**config.model_dump(), **changes}), training, pools[1], 3, CPU)
 
     return trainer
 
@@ -326,4 +326,4 @@ def test_killed_workers_end_a_training(
 
 def test_micro_batches_larger_than_the_batch_are_refused(config: EnsembleTraining) -> None:
     with pytest.raises(ValueError, match="micro_batch: 9 images are more than the batch of 8"):
-        EnsembleTraining(**{**dict(config), "micro_batch": 9})
+        EnsembleTraining(**{**config.model_dump(), "micro_batch": 9})
