@@ -75,7 +75,9 @@ def make(config: EnsembleTraining, pools: tuple[ImagePool, ImagePool]) -> Make:
     """A trainer of fold 1 with changes to the settings."""
 
     def trainer(training: ImagePool = pools[0], **changes: object) -> FoldTrainer:
-        return FoldTrainer("1", EnsembleTraining(**{**config.model_dump(), **changes}), training, pools[1], 3, CPU)
+        return FoldTrainer(
+            "1", EnsembleTraining(**{**config.model_dump(), **changes}), training, pools[1], 3, CPU
+        )
 
     return trainer
 
@@ -87,7 +89,8 @@ def fit(trainer: FoldTrainer, path: Path, listener: StopAfter | None = None) -> 
 
 def gradients(trainer: FoldTrainer, tmp_path: Path) -> dict[str, Tensor]:
     """Those of the only step that a trainer whose batch holds everything makes."""
-    fit(trainer, tmp_path / f"{id(trainer)}.pt")
+    state_file = tmp_path / f"{len(list(tmp_path.iterdir()))}.pt"  # a new one: another trainer's is resumed
+    fit(trainer, state_file)
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
