@@ -8,6 +8,8 @@ import pandas as pd
 
 from morphoscope.configs import UserError, first_names
 
+_HEADER_LENGTH = 100_000  # characters; below the longest field that the csv module takes
+
 
 def read_table(data: bytes, name: str) -> pd.DataFrame:
     """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
@@ -52,7 +54,8 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
 
 def _header(text: str, separator: str) -> list[str]:
     """The first line's fields, if `separator` is what separates them."""
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    start = StringIO(text[:_HEADER_LENGTH], newline="")
+    reader = csv.reader(start, delimiter=separator, skipinitialspace=True)
     return next((fields for fields in reader if any(field.strip() for field in fields)), [])
 
 

@@ -55,6 +55,11 @@ def test_quotation_marks_that_do_not_match(text: str) -> None:
         read_table(text.encode(), "t.csv")
 
 
+def test_a_quotation_mark_that_takes_in_the_rest_of_a_long_table() -> None:
+    with pytest.raises(UserError, match="line 1: not valid CSV"):
+        read_table(b'file,"label\n' + b"a.png,nv\n" * 20_000, "t.csv")
+
+
 @pytest.mark.parametrize("data", [b"", b"\n\n", b" \n"])
 def test_no_header(data: bytes) -> None:
     with pytest.raises(UserError, match=r"t\.csv: empty"):
