@@ -39,6 +39,8 @@ def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, 
     table = read_table(store.read(name), f"{store.location}/{name}")
     if table.empty:
         raise UserError(f"{store.location}/{name}: no rows below the header.")
+    blank = [column for column in table.columns if column.startswith("Unnamed: ") and not table[column].any()]
+    table = table.drop(columns=blank)  # spreadsheets leave columns without name and content
     return table, open_store(images) if images is not None else store, name
 
 

@@ -128,6 +128,13 @@ def test_absent_files_with_almost_the_name_of_one(
         import_csv(source, tmp_path / "out", allow_unlisted=True)
 
 
+def test_columns_without_name_and_content_are_left_out(tmp_path: Path, write_pattern: Write) -> None:
+    table = ",file,condition,,\n7,0.png,a,,\n8,1.png,b,,\n9,2.png,b,,\n,,,,\n"
+    rows = import_csv(csv_source(tmp_path, write_pattern, table), tmp_path / "out").rows
+    assert [column for column in rows.columns if "Unnamed" in column] == ["Unnamed: 0"]
+    assert rows["condition"].tolist() == ["a", "b", "b"]
+
+
 def test_options_are_named_where_a_column_is_missing(tmp_path: Path, write_pattern: Write) -> None:
     source = csv_source(tmp_path, write_pattern, "photo,dx\n0.png,a\n")
     with pytest.raises(UserError, match=r"no column file; there are photo, dx\. .*--file-column"):
