@@ -1,4 +1,4 @@
-"""Training of the ensemble: which images a fold may see, one fold's training, and the run around them."""
+"""Training of the ensemble: which images a fold may see, the training of one fold, and the whole run."""
 
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.classify.training.run import train_ensemble

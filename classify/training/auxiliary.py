@@ -1,6 +1,6 @@
-"""Cohorts learnt along with the own one: their classes in one softmax, and which of their images may be seen.
+"""Auxiliary cohorts, trained jointly with the target conditions: their classes, and which images may be seen.
 
-A large cohort of everyday lesions teaches what skin looks like, and what the own conditions are not.
+A large cohort of common lesions teaches a model what skin looks like, and what the target conditions are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,46 +12,57 @@ from morphoscope.configs import UserError, first_names
 
 
 def joint_classes(cohort: Cohort, auxiliary: Sequence[Cohort], names: Mapping[str, str]) -> list[str]:
-    """All classes of one softmax: the cohort's K conditions, then M auxiliary ones, sorted.
+    """All classes of the joint softmax: the cohort's K conditions, then the M auxiliary classes, sorted.
 
-    Auxiliary cohorts share classes of one name.
+    Conditions of the same name in several auxiliary cohorts are one class.
 
     Args:
-        names: {an auxiliary cohort's condition: its class}; others keep their name.
+        cohort: with the target conditions.
+        auxiliary: cohorts of other conditions.
+        names: {condition of an auxiliary cohort: its class}; other conditions keep their name.
 
     Raises:
-        UserError: `names` has a condition that no auxiliary cohort has, or a condition of both the cohort and
-            an auxiliary one is not in `names`: whether the two are the same is the user's to say.
+        UserError: `names` has a condition that no auxiliary cohort has, or the cohort and an auxiliary cohort
+            share a condition that is not in `names`: only the user knows whether the two are the same.
     """
     theirs = sorted({name for extra in auxiliary for name in extra.rows["condition"]})
-    strange = sorted(set(names) - set(theirs))
-    if strange:
+    unknown = sorted(set(names) - set(theirs))
+    if unknown:
         raise UserError(
-            f"auxiliary_names: no auxiliary cohort has {', '.join(strange)}; there are "
+            f"auxiliary_names: no auxiliary cohort has {', '.join(unknown)}; there are "
             f"{', '.join(theirs) or 'none'}."
         )
     both = [name for name in theirs if name in cohort.conditions and name not in names]
     if both:
         raise UserError(
-            f"{', '.join(both)}: a condition of {cohort.root} and of an auxiliary cohort. If they are the "
-            f"same class: --set auxiliary_names.{both[0]}={both[0]}; otherwise give the auxiliary one "
-            "another name in the same way."
+            f"{', '.join(both)}: in {cohort.root} and in an auxiliary cohort. If the two are the same "
+            f"condition: --set auxiliary_names.{both[0]}={both[0]}; if not, give the auxiliary one another "
+            "name in the same way."
         )
     further = {names.get(name, name) for name in theirs} - set(cohort.conditions)
     return [*cohort.conditions, *sorted(further)]
 
 
 def auxiliary_targets(extra: Cohort, classes: Sequence[str], names: Mapping[str, str]) -> np.ndarray:
-    """What an auxiliary cohort's images should be taken for: float32 [N, K+M], one 1 in each row."""
+    """Targets of an auxiliary cohort's images: float32 [N, K+M], one 1 in each row.
+
+    Args:
+        extra: the auxiliary cohort, N images.
+        classes: K+M names, as `joint_classes` gives them.
+        names: as for `joint_classes`.
+    """
     index = {name: number for number, name in enumerate(classes)}
     chosen = [index[names.get(name, name)] for name in extra.rows["condition"]]
     return np.eye(len(classes), dtype=np.float32)[chosen]
 
 
 def require_apart_from_test(cohort: Cohort, extra: Cohort) -> None:
-    """UserError if an auxiliary cohort has generated images, or images or patients of the cohort's test fold.
+    """Refuse an auxiliary cohort with synthetic images, or with images or patients of the cohort's test fold.
 
-    Patients are the same if their group has the same name; a group named after its own file names no patient.
+    Patients are the same if their groups have the same name; a group that has its file's name is no patient.
+
+    Raises:
+        UserError: it names the images.
     """
     generated = extra.rows["file"][extra.rows["source"] != "real"].tolist()
     if generated:
@@ -59,17 +70,17 @@ def require_apart_from_test(cohort: Cohort, extra: Cohort) -> None:
     files = extra.rows["file"][_shared(cohort, extra, [TEST_FOLD])].tolist()
     if files:
         raise UserError(
-            f"{extra.root}: {len(files)} images are, by content or by the name of their group, of the test "
-            f"fold of {cohort.root}: {first_names(files)}. Leave them out of the auxiliary "
-            "cohort, or rename groups that are other patients."
+            f"{extra.root}: {len(files)} images have the content, or the group's name, of images in the test "
+            f"fold of {cohort.root}: {first_names(files)}. Remove them from the auxiliary cohort, or rename "
+            "groups that are other patients."
         )
 
 
 def auxiliary_rows(cohort: Cohort, extra: Cohort, fold: str) -> np.ndarray:
-    """Rows of an auxiliary cohort that fold j's model may learn from, int64.
+    """Row numbers of an auxiliary cohort that fold j's model may be trained on, int64.
 
-    Not those of its own fold j (the published training held it out as well) or test, nor images or patients
-    of the cohort's fold j.
+    Excluded are its own fold j (the published training held it out as well) and test fold, and images or
+    patients of the cohort's fold j.
     """
     held_out = extra.rows["fold"].isin([fold, TEST_FOLD]).to_numpy()
     return np.flatnonzero(~held_out & ~_shared(cohort, extra, [fold]))
@@ -81,7 +92,17 @@ def require_every_class(
     chosen: Sequence[np.ndarray],
     names: Mapping[str, str],
 ) -> None:
-    """UserError if fold j's model would not see some auxiliary class; `chosen` are its `auxiliary_rows`."""
+    """Refuse a fold whose model would not see every auxiliary class.
+
+    Args:
+        fold: its name.
+        auxiliary: the auxiliary cohorts.
+        chosen: the fold's `auxiliary_rows` in each.
+        names: as for `joint_classes`.
+
+    Raises:
+        UserError: it names the classes.
+    """
     every, seen = (
         {
             names.get(name, name)
@@ -92,14 +113,14 @@ def require_every_class(
     )
     if every - seen:
         raise UserError(
-            f"Fold {fold} would train without any image of {', '.join(sorted(every - seen))}, of the "
-            "auxiliary cohorts. Leave it out there, or give it the name of a class like it "
+            f"Fold {fold} would train without any image of {', '.join(sorted(every - seen))} from the "
+            "auxiliary cohorts. Remove that condition there, or merge it with a similar class "
             "(--set auxiliary_names.NAME=CLASS)."
         )
 
 
 def _shared(cohort: Cohort, extra: Cohort, folds: Sequence[str]) -> np.ndarray:
-    """Which rows of `extra` are images or patients of these folds of the cohort, in any view: bool [N]."""
+    """Which rows of `extra` show images or patients of these folds of the cohort, in any view: bool [N]."""
     here = cohort.rows["fold"].isin(folds).to_numpy()
     contents, groups = np.array(cohort.image_hashes)[here], cohort.rows["group"][here]
     named = (extra.rows["group"] != extra.rows["file"]).to_numpy()

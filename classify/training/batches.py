@@ -18,15 +18,15 @@ import torch
 from morphoscope.classify.training.pool import ImagePool
 from morphoscope.classify.training.transforms import TrainingTransforms
 
-_AHEAD = 3  # batches in preparation while one is learnt from
+_AHEAD = 3  # batches in preparation while the device trains on one
 _MOST_WORKERS = 16
 
 
 def worker_count(device: torch.device) -> int:
-    """Processes that prepare images for a training on `device`; 0: the training's own.
+    """Number of processes that prepare images for a training on `device`; 0: the training's own process.
 
-    A GPU's training leaves all cores but one idle; on a CPU, torch has use for every one. Workers inherit the
-    images by forking, which not every system can.
+    Training on a GPU leaves all cores but one idle; on a CPU torch uses all of them. Workers inherit the
+    images by forking, which not every system supports.
     """
     if device.type == "cpu" or "fork" not in multiprocessing.get_all_start_methods():
         return 0
@@ -35,20 +35,27 @@ def worker_count(device: torch.device) -> int:
 
 
 class BatchLoader:
-    """Makes batches of transformed training images, a few ahead of the one that is learnt from.
+    """Makes batches of transformed training images, a few ahead of the one in use.
 
-    An image's transforms follow from (seed of the epoch, its index) alone, so that batches are the same
-    whatever the number of workers. Workers start with the first batch; leaving the context ends them, and so
-    does the end of the training's process, however it ends.
+    An image's transforms are determined by (seed of the epoch, its index) alone, so that batches do not
+    depend on the number of workers. Workers start with the first batch. They end when the context is left,
+    and when the training's process ends, for whatever reason.
     """
 
     def __init__(
         self, images: ImagePool, transforms: TrainingTransforms, batch: int, workers: int = 0
     ) -> None:
-        """`batch` is the largest; `workers` as `worker_count`."""
+        """Reserve memory for the batches.
+
+        Args:
+            images: the training images.
+            transforms: applied to each image.
+            batch: maximum number of images per batch.
+            workers: number of processes, see `worker_count`.
+        """
         batch = min(batch, len(images))
         shape = (_AHEAD + 1 if workers else 1, batch, *images.image(0).shape)
-        # Anonymous and shared: what workers write is seen here, with no copy through a pipe, and a
+        # Anonymous and shared: what workers write is visible here without a copy through a pipe, and a
         # container's limit on /dev/shm does not apply.
         memory = mmap.mmap(-1, math.prod(shape))
         self._slots = np.frombuffer(memory, np.uint8).reshape(shape)
@@ -58,7 +65,7 @@ class BatchLoader:
 
     def __enter__(self) -> "BatchLoader":
         if self._workers:
-            cv2.setNumThreads(0)  # a fork has none of its threads, and would wait for them
+            cv2.setNumThreads(0)  # OpenCV's threads do not exist in a fork, which would wait for them
             self._executor = ProcessPoolExecutor(
                 self._workers, multiprocessing.get_context("fork"), _start_worker, (self._filler,)
             )
@@ -71,7 +78,11 @@ class BatchLoader:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
     def epoch(self, batches: Sequence[np.ndarray], seed: int) -> Iterator[np.ndarray]:
-        """Yield uint8 [n, S, S, 3] for each batch of n image indices; good until the next is asked for.
+        """Yield uint8 [n, S, S, 3] or, for pairs, [n, S, 2S, 3] for each batch; valid until the next one.
+
+        Args:
+            batches: image indices of each batch, int64 [n].
+            seed: of the epoch.
 
         Raises:
             BrokenProcessPool: a worker was killed.
@@ -90,7 +101,7 @@ class BatchLoader:
             yield self._slots[number % len(self._slots), : len(current)]
 
     def _submit(self, slot: int, chosen: np.ndarray, seed: int) -> list[Future[None]]:
-        """Have a batch prepared by all workers, a part each."""
+        """Have a batch prepared by all workers, one part per worker."""
         assert self._executor is not None
         parts = np.array_split(chosen, min(self._workers, len(chosen)))
         starts = np.cumsum([0, *map(len, parts)])
@@ -107,7 +118,7 @@ class _Filler:
         self._images, self._transforms, self._slots = images, transforms, slots
 
     def fill(self, slot: int, start: int, chosen: np.ndarray, seed: int) -> None:
-        """Write the images `chosen` to `slot`, from place `start` on."""
+        """Write the images `chosen` to `slot`, starting at place `start`."""
         for place, index in enumerate(chosen.tolist(), start):
             self._slots[slot, place] = self._transforms(self._images.image(index), (seed, index))
 
@@ -118,7 +129,7 @@ _worker: _Filler  # of this process, if it is a worker
 def _start_worker(filler: _Filler) -> None:
     global _worker
     _worker = filler
-    # A terminal's Ctrl-C reaches every process, but it is the training that ends its workers.
+    # Ctrl-C in a terminal reaches every process, but the training ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()

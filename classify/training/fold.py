@@ -1,4 +1,4 @@
-"""One fold's training: from images to the weights of its best or last epoch, resumable after every epoch."""
+"""Training of one fold's model, which keeps its best or last epoch and can resume after every epoch."""
 
 import math
 from concurrent.futures.process import BrokenProcessPool
@@ -28,34 +28,41 @@ from morphoscope.runtime.torch_devices import to_device
 from morphoscope.runtime.torch_optimizers import load_optimizer
 
 _KILLED = (
-    "A process that prepares training images was killed; perhaps the machine's memory ran out. Start the "
-    "training again to go on after its last whole epoch."
+    "A process that prepares training images was killed; perhaps the machine ran out of memory. Re-run the "
+    "command with the same --run to resume after the last finished epoch."
 )
 
 
 class Listener(Protocol):
-    """Told about progress."""
+    """Receives the progress of a training."""
 
     def begin(self, fold: str, epoch: int) -> None:
-        """A fold begins, or goes on, after so many whole epochs; what was told of later ones is void."""
+        """A fold starts or resumes after `epoch` finished epochs; reports of later ones are discarded."""
 
     def step(self, done: int, total: int, epoch: int) -> None:
-        """`done` of `total` steps of the whole fold; `epoch` counts from 0."""
+        """`done` of the `total` steps of the fold are done; `epoch` counts from 0."""
 
     def epoch(self, fold: str, epoch: int, **values: float) -> None:
-        """An epoch ended, with its training loss, learning rate and validation score."""
+        """Epoch number `epoch`, from 0, ended with this mean `loss` and validation `balanced_accuracy`."""
 
 
 @dataclass
 class FoldState:
-    """What a fold's training knows after whole epochs."""
+    """The state of a fold's training between two epochs.
 
-    epoch: int = 0  # epochs done
+    Attributes:
+        epoch: number of finished epochs.
+        kept_epoch: the epoch that is kept, from 0; -1 before the first.
+        kept_score: its balanced accuracy in validation, in [0, 1]; -1 before the first.
+        kept_weights: its weights, on the CPU.
+    """
+
+    epoch: int = 0
     kept_epoch: int = -1
-    kept_score: float = -1.0  # its balanced accuracy in validation
+    kept_score: float = -1.0
     kept_weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def goes_on(self, config: EnsembleTraining) -> bool:
+    def continues(self, config: EnsembleTraining) -> bool:
         """Whether another epoch should follow."""
         if config.training.patience is not None and self.epoch - self.kept_epoch > config.training.patience:
             return False
@@ -65,8 +72,8 @@ class FoldState:
 class FoldTrainer:
     """Trains the model of one fold.
 
-    Every random choice of an epoch follows from (seed, fold, epoch), that of an image's transforms from its
-    index, too, so that a resumed training ends where an uninterrupted one does.
+    Every random choice of an epoch is determined by (seed, fold, epoch), and that of an image's transforms by
+    its index as well, so that a resumed training gives the same weights as an uninterrupted one.
     """
 
     def __init__(
@@ -78,7 +85,14 @@ class FoldTrainer:
         classes: int,
         device: torch.device,
     ) -> None:
-        """Build the model; the first `classes` targets are the cohort's conditions, others auxiliary classes.
+        """Build the model.
+
+        Args:
+            fold: its name, a number.
+            config: settings of the training.
+            training, validation: images and targets.
+            classes: K; the first K targets are the cohort's conditions, the others auxiliary classes.
+            device: to train on.
 
         Raises:
             UserError: as `ConditionClassifier.pretrained`.
@@ -106,21 +120,24 @@ class FoldTrainer:
         self.transforms = TrainingTransforms(random.augmentation, random.transforms)
 
     def fit(self, state_file: Path, interruption: Interruption, listener: Listener) -> FoldState:
-        """Train until the last epoch, or until `patience` epochs brought no better validation score.
+        """Train until the last epoch, or until `patience` epochs have brought no better validation score.
 
-        `state_file` is written after every epoch and read if it exists.
+        Args:
+            state_file: written after every epoch; if it exists, the training resumes from it.
+            interruption: is asked before every step whether to stop.
+            listener: receives the progress.
 
         Raises:
-            KeyboardInterrupt: the user asked to stop; the last whole epoch is in `state_file`.
-            UserError: a damaged `state_file`, images at once that do not fit a GPU's memory, a process that
-                prepares them was killed, or an epoch diverged: then `state_file` is that of the one before.
+            KeyboardInterrupt: the user stopped the training; `state_file` has the last finished epoch.
+            UserError: a damaged `state_file`, a batch that does not fit a GPU's memory, a killed process that
+                prepared images, or an epoch that diverged: `state_file` is then that of the epoch before.
         """
         config = self.config
         state = self._read(state_file) if state_file.is_file() else FoldState()
         listener.begin(self.fold, state.epoch)
         workers = worker_count(self.device)
         with BatchLoader(self.training, self.transforms, config.training.batch, workers) as loader:
-            while state.goes_on(config):
+            while state.continues(config):
                 try:
                     loss = self._train_epoch(state.epoch, loader, interruption, listener)
                 except torch.OutOfMemoryError as error:
@@ -140,7 +157,7 @@ class FoldTrainer:
         seed = _seed(self.config.seed, self.fold, epoch)
         torch.manual_seed(seed)  # of dropout, mixup and cutmix
         self.model.train()
-        losses: list[Tensor] = []  # read at the end: each reading waits for the device
+        losses: list[Tensor] = []  # read at the end, since each reading waits for the device
         batches = _batches(len(self.training), self.config.training.batch, seed)
         for step, (chosen, images) in enumerate(zip(batches, loader.epoch(batches, seed), strict=True)):
             if interruption.requested:
@@ -155,14 +172,17 @@ class FoldTrainer:
         return self._mean_loss(torch.stack(losses).cpu().double().numpy(), [len(part) for part in batches])
 
     def _mean_loss(self, losses: np.ndarray, images: list[int]) -> float:
-        """Over the images of the steps. In float16 those that overflowed were skipped, unless all did."""
+        """Mean over the images of the steps; in float16 without the steps that overflowed, unless all did."""
         taken = np.isfinite(losses)
         if self.scaler.is_enabled() and taken.any():
             return float(np.average(losses[taken], weights=np.array(images)[taken]))
         return float(np.average(losses, weights=images))
 
     def _end_epoch(self, state: FoldState, loss: float, listener: Listener) -> None:
-        """Score the epoch just trained, keep its weights if they are the best (or any), and count it."""
+        """Validate the epoch just trained, keep its weights if they are the best, and count it.
+
+        Without `patience` the weights of every epoch are kept, so that the last one remains.
+        """
         logits = self._validate()
         if not (math.isfinite(loss) and np.isfinite(logits).all()):
             raise UserError(self._diverged(state.epoch))
@@ -175,24 +195,25 @@ class FoldTrainer:
         state.epoch += 1
 
     def _stopped(self, epoch: int) -> KeyboardInterrupt:
-        return KeyboardInterrupt(f"Stopped in fold {self.fold}, epoch {epoch + 1}; start it again to go on.")
+        where = f"after epoch {epoch}" if epoch else "during the first epoch"
+        return KeyboardInterrupt(f"Stopped in fold {self.fold} {where} of {self.config.training.epochs}.")
 
     def _diverged(self, epoch: int) -> str:
         half, rate = str(self.half).removeprefix("torch."), self.config.training.learning_rate
         instead = "" if self.half is None else f" or precision=float32 instead of {half}"
         return (
-            f"Fold {self.fold} diverged in epoch {epoch + 1}: its loss, or what it says of the validation "
-            f"images, is no finite number. Try a lower learning_rate (it is {rate:g}){instead}, in another "
-            "run folder; this one keeps the epochs before."
+            f"Fold {self.fold} diverged in epoch {epoch + 1}: its loss, or its logits for the validation "
+            f"images, are not finite. Try a lower learning_rate (it is {rate:g}){instead}, in another run "
+            "folder; this one keeps the epochs before."
         )
 
     def _too_large(self) -> str:
         config = self.config
         together = config.training.micro_batch or config.training.batch
         return (
-            f"{together} images of {config.images.resolution} px at once do not fit {self.device}. Try "
-            f"micro_batch={max(2, together // 2)} (a step still learns from {config.training.batch}), or a "
-            "smaller resolution."
+            f"{together} images of {config.images.resolution} px at once do not fit into the memory of "
+            f"{self.device}. Try micro_batch={max(2, together // 2)} (each step still uses "
+            f"{config.training.batch} images), or a smaller resolution."
         )
 
     def _train_step(self, images: np.ndarray, shares: np.ndarray) -> Tensor:
@@ -228,7 +249,7 @@ class FoldTrainer:
 
     @property
     def _kept_model(self) -> nn.Module:
-        """The model that is validated and kept: the running mean if there is one."""
+        """The model that is validated and kept: the running mean of the weights if there is one."""
         return self.model if self.average is None else self.average.module
 
     def _write(self, path: Path, state: FoldState) -> None:
@@ -254,12 +275,15 @@ class FoldTrainer:
         except (RuntimeError, LookupError, TypeError, ValueError) as error:  # whole, but not such a state
             raise UserError(
                 f"{path}: the training state is damaged, or of another version; delete it to train this fold "
-                "anew."
+                "from the start."
             ) from error
 
 
 def half_precision(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The 16-bit type of a training's products, None for float32; "auto" as `EnsembleTraining` says."""
+    """The 16-bit type of the matrix products in training, or None for float32.
+
+    "auto" is float32 on a CPU, and on a GPU bfloat16 or, where it has none, float16.
+    """
     if precision == "auto":
         if device.type != "cuda":
             return None
@@ -268,7 +292,7 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
 
 
 def _batches(count: int, size: int, seed: int) -> list[np.ndarray]:
-    """A random order in batches of nearly equal size: batch statistics could not bear a last batch of one."""
+    """A random order in batches of nearly equal size: a last batch of one image has no batch statistics."""
     order = np.random.default_rng(seed).permutation(count)
     return np.array_split(order, math.ceil(count / size))
 

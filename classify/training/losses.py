@@ -1,4 +1,4 @@
-"""The classification loss: cross entropy against soft targets, weighted so that rare conditions count."""
+"""The classification loss: cross entropy with soft targets, weighted by class."""
 
 from typing import Literal
 
@@ -13,18 +13,19 @@ Balance = Literal["inverse", "effective"]
 def class_weights(counts: np.ndarray, balance: Balance, power: float, beta: float) -> Tensor:
     """Loss weight of each class: size^-power, scaled to a mean of 1 over all images.
 
-    The size of a class is the number of its images, or, for "effective", the number of images that do not
-    repeat one another if a further image is new with probability `beta`^(images before it):
+    The size of a class is its number of images or, for "effective", the number of images that do not repeat
+    one another if a further image is new with probability `beta`^(images before it), which is
     (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv 1901.05555, equation 2). At power 1 the weights are
-    that paper's, from even ones (beta 0) to inverse frequency (beta towards 1).
+    those of that paper, from equal ones (beta 0) to inverse frequency (beta near 1).
 
     Args:
-        counts: positive, float or int [K]: images of each class; a soft target adds its shares.
-        power: 0 weighs all classes alike, 1 balances fully.
+        counts: number of images of each class, positive, float or int [K]; a soft target adds its shares.
+        balance: which size.
+        power: 0 weights all classes equally, 1 balances them fully.
         beta: in [0, 1), for "effective" only.
 
     Returns:
-        float32 [K].
+        float32 [K], positive.
     """
     size = counts.astype(np.float64)
     if balance == "effective":
@@ -34,24 +35,35 @@ def class_weights(counts: np.ndarray, balance: Balance, power: float, beta: floa
 
 
 class SoftTargetLoss:
-    """Cross entropy against distributions over classes; with one-hot targets that of `nn.CrossEntropyLoss`.
+    """Cross entropy with distributions as targets; with one-hot targets that of `nn.CrossEntropyLoss`.
 
-    A batch's loss is the sum of its images' losses over the sum of their weights, so that one batch may be
-    judged in parts: add the parts' losses, each over the weight of the whole batch.
+    The loss of a batch is the sum of its images' losses divided by the sum of their weights. It can therefore
+    be computed in parts: add the parts' losses, each divided by the weight of the whole batch.
     """
 
     def __init__(self, weights: Tensor, smoothing: float) -> None:
-        """`weights` float32 [K] of the classes; `smoothing` in [0, 1): share spread evenly over all."""
+        """Set the parameters.
+
+        Args:
+            weights: of the classes, float32 [K], positive.
+            smoothing: share of each target that is spread evenly over all classes, in [0, 1).
+        """
         self.weights, self.smoothing = weights, smoothing
 
     def weight(self, targets: Tensor) -> Tensor:
-        """Sum of the images' weights, scalar: each weighs as much as the classes in its target do."""
+        """Sum of the images' weights, a scalar, for targets float32 [N, K].
+
+        An image's weight is the mean of the classes' weights, weighted by its target.
+        """
         return (targets @ self.weights).sum()
 
     def __call__(self, logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Logits [N, K] and targets float32 [N, K], rows adding up to 1 -> scalar float32.
+        """The loss, a float32 scalar.
 
-        `weight` is that of the whole batch, if this is a part of one.
+        Args:
+            logits: [N, K].
+            targets: float32 [N, K]; each row sums to 1.
+            weight: of the whole batch, if this is a part of one.
         """
         total = F.cross_entropy(
             logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.smoothing

@@ -1,4 +1,4 @@
-"""Mixed training images: mixup and cutmix on whole batches."""
+"""Mixup and cutmix of training batches."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ Mixing = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def batch_mixing(mixup: float, cutmix: float) -> Mixing:
-    """A function that mixes each image of a batch with another one of it, and their targets alike.
+    """A function that mixes each image of a batch, and its target, with another image of the batch.
 
-    One share s ~ Beta(alpha, alpha) a batch. mixup (Zhang et al. 2018, arXiv 1710.09412) adds s of one image
-    to 1 - s of the other; cutmix (Yun et al. 2019, arXiv 1905.04899) pastes a rectangle of the other that
-    covers 1 - s of the area. If both are on, each batch takes either, with even odds.
+    Each batch has one share s ~ Beta(alpha, alpha). mixup (Zhang et al. 2018, arXiv 1710.09412) adds s of one
+    image to 1 - s of the other; cutmix (Yun et al. 2019, arXiv 1905.04899) pastes a rectangle of the other
+    that covers 1 - s of the area. If both are on, each batch is mixed by one of them, with equal probability.
 
     Args:
-        mixup: its alpha; 0 leaves it out.
-        cutmix: its alpha; 0 leaves it out.
+        mixup: alpha of mixup; 0 turns it off.
+        cutmix: alpha of cutmix; 0 turns it off.
 
     Returns:
         (images [N, 3, R, R], targets float32 [N, K]) -> the same shapes. It draws from torch's global CPU
-        generator, and pairs neighbours: batches must be shuffled.
+        generator and mixes neighbours, so batches must be shuffled.
     """
     kinds: list[v2.Transform] = []
     if mixup > 0:

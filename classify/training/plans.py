@@ -1,4 +1,4 @@
-"""Which images each fold's model may learn from: the leak rule (for auxiliary ones, see `auxiliary`)."""
+"""Which images each fold's model may be trained on: the leak rule (for auxiliary cohorts see `auxiliary`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,13 @@ from morphoscope.configs.views import View
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """Row numbers: `training` and `validation` in the cohort, `synthetic[i]` in the i-th synthetic cohort,
-    `auxiliary[i]` in the i-th auxiliary one.
+    """The rows that one fold's model is trained and validated on.
+
+    Attributes:
+        fold: name of the fold, which the model is not trained on.
+        training, validation: row numbers in the cohort, int64.
+        synthetic: row numbers in each synthetic cohort.
+        auxiliary: row numbers in each auxiliary cohort.
     """
 
     fold: str
@@ -27,45 +32,52 @@ class FoldPlan:
     auxiliary: list[np.ndarray] = field(default_factory=list)
 
     @property
-    def learnt(self) -> list[np.ndarray]:
-        """Rows that train: of the cohort, of each synthetic one, of each auxiliary one."""
+    def training_rows(self) -> list[np.ndarray]:
+        """Training rows of the cohort, of each synthetic cohort, and of each auxiliary cohort."""
         return [self.training, *self.synthetic, *self.auxiliary]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of training images by kind: real, synthetic and, if there are any cohorts, auxiliary."""
+        counts = {"real": len(self.training), "synthetic": sum(map(len, self.synthetic))}
+        return {**counts, "auxiliary": sum(map(len, self.auxiliary))} if self.auxiliary else counts
 
 
 def plan_folds(
     cohort: Cohort,
-    synthetic: Sequence[Cohort],
-    folds: Sequence[str] | None = None,
-    synthetic_per_real: float | None = None,
-    seed: int = 0,
+    synthetic: Sequence[Cohort] = (),
+    *,
     auxiliary: Sequence[Cohort] = (),
     view: View | None = None,
     dual: bool = False,
+    folds: Sequence[str] | None = None,
+    synthetic_per_real: float | None = None,
+    seed: int = 0,
 ) -> list[FoldPlan]:
     """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
 
-    A synthetic image may be used for fold j only if its generator saw no image of fold j, and never if the
-    generator saw the test fold, or it or an ancestor of it another cohort or split. For auxiliary images see
-    `auxiliary_rows`. No file of the view (or, if dual, views) may be in two folds, under whatever names. With
-    a view, the test must be fair to both, see `require_paired_test`. The rules for pairs are the same: a pair
-    lies within one group.
+    A synthetic image may be used for fold j only if its generator saw no image of fold j. It may never be
+    used if the generator saw the test fold, or if the generator or one of its ancestors was trained on
+    another cohort or split. For auxiliary images see `auxiliary_rows`. No file of the view (or, if dual,
+    views) may be in two folds, whatever its names. With a view, the test must be fair to both views, see
+    `require_paired_test`. The rules for pairs are the same, since a pair lies within one group.
 
     Args:
         cohort: real images with their folds.
         synthetic: cohorts of synthetic images only.
-        folds: names of the folds to train; all but the test fold if None.
-        synthetic_per_real: upper bound of the number of synthetic images, relative to the real ones.
-        seed: of the choice of synthetic images under that bound.
-        auxiliary: cohorts of real images that are learnt along, of other conditions.
+        auxiliary: cohorts of real images of other conditions, which are trained on jointly.
         view: of the cohort's images, those to train and validate on; all if None.
-        dual: the rows are for a dual-view model: focused and panoramic images.
+        dual: whether the rows are for a dual-view model: focused and panoramic images.
+        folds: names of the folds to train; all but the test fold if None.
+        synthetic_per_real: maximum number of synthetic images per real one; no limit if None.
+        seed: of the random choice of synthetic images under that limit.
 
     Raises:
         UserError: no folds, an unknown fold, one file in two folds, a synthetic condition that the cohort
             lacks, unknown provenance, a generator trained on the test fold, a fold without any synthetic
-            image that it may see, a fold whose training images lack a condition or which has none to validate
-            on, auxiliary images of the test fold, with a view a broken test rule, or, if dual, no whole pair
-            to train or validate on.
+            image that it may see, a fold whose training images lack a condition or that has no image to
+            validate on, auxiliary images of the test fold, with a view a broken test rule, or, if dual, no
+            whole pair to train or validate on.
     """
     fold_of = _fold_column(cohort)
     chosen = _chosen_folds(fold_of, folds)
@@ -129,24 +141,24 @@ def _require_no_copies(cohort: Cohort, used: np.ndarray) -> None:
     copies = rows[rows.groupby("content")["fold"].transform("nunique") > 1]
     copies = copies.sort_values("content", kind="stable")
     if len(copies):
-        told = [f"{file} (fold {fold})" for file, fold in zip(copies["file"], copies["fold"], strict=True)]
+        named = [f"{file} (fold {fold})" for file, fold in zip(copies["file"], copies["fold"], strict=True)]
         raise UserError(
             f"{cohort.root}: {len(copies)} images are the same file as one in another fold, so that models "
-            f"would be judged by what they were trained on: {first_names(told)}. `morphoscope cohort check` "
-            "lists such copies: remove all but one, or give them one group and split the cohort again."
+            f"would be evaluated on what they were trained on: {first_names(named)}. `morphoscope cohort "
+            "check` lists such copies: remove all but one, or give them one group and split the cohort again."
         )
 
 
 def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
-    """For each row the folds its generator was trained on; UserError if the cohort may not be used at all."""
+    """For each row the folds that its generator was trained on; UserError if the cohort may not be used."""
     rows = extra.rows
     real = rows["file"][rows["source"] != "synthetic"].tolist()
     if real:
-        raise UserError(f"{extra.root}: {real[0]} is not synthetic; give real images in the cohort itself.")
-    strange = sorted(set(rows["condition"]) - set(cohort.conditions))
-    if strange:
+        raise UserError(f"{extra.root}: {real[0]} is not synthetic; put real images into the cohort itself.")
+    unknown = sorted(set(rows["condition"]) - set(cohort.conditions))
+    if unknown:
         raise UserError(
-            f"{extra.root}: synthetic images of {', '.join(strange)}, which the cohort {cohort.root} does "
+            f"{extra.root}: synthetic images of {', '.join(unknown)}, which the cohort {cohort.root} does "
             f"not have (it has {', '.join(cohort.conditions)}). Use a generator trained on this cohort."
         )
     _require_same_split(extra, cohort)
@@ -162,26 +174,27 @@ def _provenance(extra: Cohort, cohort: Cohort) -> list[set[str]]:
 
 
 def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
-    """Folds of another split are other patients, in the generator's training or in that of its ancestors."""
+    """UserError if a generator or one of its ancestors saw another split, whose folds are other patients."""
     trained_on = _cells(extra, "trained_on_cohort")
     _refuse_unknown(extra, [digest == "" for digest in trained_on], "which cohort", "trained_on_cohort")
     other = sorted(set(trained_on) - {cohort.digest})
     if other:
         raise UserError(
             f"{extra.root}: generator {_generators(extra)} was trained on another cohort or another split "
-            f"(digest {', '.join(other)}; this one is {cohort.digest}), so the folds it names are not this "
-            "cohort's and could leak. Train a generator on this cohort as it is split now."
+            f"(digest {', '.join(other)}; this one is {cohort.digest}), so the folds that it names are not "
+            "those of this cohort, and its images could leak. Train a generator on this cohort as it is "
+            "split now."
         )
     ancestors = [read_ancestor_cohorts(cell) for cell in _cells(extra, "ancestor_cohorts")]
     _refuse_unknown(
-        extra, [cohorts is None for cohorts in ancestors], "which cohorts, before,", "ancestor_cohorts"
+        extra, [cohorts is None for cohorts in ancestors], "which earlier cohorts", "ancestor_cohorts"
     )
     earlier = sorted({digest for cohorts in ancestors for digest in cohorts or ()})
     if earlier:
         raise UserError(
             f"{extra.root}: generator {_generators(extra)} was started from one that was trained on other "
             f"cohorts or splits (digest {', '.join(earlier)}), whose patients may be in this cohort's "
-            "validation or test folds. Train a generator from the start on this cohort as it is split now."
+            "validation or test folds. Train a generator on this cohort alone, as it is split now."
         )
 
 
@@ -193,16 +206,16 @@ def _refuse_unknown(extra: Cohort, unknown: Sequence[bool], what: str, column: s
     if any(unknown):
         file = extra.rows["file"].iloc[list(unknown).index(True)]
         raise UserError(
-            f"{extra.root}: unknown provenance: {file} does not say "
-            f"{what} its generator was trained on ({column}), so it could leak validation images. "
-            "Make the images with `morphoscope generate augment`."
+            f"{extra.root}: unknown provenance: {file}: the manifest does not say {what} its generator was "
+            f"trained on (column {column}), so it could leak validation images. Make the images with "
+            "`morphoscope generate augment`."
         )
 
 
 def _no_eligible_row(fold: str, synthetic: Sequence[Cohort]) -> str:
     names = "; ".join(f"generator {_generators(extra)} ({extra.root})" for extra in synthetic)
     return (
-        f"Fold {fold} has no synthetic image that it may see: every one comes from a generator trained on "
+        f"Fold {fold} has no synthetic image that it may see: each one comes from a generator trained on "
         f"fold {fold}, which would leak its validation images: {names}. Train a generator that excludes fold "
         f"{fold}, or restrict the training to other folds with --folds."
     )
@@ -215,7 +228,7 @@ def _generators(extra: Cohort) -> str:
 
 
 def _bounded(eligible: list[np.ndarray], bound: int, seed: list[int]) -> list[np.ndarray]:
-    """At most `bound` rows of all lists together, drawn without preference."""
+    """At most `bound` rows of all lists together, drawn at random."""
     owner = np.concatenate([np.full(len(rows), index) for index, rows in enumerate(eligible)])
     rows = np.concatenate(eligible)
     kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:bound])

@@ -1,4 +1,4 @@
-"""The images that a fold trains on or is judged by, and what each should be taken for."""
+"""The images that a fold is trained or validated on, and their targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from morphoscope.cohort.provenance import read_mixture
 from morphoscope.configs import UserError
 
 PoolPart = tuple[np.ndarray | Sequence[np.ndarray], np.ndarray, np.ndarray]
-"""Images uint8 [N, S, S, 3] or N pairs, targets of all of them, chosen ones."""
+"""(images uint8 [N, S, S, 3] or N pairs, targets float32 [N, K], numbers of the chosen ones int64 [n])."""
 
 
 @dataclass(frozen=True)
 class ImagePool:
-    """Images of several arrays under one numbering, with targets.
+    """M images from several arrays, numbered consecutively, with targets.
 
     Attributes:
-        arrays: uint8 [N_i, S, S, 3] each, possibly memory-mapped; or pairs, [N_i, S, 2S, 3].
-        rows: int64 [M, 2]: (array, row in it) of each image.
-        targets: float32 [M, K]: share of each class; one 1 in each row unless the image is a mixture.
+        arrays: each uint8 [N_i, S, S, 3], possibly memory-mapped; or pairs, [N_i, S, 2S, 3].
+        rows: (number of the array, row in it) of each image, int64 [M, 2].
+        targets: share of each class, float32 [M, K]; one 1 in each row unless the image is a mixture.
     """
 
     arrays: list[np.ndarray | Sequence[np.ndarray]]
@@ -29,7 +29,7 @@ class ImagePool:
 
     @classmethod
     def of(cls, parts: Sequence[PoolPart]) -> "ImagePool":
-        """Join parts."""
+        """Join the chosen images of all parts, in their order."""
         rows = [np.stack([np.full(len(chosen), i), chosen], axis=1) for i, (_, _, chosen) in enumerate(parts)]
         targets = [targets[chosen] for _, targets, chosen in parts]
         return cls([array for array, _, _ in parts], np.concatenate(rows), np.concatenate(targets))
@@ -39,26 +39,30 @@ class ImagePool:
 
     @property
     def labels(self) -> np.ndarray:
-        """int64 [M]: the class with the greatest share."""
+        """The class with the largest share, int64 [M]."""
         return self.targets.argmax(axis=1)
 
     def image(self, index: int) -> np.ndarray:
-        """uint8 [S, S, 3], or a pair [S, 2S, 3]."""
+        """Image number `index`: uint8 [S, S, 3], or a pair [S, 2S, 3]."""
         array, row = self.rows[index]
         return np.asarray(self.arrays[array][row])
 
 
 def class_targets(cohort: Cohort, conditions: Sequence[str]) -> np.ndarray:
-    """What a cohort's images should be taken for: float32 [N, K] over `conditions`, rows adding up to 1.
+    """Targets of a cohort's images.
 
-    A real image is wholly of its condition. So is a synthetic one unless its manifest's `label` says
-    otherwise: a JSON object {condition: share}; an empty one or none means the condition.
+    The target of an image is its condition alone. A synthetic image may be a mixture: the manifest's column
+    `label` then has a JSON object {condition: share}. If it is empty or missing, the condition counts.
 
     Args:
+        cohort: N images.
         conditions: K names, among them every condition of the cohort.
 
+    Returns:
+        float32 [N, K]; each row sums to 1.
+
     Raises:
-        UserError: a `label` that is no such mixture, names another condition, or leaves its own row's out.
+        UserError: a `label` that is not such a mixture, has an unknown condition, or lacks the row's own.
     """
     index = {name: number for number, name in enumerate(conditions)}
     rows = cohort.rows
@@ -72,11 +76,11 @@ def class_targets(cohort: Cohort, conditions: Sequence[str]) -> np.ndarray:
         if shares is None:
             raise UserError(
                 f'{name} is no mixture: {rows["label"].iloc[row]!r} is not JSON like {{"{own}": 1.0}}, with '
-                "shares from 0 to 1 that add up to 1."
+                "shares from 0 to 1 that sum to 1."
             )
-        strange = sorted(set(shares) - set(index))
-        if strange or not shares.get(own):
-            problem = f"names {', '.join(strange)}" if strange else f"gives its condition, {own}, no share"
+        unknown = sorted(set(shares) - set(index))
+        if unknown or not shares.get(own):
+            problem = f"names {', '.join(unknown)}" if unknown else f"gives its condition, {own}, no share"
             raise UserError(f"{name} {problem}; its conditions may be {', '.join(conditions)}.")
         targets[row] = 0
         targets[row, [index[key] for key in shares]] = list(shares.values())

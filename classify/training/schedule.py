@@ -1,18 +1,25 @@
-"""The learning rate over a fold's training."""
+"""The learning-rate schedule of a fold's training."""
 
 import math
 
 from morphoscope.configs.classifier import EnsembleTraining
 
-_JUMP = 10  # the published schedule's highest rate is so many times its first
+_JUMP = 10  # ratio of the published schedule's highest rate to its first
 
 
 def learning_rate(config: EnsembleTraining, epochs_done: float) -> float:
-    """The rate of the step that ends when `epochs_done` epochs (maybe a fraction) are done.
+    """The learning rate of the step that ends after `epochs_done` epochs, which may be a fraction.
 
     "cosine": a linear warm-up to `learning_rate`, then half a cosine to zero, step by step. "paper": the
-    schedule of the published classifier, the same within an epoch; with e counted from 1 and E epochs
-    r(1) = base, r(e) = 10 base ½ (1 + cos(π (e - 2) / (E - 1))) from e = 2 on, so that r(2) = 10 base.
+    schedule of the published classifier, constant within an epoch; for epoch e of E, counted from 1,
+    r(1) = base and r(e) = 10 base ½ (1 + cos(π (e - 2) / (E - 1))) for e >= 2, so that r(2) = 10 base.
+
+    Args:
+        config: with the settings of the schedule.
+        epochs_done: above 0, at most `epochs`.
+
+    Returns:
+        A rate of at least 0.
     """
     training = config.training
     if training.schedule == "paper":

@@ -7,16 +7,24 @@ from typing import Any, Literal
 
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks a server for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise importing it calls a server
 import albumentations as A
 import cv2
 
 
 class TrainingTransforms:
-    """Random flips, moves, changes of light and colour, blur or noise, cut-out; the paper's also distort."""
+    """Random flips, affine maps, changes of brightness and colour, blur or noise, and cut-out.
+
+    The paper's transforms also distort.
+    """
 
     def __init__(self, strength: float, kind: Literal["usual", "paper"] = "usual") -> None:
-        """`strength` scales every range of the usual ones; 1 is the usual, 0 leaves images as they are."""
+        """Choose the transforms.
+
+        Args:
+            strength: factor of every range of the usual transforms, at least 0; 0 leaves images unchanged.
+            kind: the usual transforms, or those of the published classifier.
+        """
         if kind == "paper":
             chosen = _published()
         else:
@@ -24,11 +32,17 @@ class TrainingTransforms:
         self._pipeline = A.Compose(chosen)
 
     def __call__(self, image: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
-        """uint8 [S,S,3] -> uint8 [S,S,3], a new array; all choices follow from `seed`, as numpy takes it.
+        """Transform one image.
 
-        Of a pair [S,2S,3] each photograph is transformed for itself, and a missing, black one stays as it is.
+        Args:
+            image: uint8 [S, S, 3], or a pair [S, 2S, 3]; each photograph of a pair is transformed separately,
+                and a missing, black one is not changed.
+            seed: determines all random choices, as for `numpy.random.default_rng`.
+
+        Returns:
+            A new array of the same shape.
         """
-        # One stream for all: `set_random_seed` would start the same one in each, and all flips would agree.
+        # One random stream for all: `set_random_seed` would give each the same, and all flips would agree.
         generator = np.random.default_rng(seed)
         self._pipeline.set_random_state(generator, random.Random(generator.bit_generator.random_raw()))
         halves = [
@@ -73,12 +87,12 @@ def _usual(s: float) -> _Transforms:
 
 
 def _published() -> _Transforms:
-    """Those of the published classifier, in its order; it was written for an albumentations of 2020.
+    """The transforms of the published classifier, in its order; it was written for albumentations of 2020.
 
-    Its resizing, between moves and cut-out, falls away: images come at the models' resolution, so that blur
-    and noise are that of their pixels. Its normalisation is the model's. Where today's defaults differ from
-    those of 2020 (borders, grid cells, blur's deviation) the older ones are written out. The noise's
-    deviation is drawn evenly, where it was its variance, from 5 to 30.
+    Its resizing, between the affine map and cut-out, is left out: images already have the models' resolution,
+    so that blur and noise apply to their pixels. Its normalisation is part of the model. Where today's
+    defaults differ from those of 2020 (borders, grid cells, the blur's standard deviation), the older ones
+    are stated. The noise's standard deviation is drawn uniformly; in 2020 it was the variance, from 5 to 30.
     """
     mirrored = {"border_mode": cv2.BORDER_REFLECT_101, "p": 1.0}
     return [
@@ -119,11 +133,11 @@ def _published() -> _Transforms:
 
 
 class _LooseAffine(A.ImageOnlyTransform):
-    """The elastic transform of 2020 at alpha 3, sigma 50: three points move freely, and the image with them.
+    """The affine part of the elastic transform of 2020 at alpha 3, sigma 50: three points move independently.
 
-    Each moves by up to 50 pixels either way, here of 512 (the side of the published tables' images). Later
-    versions have dropped this part. The elastic one, noise smoothed over 50 pixels and scaled by 3, moves no
-    pixel by more than a few hundredths and is left out.
+    Each moves by up to 50 pixels in each direction, relative to a side of 512 (that of the images in the
+    published tables). Later versions have dropped this part. The elastic part, noise smoothed over 50 pixels
+    and scaled by 3, moves no pixel by more than a few hundredths and is left out.
     """
 
     _REACH = 50 / 512
@@ -141,9 +155,10 @@ class _LooseAffine(A.ImageOnlyTransform):
 
 
 class _CutOut(A.ImageOnlyTransform):
-    """Cut-out of 2020: one black square of 37.5 % of the side about any point, so that borders cut some off.
+    """Cut-out of 2020: one black square with 37.5 % of the image's side, centred on a random point.
 
-    One that would begin outside, above or left, is moved in; below and right it is cut off.
+    Where it would extend beyond the top or left border, it is moved inside; at the bottom and right it is cut
+    off.
     """
 
     _SHARE = 0.375

@@ -344,7 +344,7 @@ def test_synthetic_images_are_halves_that_must_say_which(
     run = RunFolder(tmp_path / "run")
     other = Cohort.from_rows(tmp_path / "synthetic", rows)
     with pytest.raises(UserError, match="6 images are neither focused nor panoramic"):
-        train_ensemble(config, paired, run, [other], folds=["0"], device="cpu")
+        train_ensemble(config, paired, run, synthetic=[other], folds=["0"], device="cpu")
     focused = Cohort.from_rows(tmp_path / "synthetic", rows.assign(view="focused"))
-    ensemble = train_ensemble(config, paired, run, [focused], folds=["0"], device="cpu")
+    ensemble = train_ensemble(config, paired, run, synthetic=[focused], folds=["0"], device="cpu")
     assert ensemble.metadata.scores["0"].training_images == {"real": 36, "synthetic": 6}

@@ -1,4 +1,4 @@
-"""Learning along with an auxiliary cohort: its classes, its share of the loss, and what it may not show."""
+"""Joint training with an auxiliary cohort: its classes, its share of the loss, and what it may not show."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_own_conditions_come_first(cohort: Cohort, lesions: Cohort) -> None:
 
 def test_a_name_in_both_cohorts_is_the_users_to_settle(cohort: Cohort, lesions: Cohort) -> None:
     both = changed(lesions, 0, condition="red")
-    with pytest.raises(UserError, match=r"red: a condition of .*auxiliary_names\.red=red"):
+    with pytest.raises(UserError, match=r"red: in .*auxiliary_names\.red=red"):
         joint_classes(cohort, [both], {})
     assert joint_classes(cohort, [both], {"red": "red"})[3:] == ["black", "white"]
     assert joint_classes(cohort, [both], {"red": "rosacea"})[3:] == ["black", "rosacea", "white"]
@@ -84,7 +84,7 @@ def test_it_shows_no_image_or_patient_that_is_held_out(cohort: Cohort, lesions: 
 
     plans = plan_folds(cohort, [], auxiliary=[like(place["1"])])
     assert {plan.fold: 4 in plan.auxiliary[0] for plan in plans} == {"0": True, "1": False, "2": True}
-    with pytest.raises(UserError, match=r"1 images are, .* of the test fold of .*: black-4\.png"):
+    with pytest.raises(UserError, match=r"1 images have the content, .* test fold of .*: black-4\.png"):
         plan_folds(cohort, [], auxiliary=[like(place["test"])])
 
 
@@ -102,7 +102,7 @@ def test_generated_images_are_no_auxiliary_ones(cohort: Cohort, lesions: Cohort)
         plan_folds(cohort, [], auxiliary=[lesions])
 
 
-def test_a_phantom_that_learnt_along_from_patients_is_none(
+def test_a_phantom_trained_jointly_with_patients_is_none(
     cohort: Cohort, lesions: Cohort, config: EnsembleTraining, tmp_path: Path
 ) -> None:
     config = config.model_copy(update={"epochs": 1})
@@ -125,7 +125,7 @@ def test_a_phantom_trained_on_images_of_a_patients_generator_is_none(
     phantom = Cohort.from_rows(cohort.root, cohort.rows.assign(phantom="true"))
     synthetic = make_synthetic([], phantom=cell, trained_on_cohort=phantom.digest)
     run = RunFolder(tmp_path / "run")
-    trained = train_ensemble(config, phantom, run, [synthetic], folds=["0"], device="cpu")
+    trained = train_ensemble(config, phantom, run, synthetic=[synthetic], folds=["0"], device="cpu")
     assert trained.metadata.phantom is (cell == "true")
 
 

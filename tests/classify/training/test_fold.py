@@ -37,7 +37,7 @@ EVERY_OPTION = {key: value for option in OPTIONS.values() for key, value in opti
 
 
 class StopAfter:
-    """Both an interruption and a listener: asks to stop after so many steps, and calls `watch` after each."""
+    """An interruption and a listener: requests a stop after `steps` steps, and calls `watch` after each."""
 
     def __init__(self, steps: int = -1, watch: Callable[[], None] = lambda: None) -> None:
         self.left, self.requested, self.epochs, self.watch = steps, False, 0, watch
@@ -88,8 +88,8 @@ def fit(trainer: FoldTrainer, path: Path, listener: StopAfter | None = None) -> 
 
 
 def gradients(trainer: FoldTrainer, tmp_path: Path) -> dict[str, Tensor]:
-    """Those of the only step that a trainer whose batch holds everything makes."""
-    state_file = tmp_path / f"{len(list(tmp_path.iterdir()))}.pt"  # a new one: another trainer's is resumed
+    """Those of the only step of a trainer whose batch holds all images."""
+    state_file = tmp_path / f"{len(list(tmp_path.iterdir()))}.pt"  # new: an existing one would be resumed
     fit(trainer, state_file)
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 
@@ -107,8 +107,8 @@ def test_resumed_training_equals_uninterrupted(
 ) -> None:
     whole = fit(make(**changes), tmp_path / "whole.pt")
     monkeypatch.setattr(fold, "worker_count", lambda _: workers)
-    with pytest.raises(KeyboardInterrupt):
-        fit(make(**changes), tmp_path / "cut.pt", StopAfter(steps))  # 4 steps an epoch
+    with pytest.raises(KeyboardInterrupt, match=r"^Stopped in fold 1 after epoch 1 of 3\.$"):
+        fit(make(**changes), tmp_path / "cut.pt", StopAfter(steps))  # 4 steps per epoch
     assert not multiprocessing.active_children()
     again = StopAfter()
     resumed = fit(make(**changes), tmp_path / "cut.pt", again)
@@ -138,7 +138,7 @@ def test_patience_keeps_the_best_epoch_and_none_the_last(
 
 
 @pytest.mark.parametrize("batch", [8, 36], ids=["seen in the loss", "seen in validation"])
-def test_divergence_is_told_and_keeps_the_last_good_epoch(make: Make, batch: int, tmp_path: Path) -> None:
+def test_divergence_is_reported_and_keeps_the_last_good_epoch(make: Make, batch: int, tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     fit(make(epochs=1), path)
     before, listener = path.read_bytes(), StopAfter()
@@ -303,7 +303,7 @@ def test_too_little_memory_asks_for_micro_batches(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(ConditionClassifier, "joint", full)
-    with pytest.raises(UserError, match=r"8 images of 32 px at once .*micro_batch=4 .* learns from 8"):
+    with pytest.raises(UserError, match=r"8 images of 32 px at once .*micro_batch=4 .* uses 8 images"):
         fit(make(), tmp_path / "state.pt")
     with pytest.raises(UserError, match=r"5 images of 32 px at once .*micro_batch=2"):
         fit(make(micro_batch=5), tmp_path / "state.pt")
@@ -322,7 +322,9 @@ def test_killed_workers_end_a_training(
         listener.requested = asked
 
     listener.step = lambda done, total, epoch: kill()  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt if asked else UserError, match=r"again to go on"):
+    with pytest.raises(
+        KeyboardInterrupt if asked else UserError, match=r"during the first epoch of 50|Re-run the command"
+    ):
         fit(make(epochs=50), tmp_path / "state.pt", listener)
     assert not multiprocessing.active_children()
 

@@ -83,7 +83,7 @@ def test_missing_provenance_is_never_taken_for_harmless(
     empty.rows.loc[1, column] = ""
     nested.rows["ancestor_cohorts"] = "[" * 100_000
     for extra in (absent, empty, nested):
-        with pytest.raises(UserError, match=r"unknown provenance: \S+\.png does not say"):
+        with pytest.raises(UserError, match=r"unknown provenance: \S+\.png: the manifest does not say"):
             plan_folds(cohort, [extra], folds=["0"])
 
 
@@ -92,7 +92,7 @@ def test_unknown_provenance_or_condition_is_an_error(
 ) -> None:
     unknown = make_synthetic(["1"])
     unknown.rows.loc[2, "trained_on_folds"] = "1"
-    with pytest.raises(UserError, match=r"red-2\.png does not say"):
+    with pytest.raises(UserError, match=r"red-2\.png: the manifest does not say"):
         plan_folds(cohort, [unknown])
     with pytest.raises(UserError, match="synthetic images of violet"):
         plan_folds(cohort, [make_synthetic(["1"], conditions=("red", "violet"))])
