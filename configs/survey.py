@@ -50,8 +50,8 @@ class SurveyAnalysis(Config):
     command: ClassVar[str] = "classify survey analyse"
     rows: Literal["test", "all"] = Field(
         "test",
-        description="test: the surveys show the test fold of the cohort that the ensemble was trained on; "
-        "all: they show another cohort, of patients that no model has seen",
+        description="images that the surveys show: test, the test fold of the cohort that the ensemble was "
+        "trained on; or all, another cohort, of patients that no model has seen",
     )
     replicates: int = Field(2000, ge=100, le=100_000, description="number of bootstrap replicates")
     seed: Seed = 0
