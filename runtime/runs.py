@@ -11,6 +11,7 @@ import yaml
 from morphoscope.configs import UserError
 from morphoscope.configs.schema import Config
 from morphoscope.runtime.files import write_text
+from morphoscope.runtime.terminal import visible
 
 
 class RunFolder:
@@ -62,7 +63,7 @@ class RunFolder:
             UserError: the file cannot be written or the disk is full.
         """
         # A line break within a fact would put the rest of it into the config.
-        head = "".join(f"# {key}: {' '.join(str(value).split())}\n" for key, value in extra.items())
+        head = "".join(f"# {key}: {visible(' '.join(str(value).split()))}\n" for key, value in extra.items())
         write_text(self.path / name, head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def append(self, name: str, **values: Any) -> None:

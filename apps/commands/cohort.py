@@ -16,7 +16,7 @@ from morphoscope.configs.commands import PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
-from morphoscope.runtime.terminal import say, show, table, visible
+from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
     from morphoscope.cohort import Cohort
@@ -212,7 +212,7 @@ def _next_step(cohort: "Cohort", path: Path) -> str:
 
 def _record(path: Path, name: str, settings: Config) -> None:
     """Leave the settings beside the manifest, so that the cohort can be reproduced."""
-    RunFolder(path).write_config(settings, name=name, command=visible(" ".join(sys.argv[1:])))
+    RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
 
 
 def _describe(cohort: "Cohort") -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.commands import Splitting
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.configs.schema import fields_of
 from morphoscope.runtime import RunFolder
@@ -135,3 +136,11 @@ def test_an_empty_folder_is_removed(tmp_path: Path) -> None:
     RunFolder(tmp_path / "link").remove_if_empty()  # cannot go, which is no error
     assert (tmp_path / "link").is_dir()
     assert used.path.exists()
+
+
+def test_a_file_name_that_is_not_utf_8_does_not_stop_the_config(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").write_config(
+        Splitting(), command="generate sample \udcff.safetensors \x1b[2J"
+    )
+    text = (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8")
+    assert r"\udcff.safetensors \x1b[2J" in text and "\x1b" not in text
