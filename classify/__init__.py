@@ -1,4 +1,4 @@
-"""Classifiers: training of the fold ensemble, prediction, attribution and evaluation."""
+"""Classifiers: training of an ensemble of one model per fold, prediction, attribution and evaluation."""
 
 from morphoscope.classify.attribution import Attribution, legend, overlay
 from morphoscope.classify.ensemble import Ensemble

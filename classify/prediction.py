@@ -112,7 +112,7 @@ def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (combined float32 [N, K], unsure bool [N]).
     """
     counted = sure_models(per_fold)  # [F, N]
-    unsure: np.ndarray = ~counted.any(axis=0)
+    unsure = np.logical_not(counted.any(axis=0))
     weights = np.where(unsure, 1.0, counted).astype(np.float64)
     combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
     return combined.astype(np.float32), unsure

@@ -18,7 +18,7 @@ from morphoscope.configs import UserError
 
 COVERAGE, ACCEPTED = 0.9, 0.95
 PREFIX = "certainty/"
-"""Of the names of its tensors in the ensemble's file."""
+"""Prefix of the names of its tensors in the ensemble's file."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,11 @@ class Calibration:
     def read(
         cls, facts: Any, tensors: dict[str, Tensor], *, classes: int, folds: int, features: int, path: Path
     ) -> "Calibration":
-        """From what `facts` and `tensors` gave, which is as untrusted as the file.
+        """Read a calibration from an ensemble's file, checking every value.
 
         Args:
+            facts: the numbers of `summary`, from the file's metadata.
+            tensors: the arrays, named as in `tensors`.
             classes, folds, features: K, F and D of the ensemble.
             path: of the file, for messages.
 
@@ -132,7 +134,7 @@ class Calibration:
 def stored_calibrations(
     calibrations: Mapping[Form, Calibration],
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, metadata) for an ensemble's file; that of whole images or pairs is among them."""
+    """(tensors, metadata) of calibrations, among them that of whole images, for an ensemble's file."""
     facts = {form: calibration.summary._asdict() for form, calibration in calibrations.items()}
     metadata: dict[str, Any] = {"calibration": facts.pop("whole")}
     if facts:
@@ -155,16 +157,17 @@ def read_calibrations(
     features: int,
     path: Path,
 ) -> dict[Form, Calibration]:
-    """From what `stored_calibrations` gave; empty if the ensemble was not calibrated.
+    """Read what `stored_calibrations` returned; empty if the ensemble was not calibrated.
 
     Args:
-        forms: those that the ensemble judges.
+        metadata, tensors: of the ensemble's file.
+        forms: those that the ensemble predicts.
         classes, folds, features, path: as for `Calibration.read`.
 
     Raises:
         UserError: as `Calibration.read`.
     """
-    if metadata.get("calibration") is None:  # left out, or of an earlier version
+    if metadata.get("calibration") is None:  # not calibrated, or from an earlier version
         return {}
     halves = metadata.get("half_calibrations")
     found = {**(halves if isinstance(halves, dict) else {}), "whole": metadata["calibration"]}
@@ -186,7 +189,7 @@ def read_calibrations(
 
 
 def _prefix(form: Form) -> str:
-    """Of the names of a form's tensors in the ensemble's file."""
+    """Prefix of the names of a form's tensors in the ensemble's file."""
     return PREFIX if form == "whole" else f"{PREFIX}{form}/"
 
 

@@ -1,4 +1,4 @@
-"""How good the answers are for parts of the patients: by skin tone, age, sex and view."""
+"""Accuracy in subgroups of the images: by skin tone, age, sex and view."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,18 +10,25 @@ from morphoscope.classify.certainty.skin_tone import CATEGORIES, category, typol
 from morphoscope.runtime.statistics import Estimate, balanced_accuracy, proportion
 
 FEW = 20
-"""Images below which a stratum's figures come with a warning."""
+"""Number of images below which a stratum's metrics come with a warning."""
 
 UNKNOWN = "unknown"
 _AGES = {"0-1": 2, "2-11": 12, "12-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80 and over": 150}
 _FITZPATRICK = ("Fitzpatrick I-II", "Fitzpatrick III-IV", "Fitzpatrick V-VI")
 _ROMAN = ["i", "ii", "iii", "iv", "v", "vi"]
-_TYPES = {-1, 0, 1, 2, 3, 4, 5, 6}  # below 1: not known, as -1 in Fitzpatrick17k
+_TYPES = {-1, 0, 1, 2, 3, 4, 5, 6}  # below 1: unknown, as -1 in Fitzpatrick17k
 _ORDER = [*_AGES, *CATEGORIES, *_FITZPATRICK]
 
 
 class Stratum(NamedTuple):
-    """Images that share the `value` of an `attribute`; balanced over the conditions that occur among them."""
+    """Images with the same value of an attribute.
+
+    Attributes:
+        attribute, value: e.g. "age" and "18-39".
+        images, groups: number of images and of patients.
+        conditions: number of conditions that occur, over which the balanced accuracy is averaged.
+        accuracy, balanced_accuracy: with 95% intervals.
+    """
 
     attribute: str
     value: str
@@ -51,22 +58,23 @@ def attributes(
     images: Sequence[np.ndarray] | np.ndarray,
     lesion: Callable[[int], np.ndarray | None] = lambda _: None,
 ) -> pd.DataFrame:
-    """What is known of each image: columns such as `age`, one row an image.
+    """The attributes of each image: one column per attribute, such as `age`, and one row per image.
 
-    The manifest's columns `skin_tone`, `age` (years), `sex` and `view` count. If all numbers of `skin_tone`
-    are whole ones from 1 to 6, they and roman I to VI are Fitzpatrick's types, told in pairs, as usual since
-    the DDI data set (Daneshjou et al. 2022); 0 and -1 among them are not known. Otherwise its numbers are the
-    ITA in degrees. Words are names of their own either way.
+    They come from the manifest's columns `skin_tone`, `age` (years), `sex` and `view`. If all numbers in
+    `skin_tone` are integers from 1 to 6, they and the Roman numerals I to VI are Fitzpatrick types, which are
+    grouped in pairs, as usual since the DDI data set (Daneshjou et al. 2022); 0 and -1 among them mean
+    unknown. Otherwise numbers are the ITA in degrees. Words are names of their own in both cases.
 
-    Without a `skin_tone` it is measured, and called so: in focused photographs only, since what surrounds the
-    lesion in others need not be skin; outside the lesion where it is known, else on the border. What is not
-    known is "unknown"; an attribute of which nothing is known is left out.
+    Without a column `skin_tone` the tone is measured, and the attribute's name says so: in focused
+    photographs only, since the surroundings of the lesion in others need not be skin; outside the lesion if
+    it is known, otherwise on the border. What is not known is "unknown"; an attribute that is unknown for all
+    images is left out.
 
     Args:
-        rows: of the manifest.
+        rows: of the manifest, N rows.
         images: uint8 [S, S, 3] of each row.
-        lesion: number of a row, from 0 -> bool [S, S], or None where the lesion is not known; only asked for
-            those rows whose skin is to be measured, since a mask must be read from its file.
+        lesion: row number from 0 -> mask bool [S, S], or None if the lesion is not known; called only for
+            rows whose skin is measured, since a mask must be read from its file.
     """
     columns = {"view": list(rows["view"])}
     if "skin_tone" in rows.columns:
@@ -83,12 +91,12 @@ def attributes(
 def stratify(
     attributes: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray
 ) -> list[Stratum]:
-    """Accuracy of each value of each attribute; attributes of one value only are left out.
+    """Accuracy for each value of each attribute; attributes with a single value are left out.
 
     Args:
-        attributes: a column each, N rows.
-        truth, predicted: class numbers [N].
-        groups: patient of each image [N].
+        attributes: one column per attribute, N rows.
+        truth, predicted: class numbers, int64 [N].
+        groups: patient of each image, [N].
     """
     found = []
     for attribute in attributes.columns:
@@ -97,7 +105,7 @@ def stratify(
             continue
         for value in sorted(set(values), key=_position):
             here = values == value
-            right = int((truth[here] == predicted[here]).sum())
+            correct = int((truth[here] == predicted[here]).sum())
             found.append(
                 Stratum(
                     str(attribute),
@@ -105,7 +113,7 @@ def stratify(
                     int(here.sum()),
                     len(set(groups[here])),
                     len(set(truth[here])),
-                    proportion(right, int(here.sum())),
+                    proportion(correct, int(here.sum())),
                     balanced_accuracy(truth[here], predicted[here], groups[here]),
                 )
             )
@@ -113,12 +121,15 @@ def stratify(
 
 
 def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[int, Estimate]:
-    """Share of images whose true condition is among the k most probable, with Wilson's interval.
+    """Top-k accuracy: proportion of images whose true condition is among the k most probable.
 
     Args:
-        probabilities: [N, K].
-        truth: true class [N].
+        probabilities: float32 [N, K].
+        truth: true class, int64 [N].
         most: k goes from 1 to this, but stays below K.
+
+    Returns:
+        {k: estimate with Wilson's interval}.
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable") == truth[:, None]
     return {
@@ -130,7 +141,7 @@ def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[i
 def _measured_tones(
     views: pd.Series, images: Sequence[np.ndarray] | np.ndarray, lesion: Callable[[int], np.ndarray | None]
 ) -> dict[str, list[str]]:
-    """The tones, under a name that says on what they were measured if that was the same for all."""
+    """The tones, under a name that says where they were measured if that is the same for all."""
     tones, beside = [UNKNOWN] * len(views), True
     for row in np.flatnonzero(views == "focused").tolist():
         found = lesion(row)
@@ -141,7 +152,7 @@ def _measured_tones(
 
 
 def _named_tones(cells: list[str]) -> list[str]:
-    """Names of tones from a column's texts in lower case: all its numbers are types, or all are degrees."""
+    """Names of tones from a column's cells in lower case: all its numbers are types, or all are degrees."""
     numbers = [_number(cell) for cell in cells]
     given = {number for number in numbers if number is not None and not np.isnan(number)}
     name = _fitzpatrick if given <= _TYPES else _degrees
@@ -149,7 +160,7 @@ def _named_tones(cells: list[str]) -> list[str]:
 
 
 def _fitzpatrick(cell: str, number: float | None) -> str | None:
-    """Its pair of types; a word as it is; None if it is not known."""
+    """The cell's pair of types; a word unchanged; None if unknown."""
     type_ = _ROMAN.index(cell) + 1 if cell in _ROMAN else number
     if type_ is None:
         return cell
@@ -175,7 +186,7 @@ def _number(cell: str) -> float | None:
 
 
 def _position(value: str) -> tuple[int, str]:
-    """Natural order of ages and skin tones, other names by alphabet, "unknown" last."""
+    """Natural order of ages and skin tones, other names alphabetically, "unknown" last."""
     if value == UNKNOWN:
         return len(_ORDER) + 1, value
     return (_ORDER.index(value) if value in _ORDER else len(_ORDER)), value

@@ -1,1 +1,1 @@
-"""What models see of a cohort: views, pairs, lesion masks, and images as tensors."""
+"""The inputs of the models: views, pairs of photographs, preparation of images, tensors."""

@@ -1,7 +1,7 @@
-"""Pairs of a focused and a panoramic photograph of one lesion, and what models are shown of a cohort.
+"""Pairs of a focused and a panoramic photograph of one lesion, and the samples of a cohort.
 
-To a dual-view model a pair is one image, uint8 [S, 2S, 3]: the focused photograph left, the panoramic one
-right. A half that is missing is black, every pixel 0.
+For a dual-view model a pair is one image, uint8 [S, 2S, 3]: the focused photograph on the left, the panoramic
+one on the right. In a missing half every pixel is 0.
 """
 
 from collections.abc import Sequence
@@ -22,30 +22,32 @@ HALVES: tuple[PairedView, PairedView] = ("focused", "panoramic")
 """Left and right."""
 
 Form = Literal["whole"] | PairedView
-"""What there is to be judged: an image or both of a pair; or one half alone."""
+"""The form of an input: a whole image or pair, or one half of a pair alone."""
 
 
 def lesions(rows: pd.DataFrame) -> np.ndarray:
-    """Which lesion each row of a manifest shows: numbers from 0 in order of appearance, int64 [N].
+    """The lesion that each row of a manifest shows, as a number from 0 in order of appearance, int64 [N].
 
-    A lesion is what shares group, condition and fold (and, where the manifest has a column `pair`, its cell:
-    for patients with several lesions).
+    Rows show the same lesion if they share group, condition and fold and, if the manifest has a column
+    `pair`, its value, which separates several lesions of one patient.
     """
     keys = ["group", "condition", "fold", *(["pair"] if "pair" in rows.columns else [])]
     return rows.groupby(keys, sort=False).ngroup().to_numpy()
 
 
 def form_pairs(rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
-    """Which photographs belong together: row numbers int64 [P, 2], focused and panoramic, -1 where missing.
+    """Form pairs of photographs of the same lesion.
 
-    The i-th focused photograph of a lesion (see `lesions`), in the manifest's order, goes with its i-th
-    panoramic one; the view with fewer starts again from its first, so that each photograph is in a pair, and
-    as few as can be are in several. Photographs of a lesion without the other view are half-pairs. Other
-    views are left out.
+    The i-th focused photograph of a lesion (see `lesions`), in the manifest's order, is paired with its i-th
+    panoramic one. The view with fewer photographs starts again from its first, so that each photograph is in
+    a pair. Photographs of a lesion without the other view are half-pairs. Other views are left out.
 
     Args:
-        rows: of a manifest, RangeIndex.
-        among: numbers of the rows that may be used.
+        rows: of a manifest, with a RangeIndex.
+        among: numbers of the rows that may be used, int64.
+
+    Returns:
+        Row numbers of the focused and the panoramic photograph of each pair, int64 [P, 2]; -1 where missing.
     """
     table = rows.iloc[among]
     table = table[table["view"].isin(HALVES)]
@@ -67,17 +69,17 @@ def form_pairs(rows: pd.DataFrame, among: np.ndarray) -> np.ndarray:
 
 
 class PairedImages(Sequence[np.ndarray]):
-    """Pairs of an array's images, joined as they are asked for."""
+    """Pairs of an array's images, joined when they are read."""
 
     def __init__(self, images: np.ndarray, pairs: np.ndarray) -> None:
-        """`images` is uint8 [N, S, S, 3], maybe memory-mapped; `pairs` as `form_pairs` gives them."""
+        """`images` is uint8 [N, S, S, 3], possibly memory-mapped; `pairs` is as from `form_pairs`."""
         self.images, self.pairs = images, pairs
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: Any) -> Any:
-        """One pair, uint8 [S, 2S, 3]; for a slice or an array of numbers an array [n, S, 2S, 3] of them."""
+        """One pair, uint8 [S, 2S, 3]; for a slice or an array of numbers n pairs, [n, S, 2S, 3]."""
         chosen = self.pairs[index]
         found = np.zeros((*chosen.shape, *self.images.shape[1:]), np.uint8)
         found[chosen >= 0] = self.images[chosen[chosen >= 0]]
@@ -86,11 +88,11 @@ class PairedImages(Sequence[np.ndarray]):
 
 @dataclass(frozen=True)
 class Samples:
-    """What a model is shown of a cohort.
+    """The n samples of a cohort that a model predicts.
 
     Attributes:
-        images: of each sample uint8 [S, S, 3], or a pair [S, 2S, 3].
-        members: row numbers of its photographs, int64 [n, 1] or, of pairs, [n, 2]; -1 where missing.
+        images: each uint8 [S, S, 3], or a pair [S, 2S, 3].
+        members: row numbers of each sample's photographs, int64 [n, 1] or, for pairs, [n, 2]; -1 if missing.
     """
 
     images: Selection
@@ -98,15 +100,18 @@ class Samples:
 
     @property
     def rows(self) -> np.ndarray:
-        """The row that stands for each sample, int64 [n]: of a pair the focused one's if there is one."""
+        """The row that represents each sample, int64 [n]: of a pair the focused photograph's if present."""
         return np.where(self.members[:, 0] >= 0, self.members[:, 0], self.members[:, -1])
 
 
 def samples(cohort: Cohort, config: EnsembleTraining, among: np.ndarray, whole: bool = True) -> Samples:
-    """What an ensemble with this config is shown of a cohort's rows `among` (numbers, or bool [N]).
+    """The samples of a cohort for an ensemble with this config.
 
     Args:
-        whole: of a dual-view model's pairs only those that lack no half.
+        cohort: N images.
+        config: says how images become square, and whether the samples are pairs.
+        among: the rows to use, numbers int64 or bool [N].
+        whole: for a dual-view model only pairs of two photographs, no half-pairs.
     """
     images = cohort.images(config.images.resolution, config.images.fit)
     among = np.flatnonzero(among) if among.dtype == bool else among
@@ -119,10 +124,10 @@ def samples(cohort: Cohort, config: EnsembleTraining, among: np.ndarray, whole: 
 
 
 def photographs(pixels: Tensor) -> tuple[Tensor, ...]:
-    """The square pictures side by side in images [N, 3, S, kS]: k tensors [N, 3, S, S]."""
+    """The k photographs side by side in images [N, 3, S, kS]: k tensors [N, 3, S, S]."""
     return pixels.split(pixels.shape[2], dim=3)
 
 
 def present_halves(pixels: Tensor) -> Tensor:
-    """Which photographs of images [N, 3, S, kS] are there, bool [N, k]: those that are not wholly black."""
+    """Which photographs of images [N, 3, S, kS] are present, bool [N, k]: those that are not all black."""
     return torch.stack([half.ne(0).flatten(1).any(dim=1) for half in photographs(pixels)], dim=1)

@@ -1,4 +1,4 @@
-"""Chosen images of an array on disk."""
+"""Selected images of an array on disk."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class Selection(Sequence[np.ndarray]):
-    """Some of the images of an array, read as they are asked for: a cohort need not fit into memory."""
+    """Some images of an array, read only when they are needed: a cohort need not fit into memory."""
 
     def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray) -> None:
-        """`images` is [N, ...], maybe memory-mapped; `rows` are numbers of rows, or bool [N]."""
+        """`images` is [N, ...], possibly memory-mapped; `rows` are row numbers, or bool [N]."""
         self.images = images
         self.rows = np.flatnonzero(rows) if rows.dtype == bool else rows
 
@@ -18,5 +18,5 @@ class Selection(Sequence[np.ndarray]):
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
-        """One image; for a slice or an array of numbers an array [n, ...] of them."""
+        """One image; for a slice or an array of numbers n images, [n, ...]."""
         return self.images[self.rows[index]]

@@ -1,4 +1,4 @@
-"""Images as the tensors that models take, and how many of them at a time."""
+"""Images as tensors, and how many of them per forward pass."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from morphoscope.runtime.torch_devices import to_device
 
 
 def images_at_a_time(resolution: int) -> int:
-    """Batch that bounds memory: 64 images at 128 px, fewer in proportion to a larger image's pixels."""
+    """Batch size that limits memory: 64 images at 128 px, inversely proportional to the number of pixels."""
     return max(1, 64 * 128**2 // resolution**2)
 
 

@@ -1,1 +1,1 @@
-"""One fold's classifier: backbone and head, its pretrained weights, and its forward pass over images."""
+"""The classifier of one fold: backbone and head, pretrained weights, and the forward pass."""

@@ -1,4 +1,4 @@
-"""Where a backbone's first weights come from: timm's hub, the `offline` extra, or a local file."""
+"""The initial weights of a backbone: from timm's hub, the `offline` extra, or a local file."""
 
 import importlib
 import os
@@ -24,13 +24,17 @@ _LOCAL_HINT = (
 
 
 def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
-    """A timm model with random weights and a linear head of `classes` outputs, for `config.resolution`.
+    """A timm model with random weights and a linear head, for the config's resolution.
+
+    Args:
+        config: names the backbone and the resolution.
+        classes: number of outputs.
 
     Raises:
         UserError: timm does not know the backbone, or cannot build it for this resolution.
     """
     known = timm.models.get_pretrained_cfg(config.network.backbone.split(".")[0])
-    # Transformers are built for one size; others take any, and no such argument.
+    # Transformers are built for one size; other families take any and have no such argument.
     size: dict[str, Any] = (
         {"img_size": config.images.resolution} if known is not None and known.fixed_input_size else {}
     )
@@ -42,16 +46,16 @@ def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:
             drop_rate=config.network.dropout,
             **size,
         )
-    except RuntimeError as error:  # timm's way of saying "unknown model" or "unknown tag"
+    except RuntimeError as error:  # raised for an unknown model or tag
         raise UserError(
             f"backbone '{config.network.backbone}': timm {timm.__version__} cannot build it ({error})."
         ) from error
-    except (AssertionError, ValueError) as error:  # its ways of saying that the parts do not fit the size
+    except (AssertionError, ValueError) as error:  # raised where the parts do not fit the size
         raise resolution_error(config, error) from error
 
 
 def resolution_error(config: EnsembleTraining, error: Exception) -> UserError:
-    """What to say of a backbone that failed at the config's resolution."""
+    """The error for a backbone that failed at the config's resolution."""
     known = timm.models.get_pretrained_cfg(config.network.backbone)
     own = f" (it was made for --set resolution={known.input_size[-1]})" if known is not None else ""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -67,7 +71,7 @@ def pretrained_facts(backbone: nn.Module) -> dict[str, Any]:
 
 
 def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
-    """Fill all of `model` except its linear head with the weights that `config` asks for.
+    """Load the weights that `config` selects into all of `model` except its linear head.
 
     Raises:
         UserError: the hub cannot be reached, the `offline` extra is missing or belongs to another backbone,
@@ -86,7 +90,7 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:
-    """Load everything but the head; UserError if anything else is missing, left over or misshapen."""
+    """Load everything but the head; UserError if a tensor is missing, unknown or of another shape."""
     head = tuple(f"{name}." for name in classifier_names(model))
     state = {name: value for name, value in state.items() if not name.startswith(head)}
     try:
@@ -114,7 +118,7 @@ def classifier_names(backbone: nn.Module) -> tuple[str, ...]:
 def _filtered(
     state: dict[str, torch.Tensor], model: nn.Module, source: str, backbone: str
 ) -> dict[str, torch.Tensor]:
-    """Apply timm's own filter of the model's family: published names, position embeddings of another size."""
+    """Apply timm's own filter for the model's family: published names, resized position embeddings."""
     module = importlib.import_module(type(model).__module__)
     timms_filter = getattr(module, "checkpoint_filter_fn", None)
     if timms_filter is None:
@@ -122,7 +126,7 @@ def _filtered(
     try:
         return timms_filter(state, model)
     except (RuntimeError, AssertionError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # Filters look for their family's tensors and take them as they find them.
+        # Filters look for the tensors of their family without checking them.
         raise UserError(
             f"{source} does not fit {backbone} ({' '.join(str(error).split())[:200]})."
         ) from error
@@ -156,7 +160,7 @@ def _hub_file(backbone: str) -> Path:
 
 
 def _require_hub(backbone: str) -> None:
-    """Find out within seconds whether the hub answers: its own client retries for most of a minute."""
+    """UserError within seconds if the hub does not respond: its own client retries for most of a minute."""
     message = f"The hub weights of '{backbone}' are not in the local cache and"
     if constants.is_offline_mode():
         raise UserError(f"{message} HF_HUB_OFFLINE forbids a download. {_LOCAL_HINT}")
@@ -165,6 +169,6 @@ def _require_hub(backbone: str) -> None:
     try:
         urllib.request.urlopen(request, timeout=_HUB_SECONDS).close()
     except urllib.error.HTTPError:
-        return  # it answered; whether it has the file is the download's question
+        return  # it responded; whether it has the file is seen when downloading
     except OSError as error:
         raise UserError(f"{message} {endpoint} cannot be reached ({error}). {_LOCAL_HINT}") from error
