@@ -4,11 +4,17 @@ The build needs no network, and the pages load nothing from other hosts: nobody 
 reads them.
 """
 
+import importlib
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / ".typing"), str(HERE)]  # the rooms as one package; this folder's extension
+
+# All at once and first: autodoc adds annotations to the classes that it documents, pydantic's BaseModel among
+# them, and pydantic refuses to make models from such a base later.
+for room in ("ops", "cohort", "generate", "classify", "apps.cli", "apps.studio"):
+    importlib.import_module(f"morphoscope.{room}")
 
 project = "Morphoscope"
 copyright = "The Morphoscope developers, Apache-2.0. For research and teaching; not a diagnostic device"
