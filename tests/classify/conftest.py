@@ -1,4 +1,4 @@
-"""A tiny cohort of three conditions that differ by colour, and settings that train in a second."""
+"""A tiny cohort of three conditions that differ by colour, and settings that train within a second."""
 
 import json
 from collections.abc import Callable

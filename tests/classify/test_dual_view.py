@@ -1,4 +1,4 @@
-"""The dual-view model: both photographs count, one alone is enough, and what it knows survives its file."""
+"""The dual-view model: both photographs count, one alone is enough, and its file keeps everything."""
 
 from pathlib import Path
 from typing import get_args
@@ -22,7 +22,7 @@ from morphoscope.runtime import RunFolder
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 BLUE, RED, GREEN = (60, 70, 200), (200, 60, 60), (70, 190, 60)
-# The focused photograph tells a from the others, the panoramic one c: it takes both to know all.
+# The focused photograph separates a from the others, the panoramic one c: all three need both.
 LOOKS = {"a": (BLUE, GREEN), "b": (RED, GREEN), "c": (RED, BLUE)}
 
 
@@ -106,7 +106,7 @@ class TestModel:
                 assert (model(other) - logits).abs().max() > 0.01
 
     def test_a_missing_photograph_adds_nothing(self, dual: EnsembleTraining) -> None:
-        """Not to the logits, whatever the backbone says of black; a pair's other members change nothing."""
+        """It adds nothing to the logits, whatever the backbone makes of black; other pairs change nothing."""
         model = model_of(dual).eval()
         head = model.backbone.get_submodule("classifier")
         images = pairs(3)
@@ -203,12 +203,12 @@ class TestPlans:
             with pytest.raises(UserError, match=f"no focused and panoramic image .* {purpose}"):
                 plan_folds(Cohort.from_rows(paired.root, faces), [], folds=[fold], dual=True)
 
-    def test_a_view_contradicts_it(self, paired: Cohort, dual: EnsembleTraining, tmp_path: Path) -> None:
+    def test_a_single_view_is_refused(self, paired: Cohort, dual: EnsembleTraining, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="leave out --view focused"):
             train_ensemble(dual, paired, RunFolder(tmp_path / "run"), device="cpu", view="focused")
 
 
-def test_it_takes_both_photographs_to_know_all(ensemble: Ensemble, paired: Cohort) -> None:
+def test_three_conditions_need_both_photographs(ensemble: Ensemble, paired: Cohort) -> None:
     assert ensemble.dual
     whole = evaluate(ensemble, paired)
     assert whole.balanced_accuracy.value >= 0.9 and len(whole.files) == 12
@@ -223,7 +223,7 @@ def test_it_takes_both_photographs_to_know_all(ensemble: Ensemble, paired: Cohor
         evaluate(ensemble, paired, "out_of_fold", view="face")
 
 
-def test_out_of_fold_answers_name_both_files(trained: Path, paired: Cohort) -> None:
+def test_out_of_fold_predictions_name_both_files(trained: Path, paired: Cohort) -> None:
     table = pd.read_csv(trained / "out_of_fold" / "probabilities.csv")
     assert len(table) == 36
     names = table["file"].str.replace("focused", "panoramic")
@@ -233,8 +233,8 @@ def test_out_of_fold_answers_name_both_files(trained: Path, paired: Cohort) -> N
     )
 
 
-def test_calibration_is_that_of_what_is_there(ensemble: Ensemble, paired: Cohort) -> None:
-    """A single photograph is neither called strange for what it lacks nor as sure as a pair."""
+def test_calibration_is_that_of_the_photographs_present(ensemble: Ensemble, paired: Cohort) -> None:
+    """A single photograph is neither called novel for its missing half nor as certain as a pair."""
     assert set(ensemble.calibrations) == {"whole", "focused", "panoramic"}
     forms = {"whole": None, "focused": "focused", "panoramic": "panoramic"}
     for rows in ("test", "out_of_fold"):
@@ -264,7 +264,7 @@ def test_calibration_is_that_of_what_is_there(ensemble: Ensemble, paired: Cohort
         assert joint.novel[index] == alone.novel[0]
 
 
-def test_a_file_keeps_it_all(ensemble: Ensemble, paired: Cohort, tmp_path: Path) -> None:
+def test_a_file_keeps_calibrations_and_weights(ensemble: Ensemble, paired: Cohort, tmp_path: Path) -> None:
     path = tmp_path / "e.safetensors"
     ensemble.save(path)
     images = paired.images(32)
@@ -302,7 +302,7 @@ def test_pairs_are_made_of_photographs_of_any_size(ensemble: Ensemble) -> None:
 
 
 @pytest.mark.parametrize("method", get_args(Method))
-def test_evidence_lies_in_the_photographs_that_are_there(
+def test_evidence_lies_in_the_photographs_that_are_present(
     ensemble: Ensemble, paired: Cohort, method: Method
 ) -> None:
     images = paired.images(32)
@@ -327,7 +327,7 @@ def test_maps_are_not_compared_on_pairs(ensemble: Ensemble, paired: Cohort) -> N
         compare_maps(ensemble, paired, MapComparison())
 
 
-def test_synthetic_images_are_halves_that_must_say_which(
+def test_synthetic_images_must_be_focused_or_panoramic(
     paired: Cohort, dual: EnsembleTraining, tmp_path: Path
 ) -> None:
     rows = pd.DataFrame(

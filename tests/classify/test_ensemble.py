@@ -5,28 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from morphoscope.classify import Ensemble, combine
+from morphoscope.classify import Ensemble
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
-
-
-def test_combination_takes_the_mean_of_the_folds_that_are_sure() -> None:
-    per_fold = np.array(
-        [
-            [[0.9, 0.1, 0.0], [0.4, 0.3, 0.3], [0.5, 0.5, 0.0]],
-            [[0.4, 0.3, 0.3], [0.2, 0.4, 0.4], [0.0, 0.5, 0.5]],
-            [[0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8]],
-        ],
-        np.float32,
-    )
-    combined, unsure = combine(per_fold)
-    assert unsure.tolist() == [False, True, False]
-    np.testing.assert_allclose(combined[0], [0.55, 0.35, 0.1], atol=1e-6)  # folds 0 and 2
-    np.testing.assert_allclose(combined[1], per_fold[:, 1].mean(axis=0), atol=1e-6)  # all: none exceeds 0.5
-    np.testing.assert_allclose(combined[2], [0.1, 0.1, 0.8], atol=1e-6)  # 0.5 itself is not sure
-    assert combined.dtype == np.float32
 
 
 def test_predict_takes_images_of_any_size(ensemble: Ensemble, photographs: list[np.ndarray]) -> None:

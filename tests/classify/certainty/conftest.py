@@ -1,4 +1,4 @@
-"""An ensemble that is calibrated with the toy cohort."""
+"""An ensemble that is calibrated on the toy cohort."""
 
 import pytest
 

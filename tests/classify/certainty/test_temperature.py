@@ -16,7 +16,7 @@ from morphoscope.classify.certainty.temperature import (
 
 
 def drawn(temperature: float, images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities that are right only once scaled by `temperature`, and truths drawn from those."""
+    """Probabilities that are calibrated once scaled by `temperature`, and true classes drawn from those."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (images, 4))
     right = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -25,13 +25,13 @@ def drawn(temperature: float, images: int, seed: int = 0) -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
+def test_a_known_temperature_is_recovered(temperature: float) -> None:
     probabilities, truth = drawn(temperature, 20_000)
     assert fit_temperature(probabilities, truth) == pytest.approx(temperature, rel=0.04)
 
 
 def test_predictions_that_are_all_correct_leave_some_uncertainty() -> None:
-    """A hundred of a hundred right may be right 101 times of 102."""
+    """100 correct of 100 allow a confidence of at most 101 / 102."""
     probabilities = np.random.default_rng(0).dirichlet([0.1, 0.1, 0.1], 100)
     temperature = fit_temperature(probabilities, probabilities.argmax(axis=1))
     assert scaled(probabilities, temperature).max(axis=1).mean() == pytest.approx(101 / 102, abs=1e-3)
@@ -82,7 +82,7 @@ def test_bins_adapt_to_the_number_of_images() -> None:
     assert len(reliability(probabilities[:3], truth[:3]).images) == 1
 
 
-def test_interval_takes_off_what_chance_adds_and_widens_with_whole_patients() -> None:
+def test_interval_removes_the_bias_and_widens_with_grouped_patients() -> None:
     probabilities, truth = drawn(1.0, 600)  # perfectly calibrated, so that all of the error is chance
     alone = calibration_error(probabilities, truth, np.arange(600).astype(str))
     assert alone.low < 0.01 and alone.value > 0.01
@@ -95,7 +95,7 @@ def test_interval_takes_off_what_chance_adds_and_widens_with_whole_patients() ->
     assert repeated.high - repeated.low > 1.3 * (single.high - single.low)
 
 
-def test_scaling_by_the_fitted_temperature_mends_overconfidence() -> None:
+def test_scaling_by_the_fitted_temperature_corrects_overconfidence() -> None:
     probabilities, truth = drawn(3.0, 2000)
     fold = np.arange(2000) % 5
     after = cross_fitted(probabilities, truth, fold)
@@ -103,7 +103,7 @@ def test_scaling_by_the_fitted_temperature_mends_overconfidence() -> None:
     assert calibration_error(after, truth, groups).high < calibration_error(probabilities, truth, groups).low
 
 
-def test_cross_fitting_does_not_look_at_the_own_fold() -> None:
+def test_cross_fitting_does_not_use_the_own_fold() -> None:
     probabilities, truth = drawn(2.0, 300)
     fold = np.arange(300) % 3
     changed = np.where(fold == 1, (truth + 1) % 4, truth)  # labels of fold 1 made wrong

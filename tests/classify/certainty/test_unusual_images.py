@@ -53,12 +53,14 @@ def unseen(ensemble: Ensemble) -> Prediction:
 
 
 def test_unseen_phantoms_are_mostly_accepted(unseen: Prediction) -> None:
-    """5% are meant to be called novel, by the guarantee at most 10%: at most 4 of 21 with 95% probability."""
+    """5% should be called novel, at most 10% are guaranteed: at most 4 of 21 with a probability of 95%."""
     assert unseen.novel is not None and unseen.novel.sum() <= 4
 
 
 @pytest.mark.parametrize("draw", [uniform_noise, gaussian_noise, plain_colour, plain_skin, gradient])
-def test_what_is_no_photograph_is_called_novel(ensemble: Ensemble, unseen: Prediction, draw) -> None:
+def test_images_that_are_not_photographs_are_called_novel(
+    ensemble: Ensemble, unseen: Prediction, draw
+) -> None:
     random = np.random.default_rng(0)
     images = np.stack([np.asarray(draw(random)).round().clip(0, 255) for _ in range(COUNT)]).astype(np.uint8)
     found = ensemble.predict(images)

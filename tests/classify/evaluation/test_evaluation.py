@@ -29,7 +29,7 @@ def evaluation() -> Evaluation:
     return Evaluation(prediction.conditions, files, truth, groups, prediction, facts)
 
 
-def test_figures_have_their_known_values(evaluation: Evaluation) -> None:
+def test_metrics_have_their_known_values(evaluation: Evaluation) -> None:
     assert evaluation.confusion.tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 0]]
     assert evaluation.accuracy.value == pytest.approx(0.6)
     assert evaluation.balanced_accuracy.value == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -119,19 +119,19 @@ def test_a_cohort_that_does_not_fit_is_refused(fitting: Ensemble, cohort: Cohort
         evaluate(fitting, cohort, rows="all")
     with pytest.raises(UserError, match="rows 'train'"):
         evaluate(fitting, cohort, rows="train")  # type: ignore[arg-type]
-    strange = Cohort.from_rows(cohort.root, cohort.rows.assign(condition="violet"))
+    unknown = Cohort.from_rows(cohort.root, cohort.rows.assign(condition="violet"))
     with pytest.raises(UserError, match="does not know violet"):
-        evaluate(fitting, strange, rows="all")
+        evaluate(fitting, unknown, rows="all")
 
 
-def test_another_cohort_is_judged_whole(fitting: Ensemble, cohort: Cohort) -> None:
+def test_another_cohort_is_evaluated_whole(fitting: Ensemble, cohort: Cohort) -> None:
     outside = cohort.select(np.arange(10))  # stands for other patients: its digest differs
     found = evaluate(fitting, outside, rows="all")
     assert len(found.files) == 10
     assert set(found.recall) == {"blue"}
 
 
-def test_images_of_the_training_are_found_in_any_other_cohort(
+def test_training_images_are_recognised_in_any_other_cohort(
     fitting: Ensemble, cohort: Cohort, tmp_path: Path
 ) -> None:
     renamed = cohort.rows.assign(file="other-" + cohort.rows["file"])[:20]
@@ -153,7 +153,9 @@ def test_a_test_image_that_was_trained_on_is_refused(fitting: Ensemble, cohort: 
     assert len(evaluate(fitting, cohort, rows="out_of_fold").files) == 54
 
 
-def test_figures_say_whether_the_epoch_was_chosen_on_their_images(fitting: Ensemble, cohort: Cohort) -> None:
+def test_metrics_say_whether_the_epoch_was_chosen_on_the_same_images(
+    fitting: Ensemble, cohort: Cohort
+) -> None:
     assert evaluate(fitting, cohort, rows="out_of_fold").metrics()["epoch_chosen_on_these_images"] is True
     assert evaluate(fitting, cohort, rows="test").metrics()["epoch_chosen_on_these_images"] is False
     config = fitting.config.model_copy(update={"patience": None})
@@ -191,7 +193,7 @@ def test_a_calibrated_ensemble_is_evaluated_as_such(
     assert table["prediction_set"].str.split("; ").map(len).tolist() == sets.sum(axis=1).tolist()
 
 
-def test_out_of_fold_certainty_does_not_know_its_own_fold(fitting: Ensemble, cohort: Cohort) -> None:
+def test_out_of_fold_calibration_does_not_use_its_own_fold(fitting: Ensemble, cohort: Cohort) -> None:
     fitting.calibrate(cohort)
     before = evaluate(fitting, cohort, rows="out_of_fold")
     fold_of = cohort.rows["fold"][cohort.rows["fold"] != "test"].to_numpy(dtype=str)
@@ -205,10 +207,10 @@ def test_out_of_fold_certainty_does_not_know_its_own_fold(fitting: Ensemble, coh
     assert before.prediction.novel is not None and before.prediction.novel.mean() < 0.2
 
 
-def test_out_of_fold_unlike_pictures_are_judged_by_one_model_each(
+def test_images_out_of_distribution_are_predicted_by_one_model_each_out_of_fold(
     fitting: Ensemble, cohort: Cohort, unlike: Cohort
 ) -> None:
-    """As the images they are compared with: a mean over the folds would be another scale."""
+    """Like the images they are compared with: a mean over the folds has another scale."""
     fitting.calibrate(cohort)
     found = evaluate(fitting, cohort, "out_of_fold", unlike)
     assert fitting.calibration is not None and found.unlike is not None
@@ -242,7 +244,7 @@ def test_the_calibration_of_a_single_fold_cannot_be_evaluated_out_of_fold(
     assert tested["calibration"]["images"] > 0 and tested["novelty"]["unlike"]["images"] == 12
 
 
-def test_only_a_calibrated_ensemble_can_call_pictures_novel(fitting: Ensemble, cohort: Cohort) -> None:
+def test_only_a_calibrated_ensemble_calls_images_novel(fitting: Ensemble, cohort: Cohort) -> None:
     with pytest.raises(UserError, match=r"not calibrated.*classify calibrate"):
         evaluate(fitting, cohort, unlike=cohort)
 

@@ -43,7 +43,7 @@ def test_other_views_are_left_out() -> None:
     assert pairs_of(rows(("a", "face"), ("a", "other"))) == []
 
 
-def test_a_column_tells_lesions_of_one_patient_apart() -> None:
+def test_a_column_separates_lesions_of_one_patient() -> None:
     table = rows(("a", F), ("a", F), ("a", P), ("a", P), pair=["arm", "leg", "leg", "arm"])
     assert pairs_of(table) == [[0, 3], [1, 2]]
     assert pairs_of(table.assign(pair="")) == [[0, 2], [1, 3]]
@@ -55,7 +55,7 @@ def test_pairs_are_of_one_condition_and_one_fold() -> None:
     assert pairs_of(table.assign(fold=["0", "1"])) == [[0, -1], [-1, 1]]
 
 
-def test_only_the_rows_asked_for_are_paired() -> None:
+def test_only_the_given_rows_are_paired() -> None:
     table = rows(("a", F), ("a", P), ("b", F), ("b", P))
     assert form_pairs(table, np.array([0, 2, 3])).tolist() == [[0, -1], [2, 3]]
     assert form_pairs(table, np.array([], np.int64)).shape == (0, 2)

@@ -1,4 +1,4 @@
-"""A selection reads no more than it is asked for."""
+"""A selection reads only the images that are needed."""
 
 from pathlib import Path
 
@@ -17,6 +17,6 @@ def test_a_selection_reads_the_chosen_rows_in_their_order(tmp_path: Path) -> Non
     np.testing.assert_array_equal(chosen[np.array([2, 0])], images[[5, 7]])
 
 
-def test_a_mask_chooses_too() -> None:
+def test_rows_may_be_given_as_a_mask() -> None:
     images = np.arange(4)[:, None]
     assert [image.tolist() for image in Selection(images, np.array([True, False, True, False]))] == [[0], [2]]

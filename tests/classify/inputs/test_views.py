@@ -1,4 +1,4 @@
-"""Focused and panoramic images: the test rule, and training and judging in one view."""
+"""Focused and panoramic images: the test rule, and training and evaluation in one view."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def paired(cohort: Cohort) -> Cohort:
 
 
 def with_cells(cohort: Cohort, row: int, **cells: str) -> Cohort:
-    """Changed behind the manifest's own rules, as a faulty program might."""
+    """Changed without the manifest's checks, as a faulty program might do."""
     cohort = Cohort.from_rows(cohort.root, cohort.rows)
     for column, cell in cells.items():
         cohort.rows.loc[row, column] = cell
@@ -106,7 +106,7 @@ def test_plans_hold_one_view_only(paired: Cohort) -> None:
         in_view(paired, "face")
 
 
-def test_an_ensemble_of_one_view_is_judged_in_it_or_in_the_other(
+def test_an_ensemble_of_one_view_is_evaluated_in_either_view(
     paired: Cohort, config: EnsembleTraining, tmp_path: Path
 ) -> None:
     config = config.model_copy(update={"epochs": 1})

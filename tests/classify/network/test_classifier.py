@@ -1,4 +1,4 @@
-"""One fold's network: its parameters in an optimiser's groups, and backbones of other families."""
+"""The network of one fold: groups of parameters for an optimiser, and backbones of other families."""
 
 from collections import Counter
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_biases_and_norms_do_not_decay(config: EnsembleTraining, backbone: str) 
         assert decays[id(parameter)] == (0 if free else 0.05), name
 
 
-def test_groups_hold_each_parameter_that_trains_once(config: EnsembleTraining) -> None:
+def test_groups_have_each_trainable_parameter_once(config: EnsembleTraining) -> None:
     model = network(config, freeze_stages=2)
     grouped = Counter(id(p) for group in model.parameter_groups(0.05, 0.8) for p in group["params"])
     assert grouped == Counter(id(p) for p in model.parameters() if p.requires_grad)
@@ -112,7 +112,7 @@ def test_a_resolution_that_a_backbone_cannot_read_is_refused_before_training(
 
 
 def test_trying_a_network_out_changes_nothing(config: EnsembleTraining) -> None:
-    """The dry run must neither move batch statistics nor draw random numbers nor leave evaluation mode on."""
+    """It must not change batch statistics, draw random numbers or leave the model in evaluation mode."""
     torch.manual_seed(0)
     untried = ConditionClassifier(config, 3)
     untried._reset_head("test_efficientnet")
@@ -126,7 +126,7 @@ def test_trying_a_network_out_changes_nothing(config: EnsembleTraining) -> None:
 
 
 def test_the_head_is_the_mean_over_several_dropouts(config: EnsembleTraining) -> None:
-    """Each answer in training scatters about that of evaluation, five times less in variance for five."""
+    """Training logits scatter around those in evaluation, with a fifth of the variance for five dropouts."""
     images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1, -1)
     spread = {}
     for dropouts in (1, 5):
@@ -145,7 +145,7 @@ def test_the_head_is_the_mean_over_several_dropouts(config: EnsembleTraining) ->
     assert spread[1] / spread[5] == pytest.approx(5, rel=0.15)
 
 
-def test_auxiliary_classes_share_the_softmax_and_stay_out_of_the_answer(config: EnsembleTraining) -> None:
+def test_auxiliary_classes_share_the_softmax_and_stay_out_of_the_prediction(config: EnsembleTraining) -> None:
     model = ConditionClassifier.pretrained(config, 3, auxiliary=2).eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

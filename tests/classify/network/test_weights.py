@@ -35,7 +35,7 @@ def test_presets_are_valid_and_name_known_backbones(preset: str) -> None:
 
 
 @needs_offline_extra
-def test_offline_weights_land_under_timms_names(lite: EnsembleTraining) -> None:
+def test_offline_weights_get_timms_names(lite: EnsembleTraining) -> None:
     model = ConditionClassifier.pretrained(lite, 5)
     published = read_weights(offline_file())
     loaded = model.backbone.state_dict()
@@ -52,7 +52,7 @@ def test_offline_weights_land_under_timms_names(lite: EnsembleTraining) -> None:
 
 
 @needs_offline_extra
-def test_offline_weights_meet_the_statistics_they_were_trained_with(lite: EnsembleTraining) -> None:
+def test_offline_weights_fit_the_statistics_they_were_trained_with(lite: EnsembleTraining) -> None:
     """On photograph-like images each layer's channel means follow its running means: all is in place.
 
     Random weights, or layers in a wrong order, have no such correlation.
@@ -137,7 +137,7 @@ def test_a_file_of_another_resolution_is_loaded_as_the_hub_s(
 
 
 @pytest.mark.parametrize("backbone", ["test_vit", "swin_tiny_patch4_window7_224", "levit_128s"])
-def test_a_file_whose_tensors_have_strange_names_is_refused(
+def test_a_file_whose_tensors_belong_to_another_network_is_refused(
     config: EnsembleTraining, tmp_path: Path, backbone: str
 ) -> None:
     path = tmp_path / "other.pth"
@@ -154,7 +154,7 @@ def test_an_unknown_backbone_is_named(config: EnsembleTraining) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["hf-hub:someone/model", "local-dir:/tmp", "../x", "a.b.c", ""])
-def test_a_backbone_that_would_load_foreign_code_or_files_is_refused(backbone: str) -> None:
+def test_a_backbone_that_would_load_other_code_or_files_is_refused(backbone: str) -> None:
     with pytest.raises(UserError, match="backbone"):
         load_config(EnsembleTraining, family="classify", preset="lite", backbone=backbone)
 

@@ -147,7 +147,7 @@ def test_own_conditions_weigh_more(cohort: Cohort, config: EnsembleTraining) -> 
     assert trainer.loss.weights.tolist() == [5, 5, 5, 1, 1]
 
 
-def test_one_softmax_is_learnt_and_the_own_part_of_it_judged(
+def test_one_softmax_is_trained_and_its_target_conditions_are_evaluated(
     cohort: Cohort, lesions: Cohort, config: EnsembleTraining, tmp_path: Path
 ) -> None:
     config = config.model_copy(
@@ -159,17 +159,17 @@ def test_one_softmax_is_learnt_and_the_own_part_of_it_judged(
     assert trained.metadata.auxiliary_cohorts == [f"lesions {lesions.digest}"]
     assert trained.metadata.scores["0"].training_images == {"real": 36, "synthetic": 0, "auxiliary": 8}
     ensemble = Ensemble.load(run.path / "ensemble.safetensors")
-    said = ensemble.predict(lesions.images(32))
-    assert said.per_fold.shape == (1, 12, 3) and said.joint is not None and said.joint.shape == (1, 12, 5)
-    np.testing.assert_allclose(said.combined.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(said.joint.sum(axis=2), 1, atol=1e-5)
-    raw = said.joint[0, :, :3] / said.joint[0, :, :3].sum(axis=1, keepdims=True)
-    assert said.uncalibrated is not None
-    np.testing.assert_allclose(said.uncalibrated, raw, rtol=1e-3)
-    assert np.mean(np.array(said.auxiliary_first) == ["black"] * 6 + ["pale"] * 6) > 0.8
-    judged = evaluate(ensemble, cohort)
-    assert judged.confusion.shape == (3, 3) and judged.balanced_accuracy.value > 0.8
-    assert [name for name in judged.table() if name.startswith("joint_")] == [
+    found = ensemble.predict(lesions.images(32))
+    assert found.per_fold.shape == (1, 12, 3) and found.joint is not None and found.joint.shape == (1, 12, 5)
+    np.testing.assert_allclose(found.combined.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found.joint.sum(axis=2), 1, atol=1e-5)
+    raw = found.joint[0, :, :3] / found.joint[0, :, :3].sum(axis=1, keepdims=True)
+    assert found.uncalibrated is not None
+    np.testing.assert_allclose(found.uncalibrated, raw, rtol=1e-3)
+    assert np.mean(np.array(found.auxiliary_first) == ["black"] * 6 + ["pale"] * 6) > 0.8
+    evaluation = evaluate(ensemble, cohort)
+    assert evaluation.confusion.shape == (3, 3) and evaluation.balanced_accuracy.value > 0.8
+    assert [name for name in evaluation.table() if name.startswith("joint_")] == [
         f"joint_{name}" for name in ("blue", "green", "red", "black", "pale")
     ]
     with pytest.raises(UserError, match=r"trained or validated on .*lesions|does not know"):

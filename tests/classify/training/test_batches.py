@@ -1,4 +1,4 @@
-"""Training batches: the same whoever prepares them, and no worker outlives its training."""
+"""Training batches: they do not depend on the workers, and no worker outlives its training."""
 
 import multiprocessing
 import os
@@ -70,7 +70,7 @@ def test_an_images_transforms_do_not_depend_on_the_batch(images: ImagePool) -> N
 
 
 @forking
-def test_leaving_an_epoch_in_its_middle_ends_the_workers(images: ImagePool) -> None:
+def test_leaving_an_unfinished_epoch_ends_the_workers(images: ImagePool) -> None:
     with pytest.raises(KeyboardInterrupt), loader(images, 2) as batches:
         for _ in batches.epoch(ORDER, 1):
             workers = workers_of_this_process()

@@ -1,4 +1,4 @@
-"""One fold's training: exact resume, and what each option does to a step."""
+"""Training of one fold: exact resuming, and the effect of each option on a step."""
 
 import multiprocessing
 import os
@@ -142,10 +142,10 @@ def test_divergence_is_reported_and_keeps_the_last_good_epoch(make: Make, batch:
     path = tmp_path / "state.pt"
     fit(make(epochs=1), path)
     before, listener = path.read_bytes(), StopAfter()
-    with pytest.raises(UserError, match=r"Fold 1 diverged in epoch 2: .*learning_rate.*1e\+30") as told:
+    with pytest.raises(UserError, match=r"Fold 1 diverged in epoch 2: .*learning_rate.*1e\+30") as raised:
         fit(make(epochs=3, batch=batch, learning_rate=1e30), path, listener)
     assert listener.epochs == 0 and path.read_bytes() == before
-    assert "precision" not in str(told.value)
+    assert "precision" not in str(raised.value)
     with pytest.raises(UserError, match=r"diverged in epoch 1: .*precision=float32 instead of bfloat16"):
         fit(make(batch=batch, learning_rate=1e30, precision="bfloat16"), tmp_path / "other.pt")
     assert not (tmp_path / "other.pt").exists()
@@ -161,12 +161,12 @@ def test_a_step_that_float16_skipped_is_no_divergence(make: Make, tmp_path: Path
         return loss
 
     trainer._train_step = first_overflows  # type: ignore[method-assign]
-    told: list[float] = []
+    losses: list[float] = []
     listener = StopAfter()
-    listener.epoch = lambda fold, epoch, **values: told.append(values["loss"])  # type: ignore[method-assign]
+    listener.epoch = lambda fold, epoch, **values: losses.append(values["loss"])  # type: ignore[method-assign]
     fit(trainer, tmp_path / "state.pt", listener)
     images = sum(count for _, count in taken[1:])
-    assert told == [pytest.approx(sum(loss * count for loss, count in taken[1:]) / images)]
+    assert losses == [pytest.approx(sum(loss * count for loss, count in taken[1:]) / images)]
     trainer.scaler = torch.amp.GradScaler("cpu", enabled=False)
     assert not np.isfinite(trainer._mean_loss(np.array([1.0, np.inf]), [9, 9]))
 
@@ -203,7 +203,7 @@ def test_every_option_is_wired(make: Make, option: str, tmp_path: Path) -> None:
     torch.testing.assert_close(plain[name], other[name], atol=0.05, rtol=0)
 
 
-def test_the_running_mean_is_kept_and_judged(make: Make, tmp_path: Path) -> None:
+def test_the_running_mean_is_kept_and_validated(make: Make, tmp_path: Path) -> None:
     trainer = make(epochs=1, ema_decay=0.6)
     seen: list[dict[str, Tensor]] = []
     watch = lambda: seen.append({k: v.clone() for k, v in trainer.model.state_dict().items()})  # noqa: E731
@@ -296,7 +296,7 @@ def test_any_backbone_learns(make: Make, backbone: str, tmp_path: Path) -> None:
     assert state.kept_score >= 0.9
 
 
-def test_too_little_memory_asks_for_micro_batches(
+def test_too_little_memory_suggests_micro_batches(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def full(*_: object) -> None:
@@ -309,9 +309,9 @@ def test_too_little_memory_asks_for_micro_batches(
         fit(make(micro_batch=5), tmp_path / "state.pt")
 
 
-@pytest.mark.parametrize("asked", [False, True], ids=["out of memory", "by a scheduler that stops all"])
+@pytest.mark.parametrize("requested", [False, True], ids=["out of memory", "by a scheduler that stops all"])
 def test_killed_workers_end_a_training(
-    make: Make, asked: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make: Make, requested: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fold, "worker_count", lambda _: 2)
     listener = StopAfter()
@@ -319,11 +319,12 @@ def test_killed_workers_end_a_training(
     def kill() -> None:
         for child in multiprocessing.active_children():
             os.kill(child.pid or 0, signal.SIGTERM)
-        listener.requested = asked
+        listener.requested = requested
 
     listener.step = lambda done, total, epoch: kill()  # type: ignore[method-assign]
     with pytest.raises(
-        KeyboardInterrupt if asked else UserError, match=r"during the first epoch of 50|Re-run the command"
+        KeyboardInterrupt if requested else UserError,
+        match=r"during the first epoch of 50|Re-run the command",
     ):
         fit(make(epochs=50), tmp_path / "state.pt", listener)
     assert not multiprocessing.active_children()

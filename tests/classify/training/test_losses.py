@@ -1,4 +1,4 @@
-"""Class weights, and cross entropy against soft targets."""
+"""Class weights, and cross entropy with soft targets."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_inverse_weights_balance() -> None:
     assert (half * COUNTS).sum() == pytest.approx(100, rel=1e-5)
 
 
-def test_effective_numbers_lie_between_even_weights_and_inverse_ones() -> None:
+def test_effective_numbers_lie_between_equal_and_inverse_weights() -> None:
     # By hand, beta 0.9: (1 - 0.9^2) / 0.1 = 1.9 and (1 - 0.9^1) / 0.1 = 1.
     two, one = class_weights(np.array([2, 1]), "effective", 1.0, 0.9).tolist()
     assert one / two == pytest.approx(1.9, rel=1e-6)
@@ -45,7 +45,7 @@ def test_one_hot_targets_give_torchs_cross_entropy(smoothing: float) -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-def test_a_mixture_costs_the_mixture_of_its_classes_costs() -> None:
+def test_the_loss_of_a_mixture_is_the_mixture_of_its_classes_losses() -> None:
     logits = torch.tensor([[0.0, np.log(3.0)]])  # probabilities 1/4 and 3/4
     loss = SoftTargetLoss(torch.ones(2), 0.0)
     expected = 0.3 * np.log(4) + 0.7 * np.log(4 / 3)

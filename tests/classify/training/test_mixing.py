@@ -1,4 +1,4 @@
-"""mixup and cutmix: what becomes of pixels and targets."""
+"""mixup and cutmix: their effect on pixels and targets."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from morphoscope.classify.training.mixing import batch_mixing
 
 
 def batch(side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    """Four images whose every pixel is the image's number, each of a class of its own."""
+    """Four images of four classes; every pixel of an image is its number."""
     return torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, side, side), torch.eye(4)
 
 
@@ -38,7 +38,7 @@ def test_both_take_turns() -> None:
     assert 70 < blends < 130
 
 
-def test_without_alphas_a_batch_stays_as_it_is() -> None:
+def test_without_alphas_a_batch_does_not_change() -> None:
     images, targets = batch()
     mixed = batch_mixing(0.0, 0.0)(images, targets)
     assert mixed[0] is images

@@ -29,7 +29,7 @@ def test_synthetic_rows_go_to_the_folds_that_their_generator_has_not_seen(
     assert by_fold == {"0": [0, 6], "1": [0, 6], "2": [6, 0]}
 
 
-def test_rows_of_one_cohort_are_judged_one_by_one(
+def test_rows_of_one_cohort_are_chosen_one_by_one(
     cohort: Cohort, make_synthetic: Callable[..., Cohort]
 ) -> None:
     mixed = make_synthetic([["0"], ["1"], ["0"], ["2"], ["2"], ["1"]])
@@ -125,19 +125,19 @@ def test_bad_folds_are_named(cohort: Cohort) -> None:
 
 @pytest.mark.parametrize("second", ["1", "test"])
 def test_one_file_in_two_folds_is_an_error(cohort: Cohort, tmp_path: Path, second: str) -> None:
-    """A copy of another name and group would be judged after it was trained on."""
+    """A copy with another name and group would be trained on and then evaluated."""
     copied = cohort.save_as(tmp_path / "copied")
     rows = copied.rows
     names = [rows["file"][(rows["fold"] == fold) & (rows["condition"] == "red")] for fold in ("0", second)]
     first, twin, neighbour = names[0].iloc[0], names[1].iloc[0], names[0].iloc[1]
     content = (copied.root / first).read_bytes()
-    (copied.root / neighbour).write_bytes(content)  # within one fold it is nobody's loss
+    (copied.root / neighbour).write_bytes(content)  # within one fold it does no harm
     assert len(plan_folds(Cohort.load(copied.root), [])) == 3
     (copied.root / twin).write_bytes(content)
     leaky = Cohort.load(copied.root)
-    told = rf"(?=.*{first} \(fold 0\))(?=.*{twin} \(fold {second}\)).*cohort check"
+    message = rf"(?=.*{first} \(fold 0\))(?=.*{twin} \(fold {second}\)).*cohort check"
     for folds in (None, ["2"]):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             plan_folds(leaky, [], folds=folds)
 
 

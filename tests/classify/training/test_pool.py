@@ -1,4 +1,4 @@
-"""What training images are taken for, above all synthetic mixtures."""
+"""Targets of training images, above all of synthetic mixtures."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 
 
-def test_real_images_are_wholly_of_their_condition(cohort: Cohort) -> None:
+def test_real_images_have_their_condition_as_target(cohort: Cohort) -> None:
     targets = class_targets(cohort, cohort.conditions)
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(targets, np.eye(3)[cohort.labels])

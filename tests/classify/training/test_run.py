@@ -1,4 +1,4 @@
-"""The whole run: what it writes, what it refuses, how it goes on."""
+"""The whole run: what it writes, what it refuses, how it resumes."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "run")
 
 
-def test_a_separable_cohort_is_learnt(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
+def test_a_separable_cohort_is_classified(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
     config = config.model_copy(update={"epochs": 8, "augmentation": 0.2})
     ensemble = train_ensemble(config, cohort, run, device="cpu")
     test = evaluate(ensemble, cohort)
@@ -41,7 +41,7 @@ def test_a_separable_cohort_is_learnt(cohort: Cohort, config: EnsembleTraining, 
     assert set(table["file"]) == set(cohort.rows["file"][cohort.rows["fold"] != "test"])
 
 
-def test_a_run_folder_goes_on_with_unfinished_folds_only(
+def test_a_run_folder_resumes_with_unfinished_folds_only(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder
 ) -> None:
     config = config.model_copy(update={"epochs": 1})
@@ -57,10 +57,10 @@ def test_a_run_folder_goes_on_with_unfinished_folds_only(
         train_ensemble(config, cohort, run, device="cpu")
 
 
-def test_what_was_never_trained_binds_no_run_folder(
+def test_a_run_folder_without_any_training_takes_other_settings(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder
 ) -> None:
-    """An error's remedy, e.g. other first weights, works in the same run folder."""
+    """After an error, other initial weights work in the same run folder."""
     config = config.model_copy(update={"epochs": 1})
     absent = config.model_copy(update={"weights_file": run.path / "absent.pth"})
     with pytest.raises(UserError, match=r"absent\.pth: no such file"):
@@ -72,7 +72,7 @@ def test_what_was_never_trained_binds_no_run_folder(
 def test_micro_batches_may_change_within_a_run(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder
 ) -> None:
-    """They are how a step is computed, which a smaller card may ask for after some folds."""
+    """They only change how a step is computed, e.g. on a smaller GPU for the remaining folds."""
     config = config.model_copy(update={"epochs": 1})
     train_ensemble(config, cohort, run, folds=["0"], device="cpu")
     smaller = config.model_copy(update={"micro_batch": 4})
@@ -159,7 +159,7 @@ def test_one_condition_is_no_classification(cohort: Cohort, config: EnsembleTrai
         train_ensemble(config, red, run, device="cpu")
 
 
-def test_stats_hold_one_line_an_epoch(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
+def test_stats_have_one_line_per_epoch(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
     config = config.model_copy(update={"epochs": 2})
     train_ensemble(config, cohort, run, folds=["0"], device="cpu")
     lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
@@ -167,14 +167,14 @@ def test_stats_hold_one_line_an_epoch(cohort: Cohort, config: EnsembleTraining, 
     assert all(0 <= line["balanced_accuracy"] <= 1 and line["loss"] > 0 for line in lines)
 
 
-def test_a_killed_epoch_is_told_once(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
-    """Its line was written, its state was not: it is trained, and told, again."""
+def test_a_killed_epoch_is_reported_once(cohort: Cohort, config: EnsembleTraining, run: RunFolder) -> None:
+    """Its line was written, its state was not: it is trained, and reported, again."""
     config = config.model_copy(update={"epochs": 2})
     train_ensemble(config, cohort, run, folds=["0"], device="cpu")
-    told = (run.path / "stats.jsonl").read_text()
+    before = (run.path / "stats.jsonl").read_text()
     run.append("stats.jsonl", fold="1", epoch=1, loss=9.0, balanced_accuracy=0.0)
     train_ensemble(config, cohort, run, folds=["0", "1"], device="cpu")
     lines = (run.path / "stats.jsonl").read_text()
-    assert lines.startswith(told) and "9.0" not in lines
+    assert lines.startswith(before) and "9.0" not in lines
     found = [(line["fold"], line["epoch"]) for line in map(json.loads, lines.splitlines())]
     assert found == [("0", 1), ("0", 2), ("1", 1), ("1", 2)]

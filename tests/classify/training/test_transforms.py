@@ -1,4 +1,4 @@
-"""Random transforms: repeatable, of the strength asked for, and the published ones as published."""
+"""Random transforms: repeatable, of the given strength, and the published ones as published."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,12 @@ def test_an_images_transforms_follow_from_its_seed(
     fresh = TrainingTransforms(1.0, kind)  # has drawn nothing, and meets them in another order
     for index in reversed(range(8)):
         np.testing.assert_array_equal(first[index], fresh(image, (5, index)))
-    assert len({picture.tobytes() for picture in first}) == 8
-    assert all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in first)
+    assert len({image.tobytes() for image in first}) == 8
+    assert all(one.shape == image.shape and one.dtype == np.uint8 for one in first)
 
 
 def test_flips_are_independent() -> None:
-    """Each of the eight orientations comes as often as the others."""
+    """All eight orientations are equally frequent."""
     quarters = np.repeat(np.repeat(np.array([[240, 160], [80, 10]], np.uint8), 16, axis=0), 16, axis=1)
     image, transforms = np.stack([quarters] * 3, axis=2), TrainingTransforms(1e-6)  # hardly more than flips
     found: Counter[tuple[int, ...]] = Counter()
@@ -81,18 +81,18 @@ PUBLISHED = """
 
 
 def test_the_published_transforms_come_in_their_order_with_their_probabilities() -> None:
-    def told(parts: Sequence[A.BasicTransform | A.BaseCompose]) -> Iterator[str]:
+    def described(parts: Sequence[A.BasicTransform | A.BaseCompose]) -> Iterator[str]:
         for part in parts:
             yield f"{type(part).__name__} {part.p:g}".replace(" 0.", " .")
             if isinstance(part, A.OneOf):
-                yield from ("[", *told(part.transforms), "]")
+                yield from ("[", *described(part.transforms), "]")
 
-    found = " ".join(told(TrainingTransforms(1.0, "paper")._pipeline.transforms))
+    found = " ".join(described(TrainingTransforms(1.0, "paper")._pipeline.transforms))
     assert found.split() == PUBLISHED.replace("|", "").split()
 
 
 def only(name: str) -> TrainingTransforms:
-    """The published pipeline with nothing but one of its transforms, done always."""
+    """The published pipeline with a single one of its transforms, always applied."""
     transforms = TrainingTransforms(1.0, "paper")
     parts = transforms._pipeline.transforms
     inner = [part for whole in parts if isinstance(whole, A.OneOf) for part in whole.transforms]
@@ -117,7 +117,7 @@ def test_the_published_elastic_transform_moves_three_points_by_a_tenth_of_the_si
     assert np.abs(np.diff(moves[:, :, 0], axis=1)).max() > reach / 2  # stretched, not only shifted
 
 
-def test_images_in_are_left_as_they_are(image: np.ndarray) -> None:
+def test_input_images_are_not_changed(image: np.ndarray) -> None:
     before = image.copy()
     transforms = TrainingTransforms(2.0)
     for index in range(20):
