@@ -142,5 +142,5 @@ def _git_revision() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     top, _, revision = result.stdout.strip().partition("\n")
-    ours = result.returncode == 0 and Path(top).resolve() == here.parents[1]
+    ours = result.returncode == 0 and Path(top).resolve() == here.parent
     return revision if ours else "unknown"

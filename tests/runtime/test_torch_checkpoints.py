@@ -110,11 +110,11 @@ def test_a_checkpoint_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_revision_is_ours_or_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel in a virtual environment inside a user's repository must not name its revision."""
+    module = Path(checkpoints.__file__).resolve().relative_to(Path(__file__).parents[2])
 
     def repository(root: Path) -> str:
-        package = root / "ops" / "runtime"
-        package.mkdir(parents=True)
-        monkeypatch.setattr(checkpoints, "__file__", str(package / "checkpoints.py"))
+        (root / module).parent.mkdir(parents=True)
+        monkeypatch.setattr(checkpoints, "__file__", str(root / module))
         git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c"]
         subprocess.run([*git, "init", "-q"], check=True)
         subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
@@ -125,9 +125,9 @@ def test_the_revision_is_ours_or_unknown(tmp_path: Path, monkeypatch: pytest.Mon
     write_checkpoint(tmp_path / "a.safetensors", "toy", _tensors(), {})
     assert read_metadata(tmp_path / "a.safetensors", "toy")["git_revision"] == revision
     repository(tmp_path / "theirs")
-    inside = tmp_path / "theirs" / "venv" / "morphoscope" / "ops" / "runtime"
-    inside.mkdir(parents=True)
-    monkeypatch.setattr(checkpoints, "__file__", str(inside / "checkpoints.py"))
+    inside = tmp_path / "theirs" / "venv" / "morphoscope" / module
+    inside.parent.mkdir(parents=True)
+    monkeypatch.setattr(checkpoints, "__file__", str(inside))
     write_checkpoint(tmp_path / "b.safetensors", "toy", _tensors(), {})
     assert read_metadata(tmp_path / "b.safetensors", "toy")["git_revision"] == "unknown"
 
