@@ -73,4 +73,4 @@ def test_every_setting_is_described(site):
 def test_docstrings_are_there(site):
     page = (site / "reference" / "generate.html").read_text(encoding="utf-8")
     assert "morphoscope.generate.GeneratorModel.morph" in page
-    assert "ratio r is (1-r) of a and r of b" in page
+    assert "mixture (1 - r) a + r b" in " ".join(page.split())
