@@ -205,7 +205,7 @@ class _Report:
         images = self.ensemble.metadata.scores[_HELD_OUT_FOLD].training_images
         return Section(
             "The classifier on phantoms it has never seen",
-            "One EfficientNet-Lite0, trained briefly. Each interval is a 95 % confidence interval; with a "
+            "One EfficientNet-Lite0, trained briefly. Each interval is a 95% confidence interval; with a "
             "test fold as small as this one, intervals are wide.",
             [
                 ("trained on", f"{images['real']} real and {images['synthetic']} synthetic phantoms"),

@@ -93,7 +93,7 @@ def _name(figure: Figure, lines: Sequence[Line2D], names: Sequence[str]) -> None
 
 
 def _shade_unsure(axes: Axes, curve: Curve) -> None:
-    """Grey where no model gives any condition more than 50 %."""
+    """Grey where no model gives any condition more than 50%."""
     unsure = curve.prediction.unsure
     if not unsure.any():
         return
@@ -107,8 +107,8 @@ def _shade_unsure(axes: Axes, curve: Curve) -> None:
 def _dress(axes: Axes, morph: Morph) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
     axes.set_xlabel(f"share of {plain(morph.b)} (the rest is {plain(morph.a)})", color=_GREY, fontsize=9.5)
     axes.set_ylabel("probability", color=_GREY, fontsize=9.5)
     axes.tick_params(colors=_GREY, labelsize=9, length=3)

@@ -40,7 +40,7 @@ class Frame:
 
     @property
     def mixture(self) -> str:
-        """The label in words: "60 % IP + 40 % ML"."""
+        """The label in words: "60% IP + 40% ML"."""
         return label_text(self.label)
 
 

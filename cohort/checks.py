@@ -78,7 +78,7 @@ class _Look(NamedTuple):
     Attributes:
         hash: perceptual hash, bool [256].
         size: width and height in pixels.
-        highlight: grey value, of 255, that 99.9 % of the pixels do not exceed.
+        highlight: grey value, of 255, that 99.9% of the pixels do not exceed.
         marked: whether the file carries the mark of a synthetic image.
     """
 
@@ -153,7 +153,7 @@ def _unusual_images(looks: Mapping[str, _Look]) -> Iterable[Problem]:
     dark = [name for name, look in sorted(looks.items()) if look.highlight <= DARKEST_HIGHLIGHT]
     if dark:
         message = (
-            f"{len(dark)} images are almost black (99.9 % of their pixels are at most {DARKEST_HIGHLIGHT} of "
+            f"{len(dark)} images are almost black (99.9% of their pixels are at most {DARKEST_HIGHLIGHT} of "
             f"255): {first_names(dark)}. If they hold 10- to 14-bit values in 16-bit files, scale the values "
             "up to 16 bits and import again."
         )

@@ -92,7 +92,7 @@ class Provenance(BaseModel):
 
     @property
     def summary(self) -> str:
-        """The origin of one image in a line: "60 % IP + 40 % ML · seed 3 · psi 0.7 · generator 0123abcd"."""
+        """The origin of one image in a line: "60% IP + 40% ML · seed 3 · psi 0.7 · generator 0123abcd"."""
         assert self.label and self.psi is not None, "of one image"
         mixed = label_text(self.label)
         return f"{mixed} · seed {self.seed} · psi {self.psi:g} · generator {self.generator}"
@@ -116,9 +116,9 @@ def mixture(a: str, b: str, share: float) -> dict[str, float]:
 
 
 def label_text(label: Mapping[str, float]) -> str:
-    """A label as people read it, "60 % IP + 40 % ML"; shares below half a percent are left out."""
+    """A label as people read it, "60% IP + 40% ML"; shares below half a percent are left out."""
     percents = {name: round(100 * share) for name, share in label.items()}
-    return " + ".join(f"{percent} % {name}" for name, percent in percents.items() if percent > 0)
+    return " + ".join(f"{percent}% {name}" for name, percent in percents.items() if percent > 0)
 
 
 def read_mixture(cell: str) -> dict[str, float] | None:

@@ -16,7 +16,7 @@ from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.runtime.reporting.plots import colour
 
-_INSIDE_PERCENTAGE = re.compile(r"(?<=[<>]) (?=\d)|(?<=\d) (?=%)")
+_BEFORE_NUMBER = re.compile(r"(?<=[<>]) (?=\d)")
 PICTURE_SIDE = 512  # pixels; images are enlarged to it
 
 
@@ -97,5 +97,5 @@ def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: P
 def message(text: str, kind: str = "note") -> str:
     """A paragraph in a box; kinds: note, warning, error (announced by screen readers), empty."""
     role = ' role="alert"' if kind == "error" else ' role="status"'
-    unbroken = _INSIDE_PERCENTAGE.sub("\N{NO-BREAK SPACE}", text)
+    unbroken = _BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", text)
     return f'<p class="ms-message ms-{kind}"{role}>{escape(unbroken)}</p>'

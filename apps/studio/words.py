@@ -33,16 +33,16 @@ PURPOSE = "For research and teaching only. Not a medical device: nothing here is
 
 
 def percent(value: float) -> str:
-    """0.724 -> "72 %", with "< 1 %" and "> 99 %" at the ends: no probability is shown as certain."""
+    """0.724 -> "72%", with "< 1%" and "> 99%" at the ends: no probability is shown as certain."""
     if value < 0.01:
-        return "< 1 %"
+        return "< 1%"
     if value > 0.99:
-        return "> 99 %"
-    return f"{round(100 * value)} %"
+        return "> 99%"
+    return f"{round(100 * value)}%"
 
 
 def spread(low: float, high: float) -> str:
-    """ "20 % to 80 %", or one number where both read the same."""
+    """ "20% to 80%", or one number where both read the same."""
     lowest, highest = percent(low), percent(high)
     return lowest if lowest == highest else f"{lowest} to {highest}"
 
@@ -54,7 +54,7 @@ def verdict(prediction: Prediction) -> str:
     name = prediction.conditions[best]
     if prediction.unsure[0]:
         return (
-            f"Unsure: {_none_of(len(folds))} gives any condition more than 50 %. "
+            f"Unsure: {_none_of(len(folds))} gives any condition more than 50%. "
             f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is not an answer."
         )
     counted = int(prediction.sure[:, 0].sum())
@@ -66,12 +66,12 @@ def verdict(prediction: Prediction) -> str:
         source = f"the mean of all {counted} models"
     elif counted == 1:
         source = (
-            f"from the only one of {len(folds)} models that gives a condition more than 50 % "
+            f"from the only one of {len(folds)} models that gives a condition more than 50% "
             "(the others are unsure and not counted)"
         )
     else:
         source = (
-            f"the mean of the {counted} of {len(folds)} models that give a condition more than 50 % "
+            f"the mean of the {counted} of {len(folds)} models that give a condition more than 50% "
             "(the others are unsure and not counted)"
         )
     return f"{answer}, {source}. Single models give it {spread(low, high)}."
@@ -116,8 +116,8 @@ def change_of_mind(curve: Curve) -> str:
             return "Along the whole morph, no model is sure of any condition."
         return f"Along the whole morph, {name} remains the most probable condition."
     steps = [
-        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)} % "
-        f"and {round(100 * change.high)} %"
+        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)}% "
+        f"and {round(100 * change.high)}%"
         for change in changes
     ]
     return f"The classifier changes its mind {', then '.join(steps)} {curve.morph.b}."

@@ -35,7 +35,7 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{shares[row, column]:.2f}\n({counts[row, column]})"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    figure.colorbar(matrix, ax=axes, fraction=0.046, label="proportion of the true condition's images")
+    figure.colorbar(matrix, ax=axes, fraction=0.046, label="row-normalised proportion")
     with write_atomically(path) as temporary:
         figure.savefig(temporary, bbox_inches="tight")  # constrained layout alone cuts the row label
 
@@ -49,7 +49,7 @@ def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, 
     """
     figure = Figure(figsize=(5.2, 5.6), dpi=150, layout="constrained")
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    axes.plot([0, 1], [0, 1], color="#9aa5aa", lw=1, ls="--", label="perfectly calibrated")
+    axes.plot([0, 1], [0, 1], color="#9aa5aa", lw=1, ls="--", label="confidence equals accuracy")
     if before is not None:
         shares = before.correct / before.images
         axes.plot(before.confidence, shares, "o-", color="#9aa5aa", ms=4, label="without temperature")
@@ -63,6 +63,6 @@ def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, 
     axes.set_title(title, fontsize=10)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     counts.bar(bins.confidence, bins.images, width=0.02, color="#0072B2")
-    counts.set(xlabel="highest probability, mean of the bin", ylabel="images")
+    counts.set(xlabel="confidence (highest probability), mean of the bin", ylabel="images")
     with write_atomically(path) as temporary:
         figure.savefig(temporary)

@@ -155,7 +155,7 @@ class _LooseAffine(A.ImageOnlyTransform):
 
 
 class _CutOut(A.ImageOnlyTransform):
-    """Cut-out of 2020: one black square with 37.5 % of the image's side, centred on a random point.
+    """Cut-out of 2020: one black square with 37.5% of the image's side, centred on a random point.
 
     Where it would extend beyond the top or left border, it is moved inside; at the bottom and right it is cut
     off.

@@ -59,7 +59,7 @@ def _lead(records: Records) -> str:
         return "No tick is complete yet."
     kimg, total = records.ticks[-1].kimg, records.config.kimg
     written = datetime.fromtimestamp((records.run / STATS).stat().st_mtime).astimezone()
-    done = f"{kimg:g} kimg" if total is None else f"{kimg:g} of {total:g} kimg ({100 * kimg / total:.0f} %)"
+    done = f"{kimg:g} kimg" if total is None else f"{kimg:g} of {total:g} kimg ({100 * kimg / total:.0f}%)"
     return f"{done}; {STATS} was last written on {written:%Y-%m-%d at %H:%M %Z}."
 
 

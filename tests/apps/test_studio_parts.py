@@ -87,7 +87,7 @@ def workbench() -> Workbench:
 class TestMarks:
     def test_strip_is_added_and_the_picture_is_left_as_it_is(self) -> None:
         image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        result = marked(image, "50 % dark + 50 % pale")
+        result = marked(image, "50% dark + 50% pale")
         assert (result[:256] == image).all()
         strip = result[256:]
         assert len(strip) >= 25
@@ -140,13 +140,13 @@ class TestMarks:
 class TestMorph:
     @pytest.mark.parametrize(
         ("share", "text"),
-        [(0, "100 % dark"), (0.25, "75 % dark + 25 % pale"), (0.999, "100 % pale"), (1, "100 % pale")],
+        [(0, "100% dark"), (0.25, "75% dark + 25% pale"), (0.999, "100% pale"), (1, "100% pale")],
     )
     def test_mixture(self, share: float, text: str) -> None:
         assert Frame(MORPH, share).mixture == text
 
     def test_mixture_with_itself(self) -> None:
-        assert Frame(Morph("dark", "dark", 0, 1.0), 0.5).mixture == "100 % dark"
+        assert Frame(Morph("dark", "dark", 0, 1.0), 0.5).mixture == "100% dark"
 
     def test_empty_field_is_named(self) -> None:
         with pytest.raises(UserError, match="field seed is empty"):
@@ -181,22 +181,22 @@ class TestWorkbench:
 
 class TestWords:
     @pytest.mark.parametrize(
-        ("value", "text"), [(0.0, "< 1 %"), (0.0149, "1 %"), (0.724, "72 %"), (0.999, "> 99 %")]
+        ("value", "text"), [(0.0, "< 1%"), (0.0149, "1%"), (0.724, "72%"), (0.999, "> 99%")]
     )
     def test_percent(self, value: float, text: str) -> None:
         assert words.percent(value) == text
 
     def test_verdict_names_the_models_that_count(self) -> None:
         sure = words.verdict(prediction([[0.8], [0.9]]))
-        assert sure.startswith("Most probable condition: pale with 85 %, the mean of all 2 models.")
-        assert "80 % to 90 %" in sure
-        assert "pale with 90 %, from the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
+        assert sure.startswith("Most probable condition: pale with 85%, the mean of all 2 models.")
+        assert "80% to 90%" in sure
+        assert "pale with 90%, from the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
 
     def test_verdict_unsure(self) -> None:
         text = words.verdict(prediction([[0.5], [0.5]]))
-        assert text.startswith("Unsure: none of 2 models gives any condition more than 50 %.")
+        assert text.startswith("Unsure: none of 2 models gives any condition more than 50%.")
         alone = words.verdict(prediction([[0.5]]))
-        assert alone.startswith("Unsure: no model gives any condition more than 50 %.")
+        assert alone.startswith("Unsure: no model gives any condition more than 50%.")
 
     @pytest.mark.parametrize(
         ("possible", "text"),
@@ -213,7 +213,7 @@ class TestWords:
             novel=np.array([possible[0]]),
         )
         remains = words.remaining(calibrated)
-        assert remains.startswith(text) and "90 % of the time" in remains
+        assert remains.startswith(text) and "90% of the time" in remains
         assert (words.novelty_warning(calibrated) or "").startswith("This does not look like") == possible[0]
 
     def test_several_possible_conditions_are_listed_most_probable_first(self) -> None:
@@ -231,8 +231,8 @@ class TestWords:
         shares = np.array([0, 0.5, 1])
         curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
         assert words.change_of_mind(curve) == (
-            "The classifier changes its mind from dark to unsure between 0 % and 50 %, "
-            "then from unsure to pale between 50 % and 100 % pale."
+            "The classifier changes its mind from dark to unsure between 0% and 50%, "
+            "then from unsure to pale between 50% and 100% pale."
         )
         steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
         assert "dark remains the most probable" in words.change_of_mind(steady)
@@ -295,7 +295,7 @@ class TestFigures:
         html = figures.bars(prediction([[0.8], [0.9]]), by_probability=True)
         assert html.index("pale") < html.index("dark")
         assert html.count("ms-first") == 1
-        assert "80 % to 90 %" in html
+        assert "80% to 90%" in html
         assert "ms-first" not in figures.bars(prediction([[0.5], [0.5]]))
 
     def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:

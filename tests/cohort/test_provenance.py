@@ -110,7 +110,7 @@ RESEMBLES = "yes: made by a generator, not a photograph; may resemble its traini
             Provenance(generator="ab"),
         ),  # a sheet
         (  # an image of the studio
-            {"Synthetic": f"{RESEMBLES}; 60 % café + 40 % ML · seed 3 · psi 0.7 · generator ab"},
+            {"Synthetic": f"{RESEMBLES}; 60% café + 40% ML · seed 3 · psi 0.7 · generator ab"},
             Provenance(),
         ),
     ],
@@ -170,12 +170,12 @@ def test_mixture_of_a_morph_adds_up(share: float) -> None:
 
 @pytest.mark.parametrize("percent", range(101))
 def test_a_label_in_words(percent: int) -> None:
-    text = {0: "100 % a", 100: "100 % b"}.get(percent, f"{100 - percent} % a + {percent} % b")
+    text = {0: "100% a", 100: "100% b"}.get(percent, f"{100 - percent}% a + {percent}% b")
     assert label_text(mixture("a", "b", percent / 100)) == text
 
 
 def test_the_origin_in_a_line() -> None:
-    line = "75 % NF1 + 25 % café · seed 3 · psi 0.7 · generator 0123456789abcdef"
+    line = "75% NF1 + 25% café · seed 3 · psi 0.7 · generator 0123456789abcdef"
     assert FULL.summary == line
 
 

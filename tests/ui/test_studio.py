@@ -41,13 +41,13 @@ class TestMorph:
     """One page for all; the first test needs it as it opens."""
 
     def test_slider_moves_frame_curve_and_caption(self, page: Page) -> None:
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("50 % dark + 50 % pale")
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("50% dark + 50% pale")
         before, predicted = picture(page), page.locator("#morph-prediction").inner_html()
         marker = page.locator("#curve-marker")
         assert marker.get_attribute("data-share") == "0.5000"
         x = float(marker.locator("line").get_attribute("x1") or "nan")
         set_share(page, 0.9)
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("10 % dark + 90 % pale")
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("10% dark + 90% pale")
         expect(marker).to_have_attribute("data-share", "0.9000")
         assert float(marker.locator("line").get_attribute("x1") or "nan") > x
         assert picture(page) != before
@@ -151,5 +151,5 @@ class TestClassify:
     def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
         page.get_by_role("tab", name="Morph").click()
         page.get_by_role("button", name="Send to Classify").click()
-        expect(page.locator("#classify-picture")).to_contain_text("Synthetic picture: 50 % dark + 50 % pale")
+        expect(page.locator("#classify-picture")).to_contain_text("Synthetic picture: 50% dark + 50% pale")
         expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)

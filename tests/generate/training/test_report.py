@@ -89,7 +89,7 @@ def embedded_images(page, kind):
 def test_headline_facts(run):
     page = html(run)
     rows = cells(page)
-    assert "20 of 40 kimg (50 %)" in page
+    assert "20 of 40 kimg (50%)" in page
     assert rows["speed"] == ["30.0 s/kimg, 33.3 images/s; 10 min left, not counting snapshots"]
     assert rows["best snapshot"] == [
         "snapshot-000010.safetensors at 10 kimg: KID (some-features) 0.100 ± 0.010"
