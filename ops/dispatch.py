@@ -96,7 +96,10 @@ def native_runs(device_type: str, device_index: int | None) -> bool:
 
 
 def kernels(device_type: str, device_index: int | None, quiet: bool = False) -> Kernels | Unavailable:
-    """The kernels of a device, or why it has none; looked up once, and then logged unless `quiet`."""
+    """The kernels of a device, or why it has none; looked up once, and then logged unless `quiet`.
+
+    Kernels that are found are the usual case, and a debug message only; a build announces itself.
+    """
     if device_type == "cuda" and device_index is None:
         device_index = torch.cuda.current_device()
     device = f"cuda:{device_index}" if device_type == "cuda" else device_type
@@ -132,4 +135,4 @@ def _log(device: str, found: Kernels | Unavailable) -> None:
             found.fix,
         )
     else:
-        log.info("%s: using the native kernels (%s).", device, found.description)
+        log.debug("%s: using the native kernels (%s).", device, found.description)

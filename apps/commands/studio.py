@@ -8,12 +8,16 @@ import typer
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
 from morphoscope.apps.commands.options import Device
 
+_BUNDLED = "the bundled phantom model"
+
 
 def studio(
     generator: Annotated[
-        Path, typer.Option(help="Generator; the bundled phantom one by default.")
+        Path, typer.Option(help="A generator's .safetensors file.", show_default=_BUNDLED)
     ] = GENERATOR,
-    ensemble: Annotated[Path, typer.Option(help="Ensemble; the bundled phantom one by default.")] = ENSEMBLE,
+    ensemble: Annotated[
+        Path, typer.Option(help="An ensemble's .safetensors file.", show_default=_BUNDLED)
+    ] = ENSEMBLE,
     port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1.")] = 7860,
     device: Device = "auto",
 ) -> None:

@@ -10,6 +10,9 @@ from morphoscope.generate.augmentation.pipe import AugmentPipe
 
 _log = logging.getLogger(__name__)
 
+# p goes up and down around its ceiling; the warning is repeated only after it has been clearly below.
+_RECOVERED = 0.9
+
 
 class AdaController:
     """Adapts the pipe's p so that the overfitting heuristic r_t stays near `target` (ADA, section 3).
@@ -49,6 +52,7 @@ class AdaController:
         self._iterations = 0
         self._images = 0
         self._at_ceiling = False
+        self._warned = False
 
     def observe(self, real_logits: torch.Tensor) -> None:
         """Count the signs of logits of augmented real images, of any shape, without waiting for the GPU."""
@@ -77,11 +81,14 @@ class AdaController:
         direction = (mean > self.target) - (mean < self.target)
         p = float(self.pipe.p) + direction * self._images / (self.kimg * 1000)
         reached = p >= self.ceiling
-        if reached and not self._at_ceiling:
+        if reached and not self._warned:
+            self._warned = True
             _log.warning(
                 "The augmentation probability reached its ceiling p = %g: the discriminator is overfitting.",
                 self.ceiling,
             )
+        elif p < _RECOVERED * self.ceiling:
+            self._warned = False
         self.pipe.p.fill_(min(max(p, 0.0), self.ceiling))
         self._signs.zero_()
         self._images = 0
@@ -120,7 +127,7 @@ class AdaController:
         self._signs.copy_(signs * first)  # one process keeps the signs of all
         self._iterations = state["iterations"]
         self._images = state["images"]
-        self._at_ceiling = state["at_ceiling"]
+        self._at_ceiling = self._warned = state["at_ceiling"]
 
 
 def _several_processes() -> bool:

@@ -60,7 +60,7 @@ def after_transfer(
     no ramp-up, since it starts from a trained network, and p may change faster (spec 3).
 
     Returns:
-        The config, and the changed settings, each as "field: configured → adopted".
+        The config, and the changed settings, each as "field 64 (was 128)".
     """
     generator, discriminator = snapshot.generator, snapshot.discriminator
     synthesis = generator.synthesis_kwargs or SynthesisKeywords()
@@ -89,7 +89,7 @@ def after_transfer(
     assert found.keys() <= kept, "a resumed run would forget it"
     configured = config.model_dump()
     changes = [
-        f"{name}: {configured[name]} → {value}"
+        f"{name} {'none' if value is None else value} (was {configured[name]})"
         for name, value in found.items()
         if configured[name] not in (value, None)
     ]

@@ -82,9 +82,9 @@ def prepare(
         ancestry = resumed_ancestry(folder, unfinished, ancestry)
         config = resumed_config(config, unfinished, processes.world)
     elif snapshot is not None:
-        config, adopted = after_transfer(config, snapshot)
-        if adopted and processes.is_main:
-            say(f"Adopted from {start_from}: {', '.join(adopted)}", to=console)
+        config, changed = after_transfer(config, snapshot)
+        if changed and processes.is_main:
+            say(f"Changed, because training starts from {start_from}: {', '.join(changed)}", to=console)
     resolved = config.resolved(processes.world)
     end = resolved.conditions.transition_end_kimg
     if end is not None and end > resolved.training.kimg:

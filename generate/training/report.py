@@ -12,7 +12,7 @@ from PIL import Image
 
 from morphoscope.generate.metrics import Quality
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
-from morphoscope.generate.training.collapse import DIVERSITY_ALARM
+from morphoscope.generate.training.collapse import DIVERSITY_ALARM, alarms_begin
 from morphoscope.generate.training.curves import Curve, curve_of, draw_curves
 from morphoscope.generate.training.film import FILM, sheets_by_kimg
 from morphoscope.generate.training.progress import format_duration
@@ -173,6 +173,7 @@ def _quality(records: Records, network: str) -> Section:
     """A table of the newest values, and their curves."""
     measured = records.metrics[network]
     newest = measured[-1].report
+    alarming = measured[-1].kimg >= alarms_begin(records.config.kimg or 0)
     return Section(
         f"Quality by {network}",
         f"The table shows the values at {measured[-1].kimg:g} kimg. KID (kernel distance ± its standard "
@@ -182,8 +183,8 @@ def _quality(records: Records, network: str) -> Section:
         table=Table(
             ["condition", "generated", "real", f"KID ({network})", f"Fréchet ({network})", "diversity"],
             [
-                _cells("all", newest.overall),
-                *(_cells(name, one) for name, one in newest.by_condition.items()),
+                _cells("all", newest.overall, alarming),
+                *(_cells(name, one, alarming) for name, one in newest.by_condition.items()),
             ],
         ),
         figures=[
@@ -227,8 +228,8 @@ def _quality_curves(measured: list[Measurement], value: str, sd: str | None = No
     return curves
 
 
-def _cells(name: str, quality: Quality) -> list[str]:
-    """One row of the table of quality."""
+def _cells(name: str, quality: Quality, alarming: bool) -> list[str]:
+    """One row of the table of quality; with `alarming` a low diversity is marked."""
     ratio = quality.relative_diversity
     return [
         name,
@@ -236,7 +237,7 @@ def _cells(name: str, quality: Quality) -> list[str]:
         str(quality.real),
         _kid(quality),
         f"{quality.frechet:#.4g}",
-        f"{ratio:.2f}" + (" (alarm)" if ratio < DIVERSITY_ALARM else ""),
+        f"{ratio:.2f}" + (" (alarm)" if alarming and ratio < DIVERSITY_ALARM else ""),
     ]
 
 

@@ -65,9 +65,10 @@ class Watch:
         if network is not None:
             self.meter = QualityMeter(network, prepared.part, config.images.resolution, config.images.fit)
         self.alarm = CollapseAlarm()
+        self._warned: set[str] = set()
         for path in run.path.glob("metric-*.jsonl"):  # an alarm that was raised is not raised again
             for one in read_measurements(path):
-                self.alarm.check(one.report, one.kimg / config.training.kimg)
+                self.alarm.check(one.report, one.kimg, config.training.kimg)
         self.progress = TrainingProgress(
             console, round(config.training.kimg * 1000), prepared.trainer.images_seen
         )
@@ -140,14 +141,17 @@ class Watch:
         try:
             write(self.run.path)
         except UserError as error:
-            log.warning("The training continues without this file: %s", error)
+            if str(error) not in self._warned:  # once, not after every snapshot
+                self._warned.add(str(error))
+                log.warning("The training continues without this file: %s", error)
 
     def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
         report = meter.measure(partial(model.sample, psi=1.0), self.config.logging.metric_images)
         measurement = Measurement(kimg, path.name, report)
         self.run.append(f"metric-{report.network}.jsonl", **measurement.as_json())
         self.trackers.log(kimg, report.named_values())
-        for message in self.alarm.check(report, kimg / self.config.training.kimg):
+        message = self.alarm.check(report, kimg, self.config.training.kimg)
+        if message is not None:
             self.run.append(ALARMS, **Alarm(kimg, message).as_json())
             log.warning("Alarm at %.1f kimg: %s", kimg, message)
 

@@ -80,6 +80,7 @@ def _build(
         sidecar = {"kind": kind, "key": dict(key), "seconds": seconds, "time": time.time()}
         # Written last: a kernel file without a sidecar, or with an older one, is ignored.
         write_text(_sidecar(path), json.dumps(sidecar | {"size": size, "sha256": digest}, indent=1))
+        log.info("Built the %s kernels in %.1f s.", kind, seconds)
     except Unavailable as error:
         json.dump({"reason": error.reason, "fix": error.fix}, failure)
         raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from morphoscope.apps import cli
 
@@ -90,3 +91,11 @@ def test_cohort_commands_load_no_torch(tmp_path: Path) -> None:
     ):
         _, names = loaded(words, tmp_path)
         assert not {"torch", "gradio", "matplotlib"} & set(names), words
+
+
+def test_no_help_shows_a_path_of_this_machine() -> None:
+    """Defaults that lie in the package are described, not spelled out."""
+    for words in commands():
+        shown = CliRunner().invoke(cli.app, [*words, "--help"], terminal_width=400).output
+        assert str(Path.home()) not in shown
+        assert ".safetensors]" not in shown, words

@@ -85,13 +85,14 @@ def test_unknown_backends_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("present")
 def test_present_kernels_run_unless_the_reference_is_chosen(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "morphoscope"):
         assert native_runs("cpu", None)
         with backend("native"):
             assert native_runs("cpu", None)
         with backend("reference"):
             assert not native_runs("cpu", None)
     assert caplog.messages == ["cpu: using the native kernels (avx2, g++ 12.2.0, built in 7.1 s)."]
+    assert caplog.records[0].levelno == logging.DEBUG  # the usual case: no line at every command
 
 
 @pytest.mark.usefixtures("absent")

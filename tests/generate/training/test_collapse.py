@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from morphoscope.generate.metrics import Quality, QualityReport, diversity
-from morphoscope.generate.training.collapse import DIVERSITY_ALARM, CollapseAlarm
+from morphoscope.generate.training.collapse import DIVERSITY_ALARM, CollapseAlarm, alarms_begin
 
 
 def quality(diversity, real_diversity):
@@ -18,32 +18,38 @@ def report(**ratios):
     return QualityReport("some-features", quality(3.0, 3.0), by_condition)
 
 
-def test_only_conditions_below_the_limit_are_named_with_their_value():
-    (message,) = CollapseAlarm().check(report(nf1=0.31, tsc=DIVERSITY_ALARM, ml=1.2), 0.5)
-    assert message.startswith("nf1 is collapsing")
-    assert "0.31" in message
-    assert "some-features" in message
+TOTAL = 100.0  # thousand images of the whole training
+
+
+def test_one_message_names_every_condition_below_the_limit_with_its_value():
+    message = CollapseAlarm().check(report(nf1=0.31, tsc=DIVERSITY_ALARM, ma=0.2, ml=1.2), 50, TOTAL)
+    assert message.startswith("2 of 4 conditions collapsing")
+    assert "nf1 0.31, ma 0.20 (features of some-features)" in message
+    assert "tsc" not in message and "ml" not in message
     assert "sampling=balanced" in message
 
 
 def test_an_alarm_is_raised_once_until_the_condition_recovers():
     alarm = CollapseAlarm()
-    counts = [
-        len(alarm.check(report(a=a, b=b), 0.5)) for a, b in [(0.3, 0.9), (0.2, 0.4), (0.7, 0.1), (0.4, 0.1)]
+    raised = [
+        alarm.check(report(a=a, b=b), 50, TOTAL) is not None
+        for a, b in [(0.3, 0.9), (0.2, 0.8), (0.2, 0.4), (0.7, 0.1), (0.4, 0.1)]
     ]
-    assert counts == [1, 1, 0, 1]  # a; b; none; a again
+    assert raised == [True, False, True, False, True]  # a; the same; b too; none; a again
 
 
-def test_the_first_tenth_of_a_training_raises_no_alarm():
+@pytest.mark.parametrize(("total", "begin"), [(1000.0, 100.0), (100.0, 10.0), (20.0, 10.0), (1.4, 10.0)])
+def test_no_alarm_before_a_tenth_of_the_training_nor_before_10_thousand_images(total, begin):
     alarm = CollapseAlarm()
-    assert alarm.check(report(a=0.1), 0.09) == []
-    assert len(alarm.check(report(a=0.1), 0.1)) == 1
+    assert alarm.check(report(a=0.1), 0.99 * begin, total) is None
+    assert alarm.check(report(a=0.1), begin, total) is not None
+    assert alarms_begin(total) == begin
 
 
 @pytest.mark.parametrize("real", [0.0, math.nan])
 def test_real_images_without_diversity_raise_no_alarm(real):
     unknown = QualityReport("some-features", quality(3.0, 3.0), {"a": quality(0.0, real)})
-    assert CollapseAlarm().check(unknown, 0.5) == []
+    assert CollapseAlarm().check(unknown, 50, TOTAL) is None
 
 
 @pytest.mark.parametrize("different", [1, 2, 4, 10])

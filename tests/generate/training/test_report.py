@@ -104,6 +104,9 @@ def test_newest_quality_by_condition_with_names_escaped(run):
     rows = cells(page)
     assert rows["all"] == ["100", "80", "0.200 ± 0.010", "12.50", "0.90"]
     assert rows["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31 (alarm)"
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("kimg: 40.0", "kimg: 400.0"))  # no alarms before 40
+    assert cells(html(run))["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31"
     assert "<b>NF1" not in page
     assert rows["condition"][2:4] == [f"KID ({NETWORK})", f"Fréchet ({NETWORK})"]
 

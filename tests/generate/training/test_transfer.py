@@ -149,7 +149,7 @@ def test_a_transition_from_an_unconditional_snapshot_resumes(tiny_config, tiny_c
     third, printed = train_on(config, tiny_cohort, tmp_path / "third", path)
     settings = load(third).metadata.config
     assert (settings["transition_end_kimg"], settings["unconditional_output"]) == (None, True)
-    assert "transition_end_kimg: 0.02 → None" in printed
+    assert "transition_end_kimg none (was 0.02)" in printed
     assert "out_unconditional" not in printed
 
 
@@ -172,7 +172,7 @@ def test_ada_kimg_is_adopted_only_if_the_config_does_not_set_it(tiny_config, tin
     )
     path, printed = train_on(GeneratorTraining(**plain), tiny_cohort, tmp_path / "second", first)
     assert load(path).metadata.config["ada_kimg"] == 100
-    assert "ada_kimg: 500 → 100" in printed
+    assert "ada_kimg 100 (was 500)" in printed
     chosen = GeneratorTraining(**plain | {"ada_kimg": 300})
     path, _ = train_on(chosen, tiny_cohort, tmp_path / "third", first)
     assert load(path).metadata.config["ada_kimg"] == 300
@@ -183,8 +183,8 @@ def test_the_architecture_comes_from_the_snapshot(tiny_config, tiny_cohort, tiny
     wider = tiny_config.model_copy(update={"channel_max": 16, "w_dim": 16, "mapping_layers": 4})
     path, printed = train_on(wider, tiny_cohort, tmp_path, tiny_snapshot)
     assert load(path).G.w_dim == 8
-    assert "w_dim: 16 → 8" in printed
-    assert "channel_max: 16 → 8" in printed
+    assert "w_dim 8 (was 16)" in printed
+    assert "channel_max 8 (was 16)" in printed
     longer = wider.model_copy(update={"kimg": 0.008, "lr": 1e-9})
     assert load(train_generator(longer, tiny_cohort, RunFolder(tmp_path))).metadata.kimg == 0.008
 

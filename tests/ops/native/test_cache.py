@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -49,13 +50,21 @@ def files(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.iterdir())
 
 
-def test_the_second_call_finds_what_the_first_built(tmp_path: Path, folder: Path) -> None:
+def test_the_second_call_finds_what_the_first_built(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     builder = Builder(tmp_path, seconds=0.02)
-    path, seconds = built("cpu", KEY, ".so", builder)
+    with caplog.at_level(logging.INFO):
+        path, seconds = built("cpu", KEY, ".so", builder)
     assert path.read_bytes() == b"kernels"
     assert path.parent == folder
     assert path.name.startswith("cpu-")
-    assert built("cpu", dict(reversed(KEY.items())), ".so", builder) == (path, seconds)
+    assert caplog.messages[0] == "Building the cpu kernels (once per machine) …"
+    assert re.fullmatch(r"Built the cpu kernels in \d+\.\d s\.", caplog.messages[1])
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        assert built("cpu", dict(reversed(KEY.items())), ".so", builder) == (path, seconds)
+    assert caplog.messages == []  # said when they are built, not whenever they are used
     assert builder.count == 1
     assert seconds >= 0.02
     sidecar = json.loads(path.with_suffix(".json").read_text())
