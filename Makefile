@@ -23,8 +23,10 @@ demo: install
 app: install
 	$(BIN)/morphoscope app
 
+# One process per core, each with its own files; their OpenMP threads must not wait for each other by spinning.
+test: export OMP_WAIT_POLICY = passive
 test: install
-	$(BIN)/pytest -m "not slow" -q
+	$(BIN)/pytest -m "not slow" -q -n logical --maxprocesses 4 --dist loadfile
 
 # The documentation as a site: site/index.html. Needs no network; a broken link is an error.
 docs: install

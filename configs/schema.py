@@ -20,7 +20,8 @@ from morphoscope.configs.errors import UserError
 class Config(BaseModel):
     """Base of every schema: immutable, finite, and a misspelt field is an error, not a silent default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # `defer_build`: validators are built when a schema is first used, since `--help` uses none of them.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     command: ClassVar[str] = ""
     """The command that takes these settings, e.g. "generate sample"; "" for a part of a schema."""

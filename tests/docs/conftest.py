@@ -14,7 +14,7 @@ PAGES = [
         page for page in (ROOT / "docs").rglob("*.md") if page.name not in ("contributing.md", "changelog.md")
     ),
 ]
-_FENCE = re.compile(r"^```(\w*)\s*$")
+_FENCE = re.compile(r"^```(\w*|\{\w+\} ?\S*)\s*$")  # {…}: directives of the site
 
 
 @dataclass(frozen=True)

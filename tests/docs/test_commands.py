@@ -45,7 +45,11 @@ SMALLER = {
     "morphoscope classify survey analyse": "replicates=100",
 }
 # What is written otherwise because of these.
-SUBSTITUTED = [(r"--kimg \S+", "--kimg 0.016"), (r"snapshot-\d{6}", "snapshot-000000")]
+SUBSTITUTED = [
+    (r"--kimg \S+", "--kimg 0.016"),
+    (r"--epochs \S+", "--epochs 2"),
+    (r"snapshot-\d{6}", "snapshot-000000"),
+]
 # A generator that starts from a snapshot has the snapshot's architecture.
 _FROM_SNAPSHOT = ["resolution", "z_dim", "w_dim", "channel_base", "channel_max"]
 
