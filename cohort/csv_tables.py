@@ -1,6 +1,7 @@
 """CSV files read exactly: each row has the header's fields, or its line is named in an error."""
 
 import csv
+import re
 from collections import Counter
 from io import StringIO
 
@@ -8,31 +9,35 @@ import pandas as pd
 
 from morphoscope.configs import UserError, first_names
 
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
 _HEADER_LENGTH = 100_000  # characters; below the longest field that the csv module takes
 
 
 def read_table(data: bytes, name: str) -> pd.DataFrame:
     """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
 
-    Blanks around a cell are removed. Rows without any content, as spreadsheets leave them, are ignored.
+    Blanks around a cell are removed. Rows without any content, as spreadsheets leave them, are ignored, and so
+    is Excel's first line "sep=;", which states the separator.
 
     Raises:
         UserError: not a UTF-8 CSV with a header line, rows with more or fewer fields than the header (all
             their lines are named), or a column named twice.
     """
     text = _decoded(data, name)
-    separator = max(",;\t", key=lambda character: len(_header(text, character)))
+    declared = _SEPARATOR_LINE.match(text)
+    separator = declared[1] if declared else max(",;\t", key=lambda character: len(_header(text, character)))
     # A blank before a quotation mark does not make the mark part of the value.
     lines = StringIO(text, newline="")
+    lines.seek(declared.end() if declared else 0)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
-    line = 1
+    first = line = 2 if declared else 1
     try:
         for fields in reader:
             cells = [field.strip() for field in fields]
             if any(cells):
                 rows.append((line, cells))
-            line = reader.line_num + 1
+            line = reader.line_num + first
     except csv.Error as error:
         raise UserError(
             f"{name}: line {line}: not valid CSV ({error}). Check the quotation marks."

@@ -22,6 +22,19 @@ def test_separators_line_ends_and_byte_order_mark(separator: str, line_end: str,
     assert table.to_numpy().tolist() == [["a.png", "nv", f"x{separator} y"], ["b.png", "", "NA"]]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_line_in_which_excel_states_the_separator(separator: str) -> None:
+    text = f"sep={separator}\r\nfile;a,b{separator}label\r\na.png{separator}nv\r\n"
+    if separator == ";":
+        text = text.replace("file;a,b", "file")
+    elif separator == ",":
+        text = text.replace("file;a,b", "file;a")
+    table = read_table(text.encode(), "t.csv")
+    assert table.iloc[0].tolist() == ["a.png", "nv"]
+    with pytest.raises(UserError, match="line 4 has 1"):
+        read_table(f"{text}b.png\r\n".encode(), "t.csv")
+
+
 @pytest.mark.parametrize(
     ("body", "lines"),
     [
