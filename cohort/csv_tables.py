@@ -16,8 +16,8 @@ _HEADER_LENGTH = 100_000  # characters; below the longest field that the csv mod
 def read_table(data: bytes, name: str) -> pd.DataFrame:
     """Read a CSV (comma, semicolon or tab; UTF-8) with every cell a string; no value counts as missing.
 
-    Blanks around a cell are removed. Rows without any content, as spreadsheets leave them, are ignored, and so
-    is Excel's first line "sep=;", which states the separator.
+    Blanks around a cell are removed. Rows without any content, as spreadsheets leave them, are ignored. So is
+    Excel's first line "sep=;", which states the separator.
 
     Raises:
         UserError: not a UTF-8 CSV with a header line, rows with more or fewer fields than the header (all
