@@ -1,10 +1,22 @@
-"""The command line as a user calls it."""
+"""The command line as a user calls it, and a headless browser."""
 
+import shutil
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from morphoscope.apps import cli
+
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture
@@ -19,3 +31,16 @@ def command_line(monkeypatch, capsys):
         return stop.value.code or 0, out.out, out.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Chromium; one for all tests of a process, since Playwright runs only once in it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        yield running
+        running.close()

@@ -1,6 +1,5 @@
 """The studio, served with tiny untrained models, and a headless browser; skipped without Chromium."""
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from morphoscope.apps.studio import build, launch
 from morphoscope.classify import Ensemble
@@ -21,15 +20,6 @@ from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.snapshots import write_snapshot
 
 CONDITIONS = ["dark", "pale", "red"]
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +38,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def uploads(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder where Gradio puts uploads."""
     return tmp_path_factory.getbasetemp() / "studio0" / "uploads"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="class")

@@ -1,6 +1,5 @@
 """A form as a participant uses it, in headless Chromium; skipped if there is none."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,20 +7,6 @@ import pytest
 
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
-        yield running
-        running.close()
 
 
 @pytest.fixture
