@@ -1,4 +1,4 @@
-"""What is ambiguous in the names of conditions and patients: warnings, since only people can decide."""
+"""What is ambiguous in names or harmful in a spreadsheet: warnings, since only people can decide."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,17 +6,19 @@ import pandas as pd
 
 from morphoscope.cohort.manifest import Problem
 from morphoscope.cohort.names import difference, similar_names
+from morphoscope.cohort.spreadsheet import is_formula
 from morphoscope.configs import first_names
 
 
 def ambiguous_names(rows: pd.DataFrame) -> list[Problem]:
-    """Warnings about the names in normalised rows: similar ones, and patients under several conditions."""
+    """Warnings about normalised rows: similar names, patients under several conditions, and formulas."""
     real = rows[rows["source"] == "real"]
     patients = real[real["group"] != real["file"]]
     return [
         *_similar(rows["condition"], "conditions"),
         *_similar(patients["group"], "groups (patients)"),
         *_patients_under_conditions(patients),
+        *_formulas(rows),
     ]
 
 
@@ -53,6 +55,22 @@ def _patients_under_conditions(rows: pd.DataFrame) -> Iterable[Problem]:
             "(`cohort import csv`), so that none is in two folds."
         )
         yield Problem("warning", "patient-of-several-conditions", message, [])
+
+
+def _formulas(rows: pd.DataFrame) -> Iterable[Problem]:
+    """One warning for all text that a spreadsheet would run; the manifest keeps it as it is."""
+    found = [
+        f"{column} {cell!r}"
+        for column in rows.columns
+        for cell in dict.fromkeys([column, *rows[column]])
+        if is_formula(cell)
+    ]
+    if found:
+        message = (
+            f"text that a spreadsheet would run as a formula: {first_names(found)}. Do not open the manifest "
+            "in a spreadsheet, or change the text; tables of results are safe to open."
+        )
+        yield Problem("warning", "formula", message, [])
 
 
 def _under_several(patients: Sequence[str], conditions: pd.Series) -> list[str]:

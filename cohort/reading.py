@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from morphoscope.configs import UserError
+from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_atomically
 
 MAX_PIXELS = 64_000_000  # width x height; larger images are refused by their header, before decoding
@@ -45,20 +46,8 @@ def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
         data, name = source, name or "image"
     else:
         name = name or str(source)
-        data = read_bytes(Path(source), name)
+        data = read_regular(Path(source), MAX_FILE_BYTES, name)
     return np.array(decode(data, name)[0])
-
-
-def read_bytes(path: Path, name: str) -> bytes:
-    """Read a whole file of at most 512 MiB; UserError if it is missing, larger or unreadable."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UserError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB; refused.")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{name}: no such file.") from error
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read ({error.strerror}).") from error
 
 
 def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:

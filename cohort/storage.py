@@ -1,10 +1,12 @@
 """Where the files of a cohort are stored: a folder or a zip file, read through paths that cannot leave it."""
 
 import hashlib
+import lzma
 import os
 import re
 import secrets
 import shutil
+import struct
 import sys
 import zipfile
 import zlib
@@ -14,13 +16,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from morphoscope.cohort.reading import MAX_FILE_BYTES, read_bytes
+from morphoscope.cohort.reading import MAX_FILE_BYTES
 from morphoscope.configs import UserError, first_names
+from morphoscope.configs.user_files import limit_text, open_regular, read_regular
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _UNDECODABLE = re.compile(r"[\ud800-\udfff]")  # what Python has for bytes of a name that it cannot decode
 _UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
 _ZIP_UTF8 = 0x800  # flag of a zip's member
+# What Python's zipfile raises for damaged directories; a name that is not the UTF-8 that it claims to be is a
+# ValueError.
+_NO_ZIP = (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error)
 _MAX_MEMBERS = 2_000_000
 _MAX_ZIP_BYTES = 2**40  # of all members together, unpacked
 
@@ -73,7 +79,7 @@ class Store(ABC):
         """Whether the file exists; False for a path that leads out."""
 
     @abstractmethod
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """The bytes of a file; UserError if it is absent, too large, damaged, or the path leads out."""
 
     def sha256(self, name: str) -> str:
@@ -98,14 +104,15 @@ class FolderStore(Store):
         reason = unsafe_reason(name) or unwritable_reason(name)
         return reason is None and (self.location / name).is_file()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         _refuse_unsafe(name, self.location)
         if (reason := unwritable_reason(name)) is not None:
             raise UserError(f"{name!r}: {reason}.")
         path = self.location / name
-        if not path.resolve().is_relative_to(self.location.resolve()):
+        # Not Path.resolve, which raises for links that lead to each other.
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.location)):
             raise UserError(f"{name}: a link to outside {self.location}; copy the file into the folder.")
-        return read_bytes(path, name)
+        return read_regular(path, max_bytes, name)
 
 
 class ZipStore(Store):
@@ -113,9 +120,11 @@ class ZipStore(Store):
 
     def __init__(self, location: Path) -> None:
         super().__init__(location)
+        file = open_regular(location)  # stays open as long as the store is in use
         try:
-            self._zip = zipfile.ZipFile(location)
-        except (OSError, zipfile.BadZipFile) as error:
+            self._zip = zipfile.ZipFile(file)
+        except _NO_ZIP as error:
+            file.close()
             raise UserError(f"{location}: not a readable zip file ({error}).") from error
         members = [info for info in self._zip.infolist() if not info.is_dir()]
         if len(members) > _MAX_MEMBERS or sum(info.file_size for info in members) > _MAX_ZIP_BYTES:
@@ -135,15 +144,15 @@ class ZipStore(Store):
     def has(self, name: str) -> bool:
         return name in self._members
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         info = self._members.get(name)
         if info is None:
             raise UserError(f"{name}: no such file in {self.location}.")
-        if info.file_size > MAX_FILE_BYTES:
-            raise UserError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB; refused.")
+        if info.file_size > max_bytes:
+            raise UserError(f"{name}: larger than {limit_text(max_bytes)}; refused.")
         try:
             return self._zip.read(info)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             raise UserError(f"{name}: damaged in {self.location} ({error}).") from error
         except (RuntimeError, NotImplementedError) as error:  # encrypted, or a compression that Python lacks
             raise UserError(f"{name}: cannot be unpacked from {self.location} ({error}).") from error
@@ -163,10 +172,10 @@ class JoinedStore(Store):
         folder, _, inner = name.partition("/")
         return folder in self._parts and self._parts[folder].has(inner)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         folder, _, inner = name.partition("/")
         try:
-            return self._parts[folder].read(inner)
+            return self._parts[folder].read(inner, max_bytes)
         except UserError as error:
             raise UserError(f"{folder}/{error}") from error
 

@@ -10,14 +10,25 @@ from pydantic import ValidationError
 
 from morphoscope.configs.errors import UserError
 from morphoscope.configs.schema import Config, GroupedConfig, SchemaField, fields_of, groups_of
+from morphoscope.configs.user_files import read_regular
 
-_MAX_CONFIG_BYTES = 1_000_000
+_MAX_CONFIG_BYTES = 100_000  # the YAML parser takes about a second for them
 # What safe_load raises for text that is not YAML, for an impossible date or an endless number, and for
 # brackets nested too deeply.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, each written out."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f"reference *{event.anchor}", event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def list_presets(family: str) -> list[str]:
@@ -80,20 +91,22 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping without executing anything in it.
 
     Raises:
-        UserError: the file is missing, too large, not YAML, or not a mapping.
+        UserError: the file is missing, larger than 100 kB, not a file, not YAML, or not a mapping.
+    """
+    return parse_yaml(read_regular(file, _MAX_CONFIG_BYTES), str(file))
+
+
+def parse_yaml(data: bytes, file: str) -> dict[str, Any]:
+    """The YAML mapping in a file's content; UserError, which names `file`, if it is none.
+
+    References (`*name`) are refused: no config needs them, and a few of them unfold to billions of values.
     """
     try:
-        if file.stat().st_size > _MAX_CONFIG_BYTES:
-            raise UserError(
-                f"{file}: larger than {_MAX_CONFIG_BYTES} bytes, which no config file is; check the path."
-            )
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
+        text = data.decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: not UTF-8 text ({error}).") from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)  # noqa: S506 (a subclass of SafeLoader)
     except _YAML_ERRORS as error:
         raise UserError(f"{file}: not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, dict):

@@ -10,6 +10,7 @@ import torch
 
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
+from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_generator
@@ -190,7 +191,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def file_digest(path: Path) -> str:
     """First 16 hex digits of a file's SHA-256."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.provenance import encode_synthetic_png, read_provenance
+from morphoscope.configs.user_files import open_regular
 from morphoscope.runtime import write_atomically
 
 _GAP = 2
@@ -50,7 +51,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError)
 
 def read_sheet(path: Path) -> tuple[Image.Image, Provenance | None]:
     """A sheet in RGB, and its provenance if it is marked as synthetic; one of `UNREADABLE` if damaged."""
-    with Image.open(path) as image:
+    with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
         return image.convert("RGB"), read_provenance(image)
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from morphoscope.configs import UserError
+from morphoscope.configs.user_files import open_regular, require_regular
 from morphoscope.runtime.files import write_atomically
 
 _KEY = "morphoscope"
@@ -69,8 +70,7 @@ def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dic
 def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     """Read only the metadata of a checkpoint; errors as for `read_checkpoint`."""
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint file.")
+    require_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -107,7 +107,10 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
         UserError: the file cannot be read, is damaged, or contains more than tensors and plain values.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with open_regular(path) as file:
+            state = torch.load(file, map_location=device, weights_only=True)
+    except UserError:
+        raise
     except OSError as error:
         # torch reports truncated files in this way, too (EINVAL).
         raise UserError(

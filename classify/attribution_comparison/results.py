@@ -11,8 +11,9 @@ import pandas as pd
 
 from morphoscope.classify.attribution_comparison.cascade import Cascade, estimate_facts
 from morphoscope.classify.attribution_comparison.examples import Example, draw_examples
+from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.configs.views import View
-from morphoscope.runtime import write_atomically, write_text
+from morphoscope.runtime import write_text
 from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval, proportion
 
 CONTROL = "random"
@@ -181,9 +182,8 @@ class ComparedMaps:
         """
         folder, summary = Path(folder), self.summary
         write_text(folder / "table.md", self.markdown())
-        for name, frame in (("table.csv", self._table()), ("scores.csv", self.scores)):
-            with write_atomically(folder / name) as temporary:
-                frame.to_csv(temporary, index=False, float_format="%.6f")
+        write_csv(folder / "table.csv", self._table())
+        write_csv(folder / "scores.csv", self.scores)
         content = {
             **asdict(self.setting),
             "lesion_area": self.chance,

@@ -15,9 +15,10 @@ from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
 from morphoscope.classify.certainty.strata import Stratum, stratify, top_k
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
 from morphoscope.classify.prediction import Prediction
+from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
-from morphoscope.runtime import write_atomically, write_text
+from morphoscope.runtime import write_text
 from morphoscope.runtime.statistics import (
     Estimate,
     balanced_accuracy,
@@ -262,8 +263,7 @@ class Evaluation:
         """
         folder = Path(folder)
         write_text(folder / "metrics.json", json.dumps(self.metrics(), indent=2) + "\n")
-        with write_atomically(folder / "probabilities.csv") as temporary:
-            self.table().to_csv(temporary, index=False, float_format="%.6f")
+        write_csv(folder / "probabilities.csv", self.table())
         score = self.balanced_accuracy
         title = f"balanced accuracy {format_estimate(score, named=True)}, {len(self.truth)} images"
         draw_confusion(folder / "confusion.png", self.confusion, self.conditions, title)
@@ -275,8 +275,7 @@ class Evaluation:
             f"calibration error {format_estimate(error, named=True)}, {len(self.truth)} images",
         )
         if self.strata:
-            with write_atomically(folder / "strata.csv") as temporary:
-                self._strata_table().to_csv(temporary, index=False, float_format="%.6f")
+            write_csv(folder / "strata.csv", self._strata_table())
 
     def _strata_table(self) -> pd.DataFrame:
         columns = ("attribute", "value", "images", "groups", "conditions")

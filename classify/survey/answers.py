@@ -10,7 +10,7 @@ import pandas as pd
 
 from morphoscope.classify.survey.building import Surveys
 from morphoscope.classify.survey.form import ANSWER_COLUMNS, AnswerRow
-from morphoscope.classify.survey.spreadsheet import read_csv
+from morphoscope.cohort.spreadsheet import read_csv
 from morphoscope.configs import UserError
 
 COMPLETE = 0.95  # a sheet is complete if more than this fraction of its questions is answered

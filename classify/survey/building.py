@@ -11,16 +11,17 @@ import pandas as pd
 from morphoscope.classify.inputs.pairs import lesions
 from morphoscope.classify.inputs.views import require_paired_test
 from morphoscope.classify.survey.form import FormText, encode_image, render_form
-from morphoscope.classify.survey.spreadsheet import read_csv, write_csv
 from morphoscope.cohort import TEST_FOLD, Cohort, new_folder
+from morphoscope.cohort.spreadsheet import read_csv, write_csv
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyBuilding
+from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_text
 
 SURVEY_VIEWS = ("focused", "panoramic")  # in the order in which they are shown
 KEY, FACTS, FORMS = "key.csv", "survey.json", "forms"
 _KEY_COLUMNS = ["survey", "position", "view", "file", "condition", "group"]
-_MAX_KEY_BYTES = 100 * 2**20
+_MAX_KEY_BYTES, _MAX_FACTS_BYTES = 64 * 2**20, 2**20
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Surveys:
         if missing:
             raise UserError(f"{folder / KEY}: no column {', '.join(missing)}; build the surveys again.")
         try:
-            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+            facts = json.loads(read_regular(folder / FACTS, _MAX_FACTS_BYTES))
             key = key.astype({"survey": int, "position": int})
             if not set(key["condition"]) <= set(facts["conditions"]):
                 raise ValueError(f"{KEY} has conditions that {FACTS} lacks")
             return cls(key=key, **{name: facts[name] for name in cls.__annotations__ if name != "key"})
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        except UserError:
+            raise
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{folder}: damaged {FACTS} or {KEY} ({error}); build the surveys again."
             ) from error

@@ -17,7 +17,7 @@ from morphoscope.classify.survey.self_reports import (
     self_report_sections,
     self_report_table,
 )
-from morphoscope.classify.survey.spreadsheet import write_csv
+from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime import write_text
 from morphoscope.runtime.reporting.report import Section, Table, write_report
 from morphoscope.runtime.statistics import Estimate, format_estimate
@@ -37,7 +37,7 @@ def write_analysis(analysis: Analysis, folder: Path, facts: list[dict[str, Any]]
     """
     tables = _tables(analysis)
     for name, table in {**tables, "answers": analysis.scored}.items():
-        write_csv(folder / f"{name}.csv", table)
+        write_csv(folder / f"{name}.csv", table, "%.6g")
     content = {
         "set": analysis.surveys.name,
         "classifiers": facts,

@@ -21,12 +21,14 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.schema import Resume, fields_marked, fields_of
+from morphoscope.configs.user_files import read_regular
 from morphoscope.configs.views import View
 from morphoscope.runtime import Interruption, RunFolder, write_text
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
 FOLD_KIND = "classifier_fold"
+_MAX_FINGERPRINT = 1000  # bytes
 
 
 def train_ensemble(
@@ -144,7 +146,7 @@ def _claim(run: RunFolder, config: EnsembleTraining, cohorts: TrainingCohorts) -
     }
     fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = run.path / "fingerprint.txt"
-    if _begun(run) and path.is_file() and path.read_text(encoding="utf-8").strip() != fingerprint:
+    if _begun(run) and path.exists() and read_regular(path, _MAX_FINGERPRINT).strip() != fingerprint.encode():
         raise UserError(
             f"{run.path}: the training in this run folder was begun with another config, view or cohort "
             "(real, synthetic or auxiliary). Give the same ones to resume it, or choose another run folder."

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import yaml
-
 from morphoscope.configs import UserError
+from morphoscope.configs.loading import parse_yaml
+from morphoscope.configs.user_files import read_regular
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.metrics import QualityReport
 from morphoscope.generate.snapshots import read_snapshot_metadata
 
 STATS, ALARMS = "stats.jsonl", "alarms.jsonl"
+_MAX_CONFIG_BYTES = 100_000
+_MAX_LOG_BYTES = 256 * 2**20  # a tick has about 500 bytes
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,17 @@ class RecordedConfig:
         """Read config.yaml; UserError if it is not the config of a training."""
         path = run / "config.yaml"
         try:
-            text = path.read_text(encoding="utf-8")
-            config = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise UserError(f"{path}: not the config of a training's run folder ({reason}).") from error
-        if not isinstance(config, dict) or not {"resolution", "kimg"} <= config.keys():
+            data = read_regular(path, _MAX_CONFIG_BYTES, path.name)
+            config = parse_yaml(data, path.name)
+        except UserError as error:
+            raise UserError(f"{path}: not the config of a training's run folder ({error})") from error
+        if not {"resolution", "kimg"} <= config.keys():
             raise UserError(f"{path}: not the config of a training's run folder (`generate train --run`).")
         return cls(
-            text, str(config["resolution"]), _number(config["kimg"]), _number(config.get("ada_target"))
+            data.decode(),
+            str(config["resolution"]),
+            _number(config["kimg"]),
+            _number(config.get("ada_target")),
         )
 
 
@@ -194,7 +198,7 @@ def read_lines(path: Path, from_json: Callable[[dict[str, Any]], Record]) -> Lin
     if not path.exists():
         return Lines([], 0)
     records, damaged = [], 0
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in read_regular(path, _MAX_LOG_BYTES).decode(errors="replace").splitlines():
         try:
             records.append(from_json(dict(json.loads(text))))
         except (ValueError, LookupError, TypeError):  # a UserError is a ValueError

@@ -142,6 +142,18 @@ def test_names_that_people_must_decide_about(cohort: Cohort) -> None:
     assert "1 patients' names occur under several conditions: q (x, y)" in text
 
 
+def test_text_that_a_spreadsheet_would_run_is_warned_of_and_kept(cohort: Cohort) -> None:
+    conditions = ["=cmd|' /C calc'!A0", "-1", *["plain"] * 10]
+    rows = cohort.rows.assign(condition=conditions, note=["-3.5", "+", *["@SUM(A1)"] * 10])
+    changed = Cohort.from_rows(cohort.root, rows)
+    (problem,) = [problem for problem in changed.check().problems if problem.kind == "formula"]
+    assert problem.severity == "warning"
+    assert repr(conditions[0]) in problem.message and "note '@SUM(A1)'" in problem.message
+    assert "'-1'" not in problem.message and "'+'" not in problem.message
+    changed.save()
+    assert Cohort.load(cohort.root).rows["condition"].tolist() == conditions
+
+
 def test_report_prints_as_text(cohort: Cohort) -> None:
     (cohort.root / "images/00.png").write_bytes(b"")
     report = cohort.check()

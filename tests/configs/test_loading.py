@@ -260,7 +260,7 @@ def test_unknown_preset() -> None:
         (b"[" * 20_000, "not valid YAML"),
         (b"- kimg\n- batch\n", "expected 'key: value' lines"),
         (b"", "expected 'key: value' lines"),
-        (b"# " + b"x" * 1_000_001, "larger than 1000000 bytes"),
+        (b"# " + b"x" * 100_001, "larger than 100000 bytes"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, says: str) -> None:
@@ -273,9 +273,9 @@ def test_bad_files_are_named(tmp_path: Path, content: bytes, says: str) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"gone\.yaml: cannot be read \(No such file"):
+    with pytest.raises(UserError, match=r"gone\.yaml: no such file"):
         read_yaml(tmp_path / "gone.yaml")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="a folder, not a file"):
         read_yaml(tmp_path)
 
 

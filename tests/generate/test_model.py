@@ -104,5 +104,5 @@ def test_checkpoint_of_another_kind(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(UserError, match="no such checkpoint"):
+    with pytest.raises(UserError, match="no such file"):
         load(tmp_path / "nothing.safetensors")

@@ -112,14 +112,14 @@ def test_the_first_years_that_are_a_number_count_without_warning(
 def test_bad_files_are_errors(fill, saved, surveys: Surveys, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no \.csv file"):
         read_answers(saved(), surveys)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such file"):
         read_answers(tmp_path / "absent.csv", surveys)
     folder = saved(fill("a").drop(columns=["answer", "saved"]))
     with pytest.raises(UserError, match="no column saved, answer"):
         read_answers(folder, surveys)
     (folder / "._000.csv").write_bytes(b"\x00what macOS writes beside a file")  # is ignored
     (folder / "000.csv").write_text("set\n" + "x" * 2**20)
-    with pytest.raises(UserError, match="at most 1048576 are accepted"):
+    with pytest.raises(UserError, match=r"000\.csv: larger than 1 MiB"):
         read_answers(folder, surveys)
 
 
