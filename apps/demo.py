@@ -19,7 +19,7 @@ from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
-from morphoscope.generate.sheets import write_sheet
+from morphoscope.generate.sheets import Strip, write_sheet
 from morphoscope.runtime import RunFolder, write_atomically, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report
 from morphoscope.runtime.statistics import format_estimate
@@ -158,12 +158,12 @@ class _Report:
 
     def _cohort_section(self) -> Section:
         cohort = self.cohort
-        images = [
-            np.stack([cohort.image(i) for i in np.flatnonzero(cohort.labels == k)[:8]])
-            for k in range(len(cohort.conditions))
+        strips = [
+            Strip(name, np.stack([cohort.image(i) for i in np.flatnonzero(cohort.labels == k)[:8]]))
+            for k, name in enumerate(cohort.conditions)
         ]
         sheet = self.folder / "phantoms.png"
-        write_sheet(sheet, cohort.conditions, images, "PHANTOMS: procedural drawings, no patient is shown")
+        write_sheet(sheet, strips, "PHANTOMS: procedural drawings, no patient is shown")
         return Section(
             "The phantom cohort",
             "Seven procedural conditions, two images per phantom patient, each with its true lesion mask.",

@@ -23,6 +23,16 @@ Truncation = Annotated[
 ]
 
 
+PrintedMark = Annotated[
+    bool,
+    Field(
+        description="print a strip below every single image, which says that it is synthetic and how it was "
+        "made; images narrower than 384 pixels are enlarged to keep it readable. Without it they are marked "
+        "in their metadata only",
+    ),
+]
+
+
 class PhantomDrawing(Config):
     """`cohort phantom`."""
 
@@ -55,6 +65,7 @@ class Sampling(Config):
     count: int = Field(8, ge=1, le=10_000, description="images per condition")
     seed: Seed = Field(0, description="seed of the first image; the seed increases by 1 per image")
     psi: Truncation = 0.7
+    printed_mark: PrintedMark = False
 
 
 class Morphing(Config):
@@ -64,6 +75,7 @@ class Morphing(Config):
     steps: int = Field(9, ge=2, le=1000, description="number of frames, including both ends")
     seed: Seed = Field(0, description="seed of the morph; all frames share it")
     psi: Truncation = 0.7
+    printed_mark: PrintedMark = False
 
 
 class Augmenting(Config):

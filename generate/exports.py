@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from morphoscope.cohort.provenance import mixture, write_synthetic_image
+from morphoscope.cohort import Provenance
+from morphoscope.cohort.marking import readably_marked
+from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_image
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate.model import GeneratorModel, check_seeds
-from morphoscope.generate.sheets import write_synthetic_sheet
+from morphoscope.generate.sheets import Strip, write_synthetic_sheet
 from morphoscope.runtime.terminal import track
 
-_SHEET_COLUMNS = 16
+_SHEET_IMAGES = 16  # of each condition
+_LONGEST_STRIP = 12  # frames in one row; more are arranged as in other sheets
 
 
 def write_samples(
@@ -43,11 +46,12 @@ def write_samples(
         to=console,
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
-        write_synthetic_image(path, image, model.provenance({name: 1.0}, seed, settings.psi))
-        if len(strip) < _SHEET_COLUMNS:
+        provenance = model.provenance({name: 1.0}, seed, settings.psi)
+        _write_image(path, image, provenance, settings.printed_mark)
+        if len(strip) < _SHEET_IMAGES:
             strip.append(image)
-    stacked = [np.stack(strip) for strip in strips]
-    write_synthetic_sheet(folder / "sheet.png", names, stacked, model.provenance())
+    shown = [Strip(name, np.stack(strip)) for name, strip in zip(names, strips, strict=True)]
+    write_synthetic_sheet(folder / "sheet.png", shown, model.provenance(psi=settings.psi))
     return folder / "sheet.png"
 
 
@@ -61,12 +65,26 @@ def check_samples(model: GeneratorModel, settings: Sampling) -> None:
 def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: Morphing) -> Path:
     """Write a morph from condition a to b as frame000.png … and strip.png; return the path of the strip.
 
+    The strip shows below each frame the share of each condition. Up to 12 frames stand in one row.
+
     Raises:
         UserError: an unknown condition.
     """
     frames = model.morph(a, b, settings.seed, settings.steps, settings.psi)
-    for index, (share, frame) in enumerate(zip(np.linspace(0, 1, settings.steps), frames, strict=True)):
-        provenance = model.provenance(mixture(a, b, float(share)), settings.seed, settings.psi)
-        write_synthetic_image(folder / f"frame{index:03d}.png", frame, provenance)
-    write_synthetic_sheet(folder / "strip.png", [f"{a} to {b}"], [frames], model.provenance())
+    labels = [mixture(a, b, float(share)) for share in np.linspace(0, 1, settings.steps)]
+    for index, (label, frame) in enumerate(zip(labels, frames, strict=True)):
+        provenance = model.provenance(label, settings.seed, settings.psi)
+        _write_image(folder / f"frame{index:03d}.png", frame, provenance, settings.printed_mark)
+    strip = Strip(f"{a} to {b}", frames, captions=[label_text(label) for label in labels])
+    write_synthetic_sheet(
+        folder / "strip.png",
+        [strip],
+        model.provenance(seed=settings.seed, psi=settings.psi),
+        one_row=len(frames) <= _LONGEST_STRIP,
+    )
     return folder / "strip.png"
+
+
+def _write_image(path: Path, image: np.ndarray, provenance: Provenance, printed: bool) -> None:
+    """Write one image, uint8 [R, R, 3], marked in its metadata and, with `printed`, in print too."""
+    write_synthetic_image(path, readably_marked(image, provenance) if printed else image, provenance)

@@ -110,6 +110,7 @@ def sample(
     condition: Annotated[list[str] | None, option(Sampling, "conditions", note="repeatable")] = None,
     count: Annotated[int | None, option(Sampling, "count")] = None,
     psi: Annotated[float | None, option(Sampling, "psi")] = None,
+    printed_mark: Annotated[bool | None, option(Sampling, "printed_mark")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -118,7 +119,14 @@ def sample(
 ) -> None:
     """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
     settings = load_config(
-        Sampling, file=config, overrides=set_, conditions=condition or None, count=count, psi=psi, seed=seed
+        Sampling,
+        file=config,
+        overrides=set_,
+        conditions=condition or None,
+        count=count,
+        psi=psi,
+        printed_mark=printed_mark,
+        seed=seed,
     )
 
     from morphoscope.generate import load
@@ -138,6 +146,7 @@ def morph(
     end: Annotated[str, typer.Argument(metavar="TO", help="Condition at the right end.")],
     steps: Annotated[int | None, option(Morphing, "steps")] = None,
     psi: Annotated[float | None, option(Morphing, "psi")] = None,
+    printed_mark: Annotated[bool | None, option(Morphing, "printed_mark")] = None,
     run: Run = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -145,7 +154,9 @@ def morph(
     seed: Annotated[int | None, option(Morphing, "seed")] = None,
 ) -> None:
     """Morph one condition into another with one seed: a strip and its frames, marked as synthetic."""
-    settings = load_config(Morphing, file=config, overrides=set_, steps=steps, psi=psi, seed=seed)
+    settings = load_config(
+        Morphing, file=config, overrides=set_, steps=steps, psi=psi, printed_mark=printed_mark, seed=seed
+    )
 
     from morphoscope.generate import load
     from morphoscope.generate.exports import write_morph

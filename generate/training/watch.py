@@ -14,7 +14,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
 from morphoscope.generate.model import GeneratorModel
-from morphoscope.generate.sheets import write_sheet, write_synthetic_sheet
+from morphoscope.generate.sheets import Strip, write_sheet, write_synthetic_sheet
 from morphoscope.generate.training.collapse import CollapseAlarm
 from morphoscope.generate.training.film import FILM, write_film
 from morphoscope.generate.training.preparation import Preparation
@@ -33,7 +33,7 @@ from morphoscope.generate.training.tracking import Tracker
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.torch_memory import memory_gb
 
-_SHEET_COLUMNS = 10
+_SHEET_IMAGES = 10  # of each condition
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +110,12 @@ class Watch:
         model = GeneratorModel.load(path, self.device)
         kimg = model.metadata.kimg
         assert kimg is not None, "snapshots of a training record their kimg"
-        strips = [model.sample(name, range(_SHEET_COLUMNS), psi=1.0) for name in model.conditions]
+        strips = [Strip(name, model.sample(name, range(_SHEET_IMAGES), psi=1.0)) for name in model.conditions]
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)
         # The sheet comes last: if it exists, all the rest does too (see `catch_up`).
         sheet = _sheet_path(path)
-        write_synthetic_sheet(sheet, model.conditions, strips, model.provenance())
+        write_synthetic_sheet(sheet, strips, model.provenance(psi=1.0))
         self.trackers.image(kimg, "fakes", sheet)
         self._write_or_warn(write_training_report)
 
@@ -173,5 +173,5 @@ def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:
     Args:
         images: of `part`, uint8 [M, R, R, 3].
     """
-    strips = [images[part.labels == k][:_SHEET_COLUMNS] for k in range(len(part.conditions))]
-    write_sheet(path, part.conditions, strips)
+    strips = [Strip(name, images[part.labels == k][:_SHEET_IMAGES]) for k, name in enumerate(part.conditions)]
+    write_sheet(path, strips)

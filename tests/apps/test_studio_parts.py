@@ -16,11 +16,12 @@ from morphoscope.apps.morph_chart import draw_curve
 from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Frame, Morph, Workbench
 from morphoscope.apps.studio import build, figures, launch, words
 from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, wanted_target
-from morphoscope.apps.studio.marks import data_uri, fitted, marked
+from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.tabs.classify import classify_file, classify_image
 from morphoscope.apps.studio.tabs.morph import Controls
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort import Provenance, write_image
+from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
@@ -85,24 +86,6 @@ def workbench() -> Workbench:
 
 
 class TestMarks:
-    def test_strip_is_added_and_the_picture_is_left_as_it_is(self) -> None:
-        image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        result = marked(image, "50% dark + 50% pale")
-        assert (result[:256] == image).all()
-        strip = result[256:]
-        assert len(strip) >= 25
-        assert (strip.reshape(-1, 3) == (255, 209, 102)).all(axis=1).any()  # the word SYNTHETIC, in yellow
-        assert (strip[16:].min(axis=2) > 150).any()  # the provenance, in white
-
-    @pytest.mark.parametrize("width", [16, 90, 512])
-    def test_long_provenance_fits(self, width: int) -> None:
-        result = marked(
-            np.zeros((width, width, 3), np.uint8), "a very long condition name + another one " * 2
-        )
-        assert result.shape[1] == width
-        if width == 512:  # at tiny sizes the text is cut rather than illegible
-            assert (result[width:, -8:] == (23, 37, 42)).all()
-
     def test_saved_picture_says_so_in_its_metadata(self) -> None:
         pixels = np.zeros((4, 4, 3), np.uint8)
         provenance = Provenance(generator="ab", label={"café-au-lait": 1.0}, seed=3, psi=0.7)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from morphoscope.apps.commands.generate import app
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.marking import readably_marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Morphing, Sampling
@@ -104,6 +105,31 @@ def test_every_image_is_marked_as_synthetic(model, tmp_path):
     of_row = read_provenance(Image.open(tmp_path / "cohort" / row["file"]))
     assert of_row is not None
     assert of_row.columns().items() <= row.to_dict().items()
+
+
+def test_images_carry_a_printed_mark_on_request(model, tmp_path):
+    arguments = {"psi": 0.7, "printed_mark": True}
+    write_samples(model, tmp_path / "sample", Sampling(conditions=["dark"], count=1, **arguments))
+    write_morph(model, tmp_path / "morph", "dark", "pale", Morphing(steps=2, **arguments))
+    provenance = model.provenance({"dark": 1.0}, seed=0, psi=0.7)
+    expected = readably_marked(model.sample("dark", [0])[0], provenance)
+    for file in ("sample/dark/seed0000.png", "morph/frame000.png"):
+        with Image.open(tmp_path / file) as image:
+            assert read_provenance(image) == provenance
+            np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_sheets_record_what_their_images_share(model, tmp_path):
+    write_samples(model, tmp_path, Sampling(count=2, psi=0.5))
+    write_morph(model, tmp_path, "dark", "pale", Morphing(steps=2, seed=3, psi=0.5))
+    assert read_provenance(Image.open(tmp_path / "sheet.png")) == model.provenance(psi=0.5)
+    assert read_provenance(Image.open(tmp_path / "strip.png")) == model.provenance(seed=3, psi=0.5)
+
+
+@pytest.mark.parametrize(("steps", "wide"), [(12, True), (30, False)])
+def test_a_short_morph_is_one_row(model, tmp_path, steps, wide):
+    with Image.open(write_morph(model, tmp_path, "dark", "pale", Morphing(steps=steps))) as strip:
+        assert (strip.width > 3 * strip.height) == wide
 
 
 def test_samples_are_named_by_seed(model, tmp_path):
