@@ -113,3 +113,10 @@ struct WeightGradientParams {
     int64 mode;
     int64 n, h, w, c, o;  // H and W of x
 };
+
+// Checksum of `bytes` bytes from `data` on.
+struct ChecksumParams {
+    const void* data;
+    int64 bytes;
+    int64 checksum;  // the result
+};

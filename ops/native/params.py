@@ -84,6 +84,10 @@ class WeightGradientParams(ctypes.Structure):
     ]
 
 
+class ChecksumParams(ctypes.Structure):
+    _fields_ = [("data", _POINTER), ("bytes", _INT), ("checksum", _INT)]
+
+
 def address(tensor: torch.Tensor | None) -> int | None:
     """Address of a tensor's first element; None is a null pointer."""
     return None if tensor is None else tensor.data_ptr()

@@ -1,12 +1,15 @@
 """The fused layer against its separate steps, and its cache of packed weights."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morphoscope.ops import backend, modulated_layer, setup_filter
+from morphoscope.ops.cpu import conv3x3
 from morphoscope.ops.cpu.conv3x3 import channel_multiple
+from morphoscope.ops.cpu.modulated_layer import _checksum, _kept_weights
 from morphoscope.ops.dispatch import native_runs
 
 if not native_runs("cpu", None):
@@ -80,31 +83,70 @@ def test_gradients_reach_every_operand_that_requires_one(up) -> None:
         torch.testing.assert_close(g / scale, expected / scale, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", ["in place", "through data", "new data", "in inference mode"])
-def test_cached_weights_are_packed_again_when_they_change(change) -> None:
+def in_inference_mode(w: torch.Tensor) -> None:
+    with torch.inference_mode():
+        w.add_(0.1)
+
+
+CHANGES = {
+    "in place": lambda w: w.add_(0.1),
+    "through data": lambda w: w.data.add_(0.1),
+    "one tap through data": lambda w: w.data[:, :, 1, 1].mul_(2),
+    "every sign through data": lambda w: w.data.neg_(),
+    "new data": lambda w: setattr(w, "data", w.data + 0.1),
+    "new strides": lambda w: setattr(w, "data", w.data.transpose(2, 3)),
+    "through NumPy": lambda w: w.numpy()[..., 0, 1].fill(0.5),
+    "two values exchanged": lambda w: w.numpy()[0, 0].sort(axis=1),
+    "in inference mode": in_inference_mode,
+}
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last, "every second filter"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_cached_weights_are_packed_again_when_they_change(change, memory) -> None:
     arguments = layer()
+    every_second = memory == "every second filter"
     w = arguments["w"]
+    w = w.repeat_interleave(2, dim=0)[::2] if every_second else w.contiguous(memory_format=memory)
+    arguments["w"] = w
     before = modulated_layer(**arguments)
     assert torch.equal(modulated_layer(**arguments), before)
-    if change == "in place":
-        w.add_(0.1)
-    elif change == "through data":
-        w.data.add_(0.1)
-    elif change == "new data":
-        w.data = w.data + 0.1
-    else:
-        with torch.inference_mode():
-            arguments["w"] = w + 0.1
-            modulated_layer(**arguments)
-            arguments["w"].add_(0.1)
+    CHANGES[change](w)
     after = modulated_layer(**arguments)
     assert not torch.allclose(after, before, atol=1e-3)
     torch.testing.assert_close(after, in_reference(**arguments), rtol=0, atol=1e-4)
 
 
-def test_cached_weights_are_released_with_their_tensor() -> None:
-    from morphoscope.ops.cpu.modulated_layer import _kept_weights
+@settings(max_examples=60, deadline=None)
+@given(
+    numbers=st.lists(st.integers(0, M * 2 * M * 9 - 1), min_size=1, max_size=3, unique=True),
+    bits=st.integers(1, 2**32 - 1),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_a_change_of_any_bits_of_any_weights_is_noticed(numbers, bits, dtype) -> None:
+    """Of which a sum would miss those that cancel, and those below its rounding."""
+    w = layer(dtype=dtype)["w"]
+    before = _checksum(w)
+    words = w.numpy().reshape(-1).view("uint32")
+    assert _checksum(w) == before
+    words[numbers] ^= np.uint32(bits)
+    assert _checksum(w) != before
+    words[numbers] ^= np.uint32(bits)
+    assert _checksum(w) == before
 
+
+def test_weights_of_an_inference_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = []
+    monkeypatch.setattr(conv3x3, "pack", lambda *a, pack=conv3x3.pack: packed.append(a) or pack(*a))
+    arguments = layer()
+    with torch.inference_mode():
+        arguments["w"] = arguments["w"].clone()
+        for _ in range(3):
+            modulated_layer(**arguments)
+    assert len(packed) == 1
+
+
+def test_cached_weights_are_released_with_their_tensor() -> None:
     arguments = layer()
     modulated_layer(**arguments)
     number = len(_kept_weights)
