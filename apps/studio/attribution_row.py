@@ -1,6 +1,10 @@
 """The row that requests an attribution map; each tab has one."""
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -42,6 +46,40 @@ def attribution_row(conditions: list[str], name: str) -> AttributionRow:
             "Where does the classifier look?", variant="primary", elem_id=f"{name}-ask", min_width=240
         )
     return AttributionRow(target, method, ask, gr.HTML(no_map(), elem_id=f"{name}-map"))
+
+
+def map_of(html: str, subject: Sequence[Any]) -> str:
+    """A map's HTML with the values that select what it is a map of, for `keep_while_current`."""
+    return f'<div data-subject="{escape(json.dumps(list(subject)))}">{html}</div>'
+
+
+def keep_while_current(
+    row: AttributionRow, changes: Sequence[Callable[..., Any]], subject: list[gr.components.Component]
+) -> None:
+    """Show a map, as `map_of` makes it, for as long as `subject` has the values that it was made for.
+
+    Decided in the browser by these values, never by the order in which answers arrive: a map may come after
+    another frame was selected, and a frame after the map that was requested for it.
+
+    Args:
+        changes: events of `subject`.
+    """
+    empty = json.dumps(no_map())
+    current = f"""(map, ...subject) => {{
+        const found = new DOMParser().parseFromString(map ?? "", "text/html").querySelector("[data-subject]");
+        if (!found) return map;
+        const of = JSON.parse(found.dataset.subject);
+        return subject.every((value, index) => value === of[index]) ? map : {empty};
+    }}"""
+    gr.on(
+        [*changes, row.map_.change],
+        None,
+        [row.map_, *subject],
+        row.map_,
+        js=current,
+        trigger_mode="multiple",
+        show_progress="hidden",
+    )
 
 
 def no_map() -> str:

@@ -20,6 +20,8 @@ from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.snapshots import write_snapshot
 
 CONDITIONS = ["dark", "pale", "red"]
+PATIENCE = 120
+"""Seconds until an expectation of the browser fails: a shared core may stand still for half a minute."""
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +46,8 @@ def uploads(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """The studio, opened again for each class of tests, with its first curve drawn."""
     opened = browser.new_page(viewport={"width": 1280, "height": 800})
-    opened.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
+    opened.set_default_timeout(1000 * PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
     opened.goto(address)

@@ -1,12 +1,16 @@
 """The studio as a user meets it, in headless Chromium."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from morphoscope.apps.studio import figures
 from morphoscope.cohort import phantom_image, write_image
 
 UPLOAD = "#classify-upload input[type=file]"
@@ -35,6 +39,24 @@ def picture(page: Page) -> str:
 def to_classify(page: Page) -> None:
     page.get_by_role("tab", name="Classify").click()
     page.wait_for_selector(UPLOAD, state="attached")
+
+
+class Held:
+    """A function that starts, and then waits until it is let go, at the latest when the block ends."""
+
+    def __init__(self, function: Callable[..., str]) -> None:
+        self.function, self.started, self.let_go = function, Event(), Event()
+
+    def __call__(self, *arguments: Any) -> str:
+        self.started.set()
+        self.let_go.wait()
+        return self.function(*arguments)
+
+    def __enter__(self) -> "Held":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go.set()
 
 
 class TestMorph:
@@ -87,6 +109,31 @@ class TestMorph:
         expect(page.locator("#morph-map")).to_contain_text("convergence delta")
         set_share(page, 0.1)
         expect(page.locator("#morph-map img")).to_have_count(0)
+
+    def test_attribution_stays_when_its_own_frame_arrives_late(
+        self, page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Held(figures.frame) as slow:
+            monkeypatch.setattr(figures, "frame", slow)
+            set_share(page, 0.3)
+            slow.started.wait()
+            page.locator("#morph-ask").click()
+            expect(page.locator("#morph-map img")).to_have_count(2)
+        expect(page.locator("#morph-frame figcaption")).to_contain_text("30% red")
+        expect(page.locator("#morph-map img")).to_have_count(2)
+
+    def test_attribution_of_an_earlier_frame_is_not_shown(
+        self, page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Held(lambda *_: "a map of the earlier frame") as slow:
+            monkeypatch.setattr(figures, "attribution", slow)
+            page.locator("#morph-ask").click()
+            slow.started.wait()
+            set_share(page, 0.6)
+            expect(page.locator("#morph-frame figcaption")).to_contain_text("60% red")
+        waiting = page.locator("#morph-map [data-testid=status-tracker]")
+        expect(waiting).to_have_class(re.compile(r"\bhide\b"))
+        expect(page.locator("#morph-map")).to_contain_text("Press the button")
 
     def test_attribution_by_the_chosen_method(self, page: Page) -> None:
         page.locator("#morph-method input").click()

@@ -11,7 +11,7 @@ import numpy as np
 from morphoscope.apps.morph_chart import MorphChart, draw_curve
 from morphoscope.apps.morphing import Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
-from morphoscope.apps.studio.attribution_row import attribution_row, no_map, wanted_target
+from morphoscope.apps.studio.attribution_row import attribution_row, keep_while_current, map_of, wanted_target
 from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
 from morphoscope.configs import UserError
 
@@ -84,10 +84,11 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
     row = attribution_row(workbench.ensemble.conditions, "morph")
 
     inputs: list[gr.components.Component] = [a, b, seed, share, psi]
-    changes = [page.load, a.change, b.change, seed.change, share.change, psi.change]
+    moves = [a.change, b.change, seed.change, share.change, psi.change]
+    changes = [page.load, *moves]
     show = _Handlers(workbench)
     latest = {"trigger_mode": "always_last", "api_visibility": "private"}
-    gr.on(changes, show.frame, inputs, [picture, predicted, row.map_], show_progress="hidden", **latest)
+    gr.on(changes, show.frame, inputs, [picture, predicted], show_progress="hidden", **latest)
     gr.on(changes, show.curve, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
     b.change(lambda name: gr.Slider(label=_share_label(name)), b, share, api_visibility="private")
     another.click(_another_seed, None, seed, api_visibility="private")
@@ -95,9 +96,11 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
         show.attribution,
         [row.target, row.method, *inputs],
         row.map_,
-        api_visibility="private",
         concurrency_id="map",
+        trigger_mode="always_last",
+        api_visibility="private",
     )
+    keep_while_current(row, moves, inputs)
     return MorphTab(inputs, send)
 
 
@@ -143,14 +146,14 @@ class _Handlers:
         self.workbench = workbench
         self.chart: Callable[[Morph], MorphChart] = lru_cache(_CHARTS_KEPT)(self._chart)
 
-    def frame(self, *controls: Any) -> tuple[str, str, str]:
-        """(picture, bars and verdict, the map's place emptied: it would belong to another frame)."""
+    def frame(self, *controls: Any) -> tuple[str, str]:
+        """(picture, bars and verdict)."""
         frame = selected_frame(*controls)
         image = self.workbench.image(frame)
         prediction = self.workbench.predict(image)
         kind = "warning" if prediction.unsure[0] else "note"
         predicted = figures.bars(prediction) + figures.message(verdict(prediction), kind)
-        return figures.frame(image, frame, self.workbench.provenance(frame)), predicted, no_map()
+        return figures.frame(image, frame, self.workbench.provenance(frame)), predicted
 
     def curve(self, *controls: Any) -> str | dict[str, Any]:
         """The curve with the marker at the current share, and the sentence below it."""
@@ -168,7 +171,8 @@ class _Handlers:
         image = self.workbench.image(frame)
         found = self.workbench.attribute(image, wanted_target(choice), METHODS[method])
         provenance = self.workbench.provenance(frame)
-        return figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
+        html = figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
+        return map_of(html, controls)
 
     def _chart(self, morph: Morph) -> MorphChart:
         return draw_curve(self.workbench.curve(morph))
