@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from morphoscope.apps.verdict import answered
 from morphoscope.classify import Attribution, Ensemble, Prediction
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.provenance import label_text, mixture
@@ -46,7 +47,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Change:
-    """The answer is `before` at share `low` and `after` at share `high`; None: no model was sure."""
+    """The answer is `before` at share `low` and `after` at share `high`; None: there was no answer."""
 
     before: str | None
     after: str | None
@@ -68,12 +69,9 @@ class Curve:
     prediction: Prediction
 
     def answers(self) -> list[str | None]:
-        """The most probable condition of each frame; None where the ensemble is unsure."""
-        predicted, unsure = self.prediction.predicted, self.prediction.unsure
-        return [
-            None if unsure[frame] else self.prediction.conditions[index]
-            for frame, index in enumerate(predicted)
-        ]
+        """The most probable condition of each frame; None where the verdict gives no answer."""
+        names = [self.prediction.conditions[index] for index in self.prediction.predicted]
+        return [name if given else None for name, given in zip(names, answered(self.prediction), strict=True)]
 
     def changes(self) -> list[Change]:
         """Where the answer changes, in the order of the morph."""

@@ -11,7 +11,8 @@ import numpy as np
 from morphoscope.apps.morph_chart import MorphChart
 from morphoscope.apps.morphing import Frame
 from morphoscope.apps.studio.marks import data_uri, fitted
-from morphoscope.apps.studio.words import explanation, percent, spread
+from morphoscope.apps.studio.words import explanation
+from morphoscope.apps.verdict import Kind, percent, spread, verdict
 from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.runtime.reporting.plots import colour
@@ -28,6 +29,17 @@ def curve(chart: MorphChart, share: float, description: str) -> str:
     )
 
 
+def prediction(found: Prediction, by_probability: bool = False) -> str:
+    """What the page says about the first image: the verdict, the bars, and what the verdict is worth.
+
+    Args:
+        by_probability: as in `bars`.
+    """
+    answer = verdict(found)
+    kind = "note" if answer.kind is Kind.ONE else "warning"
+    return message(answer.sentence, kind) + bars(found, by_probability) + message(answer.details, "detail")
+
+
 def bars(prediction: Prediction, by_probability: bool = False) -> str:
     """Table of the first image's probabilities: a bar per condition, and a line for the single models' range.
 
@@ -38,11 +50,11 @@ def bars(prediction: Prediction, by_probability: bool = False) -> str:
     combined = prediction.combined[0]
     folds = prediction.per_fold[:, 0]
     order = np.argsort(-combined, kind="stable") if by_probability else np.arange(len(combined))
-    best = int(prediction.predicted[0])
+    best, answers = int(prediction.predicted[0]), verdict(prediction).kind.answers
     rows = []
     for index in order.tolist():
         low, high = float(folds[:, index].min()), float(folds[:, index].max())
-        first = ' class="ms-first"' if index == best and not prediction.unsure[0] else ""
+        first = ' class="ms-first"' if index == best and answers else ""
         rows.append(
             f'<tr{first}><th scope="row">{escape(prediction.conditions[index])}</th>'
             f'<td class="ms-track"><div><span class="ms-bar" style="width:{100 * combined[index]:.1f}%;'
@@ -95,7 +107,7 @@ def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: P
 
 
 def message(text: str, kind: str = "note") -> str:
-    """A paragraph in a box; kinds: note, warning, error (announced by screen readers), empty."""
+    """A paragraph in a box; kinds: note, warning, error (announced by screen readers), detail, empty."""
     role = ' role="alert"' if kind == "error" else ' role="status"'
     unbroken = _BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", text)
     return f'<p class="ms-message ms-{kind}"{role}>{escape(unbroken)}</p>'

@@ -57,6 +57,7 @@ CSS = """
 .ms-note { border-color: var(--primary-500); background: var(--background-fill-secondary); }
 .ms-warning { border-color: #d99000; background: color-mix(in srgb, #d99000 12%, transparent); }
 .ms-error { border-color: #c0392b; background: color-mix(in srgb, #c0392b 12%, transparent); }
+.ms-detail { border-color: transparent; color: var(--body-text-color-subdued); font-size: 0.85rem; }
 .ms-empty { border: 1px dashed var(--border-color-primary); color: var(--body-text-color-subdued); }
 .ms-picture { margin: 0; max-width: 380px; }
 .ms-picture img { display: block; width: 100%; height: auto; border-radius: 10px; }

@@ -1,7 +1,7 @@
 """The sentences of the studio. All functions return plain text; whoever puts it into HTML escapes it."""
 
 from morphoscope.apps.morphing import Curve, Workbench
-from morphoscope.classify import Attribution, Prediction
+from morphoscope.classify import Attribution
 from morphoscope.classify.certainty import Calibration
 from morphoscope.configs.attribution import Method
 
@@ -32,92 +32,17 @@ _UNSIGNED = {
 PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
 
 
-def percent(value: float) -> str:
-    """0.724 -> "72%", with "< 1%" and "> 99%" at the ends: no probability is shown as certain."""
-    if value < 0.01:
-        return "< 1%"
-    if value > 0.99:
-        return "> 99%"
-    return f"{round(100 * value)}%"
-
-
-def spread(low: float, high: float) -> str:
-    """ "20% to 80%", or one number where both read the same."""
-    lowest, highest = percent(low), percent(high)
-    return lowest if lowest == highest else f"{lowest} to {highest}"
-
-
-def verdict(prediction: Prediction) -> str:
-    """One or two sentences about the first image of `prediction`: the answer, or why there is none."""
-    folds = prediction.per_fold[:, 0]
-    best = int(prediction.predicted[0])
-    name = prediction.conditions[best]
-    if prediction.unsure[0]:
-        return (
-            f"Unsure: {_none_of(len(folds))} gives any condition more than 50%. "
-            f"{name} comes first with {percent(float(prediction.combined[0, best]))}, which is not an answer."
-        )
-    counted = int(prediction.sure[:, 0].sum())
-    low, high = float(folds[:, best].min()), float(folds[:, best].max())
-    answer = f"Most probable condition: {name} with {percent(float(prediction.combined[0, best]))}"
-    if len(folds) == 1:
-        return f"{answer}, from one model."
-    if counted == len(folds):
-        source = f"the mean of all {counted} models"
-    elif counted == 1:
-        source = (
-            f"from the only one of {len(folds)} models that gives a condition more than 50% "
-            "(the others are unsure and not counted)"
-        )
-    else:
-        source = (
-            f"the mean of the {counted} of {len(folds)} models that give a condition more than 50% "
-            "(the others are unsure and not counted)"
-        )
-    return f"{answer}, {source}. Single models give it {spread(low, high)}."
-
-
-def novelty_warning(prediction: Prediction) -> str | None:
-    """A warning if the first image of `prediction` is out of distribution, else None."""
-    if prediction.novel is None or not prediction.novel[0]:
-        return None
-    return (
-        "This does not look like the training images: it lies further from them than almost all other "
-        "images of their kind do. Do not take the prediction below as an answer."
-    )
-
-
-def remaining(prediction: Prediction) -> str:
-    """Which conditions remain possible for the first image of `prediction`, and what that means."""
-    possible = prediction.possible(0)
-    if possible is None or prediction.coverage is None:
-        return (
-            "This classifier is not calibrated: it cannot say which conditions remain possible, or whether "
-            "a picture looks like the training images. It gives an answer for every picture."
-        )
-    if len(possible) == len(prediction.conditions):
-        remains = "No condition can be ruled out."
-    elif len(possible) == 1:
-        remains = f"Only {possible[0]} remains possible."
-    else:
-        remains = f"{', '.join(possible[:-1])} or {possible[-1]} remain possible."
-    return (
-        f"{remains} For images like the training images, such a list is designed to contain the true "
-        f"condition {percent(prediction.coverage)} of the time."
-    )
-
-
 def change_of_mind(curve: Curve) -> str:
     """Where along the morph the classifier changes its mind."""
     changes = curve.changes()
     if not changes:
         name = curve.answers()[0]
         if name is None:
-            return "Along the whole morph, no model is sure of any condition."
+            return "Along the whole morph, the classifier gives no answer."
         return f"Along the whole morph, {name} remains the most probable condition."
     steps = [
-        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)}% "
-        f"and {round(100 * change.high)}%"
+        f"from {change.before or 'no answer'} to {change.after or 'no answer'} "
+        f"between {round(100 * change.low)}% and {round(100 * change.high)}%"
         for change in changes
     ]
     return f"The classifier changes its mind {', then '.join(steps)} {curve.morph.b}."
@@ -203,10 +128,6 @@ def _calibration(calibration: Calibration | None) -> str:
         )
     summary = calibration.summary
     return f"temperature {summary.temperature:.2f}, fitted to {summary.images} images"
-
-
-def _none_of(count: int) -> str:
-    return f"none of {count} models" if count != 1 else "no model"
 
 
 def _models(count: int) -> str:

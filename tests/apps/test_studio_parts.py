@@ -163,64 +163,20 @@ class TestWorkbench:
 
 
 class TestWords:
-    @pytest.mark.parametrize(
-        ("value", "text"), [(0.0, "< 1%"), (0.0149, "1%"), (0.724, "72%"), (0.999, "> 99%")]
-    )
-    def test_percent(self, value: float, text: str) -> None:
-        assert words.percent(value) == text
-
-    def test_verdict_names_the_models_that_count(self) -> None:
-        sure = words.verdict(prediction([[0.8], [0.9]]))
-        assert sure.startswith("Most probable condition: pale with 85%, the mean of all 2 models.")
-        assert "80% to 90%" in sure
-        assert "pale with 90%, from the only one of 2 models" in words.verdict(prediction([[0.5], [0.9]]))
-
-    def test_verdict_unsure(self) -> None:
-        text = words.verdict(prediction([[0.5], [0.5]]))
-        assert text.startswith("Unsure: none of 2 models gives any condition more than 50%.")
-        alone = words.verdict(prediction([[0.5]]))
-        assert alone.startswith("Unsure: no model gives any condition more than 50%.")
-
-    @pytest.mark.parametrize(
-        ("possible", "text"),
-        [
-            ([False, True], "Only pale remains possible. For images like the training images, "),
-            ([True, True], "No condition can be ruled out. "),
-        ],
-    )
-    def test_what_remains_possible(self, possible: list[bool], text: str) -> None:
-        calibrated = replace(
-            prediction([[0.8]]),
-            coverage=0.9,
-            prediction_sets=np.array([possible]),
-            novel=np.array([possible[0]]),
-        )
-        remains = words.remaining(calibrated)
-        assert remains.startswith(text) and "90% of the time" in remains
-        assert (words.novelty_warning(calibrated) or "").startswith("This does not look like") == possible[0]
-
-    def test_several_possible_conditions_are_listed_most_probable_first(self) -> None:
-        per_fold = np.array([[[0.1, 0.5, 0.3, 0.1]]], np.float32)
-        sets = np.array([[True, True, True, False]])
-        several = Prediction(list("abcd"), per_fold, *combine(per_fold), coverage=0.9, prediction_sets=sets)
-        assert words.remaining(several).startswith("b, c or a remain possible.")
-
     def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
-        assert words.novelty_warning(prediction([[0.8]])) is None
-        assert words.remaining(prediction([[0.8]])).startswith("This classifier is not calibrated")
         assert dict(words.model_facts(workbench))["Classifier: calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
         shares = np.array([0, 0.5, 1])
         curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
         assert words.change_of_mind(curve) == (
-            "The classifier changes its mind from dark to unsure between 0% and 50%, "
-            "then from unsure to pale between 50% and 100% pale."
+            "The classifier changes its mind from dark to no answer between 0% and 50%, "
+            "then from no answer to pale between 50% and 100% pale."
         )
         steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
         assert "dark remains the most probable" in words.change_of_mind(steady)
         lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
-        assert "no model is sure" in words.change_of_mind(lost)
+        assert "gives no answer" in words.change_of_mind(lost)
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)
@@ -280,6 +236,13 @@ class TestFigures:
         assert html.count("ms-first") == 1
         assert "80% to 90%" in html
         assert "ms-first" not in figures.bars(prediction([[0.5], [0.5]]))
+
+    def test_verdict_comes_first_and_only_an_answer_is_bold(self) -> None:
+        novel = replace(prediction([[0.8]]), novel=np.array([True]))
+        html = figures.prediction(novel)
+        assert html.index("No answer: this does not look like") < html.index("<table")
+        assert "ms-first" not in html and "Most probable" not in html
+        assert "ms-first" in figures.prediction(prediction([[0.8]]))
 
     def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:
         image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(FRAME)

@@ -12,7 +12,7 @@ from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.attribution_row import attribution_row, no_map, wanted_target
 from morphoscope.apps.studio.marks import fitted
 from morphoscope.apps.studio.tabs.morph import MorphTab, selected_frame
-from morphoscope.apps.studio.words import METHODS, novelty_warning, remaining, verdict
+from morphoscope.apps.studio.words import METHODS
 from morphoscope.cohort import Provenance, read_image
 from morphoscope.configs import UserError
 
@@ -125,11 +125,7 @@ def classify_image(
     """What the tab shows for an image, uint8 [H, W, 3] of any size; provenance as in `ShownImage`."""
     prediction = workbench.predict(image)
     kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
-    kind = "warning" if prediction.unsure[0] else "note"
-    warning = novelty_warning(prediction)
-    predicted = figures.message(warning, "warning") if warning is not None else ""
-    predicted += figures.message(verdict(prediction), kind) + figures.bars(prediction, by_probability=True)
-    predicted += figures.message(remaining(prediction))
+    predicted = figures.prediction(prediction, by_probability=True)
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.images.fit == "crop":
         predicted += figures.message("The classifier sees only the central square of this picture.")
     picture = figures.photograph(kept, name, provenance)

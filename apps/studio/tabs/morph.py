@@ -12,7 +12,7 @@ from morphoscope.apps.morph_chart import MorphChart, draw_curve
 from morphoscope.apps.morphing import Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.attribution_row import attribution_row, keep_while_current, map_of, wanted_target
-from morphoscope.apps.studio.words import METHODS, change_of_mind, verdict
+from morphoscope.apps.studio.words import METHODS, change_of_mind
 from morphoscope.configs import UserError
 
 _MAX_SEED = 2**32 - 1
@@ -150,9 +150,7 @@ class _Handlers:
         """(picture, bars and verdict)."""
         frame = selected_frame(*controls)
         image = self.workbench.image(frame)
-        prediction = self.workbench.predict(image)
-        kind = "warning" if prediction.unsure[0] else "note"
-        predicted = figures.bars(prediction) + figures.message(verdict(prediction), kind)
+        predicted = figures.prediction(self.workbench.predict(image))
         return figures.frame(image, frame, self.workbench.provenance(frame)), predicted
 
     def curve(self, *controls: Any) -> str | dict[str, Any]:

@@ -1,0 +1,127 @@
+"""What a prediction amounts to, in one sentence: plain text, the same wherever it is shown."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from morphoscope.classify import Prediction
+
+
+class Kind(Enum):
+    """What can be said of an image, in the order of precedence: the first that holds is the verdict."""
+
+    UNFAMILIAR = "out of distribution"
+    UNSURE = "no model is sure"
+    SEVERAL = "several conditions remain possible"
+    ONE = "one condition"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it names a most probable condition."""
+        return self in (Kind.SEVERAL, Kind.ONE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one image.
+
+    Attributes:
+        sentence: to be shown first, and alone if there is little room.
+        details: how the sentence comes about and what it is worth; may be empty.
+    """
+
+    kind: Kind
+    sentence: str
+    details: str
+
+
+def verdict(prediction: Prediction, image: int = 0) -> Verdict:
+    """The verdict on an image of `prediction`, 0 to N - 1.
+
+    Without calibration nothing is out of distribution, and no set of possible conditions is known.
+    """
+    best = int(prediction.predicted[image])
+    name, share = prediction.conditions[best], percent(float(prediction.combined[image, best]))
+    possible = prediction.possible(image) or []
+    if prediction.novel is not None and prediction.novel[image]:
+        return Verdict(
+            Kind.UNFAMILIAR,
+            "No answer: this does not look like the training images.",
+            "It lies further from them than almost all other images of their kind do, so the probabilities "
+            "say nothing about it.",
+        )
+    if prediction.unsure[image]:
+        none = f"none of {prediction.models} models" if prediction.models > 1 else "no model"
+        return Verdict(
+            Kind.UNSURE,
+            f"Unsure: {none} gives any condition more than 50%.",
+            f"{name} comes first with {share}, which is not an answer.",
+        )
+    details = f"{_source(prediction, image, best)} {_worth(prediction)}"
+    if len(possible) > 1:
+        which = (
+            "no condition can be ruled out"
+            if len(possible) == len(prediction.conditions)
+            else f"{_listed(possible)} remain possible"
+        )
+        sentence = f"No single answer: {which}. {name} is the most probable with {share}."
+        return Verdict(Kind.SEVERAL, sentence, details)
+    only = "; no other condition remains possible" if possible else ""
+    return Verdict(Kind.ONE, f"Most probable condition: {name} with {share}{only}.", details)
+
+
+def answered(prediction: Prediction) -> np.ndarray:
+    """Whether the verdict names a most probable condition, bool [N]."""
+    return np.array(
+        [verdict(prediction, image).kind.answers for image in range(len(prediction.combined))], bool
+    )
+
+
+def percent(value: float) -> str:
+    """0.724 -> "72%", with "< 1%" and "> 99%" at the ends: no probability is shown as certain."""
+    if value < 0.01:
+        return "< 1%"
+    if value > 0.99:
+        return "> 99%"
+    return f"{round(100 * value)}%"
+
+
+def spread(low: float, high: float) -> str:
+    """ "20% to 80%", or one number where both read the same."""
+    lowest, highest = percent(low), percent(high)
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def _source(prediction: Prediction, image: int, best: int) -> str:
+    """Where the probability of the most probable condition comes from."""
+    folds = prediction.per_fold[:, image, best]
+    counted = int(prediction.sure[:, image].sum())
+    if prediction.models == 1:
+        return "The probability is that of one model."
+    if counted == prediction.models:
+        mean = f"the mean of all {counted} models"
+    elif counted == 1:
+        mean = f"that of the only one of {prediction.models} models that gives a condition more than 50%"
+    else:
+        mean = f"the mean of the {counted} of {prediction.models} models that give a condition more than 50%"
+    return (
+        f"The probability is {mean}; single models give it {spread(float(folds.min()), float(folds.max()))}."
+    )
+
+
+def _worth(prediction: Prediction) -> str:
+    """What the list of possible conditions is worth, or why there is none."""
+    if prediction.coverage is None:
+        return (
+            "This classifier is not calibrated: it cannot say which conditions remain possible, or whether "
+            "a picture looks like the training images."
+        )
+    return (
+        "For images like the training images, the conditions that remain possible contain the true one "
+        f"{percent(prediction.coverage)} of the time."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
