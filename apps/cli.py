@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, settings, studio
 from morphoscope.configs import UserError
-from morphoscope.runtime.terminal import visible
+from morphoscope.runtime.terminal import say, sign_of_life
 
 _INTERRUPTED = 130  # what shells report for a program that SIGINT ended
 
@@ -63,7 +63,7 @@ class _Messages(logging.Handler):
 
 def _message(text: str) -> None:
     if _PRINTS:
-        print(f"morphoscope: {visible(text)}", file=sys.stderr)
+        say(f"morphoscope: {text}", stderr=True)
 
 
 def main() -> None:
@@ -75,7 +75,8 @@ def main() -> None:
     log.setLevel(logging.INFO)
     log.handlers = [_Messages()]
     try:
-        app()
+        with sign_of_life("Starting …"):
+            app()
     except UserError as error:
         _message(str(error))
         sys.exit(2)

@@ -27,6 +27,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
+from morphoscope.runtime.progress import track
 from morphoscope.runtime.torch_devices import resolve_device
 
 
@@ -186,7 +187,7 @@ class Ensemble:
         """
         model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
         parts = []
-        for start in range(0, len(images), batch):
+        for start in track(range(0, len(images), batch), f"Predicting with the model of fold {fold}"):
             pixels = to_tensor(self._preparation.inputs(images[start : start + batch]), self.device)
             parts.append(forward(model, pixels, self.config.data_augmentation.test_time))
         return ForwardOutput(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -305,7 +306,7 @@ class Ensemble:
         classes, every = len(self.conditions), len(self.conditions) + len(self.auxiliary)
         none = np.zeros((len(self.folds), 0, every), np.float32)
         parts = [_Output(none[:, :, :classes], none, none[:, :, 0], np.zeros(0, str))]
-        for start in range(0, len(images), batch):
+        for start in track(range(0, len(images), batch), "Predicting"):
             parts.append(self._forward(self._preparation.inputs(images[start : start + batch])))
         return _Output(
             *(np.concatenate(column, axis=min(column[0].ndim - 1, 1)) for column in zip(*parts, strict=True))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from morphoscope.configs import UserError
-from morphoscope.runtime.terminal import track
+from morphoscope.runtime.progress import track
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def collect_errors(
 
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
-        results = track(pool.map(attempt, items), description, total=len(items), transient=True)
+        results = track(pool.map(attempt, items), description, total=len(items), unit="images")
         return [(item, message) for item, message in zip(items, results, strict=True) if message is not None]
     finally:
         pool.shutdown(cancel_futures=True)

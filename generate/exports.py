@@ -11,7 +11,7 @@ from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_i
 from morphoscope.configs.commands import Morphing, Sampling
 from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.generate.sheets import Strip, write_synthetic_sheet
-from morphoscope.runtime.terminal import track
+from morphoscope.runtime.progress import track
 
 _SHEET_IMAGES = 16  # of each condition
 _LONGEST_STRIP = 12  # frames in one row; more are arranged as in other sheets
@@ -41,9 +41,11 @@ def write_samples(
     )
     for name, strip, seed, image in track(
         generated,
-        "Sampling",
+        "Generating images",
         total=len(names) * len(seeds),
+        unit="images",
         to=console,
+        transient=False,
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
         provenance = model.provenance({name: 1.0}, seed, settings.psi)

@@ -13,7 +13,7 @@ from morphoscope.cohort.provenance import write_synthetic_image
 from morphoscope.configs import UserError
 from morphoscope.configs.views import View
 from morphoscope.generate.model import GeneratorModel, check_seeds
-from morphoscope.runtime.terminal import track
+from morphoscope.runtime.progress import track
 
 
 def augment(
@@ -54,7 +54,9 @@ def augment(
             _generate(model, per_condition, seed, psi),
             "Generating synthetic images",
             total=total,
+            unit="images",
             to=console,
+            transient=False,
         ):
             file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
             provenance = model.provenance({condition: 1.0}, image_seed, psi)

@@ -1,4 +1,4 @@
-"""The terminal: plain lines, tables and progress bars, in which users' names appear as they are.
+"""The terminal: plain lines and tables, in which users' names appear as they are.
 
 Rich reads square brackets as markup and words between colons as emoji, so that conditions named "NF1 [mild]"
 and "NF1 [severe]" would both appear as "NF1". Nothing here is markup, and lines do not wrap: a path can be
@@ -7,24 +7,20 @@ direction) appear as escapes.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-Item = TypeVar("Item")
-# C0 and C1 controls, surrogates of undecodable file names, and Unicode's directional controls.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0 and C1 controls, surrogates of undecodable file names, Unicode's line breaks and directional controls.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _UNBOUNDED = 100_000  # columns
+
+_shown = threading.Event()
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -47,6 +43,7 @@ def say(text: str, *, stderr: bool = False, to: Console | None = None) -> None:
     Args:
         to: print on this console, e.g. the one of a progress bar, so that the lines appear above the bar.
     """
+    something_shown()
     target = to or console(stderr=stderr)
     target.print(visible(text, keep="\n\t"), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
@@ -63,6 +60,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 def show(renderable: RenderableType) -> None:
     """Print a table on stdout, as wide as it is unless a terminal is narrower."""
+    something_shown()
     target = Console(markup=False, emoji=False, highlight=False)
     if not target.is_terminal:  # a file or a pipe has no edge, and a row of a table stays one line
         unbounded = target.options.update(max_width=_UNBOUNDED)
@@ -70,32 +68,28 @@ def show(renderable: RenderableType) -> None:
     target.print(renderable)
 
 
-def progress(*, to: Console | None = None, transient: bool = False) -> Progress:
-    """Progress bars on stderr: description, bar, percentage, time left.
+def something_shown() -> None:
+    """The user has seen a sign of life, so that `sign_of_life` need not give one."""
+    _shown.set()
 
-    Args:
-        transient: the bars disappear when the work is done; where there is no terminal they do not appear.
+
+@contextmanager
+def sign_of_life(text: str, after: float = 1.0) -> Iterator[None]:
+    """Print `text` on stderr if it is a terminal and nothing else is shown within `after` seconds.
+
+    Before a command has anything to say, it may load libraries for several seconds.
     """
-    target = to or console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=target,
-        transient=transient,
-        disable=transient and not target.is_terminal,
-    )
+    if not sys.stderr.isatty():
+        yield
+        return
+    _shown.clear()
 
+    def wait() -> None:
+        if not _shown.wait(after):
+            say(text, stderr=True)
 
-def track(
-    items: Iterable[Item],
-    description: str,
-    *,
-    total: int | None = None,
-    to: Console | None = None,
-    transient: bool = False,
-) -> Iterable[Item]:
-    """Yield `items` while a progress bar shows how many are done."""
-    with progress(to=to, transient=transient) as bars:
-        yield from bars.track(items, total=total, description=visible(description))
+    threading.Thread(target=wait, name="sign of life", daemon=True).start()
+    try:
+        yield
+    finally:
+        something_shown()

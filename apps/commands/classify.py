@@ -24,6 +24,7 @@ from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Evaluating, Explaining, Rows
 from morphoscope.configs.views import PairedView
+from morphoscope.runtime.progress import working
 from morphoscope.runtime.terminal import say, show
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
@@ -118,7 +119,10 @@ def evaluate(
 
     strange = None if unlike is None else Cohort.load(unlike)
     model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
-    with kept_if_used(open_run(run, "evaluate")) as folder:  # before the work: it may not be writable
+    with (
+        kept_if_used(open_run(run, "evaluate")) as folder,  # before the work: it may not be writable
+        working("Evaluating the ensemble", transient=True),
+    ):
         evaluation = evaluate_ensemble(model, cohort, settings.rows, strange, settings.view)
         describe_run(folder, settings, ensemble=ensemble, cohort=path)
         evaluation.write(folder.path)
@@ -137,7 +141,8 @@ def calibrate(
     from morphoscope.cohort import Cohort
 
     model = Ensemble.load(ensemble, device, test_time)
-    model.calibrate(Cohort.load(path))
+    with working("Calibrating the ensemble", transient=True):
+        model.calibrate(Cohort.load(path))
     model.save(ensemble)
     say(f"Calibrated {ensemble}")
 
@@ -273,7 +278,10 @@ def attribution(
     from morphoscope.runtime.statistics import format_estimate
 
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
-    with kept_if_used(open_run(run, "attribution")) as folder:  # before the work: it may not be writable
+    with (
+        kept_if_used(open_run(run, "attribution")) as folder,  # before the work: it may not be writable
+        working("Comparing attribution methods", transient=True),
+    ):
         found = compare_maps(model, cohort, settings)
         describe_run(folder, settings, ensemble=ensemble, cohort=path)
         found.write(folder.path)

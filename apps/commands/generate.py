@@ -1,7 +1,7 @@
 """`morphoscope generate …`: train a generator and use it."""
 
 import json
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +22,9 @@ from morphoscope.configs import list_presets, load_config
 from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.views import View
-from morphoscope.runtime.terminal import progress, say, show, table
+from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from morphoscope.generate.metrics import QualityReport
 
 app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
@@ -229,14 +227,7 @@ def metrics(
         model.label(condition)  # report a condition that the generator lacks before the work starts
     features = load_feature_network(settings.network, device)
     meter = QualityMeter(features, reals, model.resolution, model.metadata.fit)
-    with progress() as bars:
-        task = bars.add_task("Generating images", total=settings.images * len(occurring))
-
-        def sample(condition: str, seeds: Sequence[int]) -> "np.ndarray":
-            bars.advance(task, len(seeds))
-            return model.sample(condition, seeds, settings.psi)
-
-        report = meter.measure(sample, settings.images, settings.seed)
+    report = meter.measure(partial(model.sample, psi=settings.psi), settings.images, settings.seed)
     folder = open_run(run, "metrics", settings, generator=model.digest, cohort=cohort.digest)
     found = {
         "generator": model.digest,

@@ -19,6 +19,7 @@ from morphoscope.classify.inputs.pairs import photographs, present_halves
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.loading import validated
+from morphoscope.runtime.progress import track
 
 
 class FoldMap(NamedTuple):
@@ -88,7 +89,10 @@ def explain(
     Raises:
         UserError: Grad-CAM of a backbone that pools no feature map.
     """
-    found = [_METHODS[method](model, pixels, target, settings, batch) for model in models]
+    found = [
+        _METHODS[method](model, pixels, target, settings, batch)
+        for model in track(models, f"Explaining with {method}", unit="models")
+    ]
     differences = [fold.difference for fold in found if fold.difference is not None]
     deltas = [fold.delta for fold in found if fold.delta is not None]
     return EnsembleMaps(

@@ -14,9 +14,9 @@ from morphoscope.classify.attribution_comparison.sanity import cascade, similari
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime import write_atomically
+from morphoscope.runtime.progress import track
 from morphoscope.runtime.reporting.plots import colour
 from morphoscope.runtime.statistics import Estimate, format_estimate, mean_with_interval
-from morphoscope.runtime.terminal import track
 
 
 class Original(NamedTuple):
@@ -165,7 +165,7 @@ def run_cascade(ensemble: Ensemble, originals: Sequence[Original], seed: int) ->
     """
     scores = []
     count = len(stages(ensemble.models[0].backbone))
-    steps = track(cascade(ensemble, seed), "Re-initialising layers", total=count, transient=True)
+    steps = track(cascade(ensemble, seed), "Re-initialising layers", total=count)
     for number, (layers, changed) in enumerate(steps, 1):
         for one in originals:
             for method, changed_map in one.recompute(changed).items():

@@ -20,7 +20,7 @@ from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import SINGLE_BASELINES, AttributionSettings, MapComparison, Method
 from morphoscope.configs.views import View
-from morphoscope.runtime.terminal import track
+from morphoscope.runtime.progress import track
 
 _EXAMPLES = 7
 
@@ -46,7 +46,7 @@ def compare_maps(ensemble: Ensemble, cohort: Cohort, config: MapComparison) -> C
     scores: list[MapScore] = []
     examples: list[Example] = []
     originals: list[Original] = []
-    for position, index in enumerate(track(chosen, "Comparing maps", transient=True)):
+    for position, index in enumerate(track(chosen, "Comparing maps", unit="images")):
         file, condition = cohort.rows[["file", "condition"]].iloc[index]
         lesion = cohort.lesion_mask(index, ensemble.resolution, ensemble.config.images.fit)
         was_seen = None if seen is None else bool(seen[position])

@@ -23,6 +23,7 @@ from morphoscope.classify.training.transforms import TrainingTransforms
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining, Precision
 from morphoscope.runtime import Interruption
+from morphoscope.runtime.progress import track
 from morphoscope.runtime.torch_checkpoints import read_state, write_state
 from morphoscope.runtime.torch_devices import to_device
 from morphoscope.runtime.torch_optimizers import load_optimizer
@@ -239,9 +240,8 @@ class FoldTrainer:
         model = self._kept_model.eval()
         found = []
         count = len(self.validation)
-        for chosen in np.array_split(
-            np.arange(count), math.ceil(count / images_at_a_time(self.config.images.resolution))
-        ):
+        parts = math.ceil(count / images_at_a_time(self.config.images.resolution))
+        for chosen in track(np.array_split(np.arange(count), parts), f"Validating fold {self.fold}"):
             pixels = to_tensor(np.stack([self.validation.image(i) for i in chosen]), self.device)
             with torch.inference_mode():
                 found.append(model(pixels).float().cpu().numpy())

@@ -24,11 +24,13 @@ from morphoscope.configs.schema import Resume, fields_marked, fields_of
 from morphoscope.configs.user_files import read_regular
 from morphoscope.configs.views import View
 from morphoscope.runtime import Interruption, RunFolder, write_text
+from morphoscope.runtime.progress import working
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
 FOLD_KIND = "classifier_fold"
 _MAX_FINGERPRINT = 1000  # bytes
+_STOPPING = "Stopping after this step; finished epochs are kept …"
 
 
 def train_ensemble(
@@ -75,11 +77,12 @@ def train_ensemble(
     cohorts = TrainingCohorts(cohort, synthetic, auxiliary, view)
     try:
         resolved = resolve_device(device)
-        plans, classes = _prepare(config, cohorts, folds)
-        own = len(cohort.conditions)
-        if not _begun(run):  # before images are resized: perhaps there is no such model
-            ConditionClassifier.pretrained(config, own, len(classes) - own)
-        fingerprint = _claim(run, config, cohorts)
+        with working("Preparing the training", transient=True):
+            plans, classes = _prepare(config, cohorts, folds)
+            own = len(cohort.conditions)
+            if not _begun(run):  # before images are resized: perhaps there is no such model
+                ConditionClassifier.pretrained(config, own, len(classes) - own)
+            fingerprint = _claim(run, config, cohorts)
     except UserError:
         run.remove_if_empty()
         raise
@@ -95,9 +98,11 @@ def train_ensemble(
         **facts, scores=scores, config=config, conditions=cohort.conditions, folds=list(models)
     )
     ensemble = Ensemble(metadata, models, resolved)
-    ensemble.calibrate(cohort)
+    with working("Calibrating the ensemble", transient=True):
+        ensemble.calibrate(cohort)
     ensemble.save(run.path / "ensemble.safetensors")
-    evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
+    with working("Evaluating the ensemble", transient=True):
+        evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     return ensemble
 
 
@@ -166,7 +171,7 @@ def _train_folds(
     """({fold: model}, {fold: scores}); folds whose file is already in the run folder are read from it."""
     own = images.conditions
     models, scores = {}, {}
-    with Interruption() as interruption, Display(run) as display:
+    with Interruption(_STOPPING) as interruption, Display(run) as display:
         for number, plan in enumerate(plans):
             path = run.path / "folds" / f"fold-{plan.fold}.safetensors"
             if not path.is_file():

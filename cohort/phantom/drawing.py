@@ -19,7 +19,7 @@ from morphoscope.cohort.phantom.lesions import CONDITIONS, Traits
 from morphoscope.cohort.phantom.skin import DARKEST, LIGHTEST, Person, photograph
 from morphoscope.cohort.storage import new_folder
 from morphoscope.configs import UserError
-from morphoscope.runtime.terminal import track
+from morphoscope.runtime.progress import track
 
 PHANTOM_CONDITIONS = tuple(CONDITIONS)
 
@@ -109,7 +109,7 @@ def _write_images(root: Path, per_condition: int, size: int, seed: int) -> pd.Da
         (root / folder).mkdir(parents=True)
     wanted = [(condition, index) for condition in PHANTOM_CONDITIONS for index in range(per_condition)]
     rows = []
-    for condition, index in track(wanted, "Drawing the phantom cohort", transient=True):
+    for condition, index in track(wanted, "Drawing the phantom cohort", unit="images"):
         drawn = phantom_image(condition, index, size=size, seed=seed)
         name = f"phantom-{condition}-{index:04d}.png"
         Image.fromarray(drawn.image).save(root / "images" / name, compress_level=1)

@@ -32,7 +32,7 @@ def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -
     known = _read(path, (len(images), network.dimensions))
     if known is not None:
         return known
-    features = network.features(images)
+    features = network.features(images, description=f"Computing features of {len(images)} real images")
     if os.access(folder if folder.exists() else folder.parent, os.W_OK):
         with write_atomically(path) as temporary:
             np.save(temporary, features, allow_pickle=False)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.generate.model import file_digest
+from morphoscope.runtime.progress import track
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_offline_weights import (
     OFFLINE_BACKBONE,
@@ -63,7 +64,9 @@ class FeatureNetwork:
         self._device = device
 
     @torch.inference_mode()
-    def features(self, images: np.ndarray, batch: int | None = None) -> np.ndarray:
+    def features(
+        self, images: np.ndarray, batch: int | None = None, description: str = "Computing features"
+    ) -> np.ndarray:
         """uint8 [N, H, W, 3] RGB => float32 [N, D].
 
         Images are resized to the network's input size by antialiased bicubic resampling, as in PIL, but in
@@ -72,10 +75,11 @@ class FeatureNetwork:
         Args:
             batch: number of images processed at once; by default 64 on a GPU, and 4 on a CPU because of its
                 caches. It affects the result only by rounding.
+            description: of the progress bar.
         """
         batch = batch or (64 if self._device.type == "cuda" else 4)
         found = [np.zeros((0, self.dimensions), np.float32)]
-        for start in range(0, len(images), batch):
+        for start in track(range(0, len(images), batch), description):
             part = torch.from_numpy(np.array(images[start : start + batch])).to(self._device)
             pixels = part.permute(0, 3, 1, 2).to(torch.float32)  # NHWC => NCHW, channels last in memory
             pixels = resized(pixels, self._size)

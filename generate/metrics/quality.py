@@ -15,6 +15,7 @@ from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import INCEPTION, FeatureNetwork
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import kernel_distance
+from morphoscope.runtime.progress import Work, working
 
 _FEWEST = 4  # images per set; with fewer the kernel distance could not draw different subsets
 _AT_ONCE = 64  # generated images in memory at once
@@ -157,16 +158,25 @@ class QualityMeter:
             raise UserError(f"images: {images} per condition; at least {_FEWEST} are needed.")
         most = max(self._counts.values())
         together, by_condition = [], {}
-        for name, count in self._counts.items():
-            features = self._generated(sample, name, images, seed)
-            together.append(features[: max(1, round(images * count / most))])
-            if name in self._by_condition:
-                by_condition[name] = self._by_condition[name].compare(features, seed)
-        overall = self._overall.compare(np.concatenate(together), seed)
+        total = images * len(self._counts)
+        with working("Generating and measuring images", total, unit="images", transient=True) as work:
+            for name, count in self._counts.items():
+                work.status = name
+                features = self._generated(sample, name, images, seed, work)
+                together.append(features[: max(1, round(images * count / most))])
+                if name in self._by_condition:
+                    by_condition[name] = self._by_condition[name].compare(features, seed)
+            work.status = "all"
+            overall = self._overall.compare(np.concatenate(together), seed)
         return QualityReport(self.network.name, overall, by_condition)
 
     def _generated(
-        self, sample: Callable[[str, Sequence[int]], np.ndarray], condition: str, images: int, seed: int
+        self,
+        sample: Callable[[str, Sequence[int]], np.ndarray],
+        condition: str,
+        images: int,
+        seed: int,
+        work: Work,
     ) -> np.ndarray:
         """Features float32 [images, D] of generated images."""
         first, step = seed + self._conditions.index(condition), len(self._conditions)
@@ -178,6 +188,7 @@ class QualityMeter:
             expected = (len(part), self.resolution, self.resolution, 3)
             assert batch.shape == expected and batch.dtype == np.uint8, "one image of this size per seed"
             features.append(self.network.features(batch))
+            work.advance(len(part))
         return np.concatenate(features)
 
 

@@ -50,7 +50,7 @@ class TrainingLoop:
     def train(self) -> None:
         """Train; at the end write a snapshot and the state."""
         total = round(self.config.training.kimg * 1000)
-        with Interruption() as interruption:
+        with Interruption("Stopping after this iteration, saving …") as interruption:
             while self.trainer.images_seen < total and not self.interrupted:
                 self._tick(total, interruption)
             if self._saved_at != self.trainer.images_seen:

@@ -11,9 +11,9 @@ from rich.console import Console
 from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
-from morphoscope.generate.training.progress import format_duration
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime import terminal
+from morphoscope.runtime.progress import format_duration
 from morphoscope.runtime.terminal import say, show, table
 from morphoscope.runtime.torch_memory import memory_gb
 from morphoscope.runtime.torch_processes import Processes

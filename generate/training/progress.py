@@ -1,22 +1,18 @@
-"""Progress of a training and the time it will take: a line that redraws itself, or a plain line per tick."""
+"""Progress of a training: images shown, values of the last tick, rate and time left."""
 
-import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from morphoscope.generate.training.records import Tick
-from morphoscope.runtime.terminal import say
-
-# Until then the rate is not typical: kernels are built, caches are cold.
-_MEASURED_AFTER = 10.0  # seconds
+from morphoscope.runtime.progress import working
 
 
 class TrainingProgress:
-    """Context manager that shows kimg, s/kimg, p, r_t, memory and the time left.
+    """Context manager that shows images, time left, rate, s/kimg, p, r_t and memory.
 
-    On a terminal one line redraws itself. Elsewhere (a log file, Slurm) `tick` prints a plain line.
+    On a terminal one line redraws itself. Elsewhere (a log file, Slurm) there is a line per tick, and others
+    where a tick takes long.
 
     Args:
         total_images: number of real images that the whole training shows.
@@ -25,40 +21,20 @@ class TrainingProgress:
     """
 
     def __init__(self, console: Console, total_images: int, start_images: int = 0) -> None:
-        self._console = console
-        self._total = total_images
-        self._seen = start_images
-        self._values = ""
-        self._first: tuple[float, int] | None = None  # when the first iteration was done, and images seen
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        if console.is_terminal:
-            self._bar = Progress(
-                BarColumn(bar_width=None),
-                TextColumn("{task.description}", markup=False),
-                console=console,
-                expand=True,
-            )
-            self._task = self._bar.add_task(self.line(), total=total_images, completed=start_images)
+        self._working = working("generator", total_images, unit="images", done=start_images, to=console)
 
     def __enter__(self) -> "TrainingProgress":
-        if self._bar is not None:
-            self._bar.start()
+        self._work = self._working.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._working.__exit__(kind, error, trace)
 
     def update(self, seen: int) -> None:
         """After each iteration: `seen` real images of the whole training have been shown."""
-        self._seen = seen
-        if self._first is None:
-            self._first = (time.monotonic(), seen)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=seen, description=self.line())
+        self._work.update(seen)
 
     def tick(self, tick: Tick) -> None:
         """After each tick, and after the `update` of its last iteration.
@@ -73,36 +49,9 @@ class TrainingProgress:
             "memory_gb": "{:.1f} GB",
         }
         shown = [text.format(tick.values[name]) for name, text in formats.items() if name in tick.values]
-        self._values = " · ".join(shown)
-        if self._bar is not None:
-            self._bar.update(self._task, description=self.line())
-        else:
-            say(f"generator {self.line()}", to=self._console)
-
-    def seconds_left(self) -> float | None:
-        """Seconds to the end at this process's mean rate, snapshots included; None while it is unknown."""
-        if self._first is None:
-            return None
-        since, images = self._first
-        elapsed = time.monotonic() - since
-        if self._seen == images or elapsed < _MEASURED_AFTER:
-            return None
-        return max(self._total - self._seen, 0) * elapsed / (self._seen - images)
+        self._work.status = " · ".join(shown)
+        self._work.say()
 
     def line(self) -> str:
         """The state of the training in one line."""
-        left = self.seconds_left()
-        parts = [f"{self._seen / 1000:.1f} of {self._total / 1000:g} kimg", self._values]
-        parts.append("" if left is None else f"{format_duration(left)} left")
-        return " · ".join(part for part in parts if part)
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as text, in at most two units: 90,000 -> "1 d 1 h", 42 -> "42 s"."""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+        return self._work.line()

@@ -15,8 +15,8 @@ from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.generate.training.collapse import DIVERSITY_ALARM, alarms_begin
 from morphoscope.generate.training.curves import Curve, curve_of, draw_curves
 from morphoscope.generate.training.film import FILM, sheets_by_kimg
-from morphoscope.generate.training.progress import format_duration
 from morphoscope.generate.training.records import ALARMS, STATS, Measurement, Records, Tick
+from morphoscope.runtime.progress import format_duration
 from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
 
 _WIDEST = 1600  # pixels of a sheet in the report

@@ -15,6 +15,7 @@ from morphoscope.generate.training.records import list_snapshots
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, has_film, write_reals
 from morphoscope.runtime import RunFolder, terminal
+from morphoscope.runtime.progress import working
 from morphoscope.runtime.torch_processes import Processes
 
 
@@ -47,7 +48,8 @@ def train_generator(
     processes = processes or Processes(torch.device("cpu"))
     console = console or terminal.console(stderr=True)
     try:
-        prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
+        with working("Preparing the training", to=console, transient=True):
+            prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
         trainer = prepared.trainer
         if not processes.same(trainer.iteration):
             raise UserError(
@@ -60,7 +62,8 @@ def train_generator(
 
         def begin() -> None:
             nonlocal watch
-            watch = _watch(prepared, run, console)
+            with working("Preparing the metrics", to=console, transient=True):
+                watch = _watch(prepared, run, console)
 
         processes.on_main(begin)
     except UserError:

@@ -31,6 +31,7 @@ from morphoscope.generate.training.records import (
 from morphoscope.generate.training.report import write_training_report
 from morphoscope.generate.training.tracking import Tracker
 from morphoscope.runtime import RunFolder
+from morphoscope.runtime.progress import working
 from morphoscope.runtime.torch_memory import memory_gb
 
 _SHEET_IMAGES = 10  # of each condition
@@ -107,6 +108,10 @@ class Watch:
 
     def snapshot(self, path: Path) -> None:
         """After a snapshot: sheet, metrics, alarms and report."""
+        with working(f"Measuring {path.name}", transient=True):
+            self._snapshot(path)
+
+    def _snapshot(self, path: Path) -> None:
         model = GeneratorModel.load(path, self.device)
         kimg = model.metadata.kimg
         assert kimg is not None, "snapshots of a training record their kimg"
@@ -133,8 +138,9 @@ class Watch:
 
     def end(self) -> None:
         """After the last snapshot: write the film and the final report."""
-        self._write_or_warn(write_film)
-        self._write_or_warn(write_training_report)
+        with working("Writing film and report", transient=True):
+            self._write_or_warn(write_film)
+            self._write_or_warn(write_training_report)
 
     def _write_or_warn(self, write: Callable[[Path], object]) -> None:
         """Write a film or a report; if that fails, the training still continues."""

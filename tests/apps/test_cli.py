@@ -152,9 +152,9 @@ class TestDoctor:
         assert "Self-test failed for bias_act on cpu" in err
 
 
-def test_what_runs_is_said_once_on_stderr(run, monkeypatch):
+def test_kernels_are_not_announced_by_every_command(run, monkeypatch):
+    """They exist by now: an earlier test has used them."""
     monkeypatch.setattr(dispatch, "_kernels", {})
     code, _, err = run("generate", "sample", GENERATOR, "--count", 1, "--device", "cpu", "--run", "said")
     assert code == 0
-    assert err.count("morphoscope: cpu: ") == 1
-    assert "native kernels (" in err or "the native kernels are unavailable" in err
+    assert "kernels" not in err.replace("the native kernels are unavailable", "")

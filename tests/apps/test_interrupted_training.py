@@ -66,6 +66,7 @@ def test_a_stopped_training_says_where_and_how_to_resume(cohort: Path, tmp_path:
         f"morphoscope: Stopped in fold 0 after epoch {done} of 5000. Re-run the command with --run {run} to "
         "resume."
     )
+    assert "Stopping after this step; finished epochs are kept" in errors
     assert "Traceback" not in errors and "Aborted" not in errors
     last = json.loads((run / "stats.jsonl").read_text().splitlines()[-1])
     assert (last["fold"], last["epoch"]) == ("0", done)

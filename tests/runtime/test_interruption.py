@@ -13,7 +13,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_a_request(number: signal.Signals) -> None:
-    with Interruption() as interruption:
+    with Interruption("Stopping …") as interruption:
         assert not interruption.requested
         signal.raise_signal(number)
         assert interruption.requested
@@ -23,14 +23,28 @@ def test_the_first_signal_is_a_request(number: signal.Signals) -> None:
 def test_a_later_ctrl_c_stops_at_once(first: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 103.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with pytest.raises(KeyboardInterrupt), Interruption():
+    with pytest.raises(KeyboardInterrupt), Interruption("Stopping …"):
         signal.raise_signal(first)
         signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_answered_at_once(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a thread, while the work goes on; a repeated signal adds nothing."""
+    with Interruption("Stopping after this iteration, saving …"):
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        shown = ""
+        while not shown.endswith("\n"):
+            shown += capsys.readouterr().err
+    assert shown == "Stopping after this iteration, saving … (Ctrl-C again stops at once)\n"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) -> None:
-    with Interruption() as interruption:
+    with Interruption("Stopping …") as interruption:
         signal.raise_signal(number)
         signal.raise_signal(number)
         assert interruption.requested
@@ -39,7 +53,7 @@ def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) ->
 def test_a_later_sigterm_does_not_cut_off_the_saving(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 120.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with Interruption() as interruption:
+    with Interruption("Stopping …") as interruption:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert interruption.requested
@@ -49,7 +63,7 @@ def test_a_later_sigterm_does_not_cut_off_the_saving(monkeypatch: pytest.MonkeyP
 def test_handlers_are_restored(error: type[Exception] | None) -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     try:
-        with Interruption():
+        with Interruption("Stopping …"):
             assert [signal.getsignal(number) for number in SIGNALS] != before
             if error is not None:
                 raise error
@@ -59,8 +73,8 @@ def test_handlers_are_restored(error: type[Exception] | None) -> None:
 
 
 def test_nested_interruptions_restore_the_outer_one() -> None:
-    with Interruption() as outer:
-        with Interruption() as inner:
+    with Interruption("Stopping …") as outer:
+        with Interruption("Stopping …") as inner:
             signal.raise_signal(signal.SIGTERM)
         assert (inner.requested, outer.requested) == (True, False)
         signal.raise_signal(signal.SIGTERM)
@@ -72,7 +86,7 @@ def test_outside_the_main_thread_it_never_fires() -> None:
     seen: list[bool] = []
 
     def work() -> None:
-        with Interruption() as interruption:
+        with Interruption("Stopping …") as interruption:
             seen.append(interruption.requested)
 
     thread = threading.Thread(target=work)

@@ -1,13 +1,15 @@
 """Names appear on the terminal as they are, whatever they hold."""
 
 import io
+import sys
+import threading
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from morphoscope.runtime.terminal import console, progress, say, show, table, track, visible
+from morphoscope.runtime.terminal import console, say, show, sign_of_life, table, visible
 
 names = st.text(min_size=1, max_size=40)
 MARKUP = [
@@ -33,17 +35,6 @@ def test_a_table_is_never_markup(name: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count(name) == 3
 
 
-@pytest.mark.parametrize("name", MARKUP)
-def test_a_progress_bar_is_never_markup(name: str) -> None:
-    out = Console(file=io.StringIO(), width=200, markup=True)
-    with progress(to=out) as bars:
-        bars.add_task(visible(name), total=1)
-    assert name in out.file.getvalue()  # type: ignore[attr-defined]
-    again = Console(file=io.StringIO(), width=200, markup=True)
-    assert list(track([1, 2], name, to=again)) == [1, 2]
-    assert name in again.file.getvalue()  # type: ignore[attr-defined]
-
-
 def test_a_long_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     path = "folder/" * 60 + "image.png"
     say(path)
@@ -66,6 +57,7 @@ def test_what_is_visible_steers_nothing_and_keeps_the_rest(name: str) -> None:
 
 
 @given(st.lists(names, min_size=1, max_size=5))
+@example(["\x1f\u20280"])
 def test_a_table_holds_every_name_whole(listed: list[str]) -> None:
     out = io.StringIO()
     target = Console(file=out, width=10_000, markup=False, emoji=False, highlight=False)
@@ -87,6 +79,27 @@ def test_the_console_is_plain() -> None:
     assert out.file.getvalue() == "[red]x[/red] :smile:\n"
 
 
-def test_a_transient_bar_leaves_nothing_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(track([1, 2], "Reading images", transient=True)) == [1, 2]
-    assert capsys.readouterr() == ("", "")
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_silent_start_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    with sign_of_life("Starting …", after=0):
+        while "\n" not in shown.getvalue():
+            pass
+    assert "Starting …" in shown.getvalue()
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_after_other_output_or_without_a_terminal_there_is_none(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with sign_of_life("Starting …", after=60):
+        say("Wrote it")
+    for thread in threading.enumerate():
+        if thread.name == "sign of life":
+            thread.join()
+    assert "Starting" not in stream.getvalue()
