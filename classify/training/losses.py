@@ -1,4 +1,4 @@
-"""The classification loss: cross entropy with soft targets, weighted by class."""
+"""The classification loss: cross entropy with soft targets, weighted by image."""
 
 from typing import Literal
 
@@ -35,7 +35,12 @@ def class_weights(counts: np.ndarray, balance: Balance, power: float, beta: floa
 
 
 class SoftTargetLoss:
-    """Cross entropy with distributions as targets; with one-hot targets that of `nn.CrossEntropyLoss`.
+    """Cross entropy with distributions as targets; without smoothing that of `nn.CrossEntropyLoss`.
+
+    Smoothing spreads a share of each target evenly over all classes, and only then the image is weighted, by
+    the weight of its own class. `nn.CrossEntropyLoss` multiplies the spread share with the weights of the
+    classes that it is spread to: the lowest loss for a certain image of a frequent class then names a rare
+    one. With seven classes, weights from 0.2 to 14 and a smoothing of 0.1, it did so for naevi.
 
     The loss of a batch is the sum of its images' losses divided by the sum of their weights. It can therefore
     be computed in parts: add the parts' losses, each divided by the weight of the whole batch.
@@ -65,7 +70,7 @@ class SoftTargetLoss:
             targets: float32 [N, K]; each row sums to 1.
             weight: of the whole batch, if this is a part of one.
         """
-        total = F.cross_entropy(
-            logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.smoothing
-        )
+        weighted = targets * self.weights
+        spread = self.smoothing / targets.shape[1] * weighted.sum(dim=1, keepdim=True)
+        total = F.cross_entropy(logits.float(), (1 - self.smoothing) * weighted + spread, reduction="sum")
         return total / (self.weight(targets) if weight is None else weight)

@@ -34,15 +34,39 @@ def test_effective_numbers_lie_between_equal_and_inverse_weights() -> None:
     )
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_one_hot_targets_give_torchs_cross_entropy(smoothing: float) -> None:
+@pytest.mark.parametrize(("smoothing", "weights"), [(0.0, [0.5, 1.0, 4.0]), (0.1, [1.0, 1.0, 1.0])])
+def test_one_hot_targets_give_torchs_cross_entropy(smoothing: float, weights: list[float]) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(8, 3, generator=generator)
     labels = torch.randint(0, 3, (8,), generator=generator)
-    weights = torch.tensor([0.5, 1.0, 4.0])
-    ours = SoftTargetLoss(weights, smoothing)(logits, nn.functional.one_hot(labels, 3).float())
-    theirs = nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing)(logits, labels)
+    ours = SoftTargetLoss(torch.tensor(weights), smoothing)(logits, nn.functional.one_hot(labels, 3).float())
+    theirs = nn.CrossEntropyLoss(weight=torch.tensor(weights), label_smoothing=smoothing)(logits, labels)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_smoothing_leaves_a_certain_naevus_a_naevus() -> None:
+    """The lowest loss of an image that is certainly of a frequent class is at (1 - s) of it, s/K of others.
+
+    Weighted after smoothing, as by `nn.CrossEntropyLoss`, it would be at 0.29 of df and 0.26 of nv.
+    """
+    counts = np.array([183, 264, 583, 60, 491, 4323, 80])  # akiec, bcc, bkl, df, mel, nv, vasc of HAM10000
+    loss = SoftTargetLoss(class_weights(counts, "inverse", 1.0, 0.0), 0.1)
+    naevus = torch.eye(7)[5:6]
+    lowest = torch.full((1, 7), 0.1 / 7)
+    lowest[0, 5] += 0.9
+    logits = lowest.log().requires_grad_()
+    loss(logits, naevus).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, torch.zeros(1, 7), atol=1e-6, rtol=0)
+    assert loss(logits, naevus) < loss(torch.zeros(1, 7), naevus)
+
+
+def test_smoothing_does_not_change_what_an_image_weighs() -> None:
+    logits = torch.zeros(2, 3, requires_grad=True)
+    SoftTargetLoss(torch.tensor([0.5, 1.0, 4.0]), 0.1)(logits, torch.eye(3)[[0, 2]]).backward()
+    assert logits.grad is not None
+    first, second = logits.grad.abs().sum(dim=1).tolist()
+    assert second / first == pytest.approx(8, rel=1e-5)
 
 
 def test_the_loss_of_a_mixture_is_the_mixture_of_its_classes_losses() -> None:
