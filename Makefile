@@ -2,17 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CONSTRAINTS := constraints.txt
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
-.PHONY: install demo app test docs models clean
+.PHONY: install demo app test test-oldest docs models clean
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs,offline,track]"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch torchvision
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev,docs,offline,track]"
 	touch $@
 
 # Every step from cohort to classifier, on phantoms; writes demo/report.html.
@@ -28,6 +29,10 @@ test: export OMP_WAIT_POLICY = passive
 test: install
 	$(BIN)/pytest -m "not slow" -q -n logical --maxprocesses 4 --dist loadfile
 
+# The same with the oldest versions of what the program depends on: the lower bounds in pyproject.toml.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
 # The documentation as a site: site/index.html. Needs no network; a broken link is an error.
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -d build/docs docs site
@@ -37,4 +42,4 @@ models: install
 	nice $(BIN)/python -m morphoscope.apps.make_models models
 
 clean:
-	rm -rf $(VENV) demo models runs site
+	rm -rf $(VENV) .venv-oldest demo models runs site
