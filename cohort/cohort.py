@@ -241,12 +241,13 @@ class Cohort:
     def split(self, folds: int = 5, seed: int = 0, test_fraction: float = 0.0) -> "Cohort":
         """A cohort whose column `fold` is set: "0" … str(folds - 1), or "test".
 
-        Every group (patient) is in one fold and every condition in every fold, in equal proportions as far as
-        the sizes of the groups allow. Synthetic rows get no fold.
+        Every group (patient) is in one fold and every condition in every fold. Which groups of a condition
+        are tested is chance, whatever their sizes; the others are balanced by size. `assign_folds` states
+        the bounds. Synthetic rows get no fold.
 
         Args:
             seed: the same seed and rows give the same folds.
-            test_fraction: proportion of each condition's images that becomes the fold "test", in [0, 1); with
+            test_fraction: proportion of each condition's groups that becomes the fold "test", in [0, 1); with
                 0, rows that are already in the fold "test" stay there; otherwise the test fold is redrawn.
 
         Raises:

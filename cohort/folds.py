@@ -12,9 +12,19 @@ _ATTEMPTS = 50
 def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float) -> pd.DataFrame:
     """Set the column `fold` of normalised manifest rows; see `Cohort.split`.
 
-    The condition with the fewest groups is assigned first, its groups from large to small, each to the fold
-    with the least of the condition relative to the fold's share. If a condition has at least one group per
-    fold, no fold stays without it, unless groups hold several conditions: then other orders are tried.
+    First the test fold: of each condition, every group has the same probability of being drawn, whatever its
+    number of images. The rest is balanced: the condition with the fewest groups is assigned first, its groups
+    from large to small, each to the fold with the fewest images of the condition. Bounds, if no group holds
+    several conditions:
+
+    - The number of a condition's test groups is `test_fraction` of its groups, rounded up or down by chance,
+      but at least 1, and at least one group remains for each fold.
+    - The number of its test images differs from the same proportion of its images by fewer than the largest
+      group has.
+    - Its images in two of the other folds differ by at most those of its largest group.
+
+    With groups that hold several conditions the bounds are approximate, and a draw that leaves a fold without
+    a condition is repeated.
 
     Raises:
         UserError: an argument out of range, or a condition with fewer groups than folds; all are named.
@@ -24,26 +34,26 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
     if not 0.0 <= test_fraction < 1.0:
         raise UserError(f"test_fraction {test_fraction}: expected a number from 0 to below 1.")
     names = [str(number) for number in range(folds)]
-    shares = dict.fromkeys(names, (1 - test_fraction) / folds)
     real = rows["source"] == "real"
     if test_fraction > 0:
-        shares[TEST_FOLD] = test_fraction
+        names.append(TEST_FOLD)
         split = real
     else:
         tested = set(rows["group"][rows["fold"] == TEST_FOLD])
         split = real & ~rows["group"].isin(tested)
     counts = pd.crosstab(rows["group"][split], rows["condition"][split])
-    _require_groups(counts, len(shares))
+    _require_groups(counts, len(names))
     for attempt in range(_ATTEMPTS):
-        fold_of_group = _assign_groups(counts, shares, np.random.default_rng([seed, attempt]))
-        per_fold = counts.groupby(fold_of_group).sum().reindex(list(shares), fill_value=0)
+        random = np.random.default_rng([seed, attempt])
+        fold_of_group = _assign_groups(counts, folds, test_fraction, random)
+        per_fold = counts.groupby(fold_of_group).sum().reindex(names, fill_value=0)
         if (per_fold > 0).all(axis=None):
             result = rows.copy()
             result["fold"] = rows["group"].map(fold_of_group).where(split, TEST_FOLD).where(real, "")
             return result
     missing = [f"'{condition}'" for condition in counts.columns if (per_fold[condition] == 0).any()]
     raise UserError(
-        f"No split found that puts every condition into each of {len(shares)} folds: groups of "
+        f"No split found that puts every condition into each of {len(names)} folds: groups of "
         f"{', '.join(missing)} also contain other conditions. Use fewer folds."
     )
 
@@ -58,26 +68,55 @@ def _require_groups(counts: pd.DataFrame, needed: int) -> None:
         )
 
 
-def _assign_groups(counts: pd.DataFrame, shares: dict[str, float], random: np.random.Generator) -> pd.Series:
+def _assign_groups(
+    counts: pd.DataFrame, folds: int, test_fraction: float, random: np.random.Generator
+) -> pd.Series:
     """The fold's name of every group.
 
     Args:
         counts: images of each condition (column) in each group (index).
-        shares: proportion of images that each fold should get.
+        folds: number of folds beside the test fold.
     """
-    names = list(shares)
-    share = np.array([shares[name] for name in names])
     table = counts.to_numpy()
+    rarest_first = np.argsort((table > 0).sum(axis=0), kind="stable")
+    tested = np.zeros(len(table), bool)
+    if test_fraction > 0:
+        tested = _draw_test_groups(table, rarest_first, folds, test_fraction, random)
     fold = np.full(len(table), -1)
-    for condition in np.argsort((table > 0).sum(axis=0), kind="stable"):
-        open_groups = random.permutation(np.flatnonzero((table[:, condition] > 0) & (fold < 0)))
-        largest_first = open_groups[np.argsort(-table[open_groups, condition], kind="stable")]
-        filled = np.array(
-            [table[fold == number, condition].sum() for number in range(len(names))], dtype=float
-        )
-        for group in largest_first:
-            # Ties go to the fold with the larger share, then to a random one.
-            order = np.lexsort((random.random(len(names)), -share, filled / share))
-            fold[group] = order[0]
-            filled[order[0]] += table[group, condition]
-    return pd.Series(np.array(names, dtype=object)[fold], index=counts.index)
+    for condition in rarest_first:
+        filled = np.array([table[fold == number, condition].sum() for number in range(folds)])
+        for group in _largest_first(table[:, condition], (fold < 0) & ~tested, random):
+            least = random.choice(np.flatnonzero(filled == filled.min()))
+            fold[group] = least
+            filled[least] += table[group, condition]
+    names = np.array([*map(str, range(folds)), TEST_FOLD], dtype=object)
+    return pd.Series(names[np.where(tested, folds, fold)], index=counts.index)
+
+
+def _draw_test_groups(
+    table: np.ndarray, rarest_first: np.ndarray, folds: int, fraction: float, random: np.random.Generator
+) -> np.ndarray:
+    """Which groups (rows of `table`) are in the test fold, bool [groups].
+
+    A systematic sample of each condition: its groups in order of size, each with a segment of the same length
+    on a line, and those drawn in whose segment one of the points u, u + 1, u + 2, … falls. Hence all
+    have the same probability, and small and large ones are drawn in equal proportion.
+    """
+    tested, decided = (np.zeros(len(table), bool) for _ in range(2))
+    for condition in rarest_first:
+        holds = table[:, condition] > 0
+        due = np.clip(fraction * holds.sum(), 1, holds.sum() - folds) - tested[holds].sum()
+        ordered = _largest_first(table[:, condition], ~decided, random)
+        if len(ordered) and due > 0:
+            length = min(due / len(ordered), 1.0)
+            # Rounded, so that a whole number of groups stays one despite the error of floating point.
+            passed = np.floor(np.round(np.arange(len(ordered) + 1) * length, 9) + random.random())
+            tested[ordered[np.diff(passed) > 0]] = True
+        decided |= holds
+    return tested
+
+
+def _largest_first(sizes: np.ndarray, open_groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Numbers of the open groups (bool) with at least one image, the largest first, ties in random order."""
+    groups = random.permutation(np.flatnonzero((sizes > 0) & open_groups))
+    return groups[np.argsort(-sizes[groups], kind="stable")]

@@ -51,8 +51,8 @@ class Splitting(Config):
         0.2,
         ge=0,
         lt=1,
-        description="fraction of the images of each condition that becomes the test fold; 0 keeps a test "
-        "fold that exists",
+        description="fraction of the patients of each condition that becomes the test fold, drawn at random; "
+        "0 keeps a test fold that exists",
     )
     seed: Seed = Field(0, description="random seed; the same seed gives the same folds")
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
-from morphoscope.cohort.folds import assign_folds
+from morphoscope.cohort.folds import _assign_groups, assign_folds
 from morphoscope.cohort.manifest import normalise_rows
 from morphoscope.configs import UserError
 
@@ -71,6 +72,64 @@ def test_test_fraction_is_met() -> None:
     counts = pd.crosstab(rows["condition"], rows["fold"])
     assert counts["test"].tolist() == [20, 10]
     assert counts["0"].tolist() == [16, 8]
+
+
+HEAVY_TAILED = [60, 25, 12, 9, 8, 6, 5, 5, 4, 4, 3, 3, 3, 2, 2, 2, 2, *[1] * 23]
+
+
+@pytest.fixture(scope="module")
+def test_folds_over_seeds() -> np.ndarray:
+    """Whether each of 40 patients is tested, bool [500 seeds, 40], the largest first."""
+    counts = pd.DataFrame({"a": HEAVY_TAILED})
+    drawn = [_assign_groups(counts, 5, 0.2, np.random.default_rng(seed)) == "test" for seed in range(500)]
+    return np.array(drawn)
+
+
+def test_the_size_of_a_group_does_not_predict_the_test_fold(test_folds_over_seeds: np.ndarray) -> None:
+    frequency = test_folds_over_seeds.mean(axis=0)
+    assert abs(frequency[0] - 0.2) < 0.055  # three standard errors of 500 draws
+    assert frequency.min() > 0.14 and frequency.max() < 0.26
+    correlations = [spearmanr(HEAVY_TAILED, tested).statistic for tested in test_folds_over_seeds]
+    assert abs(np.mean(correlations)) < 0.02
+
+
+def test_the_shares_of_the_test_fold_stay_within_their_bounds(test_folds_over_seeds: np.ndarray) -> None:
+    assert set(test_folds_over_seeds.sum(axis=1)) == {8}
+    images = test_folds_over_seeds @ np.array(HEAVY_TAILED)
+    assert np.abs(images - 0.2 * sum(HEAVY_TAILED)).max() < max(HEAVY_TAILED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    folds=st.integers(2, 5),
+    fraction=st.floats(0.01, 0.9),
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(st.integers(1, 50), min_size=6, max_size=60),
+)
+def test_shares_stay_within_the_stated_bounds(
+    folds: int, fraction: float, seed: int, sizes: list[int]
+) -> None:
+    fold = _assign_groups(pd.DataFrame({"a": sizes}), folds, fraction, np.random.default_rng(seed))
+    due = min(max(fraction * len(sizes), 1), len(sizes) - folds)
+    assert abs((fold == "test").sum() - due) < 1
+    images = pd.Series(sizes).groupby(fold).sum()
+    assert abs(images["test"] - due / len(sizes) * sum(sizes)) < max(sizes)
+    others = images.drop("test")
+    assert others.max() - others.min() <= max(sizes)
+
+
+def test_no_fold_attracts_large_groups() -> None:
+    counts = pd.DataFrame({"a": HEAVY_TAILED})
+    drawn = [_assign_groups(counts, 5, 0.0, np.random.default_rng(seed)) for seed in range(500)]
+    frequency = pd.Series([fold[0] for fold in drawn]).value_counts(normalize=True)
+    assert (frequency.sub(0.2).abs() < 0.055).all()
+
+
+def test_a_patient_with_two_conditions_is_tested_as_often_as_others() -> None:
+    counts = pd.DataFrame({"a": [9, 5, *[1] * 18, *[0] * 10], "b": [7, 0, *[0] * 18, *[2] * 10]})
+    drawn = [_assign_groups(counts, 4, 0.2, np.random.default_rng(seed)) == "test" for seed in range(500)]
+    frequency = np.mean(drawn, axis=0)
+    assert frequency.min() > 0.14 and frequency.max() < 0.27
 
 
 def test_same_seed_same_folds_other_seed_other_folds() -> None:
