@@ -41,6 +41,7 @@ two folds …) raise `morphoscope.configs.UserError`; one message lists all find
 
 from morphoscope.cohort.checks import CheckReport
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.costs import MAX_PIXELS
 from morphoscope.cohort.importers import (
     import_classifynf1,
     import_csv,
@@ -53,7 +54,7 @@ from morphoscope.cohort.joining import join_cohorts
 from morphoscope.cohort.manifest import TEST_FOLD, Problem
 from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
 from morphoscope.cohort.provenance import Provenance
-from morphoscope.cohort.reading import MAX_PIXELS, read_image, write_image
+from morphoscope.cohort.reading import read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
 from morphoscope.cohort.storage import new_folder
 

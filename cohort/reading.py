@@ -1,25 +1,44 @@
 """From the bytes of any photograph to 8-bit RGB, or to an error that names the file and the reason."""
 
 import struct
+import warnings
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from morphoscope.cohort.costs import (
+    TOO_LARGE,
+    refuse_costly_exif,
+    refuse_costly_file,
+    refuse_costly_image,
+)
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_atomically
 
-MAX_PIXELS = 64_000_000  # width x height; larger images are refused by their header, before decoding
 MAX_FILE_BYTES = 512 * 2**20
-_TOO_LARGE = f"at most {MAX_PIXELS // 1_000_000} megapixels can be read. Scale the image down."
 # Only raster formats whose decoders are part of Pillow: none of them runs another program.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+# This room's own limit is lower, and refuses instead of warning.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 Image.init()  # `Image.open(formats=…)` knows a format only once its plugin is loaded
 
 _PLAIN_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "PNG": {".png"}}
 _PNG_BIT_DEPTH_OFFSET = 24  # signature (8), chunk length and type (8), width and height (8)
+_BAND = 256  # rows that are converted at a time
+# How EXIF says that the camera was held: what turns the image upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
 # What Pillow's decoders raise for damaged data (found by flipping bytes in files of each format).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError, TypeError)
 
@@ -40,7 +59,9 @@ def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
 
     Raises:
         UserError: the file is missing, empty, damaged or truncated, is not an image, has floating-point
-            pixels, or is larger than 64 megapixels or 512 MiB; the message names the file and the reason.
+            pixels, or costs too much: more than 64 megapixels, 20,000 pixels on a side, 100 times as long as
+            wide, 512 MiB, or a structure that keeps decoders busy (see `costs`). The message names the file
+            and the reason.
     """
     if isinstance(source, bytes):
         data, name = source, name or "image"
@@ -62,14 +83,16 @@ def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
     """
     if not data:
         raise UserError(f"{name}: empty file (0 bytes).")
+    scans = refuse_costly_file(data, name)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UserError(f"{name}: {width} x {height} pixels; {_TOO_LARGE}")
+            refuse_costly_image(image, len(data), scans, name)
             image.load()
-            plain = _is_plain(image, data, name)
-            return _to_rgb(ImageOps.exif_transpose(image), name), plain
+            refuse_costly_exif(image, name)
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            plain = orientation == 1 and _is_plain(image, data, name)
+            rgb = _to_rgb(image, name)
+        return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb, plain
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -77,7 +100,11 @@ def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
             f"{name}: not an image of a known format ({', '.join(FORMATS)}). Convert or remove it."
         ) from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{name}: {_TOO_LARGE}") from error
+        raise UserError(f"{name}: {TOO_LARGE}") from error
+    except MemoryError as error:
+        raise UserError(
+            f"{name}: too large for the memory of this computer. Scale the image down."
+        ) from error
     except _DAMAGE as error:
         raise UserError(f"{name}: damaged image ({error}). Replace or remove the file.") from error
 
@@ -105,12 +132,24 @@ def _is_plain(image: Image.Image, data: bytes, name: str) -> bool:
         return False
     if Path(name).suffix.lower() not in _PLAIN_SUFFIXES.get(image_format, set()):
         return False
-    if image_format == "PNG" and (data[_PNG_BIT_DEPTH_OFFSET] != 8 or getattr(image, "n_frames", 1) > 1):
-        return False
-    return image.getexif().get(0x0112, 1) == 1  # orientation
+    return image_format != "PNG" or (data[_PNG_BIT_DEPTH_OFFSET] == 8 and getattr(image, "n_frames", 1) == 1)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Convert in bands, so that only the result has the size of the image.
+
+    Pillow's copies of a large image would take several times the memory of the image itself.
+    """
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image.copy()  # the opened file's own image ends with it
+    result = Image.new("RGB", image.size)
+    for top in range(0, image.height, _BAND):
+        bottom = min(top + _BAND, image.height)
+        result.paste(_band_to_rgb(image.crop((0, top, image.width, bottom)), name), (0, top))
+    return result
+
+
+def _band_to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise UserError(f"{name}: floating-point pixels; save the image with 8 or 16 bits per channel.")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow keeps some of these files in 32-bit integers
