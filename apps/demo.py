@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 
 from morphoscope.apps.bundled_models import GENERATOR, GENERATOR_OVERRIDES, GENERATOR_PRESET
 from morphoscope.apps.morph_chart import draw_curve
 from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.apps.phantom_cohort import phantom_cohort
-from morphoscope.classify import Ensemble, Evaluation, evaluate, legend, overlay, train_ensemble
+from morphoscope.classify import Ensemble, Evaluation, evaluate, train_ensemble, write_explanation
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -20,7 +19,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_morph, write_samples
 from morphoscope.generate.sheets import Strip, write_sheet
-from morphoscope.runtime import RunFolder, write_atomically, write_text
+from morphoscope.runtime import RunFolder, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report
 from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.terminal import console, say
@@ -227,12 +226,10 @@ class _Report:
         image = self.cohort.image(index)
         found = self.ensemble.attribute(image, _MORPH.a)
         path = self.folder / "attribution.png"
-        beside = np.hstack([image, overlay(image, found.map)])
-        with write_atomically(path) as temporary:
-            enlarged = Image.fromarray(beside).resize(
-                (4 * image.shape[1], 2 * image.shape[0]), Image.Resampling.LANCZOS
-            )
-            Image.fromarray(np.vstack([np.asarray(enlarged), legend(enlarged.width)])).save(temporary)
+        file = Path(self.cohort.rows["file"][index]).name
+        write_explanation(
+            path, image, found, _MORPH.a, file, ["The image is a phantom: no patient is shown."]
+        )
         return Section(
             "What the classifier looks at",
             f"Integrated gradients of the probability of {_MORPH.a}: a test image compared with a plain "

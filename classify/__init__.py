@@ -1,6 +1,6 @@
 """Classifiers: training of an ensemble of one model per fold, prediction, attribution and evaluation."""
 
-from morphoscope.classify.attribution import Attribution, legend, overlay
+from morphoscope.classify.attribution import Attribution, legend, overlay, write_explanation
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.prediction import Prediction, combine
@@ -20,4 +20,5 @@ __all__ = [
     "overlay",
     "plan_folds",
     "train_ensemble",
+    "write_explanation",
 ]

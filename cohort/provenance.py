@@ -92,10 +92,14 @@ class Provenance(BaseModel):
 
     @property
     def summary(self) -> str:
-        """The origin of one image in a line: "60% IP + 40% ML · seed 3 · psi 0.7 · generator 0123abcd"."""
-        assert self.label and self.psi is not None, "of one image"
-        mixed = label_text(self.label)
-        return f"{mixed} · seed {self.seed} · psi {self.psi:g} · generator {self.generator}"
+        """What is known in a line: "60% IP + 40% ML · seed 3 · psi 0.7 · generator 0123abcd"."""
+        known = {
+            f"{label_text(self.label or {})}": self.label,
+            f"seed {self.seed}": self.seed,
+            f"psi {self.psi or 0:g}": self.psi,
+            f"generator {self.generator}": self.generator,
+        }
+        return " · ".join(text for text, value in known.items() if value is not None) or "origin not recorded"
 
     def columns(self) -> dict[str, str]:
         """The manifest's cells of one image: generator, seed, label (as JSON), psi and phantom."""
@@ -181,6 +185,18 @@ def read_provenance(image: Image.Image) -> Provenance | None:
         return Provenance.model_validate({"phantoms_only": phantoms_only, **content})
     except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
         return Provenance(phantoms_only=phantoms_only)
+
+
+def file_provenance(data: bytes) -> Provenance | None:
+    """The provenance in the bytes of an image file; None if it carries no mark.
+
+    Raises:
+        OSError, SyntaxError, ValueError: the file is damaged.
+    """
+    if not is_marked_synthetic(data):
+        return None
+    with Image.open(BytesIO(data), formats=("PNG",)) as image:
+        return read_provenance(image)
 
 
 def is_marked_synthetic(data: bytes) -> bool:

@@ -8,6 +8,13 @@ from morphoscope.configs.schema import Config
 from morphoscope.configs.views import PairedView
 
 Method = Literal["integrated_gradients", "smoothgrad", "gradcam", "occlusion"]
+METHOD_NAMES: dict[Method, str] = {
+    "integrated_gradients": "Integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "gradcam": "Grad-CAM",
+    "occlusion": "Occlusion",
+}
+"""The methods as people read them."""
 SingleBaseline = Literal["mean", "black", "white", "blurred"]
 Baseline = Literal[SingleBaseline, "average"]
 SINGLE_BASELINES: tuple[SingleBaseline, ...] = get_args(SingleBaseline)

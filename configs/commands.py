@@ -28,7 +28,7 @@ PrintedMark = Annotated[
     Field(
         description="print a strip below every single image, which says that it is synthetic and how it was "
         "made; images narrower than 384 pixels are enlarged to keep it readable. Without it they are marked "
-        "in their metadata only",
+        "in their metadata only. Marked images are for showing, not for training a model",
     ),
 ]
 

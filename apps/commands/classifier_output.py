@@ -15,6 +15,7 @@ NOT_CALIBRATED = (
     "Calibrate it with `morphoscope classify calibrate` and the cohort that it was trained on, for the "
     "--test-time that you use."
 )
+ONLY_PHANTOMS = "This classifier was trained on phantoms (drawings of skin). It says nothing about patients."
 _named = partial(format_estimate, named=True)
 
 

@@ -194,6 +194,7 @@ def explain(
 ) -> None:
     """Map the pixels that a condition's probability depends on: overlay.png, map.npy, folds.npy (per model).
 
+    overlay.png shows the image and the map beside it, with condition, file and method.
     Integrated gradients also write deltas.npy, the convergence delta of each model.
     """
     settings = load_config(
@@ -207,23 +208,22 @@ def explain(
     )
 
     import numpy as np
-    from PIL import Image
 
+    from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS
     from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
-    from morphoscope.classify import Ensemble, legend, overlay
+    from morphoscope.classify import Ensemble, write_explanation
     from morphoscope.runtime import write_atomically
 
     focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
     model = Ensemble.load(ensemble, device)
-    ((_, pixels),) = ensemble_inputs(model, focused, others)
+    ((name, pixels, provenance),) = ensemble_inputs(model, focused, others)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
     found = model.attribute(pixels, condition, **settings.model_dump())
     facts = {"ensemble": ensemble, "image": image, "panoramic": panoramic, "condition": condition}
     folder = open_run(run, "explain", settings, **facts)
-    picture = overlay(pixels, found.map, found.signed)
-    with write_atomically(folder.path / "overlay.png") as temporary:
-        Image.fromarray(np.vstack([picture, legend(picture.shape[1], signed=found.signed)])).save(temporary)
+    notes = [ONLY_PHANTOMS] if model.metadata.phantom else []
+    write_explanation(folder.path / "overlay.png", pixels, found, condition, name, notes, provenance)
     with write_atomically(folder.path / "map.npy") as temporary:
         np.save(temporary, found.map)
     with write_atomically(folder.path / "folds.npy") as temporary:

@@ -3,7 +3,7 @@
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.classify import Attribution
 from morphoscope.classify.certainty import Calibration
-from morphoscope.configs.attribution import Method
+from morphoscope.configs.attribution import METHOD_NAMES, Method
 
 _BASELINES = {
     "mean": "a plain image in this picture's mean colour",
@@ -12,12 +12,7 @@ _BASELINES = {
     "blurred": "this picture, blurred",
     "average": "four images that show nothing (mean colour, black, white, blurred), averaged",
 }
-METHODS: dict[str, Method] = {
-    "Integrated gradients": "integrated_gradients",
-    "SmoothGrad": "smoothgrad",
-    "Grad-CAM": "gradcam",
-    "Occlusion": "occlusion",
-}
+METHODS: dict[str, Method] = {name: method for method, name in METHOD_NAMES.items()}
 _HOW = {
     "integrated_gradients": "Integrated gradients; the baseline is {baseline}",
     "smoothgrad": "SmoothGrad: how strongly a small change in a pixel changes the probability",

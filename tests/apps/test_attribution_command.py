@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from morphoscope.apps.bundled_models import ENSEMBLE
-from morphoscope.cohort import phantom
+from morphoscope.cohort import Provenance, phantom
+from morphoscope.cohort.provenance import read_provenance, write_synthetic_image
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,25 @@ def test_explain_by_another_method(run, phantoms, tmp_path):
     assert np.load(tmp_path / "cam" / "map.npy").shape == (64, 64)
     assert np.load(tmp_path / "cam" / "folds.npy").shape == (5, 128, 128)
     assert not (tmp_path / "cam" / "deltas.npy").exists()
-    assert Image.open(tmp_path / "cam" / "overlay.png").size == (64, 64 + 44)
+    width, height = Image.open(tmp_path / "cam" / "overlay.png").size
+    assert width > 2 * 480 and 480 < height < width
     assert yaml.safe_load((tmp_path / "cam" / "config.yaml").read_text())["method"] == "gradcam"
+
+
+def test_the_picture_of_a_synthetic_image_is_marked(run, phantoms, tmp_path):
+    made = Provenance(generator="ab", phantoms_only=True, label={"NF1": 1.0}, seed=3, psi=0.7)
+    for file, provenance in (("made.png", made), ("old.png", Provenance(phantoms_only=True))):
+        write_synthetic_image(tmp_path / file, phantoms.image(0), provenance)
+        code, _, err = run("classify", "explain", ENSEMBLE, file, "--method", "gradcam", "--run", file[:3])
+        assert code == 0, err
+        with Image.open(tmp_path / file[:3] / "overlay.png") as picture:
+            assert read_provenance(picture) == provenance
+            assert (np.asarray(picture) == (255, 209, 102)).all(axis=2).any()  # the word SYNTHETIC
+    code, _, _ = run(
+        *("classify", "explain", ENSEMBLE, phantoms.root / phantoms.rows["file"][0]),
+        *("--method", "gradcam", "--run", "drawn"),
+    )
+    assert read_provenance(Image.open(tmp_path / "drawn" / "overlay.png")) is None
 
 
 def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):

@@ -175,6 +175,8 @@ def test_a_label_in_words(percent: int) -> None:
 
 
 def test_the_origin_in_a_line() -> None:
+    assert Provenance().summary == "origin not recorded"
+    assert Provenance(seed=0, psi=0.0, generator="ab").summary == "seed 0 · psi 0 · generator ab"
     line = "75% NF1 + 25% café · seed 3 · psi 0.7 · generator 0123456789abcdef"
     assert FULL.summary == line
 
