@@ -1,12 +1,17 @@
-"""The command line as a user calls it, and a headless browser."""
+"""The command line as a user calls it, a headless browser, and property tests without a clock."""
 
 import shutil
 import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from morphoscope.apps import cli
+
+# A busy machine is no fault of the program.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 SWITCHES = [
     "--no-sandbox",
