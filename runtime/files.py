@@ -11,11 +11,11 @@ from morphoscope.configs import UserError
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`.
 
-    The file's mode is 0666 less the umask. After an error the temporary file is removed, and a file that was
-    at `path` before is unchanged.
+    The file's mode is `mode` less the umask. After an error the temporary file is removed, and a file that
+    was at `path` before is unchanged.
 
     Raises:
         UserError: the folder cannot be written or the disk is full; the message names `path`.
@@ -26,7 +26,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Keep the suffix: writers of images and archives choose the format by it.
         candidate = path.parent / f".{path.stem}.{secrets.token_hex(8)}{path.suffix}"
-        mode = _create(candidate)
+        mode = _create(candidate, mode)
         temporary = candidate
         yield temporary
         temporary.chmod(mode)  # some writers replace it with a private file
@@ -40,16 +40,16 @@ def write_atomically(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _create(path: Path) -> int:
-    """Create an empty file; returns its mode, 0666 less the umask."""
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+def _create(path: Path, mode: int) -> int:
+    """Create an empty file; returns its mode, which is `mode` less the umask."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         return stat.S_IMODE(os.fstat(handle).st_mode)
     finally:
         os.close(handle)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically; errors as for `write_atomically`."""
-    with write_atomically(path) as temporary:
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a UTF-8 text file atomically; `mode` and errors as for `write_atomically`."""
+    with write_atomically(path, mode) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -9,18 +9,26 @@ runtime of every torch; instead the wheel is plain Python, and each machine gets
 import ctypes
 import functools
 import logging
+import os
 import re
 import shlex
 import subprocess
-import tempfile
 from pathlib import Path
 
 import torch
 
 from morphoscope.ops.native import params as structs
-from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.cache import Built, built
 from morphoscope.ops.native.sources import SOURCES, sources_digest
-from morphoscope.ops.native.toolchain import GET_CXX, Cxx, Unavailable, cpu_isa, find_cxx, find_ninja
+from morphoscope.ops.native.toolchain import (
+    GET_CXX,
+    Cxx,
+    Unavailable,
+    build_folder,
+    cpu_isa,
+    find_cxx,
+    find_ninja,
+)
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +49,13 @@ class CpuLibrary:
         seconds: duration of the build.
     """
 
-    def __init__(self, path: Path, isa: str, compiler: str, seconds: float) -> None:
-        self.path, self.isa, self.compiler, self.seconds = path, isa, compiler, seconds
+    def __init__(self, file: Built, isa: str, compiler: str) -> None:
+        self.path, self.isa, self.compiler, self.seconds = file.path, isa, compiler, file.seconds
         try:
-            self._handle = ctypes.CDLL(str(path))
+            self._handle = ctypes.CDLL(file.opened)
         except OSError as error:  # a file system mounted noexec; a libstdc++ older than the compiler's
             raise Unavailable(
-                f"the built kernels cannot be loaded ({error})",
+                f"the built kernels cannot be loaded ({str(error).replace(file.opened, str(file.path))})",
                 "set MORPHOSCOPE_CACHE to a folder whose files can be executed, or CXX to another compiler",
             ) from error
         self._set_threads = self._handle.set_threads
@@ -106,8 +114,7 @@ def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
         if sources_digest("cpu") != key["sources"]:  # otherwise the cache would keep it under the wrong key
             raise Unavailable("the kernels' sources were edited during the build", "run the command again")
 
-    path, seconds = built("cpu", key, ".so", build)
-    return CpuLibrary(path, isa, cxx.name, seconds)
+    return CpuLibrary(built("cpu", key, ".so", build), isa, cxx.name)
 
 
 def openmp_runtime(cxx: Cxx) -> str:
@@ -137,9 +144,15 @@ def compile_and_link(cxx: Cxx, sources: list[Path], flags: tuple[str, ...], targ
         *(f"build {o}: compile {_escaped(str(s))}" for s, o in zip(sources, objects, strict=True)),
         f"build {_escaped(str(target))}: link {' '.join(objects)}",
     ]
-    with tempfile.TemporaryDirectory(prefix="morphoscope-build-") as folder:
+    with build_folder(target) as folder:
         Path(folder, "build.ninja").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        done = subprocess.run([ninja, "-C", folder], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [ninja, "-C", folder],
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     log.debug("%s", done.stdout)
     if done.returncode != 0:
         raise Unavailable(

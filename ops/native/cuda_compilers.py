@@ -1,6 +1,7 @@
 """nvcc and NVRTC: either of them compiles `csrc/cuda/kernels.cu` to a file that the CUDA driver loads."""
 
 import ctypes
+import os
 import re
 import subprocess
 from functools import cached_property
@@ -11,7 +12,7 @@ import torch
 
 from morphoscope.ops.native.params import BiasActParams, GridSampleParams, Upfirdn2dParams
 from morphoscope.ops.native.sources import SOURCES
-from morphoscope.ops.native.toolchain import Nvcc, Unavailable, find_nvcc
+from morphoscope.ops.native.toolchain import Nvcc, Unavailable, build_folder, find_nvcc
 
 _FOLDER = SOURCES / "cuda"
 _MAIN = _FOLDER / "kernels.cu"
@@ -59,11 +60,14 @@ class NvccCompiler:
     def compile(self, architecture: str, target: Path) -> str:
         kind = "--ptx" if _gives_ptx(architecture) else "--cubin"
         flags = [*FLAGS, *_parallel(self.version), "-O3", f"--gpu-architecture={architecture}", kind]
-        return self._run(*flags, str(_MAIN), "--output-file", str(target))
+        with build_folder(target) as folder:
+            return self._run(*flags, str(_MAIN), "--output-file", str(target), TMPDIR=folder)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, **environment: str) -> str:
         command = [str(self._nvcc.path), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
         output = done.stdout + done.stderr
         if done.returncode:
             raise _failed(self.name, output)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.cache import Built, built
 from morphoscope.ops.native.cuda_compilers import FLAGS, CudaCompiler, architecture_for, find_compilers
 from morphoscope.ops.native.sources import sources_digest
 from morphoscope.ops.native.toolchain import Unavailable
@@ -35,19 +35,19 @@ class CudaModule:
         self,
         driver: ctypes.CDLL,
         device_index: int,
-        path: Path,
+        file: Built,
         compiler: str,
         architecture: str,
-        seconds: float,
     ) -> None:
-        self.path, self.compiler, self.architecture, self.seconds = path, compiler, architecture, seconds
+        self.path, self.seconds = file.path, file.seconds
+        self.compiler, self.architecture = compiler, architecture
         self._driver, self._device_index = driver, device_index
         device, self._context, self._module = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
         self._check("cuInit", 0)
         self._check("cuDeviceGet", ctypes.byref(device), device_index)
         self._check("cuDevicePrimaryCtxRetain", ctypes.byref(self._context), device)  # torch's context
         with self._stream():
-            image = path.read_bytes()
+            image = Path(file.opened).read_bytes()
             self._check("cuModuleLoadDataEx", ctypes.byref(self._module), image, 0, None, None)
         self._functions: dict[str, ctypes.c_void_p] = {}
 
@@ -115,9 +115,9 @@ def cuda_module(device_index: int) -> CudaModule:
         raise Unavailable(f"{_DRIVER} cannot be loaded ({error})", "install the NVIDIA driver") from error
     capability = torch.cuda.get_device_capability(device_index)
     architecture = architecture_for(capability, os.environ.get("TORCH_CUDA_ARCH_LIST"))
-    path, seconds, compiler = build_kernels(architecture)
+    file, compiler = build_kernels(architecture)
     try:
-        return CudaModule(driver, device_index, path, compiler, architecture, seconds)
+        return CudaModule(driver, device_index, file, compiler, architecture)
     except RuntimeError as error:
         raise Unavailable(
             f"the driver cannot load the kernels that {compiler} built for {architecture} ({error})",
@@ -125,8 +125,8 @@ def cuda_module(device_index: int) -> CudaModule:
         ) from error
 
 
-def build_kernels(architecture: str) -> tuple[Path, float, str]:
-    """Build the kernels, or find them in the cache: the file, the seconds of its build, the compiler's name.
+def build_kernels(architecture: str) -> tuple[Built, str]:
+    """Build the kernels, or find them in the cache: the file, and the compiler's name.
 
     The compilers of this machine are tried in turn, and a warning names one that fails.
 
@@ -140,7 +140,7 @@ def build_kernels(architecture: str) -> tuple[Path, float, str]:
     )
     for compiler in compilers:
         try:
-            return *_built(compiler, architecture), compiler.name
+            return _built(compiler, architecture), compiler.name
         except Unavailable as error:
             failure = error
             if compiler is not compilers[-1]:
@@ -148,7 +148,7 @@ def build_kernels(architecture: str) -> tuple[Path, float, str]:
     raise failure
 
 
-def _built(compiler: CudaCompiler, architecture: str) -> tuple[Path, float]:
+def _built(compiler: CudaCompiler, architecture: str) -> Built:
     key = {
         "sources": sources_digest("cuda"),
         "compiler": f"{compiler.name} {compiler.version}",

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,14 @@ class Unavailable(Exception):  # noqa: N818 (a state of the machine rather than 
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.fix}"
+
+
+def build_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder beside `target` for what a build leaves, since /tmp is open to all users.
+
+    Its name starts with that of `target`, by which the cache finds what a killed build left.
+    """
+    return tempfile.TemporaryDirectory(prefix=f"{target.stem}-", dir=target.parent)
 
 
 @dataclass(frozen=True)

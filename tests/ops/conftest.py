@@ -4,6 +4,7 @@ For the emulation, g++ compiles the kernels' sources together with the driver fu
 """
 
 import ctypes
+import os
 import shlex
 import subprocess
 from collections.abc import Generator, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from morphoscope.ops.dispatch import kernels
-from morphoscope.ops.native.cache import built
+from morphoscope.ops.native.cache import Built, built
 from morphoscope.ops.native.cuda_compilers import FLAGS
 from morphoscope.ops.native.cuda_module import CudaModule
 from morphoscope.ops.native.sources import SOURCES, sources_digest
@@ -44,7 +45,8 @@ class EmulatedCuda(CudaModule):
     """A `CudaModule` on the emulated driver that records the names of launched kernels."""
 
     def __init__(self, driver: ctypes.CDLL) -> None:
-        super().__init__(driver, 0, Path(driver._name), "g++", "emulated", 0.0)
+        path = Path(driver._name)
+        super().__init__(driver, 0, Built(path, 0.0, os.open(path, os.O_RDONLY)), "g++", "emulated")
         self.launched: list[str] = []
 
     def launch(self, kernel: str, blocks: int, threads: int, params: ctypes.Structure) -> None:
@@ -85,8 +87,7 @@ def emulated_driver() -> ctypes.CDLL:
         flags = [*_EMULATION_FLAGS, *FLAGS, f"-I{SOURCES / 'cuda'}"]
         subprocess.run([*cxx.command, *flags, *sources, "-o", str(target)], check=True)
 
-    path, _ = built("cuda-emulation", key, ".so", build)
-    return ctypes.CDLL(str(path))
+    return ctypes.CDLL(str(built("cuda-emulation", key, ".so", build).path))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from morphoscope.ops.native.cache import built, cache_folder
+from morphoscope.ops.native.private import objection
 from morphoscope.ops.native.toolchain import Unavailable
 
 KEY = {"sources": "abc", "compiler": "g++ 12"}
@@ -55,7 +57,7 @@ def test_the_second_call_finds_what_the_first_built(
 ) -> None:
     builder = Builder(tmp_path, seconds=0.02)
     with caplog.at_level(logging.INFO):
-        path, seconds = built("cpu", KEY, ".so", builder)
+        path, seconds, _ = built("cpu", KEY, ".so", builder)
     assert path.read_bytes() == b"kernels"
     assert path.parent == folder
     assert path.name.startswith("cpu-")
@@ -63,7 +65,7 @@ def test_the_second_call_finds_what_the_first_built(
     assert re.fullmatch(r"Built the cpu kernels in \d+\.\d s\.", caplog.messages[1])
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        assert built("cpu", dict(reversed(KEY.items())), ".so", builder) == (path, seconds)
+        assert built("cpu", dict(reversed(KEY.items())), ".so", builder)[:2] == (path, seconds)
     assert caplog.messages == []  # said when they are built, not whenever they are used
     assert builder.count == 1
     assert seconds >= 0.02
@@ -83,7 +85,7 @@ def test_every_part_of_the_key_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["truncate", "flip", "sidecar", "no sidecar", "gone"])
 def test_a_damaged_file_is_built_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     builder = Builder(tmp_path)
-    path, _ = built("cpu", KEY, ".so", builder)
+    path, *_ = built("cpu", KEY, ".so", builder)
     sidecar = path.with_suffix(".json")
     {
         "truncate": lambda: path.write_bytes(b"ker"),
@@ -209,7 +211,98 @@ def test_a_full_disk_is_not_a_compiler_error(tmp_path: Path) -> None:
 
 
 def test_a_read_only_cache_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, _ = built("cpu", KEY, ".so", Builder(tmp_path))
+    path, *_ = built("cpu", KEY, ".so", Builder(tmp_path))
     path.with_suffix(".lock").unlink()
     monkeypatch.setattr("morphoscope.ops.native.cache._locked", None)
     assert built("cpu", KEY, ".so", Builder(tmp_path))[0] == path
+
+
+def test_what_is_created_is_the_users_alone_whatever_the_umask(tmp_path: Path, folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        path, *_ = built("cpu", KEY, ".so", Builder(tmp_path))
+        assert built("cpu", KEY, ".so", Builder(tmp_path))[0] == path
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o702])
+def test_a_folder_that_others_may_write_is_refused(folder: Path, tmp_path: Path, mode: int) -> None:
+    """A planted library with a matching digest was loaded and executed before."""
+    built("cpu", KEY, ".so", Builder(tmp_path))
+    folder.chmod(mode)
+    with pytest.raises(Unavailable, match=rf"{folder} can be written by other users; run `chmod -R go-w"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".so", ".json"])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, suffix: str) -> None:
+    path, *_ = built("cpu", KEY, ".so", Builder(tmp_path))
+    path.with_suffix(suffix).chmod(0o620)
+    with pytest.raises(Unavailable, match=rf"cpu-.*{suffix} can be written by other users"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".so", ".json"])
+def test_a_link_or_a_pipe_in_the_folder_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = built("cpu", KEY, ".so", Builder(tmp_path))[0].with_suffix(suffix)
+    moved = path.rename(tmp_path / "elsewhere")
+    path.symlink_to(moved)
+    with pytest.raises(Unavailable, match=rf"{path} is a link"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Unavailable, match=rf"{path} is not a regular file"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "way"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the administrator can give files to others")
+def test_what_belongs_to_another_user_is_refused(tmp_path: Path, folder: Path, what: str) -> None:
+    path, *_ = built("cpu", KEY, ".so", Builder(tmp_path))
+    theirs = {"folder": folder, "file": path, "way": tmp_path}[what]
+    os.chown(theirs, 12345, -1)
+    with pytest.raises(Unavailable, match=rf"{theirs} belongs to another user \(number 12345\)"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+
+
+def test_ownership_and_permissions_decide() -> None:
+    me = os.geteuid()
+    other = next(number for number in (1, 2) if number != me)
+
+    def found(mode: int, owner: int, **options: bool) -> str | None:
+        return objection(os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0)), **options)
+
+    way = {"on_the_way": True}
+    assert found(stat.S_IFDIR | 0o755, me) is found(stat.S_IFDIR | 0o755, 0) is None
+    assert "another user" in str(found(stat.S_IFDIR | 0o700, other))
+    assert "another user" in str(found(stat.S_IFLNK | 0o777, other, **way))
+    assert found(stat.S_IFLNK | 0o777, me, **way) is None
+    assert found(stat.S_IFDIR | 0o1777, 0, **way) is None
+    assert found(stat.S_IFDIR | 0o1777, 0) == found(stat.S_IFDIR | 0o777, 0, **way) != None  # noqa: E711
+
+
+def test_the_way_to_the_folder_is_checked_through_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("open/../open")
+    monkeypatch.setenv("MORPHOSCOPE_CACHE", str(tmp_path / "link" / "kernels"))
+    with pytest.raises(Unavailable, match=r"tmp.*/open can be written by other users"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+    (tmp_path / "open").chmod(0o1777)  # like /tmp
+    assert built("cpu", KEY, ".so", Builder(tmp_path))[0].exists()
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(Unavailable, match="a circle of links"):
+        built("cpu", KEY, ".so", Builder(tmp_path))
+
+
+def test_what_was_checked_is_what_is_opened(tmp_path: Path) -> None:
+    found = built("cpu", KEY, ".so", Builder(tmp_path))
+    found.path.unlink()
+    found.path.write_bytes(b"planted")
+    assert Path(found.opened).read_bytes() == b"kernels"

@@ -1,6 +1,7 @@
 """The C++ kernels are built, checked and loaded; errors say what to do."""
 
 import ctypes
+import os
 import platform
 import re
 import subprocess
@@ -14,6 +15,7 @@ import torch
 
 from morphoscope.ops.native import cpu_library as module
 from morphoscope.ops.native import params as structs
+from morphoscope.ops.native.cache import Built
 from morphoscope.ops.native.cpu_library import (
     FLAGS,
     CpuLibrary,
@@ -36,9 +38,13 @@ FAST = ("-O0", *FLAGS[1:])
 ABI = SOURCES / "cpu" / "abi.cpp"
 
 
+def opened(path: Path) -> Built:
+    return Built(path, 0.0, os.open(path, os.O_RDONLY))
+
+
 def build(target: Path, *sources: Path, flags: tuple[str, ...] = FAST) -> CpuLibrary:
     compile_and_link(CXX, list(sources), flags, target)
-    return CpuLibrary(target, "any", CXX.name, 0.0)
+    return CpuLibrary(opened(target), "any", CXX.name)
 
 
 def test_the_library_is_that_of_this_machine() -> None:
@@ -97,10 +103,10 @@ def test_a_struct_that_differs_between_python_and_c_is_detected(
     shorter = type("Epilogue", (ctypes.Structure,), {"_fields_": structs.Epilogue._fields_[:-1]})
     monkeypatch.setattr(structs, "Epilogue", shorter)
     with pytest.raises(AssertionError, match=r"Epilogue: 56 bytes in params.py, 64 in params.h"):
-        CpuLibrary(tmp_path / "abi.so", "any", "any", 0.0)
+        CpuLibrary(opened(tmp_path / "abi.so"), "any", "any")
     monkeypatch.setattr(structs, "Epilogue", type("Unknown", (ctypes.Structure,), {}))
     with pytest.raises(AssertionError, match=r"abi.cpp lacks SIZE_OF\(Unknown\)"):
-        CpuLibrary(tmp_path / "abi.so", "any", "any", 0.0)
+        CpuLibrary(opened(tmp_path / "abi.so"), "any", "any")
 
 
 def test_a_kernel_that_refuses_is_an_error(tmp_path: Path) -> None:
@@ -139,7 +145,7 @@ def test_folders_may_have_any_name(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_loaded_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "text.so").write_text("no library")
     with pytest.raises(Unavailable, match=r"cannot be loaded.*text.so.*MORPHOSCOPE_CACHE"):
-        CpuLibrary(tmp_path / "text.so", "any", "any", 0.0)
+        CpuLibrary(opened(tmp_path / "text.so"), "any", "any")
 
 
 @pytest.fixture

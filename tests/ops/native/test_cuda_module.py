@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from morphoscope.ops.native import cuda_module as module
+from morphoscope.ops.native.cache import Built
 from morphoscope.ops.native.params import BiasActParams
 from morphoscope.ops.native.toolchain import Unavailable
 
@@ -47,21 +49,21 @@ def test_the_first_compiler_builds_once(monkeypatch: pytest.MonkeyPatch) -> None
     nvcc, nvrtc = FakeCompiler("nvcc 13.0"), FakeCompiler("NVRTC 13.0")
     offer(monkeypatch, nvcc, nvrtc)
     for _ in range(2):
-        path, seconds, name = module.build_kernels("sm_90")
-        assert (path.read_text(), name) == ("nvcc 13.0", "nvcc 13.0")
-        assert seconds >= 0
+        file, name = module.build_kernels("sm_90")
+        assert (file.path.read_text(), name) == ("nvcc 13.0", "nvcc 13.0")
+        assert file.seconds >= 0
     assert (nvcc.calls, nvrtc.calls) == (1, 0)
 
 
 def test_another_compiler_torch_or_architecture_is_another_build(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, FakeCompiler("nvcc 13.0"))
-    paths = {module.build_kernels("sm_90")[0]}
+    paths = {module.build_kernels("sm_90")[0].path}
     monkeypatch.setattr(torch, "__version__", "99.0")
-    paths.add(module.build_kernels("sm_90")[0])
+    paths.add(module.build_kernels("sm_90")[0].path)
     offer(monkeypatch, FakeCompiler("NVRTC 13.0"))
-    paths.add(module.build_kernels("sm_90")[0])
+    paths.add(module.build_kernels("sm_90")[0].path)
     offer(monkeypatch, FakeCompiler("NVRTC 13.0", supported="sm_80"))
-    paths.add(module.build_kernels("sm_80")[0])
+    paths.add(module.build_kernels("sm_80")[0].path)
     assert len(paths) == 4
 
 
@@ -70,7 +72,7 @@ def test_a_compiler_that_fails_is_named_and_the_next_one_tried(
 ) -> None:
     offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0"))
     with caplog.at_level(logging.WARNING):
-        assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
+        assert module.build_kernels("sm_90")[1] == "NVRTC 13.0"
     assert "nvcc 13.0 cannot compile; trying NVRTC 13.0 instead" in caplog.text
     offer(monkeypatch, FakeCompiler("nvcc 13.0", fails=True), FakeCompiler("NVRTC 13.0", fails=True))
     monkeypatch.setattr(torch, "__version__", "99.0")
@@ -80,7 +82,7 @@ def test_a_compiler_that_fails_is_named_and_the_next_one_tried(
 
 def test_a_compiler_that_does_not_support_the_device_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, FakeCompiler("nvcc 11.0", supported="sm_80"), FakeCompiler("NVRTC 13.0"))
-    assert module.build_kernels("sm_90")[2] == "NVRTC 13.0"
+    assert module.build_kernels("sm_90")[1] == "NVRTC 13.0"
     with pytest.raises(Unavailable, match="no CUDA compiler on this machine supports sm_120"):
         module.build_kernels("sm_120")
 
@@ -113,7 +115,9 @@ def test_kernels_run_on_the_device_s_current_stream(
     stream = SimpleNamespace(cuda_stream=0x5EED)
     monkeypatch.setattr(torch.cuda, "device", device)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream if index == 3 else None)
-    loaded = module.CudaModule(emulated_driver, 3, Path(emulated_driver._name), "g++", "emulated", 0.0)
+    path = Path(emulated_driver._name)
+    file = Built(path, 0.0, os.open(path, os.O_RDONLY))
+    loaded = module.CudaModule(emulated_driver, 3, file, "g++", "emulated")
     x, y = torch.ones(8), torch.zeros(8)
     params = BiasActParams(x=x.data_ptr(), y=y.data_ptr(), size=8, gain=2.0, clamp=-1.0)
     loaded.launch("bias_act_0_float32", 1, 32, params)
