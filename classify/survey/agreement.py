@@ -1,5 +1,6 @@
 """Agreement of raters: intraclass correlations (ICC) with F-based 95% intervals (McGraw & Wong 1996)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,19 +23,24 @@ class Agreement:
         absolute: ICC(A,1), Shrout & Fleiss' ICC(2,1): the same raters for all subjects, absolute agreement.
         consistency: ICC(C,1), Shrout & Fleiss' ICC(3,1): the same raters for all subjects, consistency; the
             raters' means may differ.
-        subjects, raters: n and k.
+        subjects: n.
+        raters: k; the mean number of ratings per subject if subjects have different raters.
+
+    `absolute` and `consistency` are None if subjects have different raters: both depend on which rating
+    belongs to which rater.
     """
 
     one_way: Estimate
-    absolute: Estimate
-    consistency: Estimate
+    absolute: Estimate | None
+    consistency: Estimate | None
     subjects: int
-    raters: int
+    raters: float
 
     @property
     def forms(self) -> dict[str, Estimate]:
-        """The three estimates by the name of their form."""
-        return {"ICC(1,1)": self.one_way, "ICC(A,1)": self.absolute, "ICC(C,1)": self.consistency}
+        """The estimates that are defined, by the name of their form."""
+        every = {"ICC(1,1)": self.one_way, "ICC(A,1)": self.absolute, "ICC(C,1)": self.consistency}
+        return {name: estimate for name, estimate in every.items() if estimate is not None}
 
 
 def agreement(ratings: np.ndarray) -> Agreement:
@@ -71,6 +77,35 @@ def agreement(ratings: np.ndarray) -> Agreement:
     )
 
 
+def one_way_agreement(ratings: Sequence[np.ndarray]) -> Agreement:
+    """ICC(1,1) of subjects that each have their own raters, in any number and order.
+
+    The mean squares are those of the one-way analysis of variance; k is replaced by
+    (N - sum of k_i^2 / N) / (n - 1), with k_i ratings of subject i and N in all. The interval is exact for
+    equal k_i, and an approximation otherwise.
+
+    Args:
+        ratings: the ratings of each of n subjects, [k_i] with k_i >= 1, any unit.
+
+    Raises:
+        UserError: fewer than two subjects, no subject with two ratings, a missing rating, or all ratings are
+            the same.
+    """
+    counts, every = np.array([len(own) for own in ratings]), np.concatenate([np.zeros(0), *ratings])
+    n, total = len(counts), len(every)
+    if n < 2 or total == n:
+        raise UserError(f"{total} ratings of {n} subjects: at least two subjects and two raters are needed.")
+    if not np.isfinite(every).all():
+        raise UserError("A rating is missing: add it, or leave the subject out.")
+    if np.ptp(every) == 0:
+        raise UserError("All ratings are the same, so that agreement is not defined.")
+    means = np.array([own.mean() for own in ratings])
+    between = float((counts * (means - every.mean()) ** 2).sum()) / (n - 1)
+    within = sum(float(((own - own.mean()) ** 2).sum()) for own in ratings) / (total - n)
+    k = (total - float((counts**2).sum()) / total) / (n - 1)
+    return Agreement(_from_mean_squares(between, within, n, k, total - n), None, None, n, total / n)
+
+
 def interval(value: float, n: int, k: int, form: Form = "ICC(1,1)") -> Estimate:
     """The 95% interval of a published ICC, computed from its value alone (F = (1 + (k - 1) r) / (1 - r)).
 
@@ -91,7 +126,7 @@ def interval(value: float, n: int, k: int, form: Form = "ICC(1,1)") -> Estimate:
     return _from_mean_squares(1 + (k - 1) * value, 1 - value, n, k, freedom)
 
 
-def _from_mean_squares(between: float, within: float, n: int, k: int, freedom: int) -> Estimate:
+def _from_mean_squares(between: float, within: float, n: int, k: float, freedom: int) -> Estimate:
     """ICC and interval for F = between / within (McGraw & Wong 1996, tables 4 and 7)."""
     lower = f_distribution.ppf(_QUANTILE, n - 1, freedom)
     upper = f_distribution.ppf(_QUANTILE, freedom, n - 1)
@@ -102,7 +137,7 @@ def _from_mean_squares(between: float, within: float, n: int, k: int, freedom: i
     )
 
 
-def _correlation(between: float, within: float, k: int) -> float:
+def _correlation(between: float, within: float, k: float) -> float:
     return float((between - within) / (between + (k - 1) * within))
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from morphoscope.classify.evaluation import Evaluation
 from morphoscope.classify.survey.answers import Answers
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
-from morphoscope.classify.survey.comparison import ALL, Comparison, compare, score_answers
+from morphoscope.classify.survey.comparison import ALL, Comparison, PairedTest, compare, score_answers
+from morphoscope.classify.survey.groups import GroupAgreement, GroupTest, group_agreements, group_tests
 from morphoscope.classify.survey.power import paired_power, surveys_needed
 from morphoscope.configs import UserError
 from morphoscope.configs.survey import SurveyAnalysis
@@ -92,12 +93,16 @@ class Analysis:
     Attributes:
         scored: as from `score_answers`, one row per answer.
         comparisons: by view and specialty; the first is that of both views and all participants.
+        group_agreements: of classifier and specialties, on both views and on each.
+        group_tests: between specialties, and between views.
     """
 
     surveys: Surveys
     answers: Answers
     scored: pd.DataFrame
     comparisons: list[Comparison]
+    group_agreements: list[GroupAgreement]
+    group_tests: list[GroupTest]
 
     def confusion(self, view: str, column: str) -> np.ndarray:
         """Confusion matrix of the answers to images of a view: int64 [K, K], row = true condition.
@@ -157,15 +162,26 @@ class Analysis:
         return pd.concat(tables, ignore_index=True)
 
     def agreement_table(self) -> pd.DataFrame:
-        """One row per view, specialty and form of the ICC."""
+        """One row per design, view, set of raters and form of the ICC.
+
+        The design "groups" has classifier and specialties as raters, "participants" the participants of a
+        specialty.
+        """
+        designs = [
+            ("groups", one.view, ", ".join(one.raters), one.agreement) for one in self.group_agreements
+        ] + [("participants", c.view, c.specialty, c.agreement) for c in self.comparisons]
         rows = [
-            (c.view, c.specialty, form, *estimate, c.agreement.subjects, c.agreement.raters)
-            for c in self.comparisons
-            if c.agreement is not None
-            for form, estimate in c.agreement.forms.items()
+            (design, view, raters, form, *estimate, found.subjects, found.raters)
+            for design, view, raters, found in designs
+            if found is not None
+            for form, estimate in found.forms.items()
         ]
-        columns = ["view", "specialty", "form", *Estimate._fields, "n_surveys", "k_sheets"]
+        columns = ["design", "view", "raters", "form", *Estimate._fields, "n_surveys", "k_per_survey"]
         return pd.DataFrame(rows, columns=columns)
+
+    def group_test_table(self) -> pd.DataFrame:
+        """One row per `GroupTest`: specialty against specialty, then view against view."""
+        return pd.DataFrame([_group_test_row(one) for one in self.group_tests])
 
     def power_table(self) -> pd.DataFrame:
         """One row per `PowerEstimate`."""
@@ -202,7 +218,8 @@ def analyse(
             )
         predicted |= choices
     scored = score_answers(answers.rows, surveys, predicted)
-    return Analysis(surveys, answers, scored, compare(scored, config.replicates, config.seed))
+    compared = compare(scored, config.replicates, config.seed)
+    return Analysis(surveys, answers, scored, compared, group_agreements(scored), group_tests(scored))
 
 
 def _choices(surveys: Surveys, evaluation: Evaluation) -> dict[str, str]:
@@ -241,8 +258,25 @@ def _summary_row(comparison: Comparison) -> dict[str, str | float]:
     }
     for name, found in comparison.accuracies._asdict().items():
         row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    test, nan = comparison.test, float("nan")
-    return row | {
+    return row | _test_cells(comparison.test)
+
+
+def _group_test_row(one: GroupTest) -> dict[str, str | float]:
+    row: dict[str, str | float] = {
+        "within": one.within,
+        "first": one.first,
+        "second": one.second,
+        "surveys": one.surveys,
+        "first_accuracy": one.first_accuracy,
+        "second_accuracy": one.second_accuracy,
+    }
+    return row | _test_cells(one.test)
+
+
+def _test_cells(test: PairedTest | None) -> dict[str, float]:
+    """The columns of a paired t-test; NaN without one."""
+    nan = float("nan")
+    return {
         "mean_of_surveys": test.mean.value if test else nan,
         "t_low": test.mean.low if test else nan,
         "t_high": test.mean.high if test else nan,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from morphoscope.classify.survey.agreement import Agreement, agreement
+from morphoscope.classify.survey.agreement import Agreement, agreement, one_way_agreement
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
 from morphoscope.configs import UserError
 from morphoscope.runtime.statistics import Estimate
@@ -53,8 +53,8 @@ class Comparison:
         accuracies: over all answers, with two-way bootstrap intervals.
         per_survey: one row per survey: survey, sheets, answers, clinicians, classifier, difference.
         test: None if fewer than two surveys were answered, or if their differences are all the same.
-        agreement: of the sheets' accuracies, [surveys, sheets per survey]; None for the reason in
-            `agreement_note`.
+        agreement: of the participants as raters: of the sheets' accuracies, with surveys as subjects; None
+            for the reason in `agreement_note`.
     """
 
     view: str
@@ -222,19 +222,21 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> PairedTest | None:
 
 
 def _agreement(scored: pd.DataFrame) -> tuple[Agreement | None, str]:
-    """ICCs of the sheets' accuracies, and which sheets were used, or None and why there are none.
+    """Agreement of the sheets' accuracies, and which sheets were used, or None and why there is none.
 
-    Subjects are surveys, raters are the sheets of each. The ICC needs the same number of sheets per survey:
-    surveys with a single sheet are left out, and of each other survey the first k sheets are used, in the
-    order of the participants' codes, where k is the smallest number of sheets of these surveys.
+    Subjects are surveys, raters the participants who answered them. If the same participants answered every
+    survey, all forms of the ICC are defined. Otherwise only ICC(1,1) is, from all sheets of the surveys that
+    at least two participants answered. Neither depends on the participants' codes or their order.
     """
     sheets = scored.groupby(["survey", "participant"])["right"].mean()
-    counts = sheets.groupby("survey").size()
-    several = counts[counts >= 2]
-    if len(several) < 2:
+    several = sheets[sheets.groupby("survey").transform("size") >= 2]
+    if several.index.get_level_values("survey").nunique() < 2:
         return None, "fewer than two surveys were answered by two participants"
-    raters = int(several.min())
-    table = np.array([sheets[survey].sort_index().to_numpy()[:raters] for survey in several.index])
-    if np.ptp(table) == 0:
+    if np.ptp(several) == 0:
         return None, "all sheets have the same accuracy"
-    return agreement(table), f"{table.size} of {len(sheets)} sheets"
+    used = f"{len(several)} of {len(sheets)} sheets"
+    table = sheets.unstack("participant")
+    if table.notna().all(axis=None):
+        return agreement(table.to_numpy()), f"{used}, by the same participants"
+    found = one_way_agreement([own.to_numpy() for _, own in several.groupby("survey")])
+    return found, f"{used}, by different participants"

@@ -6,7 +6,10 @@ SOURCE = (
     "Duong et al. 2022, Neural network classifiers for images of genetic conditions with cutaneous "
     "manifestations, HGG Advances 3, 100053"
 )
-_ONE_WAY = "the interval is that of ICC(1,1) for n = 30 subjects and k = 3 raters"
+_ONE_WAY = (
+    "the interval is that of ICC(1,1) for n = 30 surveys and k = 3 raters: classifier, geneticists and "
+    "pediatricians"
+)
 
 
 class Published(NamedTuple):

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from morphoscope.classify.survey.agreement import Agreement
 from morphoscope.classify.survey.analysis import Analysis, PowerEstimate
 from morphoscope.classify.survey.comparison import Comparison, PairedTest
 from morphoscope.classify.survey.figures import confusion_figures, difference_figures
+from morphoscope.classify.survey.groups import GroupAgreement, GroupTest
 from morphoscope.classify.survey.published import PUBLISHED, SOURCE
 from morphoscope.classify.survey.self_reports import (
     by_confidence,
@@ -22,6 +24,7 @@ from morphoscope.runtime import write_text
 from morphoscope.runtime.reporting.report import Section, Table, write_report
 from morphoscope.runtime.statistics import Estimate, format_estimate
 
+_FORMS = ("ICC(1,1)", "ICC(A,1)", "ICC(C,1)")
 _SUBSET = "view, specialty"  # title of the first column of most tables
 _FEW = 10  # below this number of participants or patients, bootstrap intervals are too narrow
 
@@ -64,6 +67,7 @@ def _tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
     tables = {
         "summary": analysis.summary_table(),
         "surveys": analysis.per_survey_table(),
+        "groups": analysis.group_test_table(),
         "agreement": analysis.agreement_table(),
         "power": analysis.power_table(),
         "published": pd.DataFrame(PUBLISHED).assign(source=SOURCE),
@@ -95,6 +99,8 @@ def _sections(analysis: Analysis, folder: Path) -> list[Section]:
             side_by_side=True,
         ),
         *self_report_sections(by_confidence(analysis.scored), by_experience(analysis.scored)),
+        _group_tests(analysis.group_tests),
+        _group_agreement(analysis.group_agreements),
         _agreement(analysis.comparisons),
         _power(analysis.power()),
         _published(),
@@ -192,6 +198,48 @@ def _test_cells(test: PairedTest | None) -> list[str]:
     return [format_points(test.mean), f"{test.t:.2f} ({test.degrees_of_freedom})", p]
 
 
+def _group_tests(tests: Sequence[GroupTest]) -> Section:
+    rows = [
+        [
+            one.within,
+            f"{one.first} - {one.second}",
+            str(one.surveys),
+            f"{one.first_accuracy:.3f}",
+            f"{one.second_accuracy:.3f}",
+            *_test_cells(one.test),
+        ]
+        for one in tests
+        if one.surveys
+    ]
+    columns = ["within", "compared", "surveys", "first", "second", "mean difference", "t (df)", "p"]
+    return Section(
+        "Between specialties, and between views",
+        "Paired t-tests over the surveys that have both: two specialties on the same view, and focused "
+        "against panoramic images within the classifier and within each specialty. Accuracies are means over "
+        "these surveys, the difference is in percentage points. Not corrected for multiple testing.",
+        table=Table(columns, rows) if rows else None,
+    )
+
+
+def _group_agreement(found: Sequence[GroupAgreement]) -> Section:
+    rows, without = [], []
+    for one in found:
+        if one.agreement is None:
+            without.append((f"not computed: {one.view}", one.note))
+        else:
+            rows.append(
+                [one.view, ", ".join(one.raters), *_icc_cells(one.agreement), str(one.agreement.subjects)]
+            )
+    return Section(
+        "Agreement: classifier and specialties as raters",
+        "The published design: intraclass correlations (ICC) with surveys as subjects; the raters are the "
+        "classifier and each specialty, with their accuracies in the survey. Values near or below 0 mean "
+        "that a survey that is easy for one group is not easier for the others.",
+        facts=without,
+        table=Table(["view", "raters", *_FORMS, "surveys"], rows) if rows else None,
+    )
+
+
 def _agreement(comparisons: Sequence[Comparison]) -> Section:
     rows: list[list[str]] = []
     without: dict[str, list[str]] = {}
@@ -200,18 +248,21 @@ def _agreement(comparisons: Sequence[Comparison]) -> Section:
         if a is None:
             without.setdefault(c.agreement_note, []).append(_name(c))
         else:
-            icc = [_signed(estimate) for estimate in (a.one_way, a.absolute, a.consistency)]
-            rows.append([_name(c), *icc, f"{a.subjects} x {a.raters}", c.agreement_note])
-    columns = [_SUBSET, "ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "n x k", "used"]
+            rows.append([_name(c), *_icc_cells(a), str(a.subjects), f"{a.raters:.3g}", c.agreement_note])
+    columns = [_SUBSET, *_FORMS, "surveys", "sheets per survey", "used"]
     return Section(
-        "Agreement between participants",
-        "Intraclass correlations (ICC) of the sheets' accuracies. The subjects are the n surveys, the raters "
-        "the k sheets of each survey. If each survey was answered by different participants, use ICC(1,1). "
+        "Agreement: participants as raters",
+        "Intraclass correlations (ICC) of the sheets' accuracies, with surveys as subjects and participants "
+        "as raters. ICC(A,1) and ICC(C,1) are defined only if the same participants answered every survey. "
         "Values near or below 0 mean that sheets of one survey are no more alike than sheets of different "
         "surveys.",
         facts=[(f"not computed: {reason}", "; ".join(names)) for reason, names in without.items()],
         table=Table(columns, rows) if rows else None,
     )
+
+
+def _icc_cells(found: Agreement) -> list[str]:
+    return [_signed(found.forms[form]) if form in found.forms else "–" for form in _FORMS]
 
 
 def _signed(estimate: Estimate) -> str:
@@ -288,7 +339,8 @@ _METHODS = Section(
         ),
         (
             "agreement",
-            "McGraw & Wong 1996, F-based intervals; ICC(A,1) with Satterthwaite's degrees of freedom.",
+            "McGraw & Wong 1996, F-based intervals; ICC(A,1) with Satterthwaite's degrees of freedom. With "
+            "different numbers of sheets per survey the interval of ICC(1,1) is an approximation.",
         ),
     ],
 )

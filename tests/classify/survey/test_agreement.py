@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphoscope.classify.survey.agreement import agreement, interval
+from morphoscope.classify.survey.agreement import agreement, interval, one_way_agreement
 from morphoscope.classify.survey.published import PUBLISHED
 from morphoscope.configs import UserError
 
@@ -102,3 +102,45 @@ def test_ratings_without_agreement_are_errors(table: list, message: str) -> None
 def test_impossible_value_is_an_error() -> None:
     with pytest.raises(UserError, match=r"-0\.6 of 30 subjects and 3 raters"):
         interval(-0.6, 30, 3)
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=8), st.integers(0, 2**16))
+def test_one_way_agreement_does_not_depend_on_any_order(counts: list[int], seed: int) -> None:
+    if sum(counts) == len(counts):
+        counts = [*counts, 2]
+    random = np.random.default_rng(seed)
+    ratings = [random.normal(size=count) for count in counts]
+    shuffled = [random.permutation(ratings[i]) for i in random.permutation(len(ratings))]
+    assert one_way_agreement(shuffled).one_way == pytest.approx(one_way_agreement(ratings).one_way)
+
+
+@given(ratings)
+def test_one_way_agreement_of_equal_numbers_is_that_of_the_table(table: np.ndarray) -> None:
+    found = one_way_agreement(list(table))
+    assert found.one_way == pytest.approx(agreement(table).one_way)
+    assert (found.subjects, found.raters) == table.shape and found.absolute is found.consistency is None
+    assert list(found.forms) == ["ICC(1,1)"]
+
+
+def test_one_way_interval_of_unequal_numbers_covers_the_truth_95_times_out_of_100() -> None:
+    random = np.random.default_rng(1)
+    truth, covered, counts = 0.4, 0, [2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 8]
+    for _ in range(600):
+        ratings = [random.normal(0, np.sqrt(truth)) + random.normal(0, np.sqrt(1 - truth), k) for k in counts]
+        found = one_way_agreement(ratings).one_way
+        covered += found.low <= truth <= found.high
+    assert 0.92 <= covered / 600 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("subjects", "message"),
+    [
+        ([[1.0, 2.0]], "at least two subjects"),
+        ([[1.0], [2.0]], "two raters"),
+        ([[1.0, np.nan], [2.0]], "A rating is missing"),
+        ([[0.5, 0.5], [0.5]], "All ratings are the same"),
+    ],
+)
+def test_subjects_without_one_way_agreement_are_errors(subjects: list, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        one_way_agreement([np.array(own) for own in subjects])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from morphoscope.classify.survey.agreement import agreement
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
 from morphoscope.classify.survey.comparison import compare, paired_test, score_answers, two_way_bootstrap
@@ -112,17 +113,66 @@ def test_surveys_are_the_units_of_the_test(scored: pd.DataFrame) -> None:
     assert whole.test.mean.value == pytest.approx(whole.per_survey["difference"].mean())
 
 
-def test_agreement_uses_the_same_number_of_sheets_in_every_survey(scored: pd.DataFrame) -> None:
+def test_agreement_uses_every_sheet_of_surveys_with_two(scored: pd.DataFrame) -> None:
     found = {(c.view, c.specialty): c for c in compare(scored, replicates=100)}
     whole = found["both", "all"]
     assert whole.agreement is not None and (whole.agreement.subjects, whole.agreement.raters) == (4, 3)
-    assert whole.agreement_note == "12 of 12 sheets"
+    assert whole.agreement_note == "12 of 12 sheets, by different participants"
+    assert whole.agreement.absolute is whole.agreement.consistency is None
     alone = found["both", "genetics"]
     assert alone.agreement is None and "fewer than two surveys" in alone.agreement_note
     fewer = scored[scored["participant"] != scored["participant"][0]]
-    pairs = compare(fewer, replicates=100)[0]
-    assert pairs.agreement is not None and (pairs.agreement.subjects, pairs.agreement.raters) == (4, 2)
-    assert pairs.agreement_note == "8 of 11 sheets"
+    most = compare(fewer, replicates=100)[0]
+    assert most.agreement is not None and (most.agreement.subjects, most.agreement.raters) == (4, 2.75)
+    assert most.agreement_note == "11 of 11 sheets, by different participants"
+
+
+def test_agreement_does_not_change_when_participants_are_renamed(scored: pd.DataFrame) -> None:
+    fewer = scored[scored["participant"] != scored["participant"][0]]
+    names = fewer["participant"].unique()
+    # Whoever answered a survey last is called first.
+    renamed = fewer.assign(
+        participant=fewer["participant"].map(dict(zip(names, sorted(names, reverse=True), strict=True)))
+    )
+    crossed = crossing(np.random.default_rng(0))
+    flipped = crossed.assign(participant=crossed["participant"].map({"a": "c", "b": "a", "c": "b"}))
+    for one, other in ((fewer, renamed), (crossed, flipped)):
+        first, second = (compare(rows, replicates=50) for rows in (one, other))
+        for before, after in zip(first, second, strict=True):
+            assert (before.agreement is None) == (after.agreement is None)
+            if before.agreement is not None and after.agreement is not None:
+                assert before.agreement.forms.keys() == after.agreement.forms.keys()
+                for form, estimate in before.agreement.forms.items():
+                    assert estimate == pytest.approx(after.agreement.forms[form])
+
+
+def crossing(random: np.random.Generator) -> pd.DataFrame:
+    """Three participants who all answered five surveys of 8 questions."""
+    rows = [
+        {
+            "survey": survey,
+            "position": position,
+            "participant": name,
+            "specialty": "genetics" if name == "c" else "pediatrics",
+            "view": ("focused", "panoramic")[position % 2],
+            "file": f"{survey}-{position}",
+            "group": f"{survey}-{position}",
+            "right": random.random() < 0.3 + 0.1 * survey,
+            "classifier_right": random.random() < 0.8,
+        }
+        for survey in range(5)
+        for position in range(8)
+        for name in "abc"
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_same_participants_in_every_survey_have_all_forms_of_agreement() -> None:
+    rows = crossing(np.random.default_rng(1))
+    whole = compare(rows, replicates=50)[0]
+    table = rows.pivot_table(index="survey", columns="participant", values="right", aggfunc="mean")
+    assert whole.agreement == agreement(table.to_numpy())
+    assert whole.agreement_note == "15 of 15 sheets, by the same participants"
 
 
 def test_images_without_a_prediction_are_named(scored: pd.DataFrame, surveys: Surveys) -> None:

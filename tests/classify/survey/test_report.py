@@ -26,6 +26,7 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
         "confidence.csv",
         *(f"confusion-{v}-{w}.png" for v in ("focused", "panoramic") for w in ("classifier", "clinicians")),
         "experience.csv",
+        "groups.csv",
         "power.csv",
         "published.csv",
         "report.html",
@@ -51,7 +52,17 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
     power = pd.read_csv(report.parent / "power.csv")
     assert list(power["view"].unique()) == ["both", "focused", "panoramic"]
     assert (power["surveys_for_90%"] >= power["surveys_for_80%"]).all()
-    assert set(pd.read_csv(report.parent / "agreement.csv")["form"]) == {"ICC(1,1)", "ICC(A,1)", "ICC(C,1)"}
+    icc = pd.read_csv(report.parent / "agreement.csv")
+    groups, participants = (icc[icc["design"] == design] for design in ("groups", "participants"))
+    assert set(groups["form"]) == {"ICC(1,1)", "ICC(A,1)", "ICC(C,1)"} and len(groups) == 9
+    assert set(groups["raters"]) == {"classifier, genetics, pediatrics"}
+    assert set(participants["form"]) == {"ICC(1,1)"}
+    assert "classifier and specialties as raters" in html and "participants as raters" in html
+    tests = pd.read_csv(report.parent / "groups.csv")
+    assert tests["within"].tolist() == [
+        *("both", "focused", "panoramic"),
+        *("classifier", "genetics", "pediatrics", "all clinicians"),
+    ]
 
 
 def test_one_participant_gives_a_report_without_tests(
