@@ -7,6 +7,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs.arguments import refuse
+from morphoscope.ops.checks import optional_number
+
 
 class ActivationFunction(NamedTuple):
     """`function(x, alpha)`, its default slope, and its default gain, which keeps the variance near 1."""
@@ -52,14 +55,14 @@ def parse_activation(act: str, alpha: float | None, gain: float | None, clamp: f
     """Fill in the function's default alpha and gain where they are None, and no limit for a clamp of None.
 
     Raises:
-        ValueError: an unknown activation.
+        UserError: an unknown activation, or an option that is not a finite number.
     """
-    if act not in ACTIVATIONS:
-        raise ValueError(f"Unknown activation '{act}'; choose one of {', '.join(ACTIVATIONS)}.")
-    default = ACTIVATIONS[act]
+    default = ACTIVATIONS.get(act) if isinstance(act, str) else None
+    if default is None:
+        refuse("act", f"one of {', '.join(ACTIVATIONS)}", act)
     return Activation(
         act,
-        float(default.alpha if alpha is None else alpha),
-        float(default.gain if gain is None else gain),
-        -1.0 if clamp is None else float(clamp),
+        optional_number("alpha", alpha, default.alpha),
+        optional_number("gain", gain, default.gain),
+        optional_number("clamp", clamp, -1.0),
     )

@@ -5,12 +5,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs import UserError
+from morphoscope.configs.arguments import refuse
 from morphoscope.ops.activations import ACTIVATIONS, LINEAR, Activation, parse_activation
+from morphoscope.ops.checks import check_beside, check_floating
 from morphoscope.ops.cpu.bias_act import bias_act_cpu, bias_act_derivative_cpu
 from morphoscope.ops.cuda.bias_act import bias_act_cuda, bias_act_derivative_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define
-from morphoscope.ops.native.params import SCALAR_TYPES
 from morphoscope.ops.precision import own_precision
 
 _PIECEWISE_LINEAR = ("linear", "relu", "lrelu")
@@ -43,7 +45,7 @@ def bias_act(
         The shape, dtype and memory order of x.
 
     Raises:
-        ValueError: an unknown activation, a bias whose shape does not fit, or an x of another dtype.
+        UserError: an unknown activation, a bias whose shape does not fit, or an x of another type or dtype.
     """
     activation = parse_activation(act, alpha, gain, clamp)
     dim = parse_operands(x, b, dim)
@@ -72,13 +74,17 @@ def parse_operands(x: torch.Tensor, b: torch.Tensor | None, dim: int) -> int:
     """Check the tensors of `bias_act`, and return `dim` counted from the first axis.
 
     Raises:
-        ValueError: a dtype without kernels, or a bias whose shape does not fit.
+        UserError: no tensor, a dtype without kernels, or a bias whose shape does not fit.
     """
-    if x.dtype not in SCALAR_TYPES:
-        raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
+    check_floating("x", x)
+    if not isinstance(dim, int):
+        refuse("dim", "a whole number", dim)
     if b is not None:
+        check_beside("b", b, x, "[x.shape[dim]]", 1)
+        if not -x.ndim <= dim < x.ndim:
+            raise UserError(f"dim is {dim}; x has {x.ndim} axes.")
         if b.shape != (x.shape[dim],):
-            raise ValueError(f"The bias has shape {tuple(b.shape)}; axis {dim} of x needs ({x.shape[dim]},).")
+            raise UserError(f"The bias has shape {tuple(b.shape)}; axis {dim} of x needs ({x.shape[dim]},).")
         dim %= x.ndim
     return dim
 

@@ -3,6 +3,9 @@
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs import UserError
+from morphoscope.configs.arguments import refuse, whole_number
+from morphoscope.ops.checks import check_beside, check_images
 from morphoscope.ops.conv3x3 import conv3x3
 from morphoscope.ops.filters import Padding, downsampling_padding, parse_padding, upsampling_padding
 from morphoscope.ops.upfirdn2d import upfirdn2d
@@ -36,10 +39,18 @@ def conv2d_resample(
         number of times.
 
     Raises:
-        ValueError: arguments that `upfirdn2d` refuses, where the image is filtered or padded.
+        UserError: arguments that `upfirdn2d` refuses, or weights that do not fit the images.
     """
+    check_convolution(x, w, f, groups)
+    if w.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise UserError(f"Images and weights are {x.dtype} and {w.dtype}; both must be the same.")
+    if not isinstance(weight_is_correlated, bool):
+        refuse("weight_is_correlated", "True or False", weight_is_correlated)
+    up, down = whole_number("up", up, 1), whole_number("down", down, 1)
     x0, x1, y0, y1 = _resampling_padding(f, up, down, padding)
     kh, kw = w.shape[2:]
+    if x.shape[2] * up + y0 + y1 < kh or x.shape[3] * up + x0 + x1 < kw:
+        raise UserError(f"The weights, {kh} x {kw}, are larger than the padded image, from {list(x.shape)}.")
 
     if kh == kw == 1 and down > 1 and up == 1:  # filter first: the 1x1 convolution then sees fewer pixels
         x = upfirdn2d(x, f, down=down, padding=(x0, x1, y0, y1))
@@ -57,6 +68,22 @@ def conv2d_resample(
     if x0 == x1 and y0 == y1 and x0 >= 0 and y0 >= 0:
         return _convolve(x, w, weight_is_correlated, groups, padding=(y0, x0))
     return _convolve(upfirdn2d(x, None, padding=(x0, x1, y0, y1)), w, weight_is_correlated, groups)
+
+
+def check_convolution(x: torch.Tensor, w: torch.Tensor, f: torch.Tensor | None, groups: int = 1) -> None:
+    """Raise UserError unless images and weights are tensors that fit together."""
+    check_images("x", x)
+    if not isinstance(w, torch.Tensor) or w.ndim != 4 or 0 in w.shape or not w.is_floating_point():
+        refuse("w", "a floating-point tensor [O, I/groups, kh, kw]", w)
+    check_beside("w", w, x, "[O, I/groups, kh, kw]", 4)
+    check_beside("f", f, x, "[taps] or [fh, fw]", 1, 2)
+    if not isinstance(groups, int | torch.SymInt) or groups < 1 or w.shape[0] % groups:
+        refuse("groups", f"a whole number that divides the {w.shape[0]} output channels", groups)
+    if w.shape[1] * groups != x.shape[1]:
+        raise UserError(
+            f"The weights {list(w.shape)} with {groups} groups need {w.shape[1] * groups} channels; the "
+            f"images have {x.shape[1]}."
+        )
 
 
 def before_upsampling_filter(

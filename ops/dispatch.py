@@ -58,7 +58,7 @@ def backend(name: Backend) -> Iterator[None]:
 
 def _known(name: str, complaint: str) -> Backend:
     for known in get_args(Backend):
-        if name == known:
+        if isinstance(name, str) and name == known:
             found: Backend = known
             return found
     raise UserError(f"{complaint}; choose one of {', '.join(get_args(Backend))}.")

@@ -6,8 +6,10 @@ StyleGAN2's layers (section 2.2 of the paper).
 
 import torch
 
+from morphoscope.configs import UserError
 from morphoscope.ops.activations import Activation, parse_activation
 from morphoscope.ops.bias_act import bias_act, parse_operands
+from morphoscope.ops.checks import check_beside
 from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_epilogue_cpu
 from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_epilogue_cuda
 from morphoscope.ops.dispatch import native_runs
@@ -49,17 +51,19 @@ def epilogue(
         one after the other where a gradient is required.
 
     Raises:
-        ValueError: arguments that `upfirdn2d` or `bias_act` refuses, or a scale or noise whose shape does not
+        UserError: arguments that `upfirdn2d` or `bias_act` refuses, or a scale or noise whose shape does not
             fit.
     """
     activation = parse_activation(act, alpha, gain, clamp)
-    parse_operands(x, b, 1)
     resampling = parse_upfirdn2d(x, f, up, down, padding, flip_filter, filter_gain)
+    parse_operands(x, b, 1)
+    check_beside("scale", scale, x, "[N, C]", 2)
+    check_beside("noise", noise, x, "[N, H', W'] or [H', W']", 2, 3)
     n, c, *size = resampled_size(x.shape, f, resampling)
     if scale is not None and scale.shape != (n, c):
-        raise ValueError(f"The scale has shape {tuple(scale.shape)}; x needs ({n}, {c}).")
+        raise UserError(f"The scale has shape {tuple(scale.shape)}; x needs ({n}, {c}).")
     if noise is not None and tuple(noise.shape) not in ((*size,), (1, *size), (n, *size)):
-        raise ValueError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
+        raise UserError(f"The noise has shape {tuple(noise.shape)}; the result needs {(n, *size)}.")
     if differentiated(x, f, scale, noise, b) or not native_runs(x.device.type, x.device.index):
         return epilogue_reference(x, f, resampling, scale, noise, b, activation)
     f = torch.ones([1, 1], device=x.device) if f is None else f

@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 import torch
 
+from morphoscope.configs import UserError
+from morphoscope.configs.arguments import flag, real_number, refuse
+from morphoscope.ops.checks import check_integers
+from morphoscope.runtime.torch_devices import resolve_device
+
 Padding = int | Sequence[int]
 Factor = int | Sequence[int]
 
@@ -54,16 +59,25 @@ def setup_filter(
         float32, [taps] if separable, otherwise [fh, fw].
 
     Raises:
-        ValueError: no taps, more than two axes, or 2-D taps with `separable`.
+        UserError: no taps, more than two axes, 2-D taps with `separable`, or an option of another type.
     """
-    f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32, device=device)
+    device = None if device is None else resolve_device(device)
+    try:
+        f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        refuse("taps", "numbers [taps] or [fh, fw], or None", taps)
     if f.ndim not in (0, 1, 2) or f.numel() == 0:
-        raise ValueError(f"A filter has one or two axes and at least one tap, not shape {tuple(f.shape)}.")
+        refuse("taps", "numbers [taps] or [fh, fw], at least one", taps)
+    gain = real_number("gain", gain)
+    for name, value in (("normalize", normalize), ("flip_filter", flip_filter)):
+        flag(name, value)
+    if separable is not None:
+        flag("separable", separable)
     f = f.reshape(1) if f.ndim == 0 else f
     if separable is None:
         separable = f.ndim == 1 and f.numel() >= _SEPARABLE_FROM_TAPS
     if separable and f.ndim == 2:
-        raise ValueError("A 2-D filter cannot be kept separable; pass its 1-D taps.")
+        raise UserError("A 2-D filter cannot be kept separable; pass its 1-D taps.")
     if f.ndim == 1 and not separable:
         f = f.outer(f)
     if normalize:
@@ -74,29 +88,42 @@ def setup_filter(
 
 
 def filter_size(f: torch.Tensor | None) -> tuple[int, int]:
-    """(width, height) of a filter; (1, 1) for None."""
-    return (1, 1) if f is None else (f.shape[-1], f.shape[0])
+    """(width, height) of a filter; (1, 1) for None.
+
+    Raises:
+        UserError: no filter.
+    """
+    if f is None:
+        return 1, 1
+    if not isinstance(f, torch.Tensor) or f.ndim not in (1, 2) or 0 in f.shape or not f.is_floating_point():
+        refuse("f", "None or a filter from setup_filter, a floating-point tensor [taps] or [fh, fw]", f)
+    return f.shape[-1], f.shape[0]
 
 
 def parse_factor(factor: Factor) -> tuple[int, int]:
     """Expand one factor, or (x, y), to (x, y).
 
     Raises:
-        ValueError: a factor below 1.
+        UserError: a factor below 1, or no whole number.
     """
-    x, y = (factor, factor) if isinstance(factor, int) else factor
+    takes = "a whole number of at least 1, or two (x, y)"
+    found = check_integers("A resampling factor (up, down)", factor, (2,), takes)
+    x, y = found[0], found[-1]
     if x < 1 or y < 1:
-        raise ValueError(f"A resampling factor is at least 1, not {factor}.")
+        refuse("A resampling factor (up, down)", takes, factor)
     return x, y
 
 
 def parse_padding(padding: Padding) -> tuple[int, int, int, int]:
-    """Expand one number, (x, y) or (x0, x1, y0, y1) to (x0, x1, y0, y1)."""
-    if isinstance(padding, int):
-        return (padding,) * 4
-    if len(padding) == 2:
-        return padding[0], padding[0], padding[1], padding[1]
-    x0, x1, y0, y1 = padding
+    """Expand one number, (x, y) or (x0, x1, y0, y1) to (x0, x1, y0, y1).
+
+    Raises:
+        UserError: something else.
+    """
+    found = check_integers("padding", padding, (2, 4), "a whole number, (x, y) or (x0, x1, y0, y1)")
+    if len(found) < 4:
+        return found[0], found[0], found[-1], found[-1]
+    x0, x1, y0, y1 = found
     return x0, x1, y0, y1
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs import UserError
+from morphoscope.configs.arguments import refuse
+from morphoscope.ops.checks import check_beside, check_images
 from morphoscope.ops.cpu.grid_sample import grid_sample_cpu, grid_sample_transposed_cpu
 from morphoscope.ops.cuda.grid_sample import grid_sample_cuda, grid_sample_transposed_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.library import LIBRARY, define, empty_images
-from morphoscope.ops.native.params import SCALAR_TYPES
 from morphoscope.ops.precision import own_precision
 
 # Codes of ATen's enums for interpolation and padding.
@@ -36,7 +38,7 @@ def grid_sample(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         [N, C, h, w], in the dtype and memory order of the images.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit together, or a grid that requires a gradient.
+        UserError: shapes or dtypes that do not fit together, or a grid that requires a gradient.
     """
     _check(images, grid)
     if native_runs(images.device.type, images.device.index):
@@ -52,22 +54,14 @@ def grid_sample_reference(images: torch.Tensor, grid: torch.Tensor) -> torch.Ten
 
 
 def _check(images: torch.Tensor, grid: torch.Tensor) -> None:
-    if images.ndim != 4 or grid.ndim != 4 or grid.shape[3] != 2 or grid.shape[0] != images.shape[0]:
-        raise ValueError(
-            f"grid_sample takes images [N, C, H, W] and a grid [N, h, w, 2], "
-            f"not {tuple(images.shape)} and {tuple(grid.shape)}."
-        )
-    if 0 in images.shape[1:]:
-        raise ValueError(
-            f"grid_sample takes images with channels and pixels, not shape {tuple(images.shape)}."
-        )
-    if images.dtype not in SCALAR_TYPES or grid.dtype != images.dtype:
-        raise ValueError(
-            f"images and grid are {images.dtype} and {grid.dtype}; both must be float32, float64, float16 or "
-            f"bfloat16, and both the same."
-        )
+    check_images("images", images)
+    check_beside("grid", grid, images, "[N, h, w, 2]", 4)
+    if grid is None or grid.shape[3] != 2 or grid.shape[0] != images.shape[0]:
+        refuse("grid", f"a tensor [{images.shape[0]}, h, w, 2]", grid)
+    if grid.dtype != images.dtype:
+        raise UserError(f"images and grid are {images.dtype} and {grid.dtype}; both must be the same.")
     if grid.requires_grad:
-        raise ValueError("grid_sample has no gradient with respect to the grid; detach it.")
+        raise UserError("grid_sample has no gradient with respect to the grid; detach it.")
 
 
 def _fake(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,9 @@
 
 import torch
 
-from morphoscope.ops.conv2d_resample import conv2d_resample
+from morphoscope.configs.arguments import refuse
+from morphoscope.ops.checks import check_beside
+from morphoscope.ops.conv2d_resample import check_convolution, conv2d_resample
 from morphoscope.ops.dispatch import reference_chosen
 from morphoscope.ops.filters import Padding, parse_padding
 from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
@@ -37,8 +39,11 @@ def modulated_conv2d(
         number of times.
 
     Raises:
-        ValueError: arguments that `conv2d_resample` refuses.
+        UserError: arguments that `conv2d_resample` refuses, or styles of another shape.
     """
+    check_modulated(x, w, s, f)
+    if not isinstance(demodulate, bool):
+        refuse("demodulate", "True or False", demodulate)
     if reference_chosen():
         return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
     if w.shape[2:] == (1, 1) and up == down == 1 and parse_padding(padding) == (0, 0, 0, 0):
@@ -50,6 +55,14 @@ def modulated_conv2d(
     if demodulate:
         y = y * demodulation(weight_energy(w), s).to(x.dtype)[:, :, None, None]
     return y
+
+
+def check_modulated(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, f: torch.Tensor | None) -> None:
+    """Raise UserError unless images, weights and styles are tensors that fit together."""
+    check_convolution(x, w, f)
+    if not isinstance(s, torch.Tensor) or not s.is_floating_point() or s.shape != x.shape[:2]:
+        refuse("s", f"a floating-point tensor {list(x.shape[:2])}, one style per image and channel", s)
+    check_beside("s", s, x, "[N, I]", 2)
 
 
 def modulated_conv2d_grouped(

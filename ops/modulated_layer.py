@@ -5,15 +5,17 @@ from typing import Any
 
 import torch
 
+from morphoscope.configs.arguments import refuse
 from morphoscope.ops.activations import Activation, parse_activation
 from morphoscope.ops.bias_act import bias_act
+from morphoscope.ops.checks import check_beside
 from morphoscope.ops.conv2d_resample import before_upsampling_filter, conv2d_resample
 from morphoscope.ops.conv3x3 import supported
 from morphoscope.ops.cpu import modulated_layer as cpu
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.library import define, differentiated
-from morphoscope.ops.modulated_conv2d import modulated_conv2d
+from morphoscope.ops.modulated_conv2d import check_modulated, modulated_conv2d
 from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
 
 
@@ -45,9 +47,11 @@ def modulated_layer(
         [N, O, H·up, W·up], in the dtype of x. Differentiable any number of times.
 
     Raises:
-        ValueError: arguments that `modulated_conv2d` or `bias_act` refuses.
+        UserError: arguments that `modulated_conv2d` or `bias_act` refuses, weights that are not 3x3, an `up`
+            that is neither 1 nor 2, or noise whose shape does not fit.
     """
     activation = parse_activation(act, None, gain, clamp)
+    _check(x, w, s, f, up, noise, b)
     inference = not differentiated(x, w, s, noise, b)
     if inference and _fused(x, w, f, up, act):
         # The kernel correlates, hence the flip. The gain up² makes up for inserted zeros (conv2d_resample).
@@ -60,6 +64,30 @@ def modulated_layer(
     if noise is not None:
         x = x + noise.to(x.dtype)
     return bias_act(x, b, 1, *activation)
+
+
+def _check(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    s: torch.Tensor,
+    f: torch.Tensor | None,
+    up: int,
+    noise: torch.Tensor | None,
+    b: torch.Tensor | None,
+) -> None:
+    check_modulated(x, w, s, f)
+    if w.shape[2:] != (3, 3):
+        refuse("w", "a tensor [O, I, 3, 3]", w)
+    if not isinstance(up, int) or up not in (1, 2):
+        refuse("up", "1 or 2", up)
+    check_beside("b", b, x, "[O]", 1)
+    if b is not None and b.shape != w.shape[:1]:
+        refuse("b", f"a tensor [{w.shape[0]}], one per output channel", b)
+    check_beside("noise", noise, x, "[N, 1, H·up, W·up] or [H·up, W·up]", 2, 4)
+    if noise is not None:
+        size = (x.shape[2] * up, x.shape[3] * up)
+        if noise.shape[-2:] != size or (noise.ndim == 4 and noise.shape[:2] != (x.shape[0], 1)):
+            refuse("noise", f"a tensor {[x.shape[0], 1, *size]} or {list(size)}", noise)
 
 
 def _fused(x: torch.Tensor, w: torch.Tensor, f: torch.Tensor | None, up: int, act: str) -> bool:

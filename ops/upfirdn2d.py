@@ -6,6 +6,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from morphoscope.configs import UserError
+from morphoscope.configs.arguments import real_number, refuse
+from morphoscope.ops.checks import check_beside, check_images
 from morphoscope.ops.cpu.upfirdn2d import upfirdn2d_cpu
 from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_cuda
 from morphoscope.ops.dispatch import native_runs
@@ -21,7 +24,6 @@ from morphoscope.ops.filters import (
     upsampling_padding,
 )
 from morphoscope.ops.library import LIBRARY, define, empty_images
-from morphoscope.ops.native.params import SCALAR_TYPES
 from morphoscope.ops.precision import own_precision
 
 
@@ -51,8 +53,8 @@ def upfirdn2d(
         memory order of x; differentiable any number of times.
 
     Raises:
-        ValueError: images without channels or pixels or of another dtype, factors below 1, padding that crops
-            everything, or a filter that is larger than the padded image.
+        UserError: images without channels or pixels or of another dtype, factors below 1, padding that crops
+            everything, a filter that is larger than the padded image, or an argument of another type.
     """
     resampling = parse_upfirdn2d(x, f, up, down, padding, flip_filter, gain)
     learned = f is not None and f.requires_grad and torch.is_grad_enabled()
@@ -102,6 +104,7 @@ def upsample2d(
     A filter of sum 1 keeps the mean brightness.
     """
     up_x, up_y = parse_factor(up)
+    gain = real_number("gain", gain)
     around = upsampling_padding(f, up, padding)
     return upfirdn2d(x, f, up=up, padding=around, flip_filter=flip_filter, gain=gain * up_x * up_y)
 
@@ -134,28 +137,26 @@ def parse_upfirdn2d(
     """Check the arguments of `upfirdn2d`, and expand factors and padding to a number for every axis or side.
 
     Raises:
-        ValueError: see `upfirdn2d`.
+        UserError: see `upfirdn2d`.
     """
-    if x.ndim != 4 or 0 in x.shape[1:]:
-        raise ValueError(
-            f"upfirdn2d takes images [N, C, H, W] with channels and pixels, not shape {tuple(x.shape)}."
-        )
-    if x.dtype not in SCALAR_TYPES:
-        raise ValueError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16.")
+    check_images("x", x)
+    check_beside("f", f, x, "[taps] or [fh, fw]", 1, 2)
+    if not isinstance(flip_filter, bool):
+        refuse("flip_filter", "True or False", flip_filter)
     up, down, around = parse_factor(up), parse_factor(down), parse_padding(padding)
     x0, x1, y0, y1 = around
     height, width = x.shape[2] * up[1], x.shape[3] * up[0]
     if width + min(x0, 0) + min(x1, 0) < 1 or height + min(y0, 0) + min(y1, 0) < 1:
-        raise ValueError(
+        raise UserError(
             f"A padding of {around} crops more than the {height} x {width} pixels of the upsampled image."
         )
     fw, fh = filter_size(f)
     if width + x0 + x1 < fw or height + y0 + y1 < fh:
-        raise ValueError(
+        raise UserError(
             f"The filter, {fh} x {fw}, is larger than the padded image, "
             f"{height + y0 + y1} x {width + x0 + x1}."
         )
-    return Resampling(up, down, around, flip_filter, float(gain))
+    return Resampling(up, down, around, flip_filter, real_number("gain", gain))
 
 
 def _insert_zeros(x: torch.Tensor, up_x: int, up_y: int) -> torch.Tensor:

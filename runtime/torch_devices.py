@@ -3,6 +3,7 @@
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.configs.arguments import refuse
 
 
 def resolve_device(name: torch.device | str = "auto") -> torch.device:
@@ -13,6 +14,8 @@ def resolve_device(name: torch.device | str = "auto") -> torch.device:
     """
     if isinstance(name, torch.device):
         return name
+    if not isinstance(name, str):
+        refuse("device", "a torch.device, or auto, cpu, cuda or cuda:N", name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 
-SCALAR_TYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+from morphoscope.ops.checks import FLOATING
+
+SCALAR_TYPES = {dtype: code for code, dtype in enumerate(FLOATING)}
 ACTIVATION_CODES = {
     name: code
     for code, name in enumerate(

@@ -23,7 +23,7 @@ def test_setup_filter() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match="one or two axes and at least one tap"):
+    with pytest.raises(ValueError, match=r"taps takes numbers \[taps\] or \[fh, fw\], at least one"):
         setup_filter([])
     with pytest.raises(ValueError, match="cannot be kept separable"):
         setup_filter([[1, 2], [3, 4]], separable=True)

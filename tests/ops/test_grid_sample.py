@@ -231,9 +231,9 @@ def test_errors() -> None:
     images = torch.zeros(2, 1, 4, 4)
     with pytest.raises(ValueError, match="detach"):
         grid_sample(images, torch.zeros(2, 4, 4, 2, requires_grad=True))
-    with pytest.raises(ValueError, match=r"\[N, h, w, 2\]"):
+    with pytest.raises(ValueError, match=r"grid takes .* \[2, h, w, 2\], not .* \[1, 4, 4, 2\]"):
         grid_sample(images, torch.zeros(1, 4, 4, 2))
-    with pytest.raises(ValueError, match=r"with channels and pixels, not shape \(2, 1, 0, 4\)"):
+    with pytest.raises(ValueError, match=r"with channels and pixels, not Tensor float32 \[2, 1, 0, 4\]"):
         grid_sample(torch.zeros(2, 1, 0, 4), torch.zeros(2, 4, 4, 2))
     with pytest.raises(ValueError, match=r"images and grid are torch.float32 and torch.float64"):
         grid_sample(images, torch.zeros(2, 4, 4, 2, dtype=torch.float64))
