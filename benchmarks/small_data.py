@@ -22,11 +22,12 @@ from morphoscope.configs import load_config
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
 from morphoscope.generate.metrics import QualityMeter, QualityReport, load_feature_network
+from morphoscope.generate.training.records import snapshot_name
 from morphoscope.runtime import RunFolder, write_text
 
 _RESOLUTION = 32  # pixels
 _KIMG = 20
-_LAST = f"snapshot-{_KIMG:06d}.safetensors"
+_LAST = snapshot_name(1000 * _KIMG)
 _BASELINE = [
     f"resolution={_RESOLUTION}",
     "mirror=true",

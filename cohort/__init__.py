@@ -56,6 +56,7 @@ from morphoscope.cohort.phantom import PHANTOM_CONDITIONS, PhantomImage, phantom
 from morphoscope.cohort.provenance import Provenance
 from morphoscope.cohort.reading import read_image, write_image
 from morphoscope.cohort.resizing import Fit, square
+from morphoscope.cohort.run_input import CohortInput
 from morphoscope.cohort.storage import new_folder
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "TEST_FOLD",
     "CheckReport",
     "Cohort",
+    "CohortInput",
     "Fit",
     "PhantomImage",
     "Problem",

@@ -1,6 +1,7 @@
 """Settings of generator training (spec 4)."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -346,6 +347,11 @@ class ResolvedConditionsGroup(ConditionsGroup):
 
 class ResolvedTraining(GeneratorTraining):
     """A training whose automatic fields are filled."""
+
+    @classmethod
+    def from_earlier(cls, values: Mapping[str, Any]) -> "ResolvedTraining":
+        """As in every schema; automatic fields that an earlier version did not know are derived."""
+        return GeneratorTraining.from_earlier(values).resolved()
 
     network: ResolvedNetworkGroup
     training: ResolvedTrainingGroup

@@ -26,6 +26,15 @@ class Config(BaseModel):
     command: ClassVar[str] = ""
     """The command that takes these settings, e.g. "generate sample"; "" for a part of a schema."""
 
+    @classmethod
+    def from_earlier(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that an earlier run recorded; what its version did not know has its default.
+
+        Raises:
+            ValidationError: this version does not take a value.
+        """
+        return cls.model_validate(values)
+
 
 class Resume(Enum):
     """What an interrupted training does with a field when it resumes; stands on the field as `Annotated[…]`.
@@ -84,6 +93,30 @@ def fields_of(schema: type[Config]) -> dict[str, SchemaField]:
 def fields_marked(schema: type[Config], mark: Resume) -> frozenset[str]:
     """Names of the fields with this resume rule."""
     return frozenset(name for name, field in fields_of(schema).items() if mark in field.marks)
+
+
+def changed_settings(before: Mapping[str, Any], now: Config) -> dict[str, tuple[Any, Any]]:
+    """{name: (value before, value now)} of the settings with which a run cannot resume or be repeated.
+
+    Args:
+        before: the settings that the run recorded, flat and as JSON, perhaps by an earlier version.
+        now: those of today; their schema's resume rules apply.
+    """
+    schema = type(now)
+    fields = fields_of(schema)
+    known = {name: value for name, value in before.items() if name in fields}
+    try:
+        earlier = schema.from_earlier(known).model_dump(mode="json")
+    except ValueError:  # a ValidationError or a UserError
+        earlier = known
+    settings = now.model_dump(mode="json")
+    free = fields_marked(schema, Resume.MAY_CHANGE)
+    changed = {
+        name: (earlier.get(name), value)
+        for name, value in settings.items()
+        if name not in free and earlier.get(name) != value
+    }
+    return changed | {name: (before[name], None) for name in before.keys() - fields.keys()}
 
 
 class GroupedConfig(Config):

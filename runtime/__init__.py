@@ -6,6 +6,7 @@ Modules that import torch have names that begin with `torch_`; `reporting.plots`
 
 from morphoscope.runtime.files import write_atomically, write_text
 from morphoscope.runtime.interruption import Interruption
+from morphoscope.runtime.run_requests import InputFiles, Request
 from morphoscope.runtime.runs import RunFolder
 
-__all__ = ["Interruption", "RunFolder", "write_atomically", "write_text"]
+__all__ = ["InputFiles", "Interruption", "Request", "RunFolder", "write_atomically", "write_text"]

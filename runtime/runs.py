@@ -1,21 +1,43 @@
-"""Run folders: where a command writes its resolved config, its numbers and its results."""
+"""Run folders: where a command writes its resolved config, numbers and results; each holds one run."""
 
 import json
+import logging
 import re
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, first_names
 from morphoscope.configs.schema import Config
-from morphoscope.runtime.files import write_text
+from morphoscope.configs.user_files import read_regular
+from morphoscope.runtime.files import observed_writes, write_text
+from morphoscope.runtime.own_files import OwnFiles
+from morphoscope.runtime.run_lock import RunLock
+from morphoscope.runtime.run_requests import Request
 from morphoscope.runtime.terminal import visible
+
+log = logging.getLogger(__name__)
+
+RECORDS = ".run"
+"""Subfolder of a run folder with its lock, the run's request, and the list of the files that it wrote."""
+
+CONFIG = "config.yaml"
+
+_REQUEST = "request.json"
+_SHOWN_CHANGES = 8
+_MOST_BYTES = 64 * 2**20  # of a request, which describes each image of a cohort in 24 bytes
 
 
 class RunFolder:
     """A folder with `config.yaml` (as resolved), `stats.jsonl` (one JSON object per line) and results.
+
+    A command first holds the folder, which no other process then can, and claims it for its run:
+
+        with run.held():
+            run.claim(Request(settings, inputs))
 
     Attributes:
         path: the folder; it exists.
@@ -28,7 +50,108 @@ class RunFolder:
             UserError: the folder cannot be created.
         """
         self.path = Path(path)
+        self._own: OwnFiles | None = None
+        self._is_new = False
         _create(self.path, exist_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out, and record every file that is written into the folder.
+
+        Temporary files of a predecessor that was killed are removed. If the work fails before a new run has
+        written more than its config, no trace of it is left.
+
+        Raises:
+            UserError: another process holds the folder, or it cannot be written.
+        """
+        records = self.path / RECORDS
+        if records.is_symlink():
+            raise UserError(f"{records}: is a link; choose another run folder.")
+        _create(self.path, exist_ok=True)
+        lock = RunLock(records)
+        lock.acquire()
+        try:
+            self._is_new = False
+            self._own = own = OwnFiles(self.path, records / "files.jsonl")
+            own.remove_leftovers()
+            with observed_writes(own.add):
+                yield
+        except BaseException:
+            if self._is_new and set(own.names) <= {CONFIG}:
+                self._forget(own)
+            raise
+        finally:
+            self._own = None
+            if self._has_records():
+                lock.release()
+            else:
+                lock.remove()
+                lock.release()
+                self.remove_if_empty()
+
+    def claim(
+        self, request: Request, *, overwrite: bool = False, earlier: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Record that this folder is for one run; the same run resumes or is repeated. Call it within `held`.
+
+        Args:
+            overwrite: remove the files of a run with other settings or inputs, instead of refusing.
+            earlier: what a run of an earlier version, which left no record, was asked for, as
+                `Request.as_json` gives it.
+
+        Returns:
+            Whether files of another run were removed.
+
+        Raises:
+            UserError: the folder is another run's, or holds files of unknown origin.
+        """
+        assert self._own is not None, "claim a run folder only while it is held"
+        recorded = recorded_request(self.path)
+        before = earlier or recorded
+        if before is None:
+            self._require_no_strangers()
+            self._is_new = True
+        changes = [] if before is None else request.changes_since(before)
+        if changes and (recorded is None or not overwrite):
+            raise UserError(_refusal(self.path, changes, recorded is not None))
+        if changes:
+            self._clear(self._own)
+        content = request.as_json()
+        if content != recorded:
+            write_text(self.path / RECORDS / _REQUEST, json.dumps(content) + "\n")
+        return bool(changes)
+
+    def own(self, name: str) -> None:
+        """Record that the run writes the file `name` or, for a folder, the files that are in it now.
+
+        Only for files that `write_atomically` does not write. Without effect unless the folder is held.
+        """
+        if self._own is None:
+            return
+        path = self.path / name
+        self._own.add_tree(path) if path.is_dir() else self._own.add(path)
+
+    def _require_no_strangers(self) -> None:
+        """Refuse visible files in a folder without a record of a run."""
+        names = sorted(path.name for path in self.path.iterdir() if not path.name.startswith("."))
+        if names:
+            raise UserError(
+                f"{self.path}: holds files, but no record of a run that wrote them ({first_names(names)}). "
+                "Choose a new or empty folder as --run."
+            )
+
+    def _clear(self, own: OwnFiles) -> None:
+        removed = own.clear()
+        if removed:
+            what = "1 file" if len(removed) == 1 else f"{len(removed)} files"
+            log.info("%s: removed %s of the earlier run: %s", self.path, what, first_names(removed))
+
+    def _forget(self, own: OwnFiles) -> None:
+        own.clear()
+        (self.path / RECORDS / _REQUEST).unlink(missing_ok=True)
+
+    def _has_records(self) -> bool:
+        return any((self.path / RECORDS / name).exists() for name in (_REQUEST, "files.jsonl"))
 
     @classmethod
     def numbered(cls, parent: Path, name: str) -> "RunFolder":
@@ -53,7 +176,7 @@ class RunFolder:
         with suppress(OSError):  # not empty, or a folder that cannot be removed: ".", a link, a mount point
             self.path.rmdir()
 
-    def write_config(self, config: Config, *, name: str = "config.yaml", **extra: Any) -> None:
+    def write_config(self, config: Config, *, name: str = CONFIG, **extra: Any) -> None:
         """Write the resolved config to the file `name`, below one comment line per item of `extra`.
 
         Args:
@@ -73,29 +196,65 @@ class RunFolder:
             UserError: the file cannot be written or the disk is full.
         """
         path = self.path / name
+        self.own(name)
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(values) + "\n")
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
 
-    def forget_after(self, key: str, last: float, **only: Any) -> None:
-        """Remove the lines of all JSON Lines files whose `key` exceeds `last`, and incomplete lines.
+    def forget_after(self, key: str, last: float, *, files: str = "*.jsonl", **only: Any) -> None:
+        """Remove the lines of JSON Lines files whose `key` exceeds `last`, and incomplete lines.
 
         A killed run may have logged more than its last saved state contains; when it resumes, it logs
         the same again.
 
         Args:
+            files: pattern of their names.
             only: if given, complete lines without these values stay.
 
         Raises:
             UserError: a file cannot be written or the disk is full.
         """
-        for path in self.path.glob("*.jsonl"):
+        for path in self.path.glob(files):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _is_kept(line, key, last, only)]
             if kept != lines:
                 write_text(path, "".join(kept))
+
+
+def recorded_request(run: Path) -> dict[str, Any] | None:
+    """What the run in a folder was asked for, as `Request.as_json` gives it; None if there is no record.
+
+    Raises:
+        UserError: the record is damaged, or cannot be read.
+    """
+    path = run / RECORDS / _REQUEST
+    if not path.exists():
+        return None
+    content = read_regular(path, _MOST_BYTES)
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: the record of the run is damaged; choose another run folder.") from error
+
+
+def check_request(run: Path, request: Request, earlier: Mapping[str, Any] | None = None) -> None:
+    """UserError if `RunFolder.claim` would find another run; the folder need not exist."""
+    recorded = recorded_request(run)
+    before = earlier or recorded
+    changes = [] if before is None else request.changes_since(before)
+    if changes:
+        raise UserError(_refusal(run, changes, recorded is not None))
+
+
+def _refusal(run: Path, changes: Sequence[str], has_record: bool) -> str:
+    listed = "; ".join(changes[:_SHOWN_CHANGES]) + ("; …" if len(changes) > _SHOWN_CHANGES else "")
+    instead = ", or replace it with --overwrite" if has_record else ""
+    return (
+        f"{run}: this run folder holds another run ({listed}). Give the same settings and inputs to resume "
+        f"or repeat that run, choose another --run{instead}."
+    )
 
 
 def _create(path: Path, *, exist_ok: bool) -> None:

@@ -1,7 +1,7 @@
 """`morphoscope classify …`: train the ensemble, evaluate it, use it, look into it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,13 +11,13 @@ from morphoscope.apps.commands.options import (
     ConfigFile,
     Device,
     EnsemblePath,
+    Overwrite,
     Run,
     Set,
     comma_list,
-    describe_run,
-    kept_if_used,
     open_run,
     option,
+    run_folder,
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
@@ -38,6 +38,7 @@ TestTime = Annotated[int | None, option(Evaluating, "test_time")]
 def train(
     path: CohortPath,
     run: Run = None,
+    overwrite: Overwrite = False,
     preset: Annotated[
         str,
         typer.Option(
@@ -79,7 +80,7 @@ def train(
 
     cohort = Cohort.load(path)
     extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
-    folder = open_run(run, f"{path.stem}-{preset}")
+    folder = run_folder(run, f"{path.stem}-{preset}")
     train_ensemble(
         settings,
         cohort,
@@ -89,6 +90,7 @@ def train(
         device=device,
         auxiliary=beside,
         view=view,
+        overwrite=overwrite,
     )
     say(f"Ensemble: {folder.path / 'ensemble.safetensors'}")
 
@@ -105,6 +107,7 @@ def evaluate(
     view: Annotated[PairedView | None, option(Evaluating, "view")] = None,
     test_time: TestTime = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -115,16 +118,21 @@ def evaluate(
     from morphoscope.apps.commands.classifier_output import print_evaluation
     from morphoscope.classify import Ensemble
     from morphoscope.classify import evaluate as evaluate_ensemble
-    from morphoscope.cohort import Cohort
+    from morphoscope.cohort import Cohort, CohortInput
+    from morphoscope.runtime import InputFiles
 
     strange = None if unlike is None else Cohort.load(unlike)
     model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
+    inputs = {
+        "ensemble": InputFiles(ensemble),
+        "cohort": CohortInput(cohort),
+        "unlike": None if strange is None else CohortInput(strange),
+    }
     with (
-        kept_if_used(open_run(run, "evaluate")) as folder,  # before the work: it may not be writable
+        open_run(run, "evaluate", settings, overwrite=overwrite, **inputs) as folder,
         working("Evaluating the ensemble", transient=True),
     ):
         evaluation = evaluate_ensemble(model, cohort, settings.rows, strange, settings.view)
-        describe_run(folder, settings, ensemble=ensemble, cohort=path)
         evaluation.write(folder.path)
     print_evaluation(evaluation)
     if evaluation.facts.epoch_chosen_on_these_images:
@@ -187,6 +195,7 @@ def explain(
     baseline: Annotated[Baseline | None, option(Explaining, "baseline")] = None,
     steps: Annotated[int | None, option(Explaining, "steps")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -212,25 +221,24 @@ def explain(
     from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS
     from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
     from morphoscope.classify import Ensemble, write_explanation
-    from morphoscope.runtime import write_atomically
+    from morphoscope.runtime import InputFiles, write_atomically
 
     focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
     model = Ensemble.load(ensemble, device)
     ((name, pixels, provenance),) = ensemble_inputs(model, focused, others)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
-    found = model.attribute(pixels, condition, **settings.model_dump())
-    facts = {"ensemble": ensemble, "image": image, "panoramic": panoramic, "condition": condition}
-    folder = open_run(run, "explain", settings, **facts)
+    inputs: dict[str, Any] = {"ensemble": InputFiles(ensemble), "condition": condition}
+    for view, shown in (("image", image), ("panoramic", panoramic)):
+        inputs[view] = None if shown is None else InputFiles(shown)
     notes = [ONLY_PHANTOMS] if model.metadata.phantom else []
-    write_explanation(folder.path / "overlay.png", pixels, found, condition, name, notes, provenance)
-    with write_atomically(folder.path / "map.npy") as temporary:
-        np.save(temporary, found.map)
-    with write_atomically(folder.path / "folds.npy") as temporary:
-        np.save(temporary, found.per_fold)
-    if found.deltas is not None:
-        with write_atomically(folder.path / "deltas.npy") as temporary:
-            np.save(temporary, found.deltas)
+    with open_run(run, "explain", settings, overwrite=overwrite, **inputs) as folder:
+        found = model.attribute(pixels, condition, **settings.model_dump())
+        write_explanation(folder.path / "overlay.png", pixels, found, condition, name, notes, provenance)
+        for file, array in {"map": found.map, "folds": found.per_fold, "deltas": found.deltas}.items():
+            if array is not None:
+                with write_atomically(folder.path / f"{file}.npy") as temporary:
+                    np.save(temporary, array)
     say(f"Evidence for {condition} by {settings.method}.")
     if found.agreement is not None:
         say(f"Mean rank correlation between the folds' maps: {found.agreement:.2f}.")
@@ -253,6 +261,7 @@ def attribution(
     methods: Annotated[str | None, option(MapComparison, "methods", note="comma-separated")] = None,
     images: Annotated[int | None, option(MapComparison, "images")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -274,16 +283,17 @@ def attribution(
     from morphoscope.classify import Ensemble
     from morphoscope.classify.attribution_comparison.comparison import compare_maps
     from morphoscope.classify.attribution_comparison.results import MEASURES
-    from morphoscope.cohort import Cohort
+    from morphoscope.cohort import Cohort, CohortInput
+    from morphoscope.runtime import InputFiles
     from morphoscope.runtime.statistics import format_estimate
 
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
+    inputs = {"ensemble": InputFiles(ensemble), "cohort": CohortInput(cohort)}
     with (
-        kept_if_used(open_run(run, "attribution")) as folder,  # before the work: it may not be writable
+        open_run(run, "attribution", settings, overwrite=overwrite, **inputs) as folder,
         working("Comparing attribution methods", transient=True),
     ):
         found = compare_maps(model, cohort, settings)
-        describe_run(folder, settings, ensemble=ensemble, cohort=path)
         found.write(folder.path)
     for measure, title in MEASURES.items():
         say(title)

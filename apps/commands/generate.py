@@ -12,11 +12,13 @@ from morphoscope.apps.commands.options import (
     ConfigFile,
     Device,
     GeneratorPath,
+    Overwrite,
     Run,
     Set,
     comma_list,
     open_run,
     option,
+    run_folder,
 )
 from morphoscope.configs import list_presets, load_config
 from morphoscope.configs.commands import Augmenting, Compared, Measuring, Morphing, Sampling
@@ -34,6 +36,7 @@ app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
 def train(
     path: CohortPath,
     run: Run = None,
+    overwrite: Overwrite = False,
     preset: Annotated[str, typer.Option(help=f"{', '.join(list_presets('generate'))}.")] = "auto",
     kimg: Annotated[float | None, option(GeneratorTraining, "kimg", preset=True)] = None,
     resolution: Annotated[int | None, option(GeneratorTraining, "resolution", preset=True)] = None,
@@ -88,13 +91,14 @@ def train(
             if processes.is_main:
                 plan.print()
             return
-        folder = processes.on_main(lambda: open_run(run, name).path)
+        folder = processes.on_main(lambda: run_folder(run, name).path)
         snapshot = train_generator(
             settings,
             cohort,
             RunFolder(folder),
             exclude_folds=folds,
             start_from=start_from,
+            overwrite=overwrite,
             processes=processes,
         )
         if processes.is_main:
@@ -110,6 +114,7 @@ def sample(
     psi: Annotated[float | None, option(Sampling, "psi")] = None,
     printed_mark: Annotated[bool | None, option(Sampling, "printed_mark")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -132,8 +137,8 @@ def sample(
 
     model = load(generator, device)
     check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
-    folder = open_run(run, "sample", settings, generator=model.digest)
-    sheet = write_samples(model, folder.path, settings)
+    with open_run(run, "sample", settings, overwrite=overwrite, generator=model.digest) as folder:
+        sheet = write_samples(model, folder.path, settings)
     say(f"Wrote {sheet}")
 
 
@@ -146,6 +151,7 @@ def morph(
     psi: Annotated[float | None, option(Morphing, "psi")] = None,
     printed_mark: Annotated[bool | None, option(Morphing, "printed_mark")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -162,8 +168,9 @@ def morph(
     model = load(generator, device)
     model.label(start), model.label(end)  # a misspelt condition must not leave a run folder behind
     name = f"morph-{model.file_stem(start)}-{model.file_stem(end)}"
-    folder = open_run(run, name, settings, generator=model.digest)
-    strip = write_morph(model, folder.path, start, end, settings)
+    inputs = {"start": start, "end": end, "generator": model.digest}
+    with open_run(run, name, settings, overwrite=overwrite, **inputs) as folder:
+        strip = write_morph(model, folder.path, start, end, settings)
     say(f"Wrote {strip}")
 
 
@@ -204,6 +211,7 @@ def metrics(
     network: Annotated[str | None, option(Measuring, "network")] = None,
     psi: Annotated[float | None, option(Measuring, "psi")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -214,7 +222,7 @@ def metrics(
         Measuring, file=config, overrides=set_, rows=rows, images=images, network=network, psi=psi, seed=seed
     )
 
-    from morphoscope.cohort import Cohort
+    from morphoscope.cohort import Cohort, CohortInput
     from morphoscope.generate import load
     from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows
     from morphoscope.runtime import write_text
@@ -227,16 +235,17 @@ def metrics(
         model.label(condition)  # report a condition that the generator lacks before the work starts
     features = load_feature_network(settings.network, device)
     meter = QualityMeter(features, reals, model.resolution, model.metadata.fit)
-    report = meter.measure(partial(model.sample, psi=settings.psi), settings.images, settings.seed)
-    folder = open_run(run, "metrics", settings, generator=model.digest, cohort=cohort.digest)
-    found = {
-        "generator": model.digest,
-        "cohort": cohort.digest,
-        "rows": settings.rows,
-        "figures": report.named_values(),
-        "report": report.as_json(),
-    }
-    write_text(folder.path / "metrics.json", json.dumps(found, indent=2) + "\n")
+    inputs = {"generator": model.digest, "cohort": CohortInput(cohort)}
+    with open_run(run, "metrics", settings, overwrite=overwrite, **inputs) as folder:
+        report = meter.measure(partial(model.sample, psi=settings.psi), settings.images, settings.seed)
+        found = {
+            "generator": model.digest,
+            "cohort": cohort.digest,
+            "rows": settings.rows,
+            "figures": report.named_values(),
+            "report": report.as_json(),
+        }
+        write_text(folder.path / "metrics.json", json.dumps(found, indent=2) + "\n")
     _print(report)
     say(f"Wrote {folder.path / 'metrics.json'}")
 

@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 
 from morphoscope.configs.help import help_text
 from morphoscope.configs.schema import Config, fields_of
-from morphoscope.runtime import RunFolder
+from morphoscope.runtime import Request, RunFolder
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
 Set = Annotated[
@@ -27,6 +27,14 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Run = Annotated[
     Path | None,
     typer.Option("--run", help="Run folder; a new numbered one under runs/ if not given."),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="If --run holds a run with other settings or inputs, delete the files that it wrote. Without "
+        "this, such a folder is refused.",
+    ),
 ]
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder or zip with a manifest.csv.")]
 GeneratorPath = Annotated[Path, typer.Argument(metavar="GENERATOR", help="A generator's .safetensors file.")]
@@ -54,23 +62,25 @@ def comma_list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def run_folder(run: Path | None, name: str) -> RunFolder:
+    """The folder of `--run`, or a new numbered one with `name`."""
+    return RunFolder.numbered(Path("runs"), name) if run is None else RunFolder(run)
+
+
 @contextmanager
-def kept_if_used(folder: RunFolder) -> Iterator[RunFolder]:
-    """A run folder that is removed if nothing was written into it, however the work ended."""
-    try:
+def open_run(
+    run: Path | None, name: str, settings: Config, *, overwrite: bool, **inputs: Any
+) -> Iterator[RunFolder]:
+    """The run folder that a command writes into, with its config; locked, and for this run alone.
+
+    Args:
+        inputs: by name, as `Request` takes them; config.yaml shows them as text.
+
+    Raises:
+        UserError: as `RunFolder.held` and `RunFolder.claim`.
+    """
+    folder = run_folder(run, name)
+    with folder.held():
+        folder.claim(Request(settings, inputs), overwrite=overwrite)
+        folder.write_config(settings, command=" ".join(sys.argv[1:]), **inputs)
         yield folder
-    finally:
-        folder.remove_if_empty()
-
-
-def open_run(run: Path | None, name: str, config: Config | None = None, **facts: Any) -> RunFolder:
-    """The run folder that a command writes into, with its resolved config and the command line."""
-    folder = RunFolder.numbered(Path("runs"), name) if run is None else RunFolder(run)
-    if config is not None:
-        describe_run(folder, config, **facts)
-    return folder
-
-
-def describe_run(folder: RunFolder, config: Config, **facts: Any) -> None:
-    """Write a run's resolved config and the command line."""
-    folder.write_config(config, command=" ".join(sys.argv[1:]), **facts)

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from morphoscope.apps.commands.options import CohortPath, ConfigFile, Device, Run, Set, open_run, option
+from morphoscope.apps.commands.options import (
+    CohortPath,
+    ConfigFile,
+    Device,
+    Overwrite,
+    Run,
+    Set,
+    open_run,
+    option,
+)
 from morphoscope.configs import load_config
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 from morphoscope.runtime.terminal import say
@@ -80,6 +89,7 @@ def analyse(
     cohort: Annotated[Path, typer.Option(help="The cohort that the surveys were built from.")],
     rows: Annotated[Literal["test", "all"] | None, option(SurveyAnalysis, "rows")] = None,
     run: Run = None,
+    overwrite: Overwrite = False,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -93,18 +103,24 @@ def analyse(
     from morphoscope.classify.survey.answers import read_answers
     from morphoscope.classify.survey.building import Surveys
     from morphoscope.classify.survey.report import format_points, write_analysis
-    from morphoscope.cohort import Cohort
+    from morphoscope.cohort import Cohort, CohortInput
+    from morphoscope.runtime import InputFiles
 
     surveys = Surveys.load(folder)
     read = read_answers(answers, surveys)  # before the classifier takes its time
     pictures = Cohort.load(cohort)
     models = [Ensemble.load(path, device) for path in ensemble]
-    evaluations = [evaluate(model, pictures, settings.rows, view=model.view) for model in models]
-    analysis = compare_all(surveys, read, evaluations, settings)
-    opened = open_run(
-        run, "survey", settings, surveys=folder, answers=answers, ensembles=ensemble, cohort=cohort
-    )
-    report = write_analysis(analysis, opened.path, [evaluation.facts.as_json() for evaluation in evaluations])
+    inputs = {
+        "surveys": InputFiles(folder),
+        "answers": InputFiles(answers),
+        "cohort": CohortInput(pictures),
+        **{f"ensemble_{number}": InputFiles(path) for number, path in enumerate(ensemble, 1)},
+    }
+    with open_run(run, "survey", settings, overwrite=overwrite, **inputs) as opened:
+        evaluations = [evaluate(model, pictures, settings.rows, view=model.view) for model in models]
+        analysis = compare_all(surveys, read, evaluations, settings)
+        facts = [evaluation.facts.as_json() for evaluation in evaluations]
+        report = write_analysis(analysis, opened.path, facts)
     for name, number in analysis.counts().labelled().items():
         say(f"{name}: {number}")
     for sentence in read.left_out:

@@ -17,20 +17,24 @@ from morphoscope.classify.training.display import Display
 from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.material import FoldImages, TrainingCohorts
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import Cohort, CohortInput
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.schema import Resume, fields_marked, fields_of
 from morphoscope.configs.user_files import read_regular
 from morphoscope.configs.views import View
-from morphoscope.runtime import Interruption, RunFolder, write_text
+from morphoscope.runtime import Interruption, Request, RunFolder
 from morphoscope.runtime.progress import working
+from morphoscope.runtime.runs import recorded_request
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
 FOLD_KIND = "classifier_fold"
 _MAX_FINGERPRINT = 1000  # bytes
 _STOPPING = "Stopping after this step; finished epochs are kept …"
+
+# Written by versions without records of runs.
+_FINGERPRINT = "fingerprint.txt"
 
 
 def train_ensemble(
@@ -43,6 +47,7 @@ def train_ensemble(
     view: View | None = None,
     folds: Sequence[str] | None = None,
     device: str = "auto",
+    overwrite: bool = False,
 ) -> Ensemble:
     """Train one classifier per fold on real images of the other folds and synthetic images that cannot leak.
 
@@ -66,43 +71,57 @@ def train_ensemble(
         view: of the cohort's images, those to train and validate on; all if None.
         folds: names of the folds to train; all if None.
         device: auto, cpu, cuda or cuda:N.
+        overwrite: if the run folder holds another training, delete the files that it wrote.
 
     Raises:
         UserError: the rules of `plan_folds` and `joint_classes`, synthetic rows in `cohort`, weights that
             cannot be loaded, a view for a dual-view model, synthetic or auxiliary images that are neither of
-            its views, or a run folder that was begun with other inputs.
+            its views, or a run folder that is in use or was begun with other settings or inputs.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message says where it stopped. Finished folds and epochs
             are kept.
     """
     cohorts = TrainingCohorts(cohort, synthetic, auxiliary, view)
-    try:
-        resolved = resolve_device(device)
-        with working("Preparing the training", transient=True):
-            plans, classes = _prepare(config, cohorts, folds)
-            own = len(cohort.conditions)
-            if not _begun(run):  # before images are resized: perhaps there is no such model
-                ConditionClassifier.pretrained(config, own, len(classes) - own)
-            fingerprint = _claim(run, config, cohorts)
-    except UserError:
-        run.remove_if_empty()
-        raise
-    run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, view=view, device=resolved)
+    with run.held():
+        return _train(config, cohorts, run, folds, device, overwrite)
+
+
+def _train(
+    config: EnsembleTraining,
+    cohorts: TrainingCohorts,
+    run: RunFolder,
+    folds: Sequence[str] | None,
+    device: str,
+    overwrite: bool,
+) -> Ensemble:
+    """`train_ensemble` in a run folder that is held."""
+    cohort = cohorts.cohort
+    resolved = resolve_device(device)
+    with working("Preparing the training", transient=True):
+        plans, classes = _prepare(config, cohorts, folds)
+        own = len(cohort.conditions)
+        if not _begun(run):  # before images are resized: perhaps there is no such model
+            ConditionClassifier.pretrained(config, own, len(classes) - own)
+        request, fingerprint = _request(config, cohorts), _fingerprint(config, cohorts)
+    run.claim(request, overwrite=overwrite, earlier=_recorded_earlier(run, request, fingerprint))
+    run.write_config(
+        config, cohort=cohort.root, cohort_digest=cohort.digest, view=cohorts.view, device=resolved
+    )
     images = FoldImages(cohorts, classes, config)
     try:
         models, scores = _train_folds(config, images, run, plans, resolved, fingerprint)
+        facts = _recorded(cohorts, classes, plans)
+        metadata = EnsembleMetadata(
+            **facts, scores=scores, config=config, conditions=cohort.conditions, folds=list(models)
+        )
+        ensemble = Ensemble(metadata, models, resolved)
+        with working("Calibrating the ensemble", transient=True):
+            ensemble.calibrate(cohort)
+        ensemble.save(run.path / "ensemble.safetensors")
+        with working("Evaluating the ensemble", transient=True):
+            evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     except KeyboardInterrupt as stop:
-        where = str(stop) or "Stopped."
+        where = str(stop) or f"Stopped; {_finished(run)} of {len(plans)} folds are finished."
         raise KeyboardInterrupt(f"{where} Re-run the command with --run {run.path} to resume.") from stop
-    facts = _recorded(cohorts, classes, plans)
-    metadata = EnsembleMetadata(
-        **facts, scores=scores, config=config, conditions=cohort.conditions, folds=list(models)
-    )
-    ensemble = Ensemble(metadata, models, resolved)
-    with working("Calibrating the ensemble", transient=True):
-        ensemble.calibrate(cohort)
-    ensemble.save(run.path / "ensemble.safetensors")
-    with working("Evaluating the ensemble", transient=True):
-        evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     return ensemble
 
 
@@ -128,17 +147,27 @@ def _prepare(
     return plans, classes
 
 
+def _finished(run: RunFolder) -> int:
+    return len(list((run.path / "folds").glob("fold-*.safetensors")))
+
+
 def _begun(run: RunFolder) -> bool:
     return any((run.path / "folds").glob("fold-*"))
 
 
-def _claim(run: RunFolder, config: EnsembleTraining, cohorts: TrainingCohorts) -> str:
-    """Record in the run folder what it is for, and return the fingerprint of that.
+def _request(config: EnsembleTraining, cohorts: TrainingCohorts) -> Request:
+    """What the run folder is for; folds may be trained one after the other, and on any device."""
+    inputs: dict[str, Any] = {"cohort": CohortInput(cohorts.cohort), "view": cohorts.view}
+    for name, extras in (("synthetic", cohorts.synthetic), ("auxiliary", cohorts.auxiliary)):
+        inputs[f"{name}_cohorts"] = len(extras)
+        inputs |= {f"{name}_{number}": CohortInput(extra) for number, extra in enumerate(extras, 1)}
+    return Request(config, inputs)
+
+
+def _fingerprint(config: EnsembleTraining, cohorts: TrainingCohorts) -> str:
+    """A digest of the request, which the files of finished folds record.
 
     Fields that may change when a run resumes count as left at their defaults.
-
-    Raises:
-        UserError: something else was trained in the folder.
     """
     fields = fields_of(EnsembleTraining)
     free = {name: fields[name].info.default for name in fields_marked(EnsembleTraining, Resume.MAY_CHANGE)}
@@ -149,15 +178,20 @@ def _claim(run: RunFolder, config: EnsembleTraining, cohorts: TrainingCohorts) -
         "auxiliary": [extra.digest for extra in cohorts.auxiliary],
         "view": cohorts.view,
     }
-    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    path = run.path / "fingerprint.txt"
-    if _begun(run) and path.exists() and read_regular(path, _MAX_FINGERPRINT).strip() != fingerprint.encode():
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _recorded_earlier(run: RunFolder, request: Request, fingerprint: str) -> dict[str, Any] | None:
+    """The request of a run that an earlier version began, and recorded as a fingerprint only."""
+    path = run.path / _FINGERPRINT
+    if recorded_request(run.path) is not None or not path.exists():
+        return None
+    if _begun(run) and read_regular(path, _MAX_FINGERPRINT).strip() != fingerprint.encode():
         raise UserError(
-            f"{run.path}: the training in this run folder was begun with another config, view or cohort "
-            "(real, synthetic or auxiliary). Give the same ones to resume it, or choose another run folder."
+            f"{run.path}: the training in this run folder was begun with other settings, another view or "
+            "another cohort. Give the same ones to resume it, or choose another --run."
         )
-    write_text(path, fingerprint + "\n")
-    return fingerprint
+    return request.as_json()
 
 
 def _train_folds(

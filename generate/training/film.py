@@ -1,6 +1,5 @@
 """The training film: the sheets of generated images in a run folder, in order."""
 
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
+from morphoscope.generate.training.records import list_sheets, snapshot_images
 from morphoscope.runtime import write_atomically
 
 FILM = "film.mp4"
@@ -22,7 +22,7 @@ _BANNER = (31, 36, 48)
 
 
 def write_film(run: Path, fps: float = 4) -> Path | None:
-    """Write `film.mp4` (H.264, 4:2:0) from the sheets fakes<kimg>.png of a run folder, in order.
+    """Write `film.mp4` (H.264, 4:2:0) from the sheets of generated images a run folder, in order.
 
     A banner above each sheet shows SYNTHETIC and its kimg; the film's metadata describe it as synthetic too.
     The first sheet determines the size, at most 1920 px wide and high; others are scaled to fit.
@@ -48,10 +48,9 @@ def write_film(run: Path, fps: float = 4) -> Path | None:
     return path
 
 
-def sheets_by_kimg(run: Path) -> list[tuple[int, Path]]:
+def sheets_by_kimg(run: Path) -> list[tuple[float, Path]]:
     """(kimg, path) of the sheets of generated images in a run folder, in order."""
-    found = ((re.fullmatch(r"fakes(\d+)\.png", path.name), path) for path in run.glob("fakes*.png"))
-    return sorted((int(match[1]), path) for match, path in found if match)
+    return [(snapshot_images(path.name) / 1000, path) for path in list_sheets(run)]
 
 
 def _read(path: Path) -> tuple[Image.Image, str]:
@@ -63,7 +62,7 @@ def _read(path: Path) -> tuple[Image.Image, str]:
     return image, (provenance or Provenance()).statement
 
 
-def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:
+def _frame(kimg: float, path: Path, first_size: tuple[int, int]) -> bytes:
     """One frame, RGB bytes: the banner and below it the sheet."""
     width, height = _frame_size(first_size)
     top = _banner_height(width)
@@ -72,7 +71,7 @@ def _frame(kimg: int, path: Path, first_size: tuple[int, int]) -> bytes:
     canvas.paste(sheet, (0, top))
     font = ImageFont.load_default(size=max(10, round(0.6 * top)))
     draw = ImageDraw.Draw(canvas)
-    draw.text((top // 3, top // 2), f"SYNTHETIC · {kimg} kimg", fill=_PAPER, font=font, anchor="lm")
+    draw.text((top // 3, top // 2), f"SYNTHETIC · {kimg:.10g} kimg", fill=_PAPER, font=font, anchor="lm")
     return canvas.tobytes()
 
 

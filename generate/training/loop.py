@@ -12,7 +12,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.snapshots import plain_generator, write_snapshot
 from morphoscope.generate.training.keeping import discard_old
-from morphoscope.generate.training.records import list_snapshots
+from morphoscope.generate.training.records import list_snapshots, snapshot_name
 from morphoscope.generate.training.resume import STATE
 from morphoscope.generate.training.trainer import GeneratorTrainer, Values
 from morphoscope.generate.training.transition import label_influence
@@ -115,7 +115,7 @@ class TrainingLoop:
 
     def _write(self, state: dict[str, Any]) -> None:
         trainer, kimg = self.trainer, self.trainer.images_seen / 1000
-        path = self.run.path / f"snapshot-{int(kimg):06d}.safetensors"
+        path = self.run.path / snapshot_name(trainer.images_seen)
         G_ema = plain_generator(trainer.G_ema, label_influence(self.config, trainer.images_seen))
         if not (self.interrupted and path.exists()):  # that one may have been measured
             write_snapshot(path, G_ema, trainer.D, self.metadata.model_copy(update={"kimg": kimg}))

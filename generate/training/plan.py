@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.runtime import terminal
+from morphoscope.runtime import Request, terminal
 from morphoscope.runtime.progress import format_duration, working
+from morphoscope.runtime.runs import check_request
 from morphoscope.runtime.terminal import say, show, table
 from morphoscope.runtime.torch_memory import memory_gb
 from morphoscope.runtime.torch_processes import Processes
@@ -126,8 +128,13 @@ def plan_training(
     """
     processes = processes or Processes(torch.device("cpu"))
     console = console or terminal.console(stderr=True)
+
+    def check(request: Request, earlier: dict[str, Any] | None) -> bool:
+        check_request(folder, request, earlier)
+        return False
+
     with working("Preparing the training", to=console, transient=True):
-        prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console)
+        prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console, check)
         feature_network(config.logging.metric_network, torch.device("cpu"))  # unknown: an error now
     return _measured(prepared)
 

@@ -1,14 +1,16 @@
 """A training made ready: its images, its networks as new, transferred or resumed, its description."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.cohort import TEST_FOLD, Cohort, CohortInput
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
@@ -20,10 +22,19 @@ from morphoscope.generate.training.architecture import (
     discriminator_kwargs,
     generator_kwargs,
 )
-from morphoscope.generate.training.resume import read_unfinished, resume, resumed_ancestry, resumed_config
+from morphoscope.generate.training.resume import (
+    Unfinished,
+    read_unfinished,
+    recorded,
+    resume,
+    resumed_ancestry,
+    resumed_config,
+)
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import transfer_weights
 from morphoscope.ops.dispatch import native_runs
+from morphoscope.runtime import Request
+from morphoscope.runtime.runs import recorded_request
 from morphoscope.runtime.terminal import say
 from morphoscope.runtime.torch_devices import set_precision
 from morphoscope.runtime.torch_memory import keep_freed_memory
@@ -33,6 +44,9 @@ log = logging.getLogger(__name__)
 
 # What an unconditional training calls all its images.
 ALL = "all"
+
+Claim = Callable[[Request, dict[str, Any] | None], bool]
+"""Takes what is requested and what an interrupted run was; returns whether another run was removed."""
 
 
 @dataclass
@@ -61,10 +75,14 @@ def prepare(
     start_from: Path | None,
     processes: Processes,
     console: Console,
+    claim: Claim,
 ) -> Preparation:
     """Build the trainer: new, from a snapshot, or as an interrupted run left it in `folder`.
 
     Nothing is written but caches.
+
+    Args:
+        claim: makes sure, before anything is built, that the folder is for this training.
 
     Raises:
         UserError: as `train_generator`.
@@ -73,34 +91,89 @@ def prepare(
     set_precision(where, config.training.tf32)
     if where.type == "cpu":
         keep_freed_memory()
-    processes.on_main(lambda: native_runs(where.type, where.index))  # one process builds kernels for all
     part = training_part(cohort, exclude_folds, config.conditions.conditional, config.images.view)
     unfinished = read_unfinished(folder)
-    snapshot = None if start_from is None else read_snapshot_metadata(start_from)
-    ancestry = [] if snapshot is None else snapshot.lineage
-    if unfinished is not None:
-        ancestry = resumed_ancestry(folder, unfinished, ancestry)
-        config = resumed_config(config, unfinished, processes.world)
-    elif snapshot is not None:
-        config, changed = after_transfer(config, snapshot)
-        if changed and processes.is_main:
-            say(f"Changed, because training starts from {start_from}: {', '.join(changed)}", to=console)
-    resolved = config.resolved(processes.world)
+    described = _describe(config, cohort, part, folder, start_from, unfinished, processes)
+    if _claimed_from_another(claim, described, cohort, folder, unfinished, processes):
+        unfinished = None
+        described = _describe(config, cohort, part, folder, start_from, None, processes)
+    resolved, metadata = described.config, described.metadata
+    if described.changed and processes.is_main:
+        say(f"Changed, because training starts from {start_from}: {', '.join(described.changed)}", to=console)
     end = resolved.conditions.transition_end_kimg
     if end is not None and end > resolved.training.kimg:
         log.warning(
             "The training ends at %g kimg, before the transition ends at %g.", resolved.training.kimg, end
         )
-    metadata = _metadata(folder, resolved, cohort, part, ancestry)
+    processes.on_main(lambda: native_runs(where.type, where.index))  # one process builds kernels for all
     images = _images(part, resolved, processes)
     trainer = GeneratorTrainer(resolved, images, part.labels, part.conditions, processes)
     if unfinished is not None:
-        resume(trainer, folder, unfinished, metadata)
+        resume(trainer, folder, unfinished)
     elif start_from is not None:
         initialised = ", ".join(transfer_weights(trainer, start_from, part.conditions))
         if initialised and processes.is_main:
             say(f"Re-initialised, because {start_from} has no match: {initialised}", to=console)
     return Preparation(trainer, part, images, metadata, resumed=unfinished is not None)
+
+
+class _Description(NamedTuple):
+    """A training before anything is built.
+
+    Attributes:
+        changed: settings that the snapshot that it starts from changes.
+    """
+
+    config: ResolvedTraining
+    metadata: SnapshotMetadata
+    changed: list[str]
+
+
+def _describe(
+    config: GeneratorTraining,
+    cohort: Cohort,
+    part: Cohort,
+    folder: Path,
+    start_from: Path | None,
+    unfinished: Unfinished | None,
+    processes: Processes,
+) -> _Description:
+    snapshot = None if start_from is None else read_snapshot_metadata(start_from)
+    ancestry = [] if snapshot is None else snapshot.lineage
+    changed: list[str] = []
+    if unfinished is not None:
+        ancestry = resumed_ancestry(folder, unfinished, ancestry)
+        config = resumed_config(config, unfinished, processes.world)
+    elif snapshot is not None:
+        config, changed = after_transfer(config, snapshot)
+    resolved = config.resolved(processes.world)
+    return _Description(resolved, _metadata(folder, resolved, cohort, part, ancestry), changed)
+
+
+def _claimed_from_another(
+    claim: Claim,
+    described: _Description,
+    cohort: Cohort,
+    folder: Path,
+    unfinished: Unfinished | None,
+    processes: Processes,
+) -> bool:
+    """Claim the folder in the main process; whether another run's files were removed from it."""
+
+    def claim_or_refuse() -> bool:
+        metadata = described.metadata
+        inputs = {
+            "cohort": CohortInput(cohort),
+            "trained_on_folds": metadata.trained_on_folds,
+            "started_from": [ancestor.cohort_digest for ancestor in metadata.started_from],
+        }
+        earlier = None
+        if unfinished is not None:
+            earlier = recorded(unfinished, recorded_request(folder))
+            earlier["inputs"]["started_from"] = inputs["started_from"]  # `resumed_ancestry` has compared it
+        return claim(Request(described.config, inputs), earlier)
+
+    return processes.on_main(claim_or_refuse)
 
 
 def feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:

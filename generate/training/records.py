@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,8 @@ from morphoscope.generate.snapshots import read_snapshot_metadata
 STATS, ALARMS = "stats.jsonl", "alarms.jsonl"
 _MAX_CONFIG_BYTES = 100_000
 _MAX_LOG_BYTES = 256 * 2**20  # a tick has about 500 bytes
+
+_DIGITS = 9  # in the names of snapshots; earlier versions had 6
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,39 @@ class Records:
 
 def list_snapshots(run: Path) -> list[Path]:
     """The snapshots in a run folder, oldest first."""
-    return sorted(run.glob("snapshot-*.safetensors"))
+    return _in_order(run.glob("snapshot-*.safetensors"))
+
+
+def list_sheets(run: Path) -> list[Path]:
+    """The sheets of generated images in a run folder, oldest first."""
+    return _in_order(run.glob("fakes*.png"))
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    """Snapshots or sheets by the number of images in their names; files with other names are left out."""
+    found = [(snapshot_images(path.name), path.name, path) for path in paths]
+    return [path for images, _, path in sorted(found) if images >= 0]
+
+
+def snapshot_name(images: int) -> str:
+    """The name of the snapshot after this number of real images: "snapshot-000001500.safetensors"."""
+    return f"snapshot-{images:0{_DIGITS}d}.safetensors"
+
+
+def sheet_name(snapshot: str) -> str:
+    """The name of a snapshot's sheet: "fakes000001500.png" for "snapshot-000001500.safetensors"."""
+    return f"fakes{snapshot.removeprefix('snapshot-').removesuffix('.safetensors')}.png"
+
+
+def snapshot_images(name: str) -> int:
+    """The number of images in the name of a snapshot or sheet; -1 for another name.
+
+    Earlier versions wrote fewer digits, which are whole thousands.
+    """
+    match = re.fullmatch(r"(?:snapshot-|fakes)(\d+)\.(?:safetensors|png)", name)
+    if match is None:
+        return -1
+    return int(match[1]) * (1 if len(match[1]) >= _DIGITS else 1000)
 
 
 def read_lines(path: Path, from_json: Callable[[dict[str, Any]], Record]) -> Lines[Record]:

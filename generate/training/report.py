@@ -140,7 +140,7 @@ def _best(records: Records, network: str) -> str:
 
 def _sheets(records: Records) -> Section:
     shown = [
-        (path, f"SYNTHETIC: generated at {kimg} kimg, with the same seeds in every sheet.")
+        (path, f"SYNTHETIC: generated at {kimg:.10g} kimg, with the same seeds in every sheet.")
         for kimg, path in sheets_by_kimg(records.run)[-1:]
     ]
     reals = records.run / "reals.png"

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from morphoscope.configs import UserError
-from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
+from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.loading import validated
-from morphoscope.configs.schema import Resume, fields_marked, fields_of
+from morphoscope.configs.schema import Resume, fields_marked
 from morphoscope.generate.description import Ancestor, SnapshotMetadata
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime.torch_checkpoints import read_state
@@ -83,43 +83,34 @@ def resumed_config(config: GeneratorTraining, unfinished: Unfinished, processes:
     return validated(GeneratorTraining, settings | {k: before[k] for k in kept & before.keys()})
 
 
-def resume(trainer: GeneratorTrainer, run: Path, unfinished: Unfinished, metadata: SnapshotMetadata) -> None:
-    """Load the state of an interrupted run into `trainer`.
+def recorded(unfinished: Unfinished, record: dict[str, Any] | None) -> dict[str, Any]:
+    """What an interrupted run was asked for, as `Request.as_json` gives it, by its state.
 
     Args:
-        metadata: of the training as it is requested now.
-
-    Raises:
-        UserError: the run was trained on other images or with other settings, or the state is damaged.
+        record: of the run folder, which knows the cohort's images; None if an earlier version began the run.
     """
-    before = unfinished.metadata
-    for field in ("conditions", "cohort_digest", "trained_on_folds", "images"):
-        if getattr(before, field) != getattr(metadata, field):
-            raise UserError(
-                f"{run}: this run was started with another {field}; use the same settings to resume it, "
-                "or another run folder."
-            )
-    changed = _changed_settings(before.config, trainer.config)
-    if changed:
-        raise UserError(
-            f"{run}: this run was started with another config ({', '.join(changed)}); use the same settings "
-            "to resume it, or another run folder."
-        )
+    metadata = unfinished.metadata
+    cohort: dict[str, Any] = {"digest": metadata.cohort_digest}
+    if metadata.config.get("conditional", True):
+        cohort["conditions"] = dict.fromkeys(metadata.conditions)
+    noted = ((record or {}).get("inputs") or {}).get("cohort") or {}
+    return {
+        "command": GeneratorTraining.command,
+        "settings": metadata.config,
+        "inputs": {
+            "cohort": noted if noted.get("digest") == metadata.cohort_digest else cohort,
+            "trained_on_folds": metadata.trained_on_folds,
+        },
+    }
+
+
+def resume(trainer: GeneratorTrainer, run: Path, unfinished: Unfinished) -> None:
+    """Load the state of an interrupted run into `trainer`; UserError if the state is damaged."""
     try:
         trainer.load_state_dict(unfinished.state)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(f"{run / STATE}: the training state is damaged ({reason}). {_REMEDY}") from error
-
-
-def _changed_settings(before: dict[str, Any], now: ResolvedTraining) -> list[str]:
-    """Names of the settings that differ; a setting unknown to an earlier version had its default then."""
-    known = {name: value for name, value in before.items() if name in fields_of(GeneratorTraining)}
-    earlier = validated(GeneratorTraining, known).resolved().model_dump(mode="json")
-    settings = now.model_dump(mode="json")
-    dropped = before.keys() - known.keys()
-    changed = {name for name in settings if earlier[name] != settings[name]}
-    return sorted(changed - _fields(Resume.MAY_CHANGE) | dropped)
 
 
 def _fields(rule: Resume) -> frozenset[str]:

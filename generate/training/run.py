@@ -1,7 +1,9 @@
 """A complete training: from a cohort and a config to snapshots in a run folder (spec 4)."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -13,8 +15,8 @@ from morphoscope.generate.training.loop import TrainingLoop
 from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
 from morphoscope.generate.training.records import list_snapshots
 from morphoscope.generate.training.tracking import open_trackers
-from morphoscope.generate.training.watch import Watch, has_film, write_reals
-from morphoscope.runtime import RunFolder, terminal
+from morphoscope.generate.training.watch import Watch, forget_unfinished_measurement, has_film, write_reals
+from morphoscope.runtime import Request, RunFolder, terminal
 from morphoscope.runtime.progress import working
 from morphoscope.runtime.torch_processes import Processes
 
@@ -26,6 +28,7 @@ def train_generator(
     *,
     exclude_folds: list[str] | None = None,
     start_from: Path | None = None,
+    overwrite: bool = False,
     processes: Processes | None = None,
     console: Console | None = None,
 ) -> Path:
@@ -37,39 +40,55 @@ def train_generator(
         exclude_folds: further folds to leave out, so that classifiers validated on them may use the images.
         start_from: a snapshot to start from, e.g. of other conditions or of half the resolution; may be left
             out when an interrupted run resumes.
+        overwrite: if the run folder holds another training, delete the files that it wrote.
         processes: those that train together (`runtime.torch_processes`); None is this one, on the CPU.
         console: shows progress and messages; stderr by default.
 
     Raises:
-        UserError: rows without folds, no image left, an unusable snapshot, a run folder of another config, a
-            training that diverged, a folder that cannot be written.
+        UserError: rows without folds, no image left, an unusable snapshot, a run folder that is in use or of
+            another config, a training that diverged, a folder that cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM stopped it, after it saved its state.
     """
     processes = processes or Processes(torch.device("cpu"))
     console = console or terminal.console(stderr=True)
-    try:
+    with _held(run, processes):
+
+        def claim(request: Request, earlier: dict[str, Any] | None) -> bool:
+            return run.claim(request, overwrite=overwrite, earlier=earlier)
+
         with working("Preparing the training", to=console, transient=True):
-            prepared = prepare(config, cohort, run.path, exclude_folds or [], start_from, processes, console)
-        trainer = prepared.trainer
-        if not processes.same(trainer.iteration):
-            raise UserError(
-                f"{run.path}: the processes see different training states; use a run folder that they share."
+            prepared = prepare(
+                config, cohort, run.path, exclude_folds or [], start_from, processes, console, claim
             )
-        finished = trainer.images_seen >= trainer.config.training.kimg * 1000
-        if finished and processes.on_main(lambda: has_film(run.path)):
-            return list_snapshots(run.path)[-1]
-        watch: Watch | None = None
+        return _train(prepared, run, processes, console)
 
-        def begin() -> None:
-            nonlocal watch
-            with working("Preparing the metrics", to=console, transient=True):
-                watch = _watch(prepared, run, console)
 
-        processes.on_main(begin)
-    except UserError:
-        if processes.is_main:
-            run.remove_if_empty()
-        raise
+@contextmanager
+def _held(run: RunFolder, processes: Processes) -> Iterator[None]:
+    """Hold the run folder for all processes, in the main one; UserError in all if another program does."""
+    with ExitStack() as stack:
+        processes.on_main(lambda: stack.enter_context(run.held()))
+        yield
+
+
+def _train(prepared: Preparation, run: RunFolder, processes: Processes, console: Console) -> Path:
+    """`train_generator` in a run folder that is held."""
+    trainer = prepared.trainer
+    if not processes.same(trainer.iteration):
+        raise UserError(
+            f"{run.path}: the processes see different training states; use a run folder that they share."
+        )
+    finished = trainer.images_seen >= trainer.config.training.kimg * 1000
+    if finished and processes.on_main(lambda: has_film(run.path)):
+        return list_snapshots(run.path)[-1]
+    watch: Watch | None = None
+
+    def begin() -> None:
+        nonlocal watch
+        with working("Preparing the metrics", to=console, transient=True):
+            watch = _watch(prepared, run, console)
+
+    processes.on_main(begin)
     loop = TrainingLoop(trainer, run, prepared.metadata, watch)
     with watch or nullcontext():
         if watch is not None and prepared.resumed:
@@ -99,6 +118,8 @@ def _watch(prepared: Preparation, run: RunFolder, console: Console) -> Watch:
     network = feature_network(config.logging.metric_network, trainer.device)
     trackers = open_trackers(config.logging.track, run.path, kimg)
     run.forget_after("kimg", kimg)
+    if prepared.resumed:
+        forget_unfinished_measurement(run)
     described = prepared.metadata.as_json()
     facts = {name: described[name] for name in ("cohort_digest", "trained_on_folds", "started_from")}
     run.write_config(config, **facts)

@@ -2,6 +2,7 @@
 report (spec 7)."""
 
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import Strip, write_sheet, write_synthetic_sheet
+from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.generate.training.collapse import CollapseAlarm
 from morphoscope.generate.training.film import FILM, write_film
 from morphoscope.generate.training.preparation import Preparation
@@ -27,6 +29,7 @@ from morphoscope.generate.training.records import (
     Tick,
     list_snapshots,
     read_measurements,
+    sheet_name,
 )
 from morphoscope.generate.training.report import write_training_report
 from morphoscope.generate.training.tracking import Tracker
@@ -73,6 +76,8 @@ class Watch:
         self.progress = TrainingProgress(
             console, round(config.training.kimg * 1000), prepared.trainer.images_seen
         )
+        run.own("log.txt")
+        self._own_trackers()
         self._log = logging.FileHandler(run.path / "log.txt", encoding="utf-8", delay=True)
         self._log.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
 
@@ -86,6 +91,7 @@ class Watch:
     ) -> None:
         self.progress.__exit__(kind, error, trace)
         self.trackers.close()
+        self._own_trackers()
         logging.getLogger("morphoscope").removeHandler(self._log)
         self._log.close()
 
@@ -122,6 +128,7 @@ class Watch:
         sheet = _sheet_path(path)
         write_synthetic_sheet(sheet, strips, model.provenance(psi=1.0))
         self.trackers.image(kimg, "fakes", sheet)
+        self._own_trackers()
         self._write_or_warn(write_training_report)
 
     def catch_up(self, finished: bool) -> None:
@@ -141,6 +148,11 @@ class Watch:
         with working("Writing film and report", transient=True):
             self._write_or_warn(write_film)
             self._write_or_warn(write_training_report)
+
+    def _own_trackers(self) -> None:
+        for name in self.config.logging.track:
+            if (self.run.path / name).is_dir():
+                self.run.own(name)
 
     def _write_or_warn(self, write: Callable[[Path], object]) -> None:
         """Write a film or a report; if that fails, the training still continues."""
@@ -168,9 +180,18 @@ def has_film(run: Path) -> bool:
     return bool(newest) and _sheet_path(newest[0]).exists() and (run / FILM).exists()
 
 
+def forget_unfinished_measurement(run: RunFolder) -> None:
+    """Remove the measurement of a newest snapshot without a sheet: `Watch.catch_up` measures it again."""
+    newest = list_snapshots(run.path)[-1:]
+    if newest and not _sheet_path(newest[0]).exists():
+        kimg = read_snapshot_metadata(newest[0]).kimg
+        assert kimg is not None, "snapshots of a training record their kimg"
+        run.forget_after("kimg", math.nextafter(kimg, 0), files="metric-*.jsonl")
+        run.forget_after("kimg", math.nextafter(kimg, 0), files=ALARMS)
+
+
 def _sheet_path(snapshot: Path) -> Path:
-    """Where the sheet of a snapshot belongs: fakes000010.png for snapshot-000010.safetensors."""
-    return snapshot.with_name(f"fakes{snapshot.stem.removeprefix('snapshot-')}.png")
+    return snapshot.with_name(sheet_name(snapshot.name))
 
 
 def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:

@@ -80,7 +80,7 @@ def test_methods_are_compared_in_one_table(run, phantoms, tmp_path):
     content = json.loads((tmp_path / "table" / "table.json").read_text())
     assert content["images"] == 3 and content["phantom"] is True
     assert {path.name for path in (tmp_path / "table").iterdir()} == {
-        *("cascade.csv", "cascade.png", "config.yaml", "examples.png"),
+        *(".run", "cascade.csv", "cascade.png", "config.yaml", "examples.png"),
         *("scores.csv", "table.csv", "table.json", "table.md"),
     }
 

@@ -54,12 +54,12 @@ class TestChain:
         ]  # fmt: skip
         code, out, _ = run(*command)
         assert code == 0
-        assert "snapshot-000000.safetensors" in out
+        assert "snapshot-000000016.safetensors" in out
         assert run(*command)[0] == 0, "the same command again finds its work done"
         assert (workplace / "gen" / "config.yaml").read_text().count("resolution: 16") == 1
 
     def test_sample_and_morph(self, run, workplace):
-        snapshot = "gen/snapshot-000000.safetensors"
+        snapshot = "gen/snapshot-000000016.safetensors"
         assert run("generate", "sample", snapshot, "--count", 2, "--condition", "NF1", "--run", "s")[0] == 0
         assert Image.open(workplace / "s" / "NF1" / "seed0001.png").size == (16, 16)
         assert run("generate", "morph", snapshot, "NF1", "TSC", "--steps", 3, "--run", "m")[0] == 0
@@ -68,7 +68,7 @@ class TestChain:
         assert (workplace / "runs" / "00000-morph-NF1-TSC" / "config.yaml").exists()
 
     def test_augment_and_classify(self, run, workplace):
-        snapshot = "gen/snapshot-000000.safetensors"
+        snapshot = "gen/snapshot-000000016.safetensors"
         assert run("generate", "augment", snapshot, "synthetic", "--per-condition", 2)[0] == 0
         code, _, _ = run(
             "classify", "train", "phantoms", "--synthetic", "synthetic", "--folds", 0, "--run", "cls",

@@ -102,6 +102,8 @@ def test_training_on_the_pictures_is_one_line(cohort, ensemble, tmp_path, monkey
     other.save(tmp_path / "other.safetensors")
     capsys.readouterr()
     assert call(monkeypatch, *words) == 2
+    assert "other.safetensors has another content" in capsys.readouterr().err
+    assert call(monkeypatch, *words, "--overwrite") == 2
     assert "trained or validated on 2 of these images" in capsys.readouterr().err
 
 

@@ -48,7 +48,7 @@ SMALLER = {
 SUBSTITUTED = [
     (r"--kimg \S+", "--kimg 0.016"),
     (r"--epochs \S+", "--epochs 2"),
-    (r"snapshot-\d{6}", "snapshot-000000"),
+    (r"snapshot-\d{9}", "snapshot-000000016"),
 ]
 # A generator that starts from a snapshot has the snapshot's architecture.
 _FROM_SNAPSHOT = ["resolution", "z_dim", "w_dim", "channel_base", "channel_max"]

@@ -50,7 +50,7 @@ def test_a_run_folder_resumes_with_unfinished_folds_only(
     before = finished.stat().st_mtime_ns
     assert train_ensemble(config, cohort, run, device="cpu").folds == ["0", "1", "2"]
     assert finished.stat().st_mtime_ns == before
-    with pytest.raises(UserError, match="another config"):
+    with pytest.raises(UserError, match=r"another run \(seed: 0 before, 1 now\)"):
         train_ensemble(config.model_copy(update={"seed": 1}), cohort, run, device="cpu")
     finished.write_bytes(finished.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"fold-1\.safetensors"):

@@ -36,12 +36,12 @@ def test_penalties_are_weighted_by_their_frequency(steady, tiny_config, tiny_coh
 
 def test_an_unfinished_run_is_planned_from_its_current_state(tiny_config, tiny_cohort, tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     longer = tiny_config.model_copy(update={"kimg": 0.1})
     plan = plan_training(longer, tiny_cohort, tmp_path / "run", exclude_folds=["2"])
     assert plan.kimg_done == pytest.approx(0.04)
     assert plan.seconds_left == pytest.approx(0.06 * plan.speed.seconds_per_kimg)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
 def test_the_plan_shows_settings_and_costs(steady, tiny_config, tiny_cohort, tmp_path, capsys):

@@ -76,7 +76,7 @@ def test_state_that_lacks_something_is_named(tiny_config, tiny_cohort, tiny_run,
 
 def test_another_config_in_the_same_run_folder_is_refused(tiny_config, tiny_cohort, tiny_run):
     other = tiny_config.model_copy(update={"gamma": 3.0})
-    with pytest.raises(UserError, match="another config"):
+    with pytest.raises(UserError, match=r"another run \(gamma: [\d.]+ before, 3.0 now\)"):
         train_generator(other, tiny_cohort, tiny_run, exclude_folds=["2"])
 
 

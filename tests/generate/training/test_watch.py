@@ -33,13 +33,13 @@ def lines(path):
 def test_every_snapshot_is_measured_and_the_best_is_kept(measured_config, tiny_cohort, tmp_path):
     train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
     found = lines(tmp_path / "metric-averages.jsonl")
-    assert [line["snapshot"] for line in found] == [f"snapshot-00000{k}.safetensors" for k in (1, 2, 3)]
+    assert [line["snapshot"] for line in found] == [f"snapshot-00000{k}000.safetensors" for k in (1, 2, 3)]
     assert set(found[0]["by_condition"]) == {"dark", "pale"}
     assert found[0]["overall"]["real"] == 18  # the training images, without the test fold
     best = min(found, key=lambda line: line["overall"]["kernel"])["snapshot"]
     assert best_snapshot(tmp_path).name == best
     kept = {path.name for path in tmp_path.glob("snapshot-*")}
-    assert kept == {best, "snapshot-000003.safetensors"}
+    assert kept == {best, "snapshot-000003000.safetensors"}
     assert (tmp_path / "film.mp4").exists()
     assert "SYNTHETIC" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "log.txt").read_text().count("s/kimg") == 3
@@ -73,7 +73,7 @@ def test_what_an_interruption_left_out_is_done_later(measured_config, tiny_cohor
         patch.setattr(GeneratorTrainer, "iterate", stopped)
         with pytest.raises(KeyboardInterrupt):
             train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
-    assert (tmp_path / "snapshot-000001.safetensors").exists()
+    assert (tmp_path / "snapshot-000001000.safetensors").exists()
     assert not (tmp_path / "metric-averages.jsonl").exists()
     train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
     assert [line["kimg"] for line in lines(tmp_path / "metric-averages.jsonl")] == [1.0, 2.0, 3.0]
@@ -87,7 +87,7 @@ def test_a_finished_run_without_a_film_gets_one(measured_config, tiny_cohort, tm
     assert (tmp_path / "film.mp4").exists()
 
 
-def test_an_interruption_does_not_overwrite_a_measured_snapshot(
+def test_an_interruption_leaves_a_measured_snapshot_and_writes_one_of_its_own(
     measured_config, tiny_cohort, tmp_path, monkeypatch
 ):
     original = GeneratorTrainer.iterate
@@ -100,8 +100,9 @@ def test_an_interruption_does_not_overwrite_a_measured_snapshot(
     monkeypatch.setattr(GeneratorTrainer, "iterate", stopped)
     with pytest.raises(KeyboardInterrupt):
         train_generator(measured_config, tiny_cohort, RunFolder(tmp_path))
-    assert load(tmp_path / "snapshot-000001.safetensors").metadata.kimg == 1.0
+    assert load(tmp_path / "snapshot-000001000.safetensors").metadata.kimg == 1.0
     assert torch.load(tmp_path / "training-state.pt", weights_only=True)["images_seen"] == 1400
+    assert load(tmp_path / "snapshot-000001400.safetensors").metadata.kimg == 1.4
 
 
 def test_a_failing_report_does_not_stop_a_training(
@@ -133,7 +134,7 @@ def test_without_the_default_network_a_training_runs_with_a_warning(monkeypatch,
 def test_a_folder_with_snapshots_but_no_state_is_refused(tiny_config, tiny_cohort, tmp_path):
     train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
     (tmp_path / "training-state.pt").unlink()
-    with pytest.raises(UserError, match=r"no state to resume from.*--start-from .*snapshot-000000"):
+    with pytest.raises(UserError, match=r"no state to resume from.*--start-from .*snapshot-000000040"):
         train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path))
 
 
