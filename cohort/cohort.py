@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.checks import CheckReport, check_cohort
-from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import (
     MANIFEST,
@@ -79,7 +79,7 @@ class Cohort:
         store = open_store(Path(path))
         if not store.has(MANIFEST):
             raise UserError(f"{path}: no {MANIFEST} in it; create one with an importer (`cohort import`).")
-        rows = complete_rows(read_table(store.read(MANIFEST), f"{path}/{MANIFEST}"))
+        rows = complete_rows(read_table(store.read(MANIFEST, MAX_TABLE_BYTES), f"{path}/{MANIFEST}"))
         return cls.from_store(store, rows) if strict else cls(store, rows)
 
     @classmethod

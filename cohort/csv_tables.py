@@ -10,6 +10,8 @@ import pandas as pd
 from morphoscope.configs import UserError, first_names
 
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+MAX_TABLE_BYTES = 64 * 2**20  # of a table of images; 400,000 rows of 160 characters
+_MAX_LINES, _MAX_CELLS = 1_000_000, 5_000_000  # which take about half a gigabyte
 _HEADER_LENGTH = 100_000  # characters; below the longest field that the csv module takes
 
 
@@ -21,8 +23,10 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
 
     Raises:
         UserError: not a UTF-8 CSV with a header line, rows with more or fewer fields than the header (all
-            their lines are named), or a column named twice.
+            their lines are named), a column named twice, or more than a million lines or 5 million cells.
     """
+    if data.count(b"\n") > _MAX_LINES:
+        raise UserError(f"{name}: more than {_MAX_LINES} lines; divide the table.")
     text = _decoded(data, name)
     declared = _SEPARATOR_LINE.match(text)
     separator = declared[1] if declared else max(",;\t", key=lambda character: len(_header(text, character)))
@@ -31,12 +35,16 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
     lines.seek(declared.end() if declared else 0)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
+    count = 0
     first = line = 2 if declared else 1
     try:
         for fields in reader:
             cells = [field.strip() for field in fields]
             if any(cells):
                 rows.append((line, cells))
+                count += len(cells)
+            if count > _MAX_CELLS:
+                raise UserError(f"{name}: more than {_MAX_CELLS} cells; remove columns, or divide the table.")
             line = reader.line_num + first
     except csv.Error as error:
         raise UserError(

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,15 +9,16 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
+from morphoscope.cohort.caches import can_store, new_array, stored_array
 from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
-from morphoscope.runtime import write_atomically
 
 Fit = Literal["crop", "letterbox"]
 _READER_VERSION = 1  # increase it when `decode` or `square` give other pixels, so that old arrays are unused
 _LARGEST = 4096
+_SAMPLE = 8  # images that are read again each time, to compare them with the stored array
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def cached_images(
 
     Args:
         content: digest of `names` and their bytes.
-        folder: the cohort's cache folder; where its parent cannot be written, the array stays in memory.
+        folder: the cohort's cache folder; if it is a link or cannot be written, the array stays in memory.
 
     Raises:
         UserError: a size or fit out of range, or unreadable images, all named.
@@ -66,32 +66,34 @@ def cached_images(
     shape = (len(names), size, size, 3)
     key = hashlib.sha256(f"{content} {_READER_VERSION}".encode()).hexdigest()[:16]
     path = folder / f"images-{size}-{fit}-{key}.npy"
-    if not os.access(folder.parent, os.W_OK):
-        log.warning("%s cannot be written: the resized images are kept in memory only.", folder)
+    known = stored_array(path, shape, np.uint8)
+    if known is not None and _shows(known, store, names, size, fit):
+        return known
+    if not can_store(folder):
         array = np.empty(shape, np.uint8)
         _fill(array, store, names, size, fit)
         return array
-    if not _is_whole(path, shape):
-        with write_atomically(path) as temporary:
-            mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            _fill(mapped, store, names, size, fit)
-            mapped.flush()
+    with new_array(path, shape, np.uint8) as array:
+        _fill(array, store, names, size, fit)
     return np.load(path, mmap_mode="r")
 
 
 def _fill(array: np.ndarray, store: Store, names: Sequence[str], size: int, fit: Fit) -> None:
     def fill(i: int) -> None:
-        array[i] = square(decode(store.read(names[i]), names[i])[0], size, fit)
+        array[i] = _resized(store, names[i], size, fit)
 
     errors = collect_errors(fill, range(len(names)), f"Resizing images to {size} px")
     raise_together([message for _, message in errors], f"image(s) of {store.location} cannot be read")
 
 
-def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    try:
-        return bool(np.load(path, mmap_mode="r").shape == shape)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, EOFError):
-        log.warning("%s is damaged and is computed again.", path)
-        return False
+def _shows(array: np.ndarray, store: Store, names: Sequence[str], size: int, fit: Fit) -> bool:
+    """Whether a random sample of the images gives what the array has; a different one each time."""
+    sample = np.random.default_rng().permutation(len(names))[:_SAMPLE]
+    same = all(np.array_equal(array[i], _resized(store, names[i], size, fit)) for i in sample)
+    if not same:
+        log.warning("%s: the cache holds other images than the files; computed again.", store.location)
+    return same
+
+
+def _resized(store: Store, name: str, size: int, fit: Fit) -> np.ndarray:
+    return square(decode(store.read(name), name)[0], size, fit)

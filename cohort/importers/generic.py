@@ -29,6 +29,8 @@ from morphoscope.configs import UserError, first_names
 _PATIENT_COLUMN = re.compile(
     r"(patient|subject|person|participant|case|lesion)s?(id|name|number|no|code)?|mrn"
 )
+_MAX_JSON_BYTES = 32 * 2**20  # a million labels
+_MAX_CLASSES = 1_000_000
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +121,11 @@ def import_dataset_json(
     listing = _listing(store)
     where = f"{source}/{listing}"
     try:
-        content = json.loads(store.read(listing))
+        content = json.loads(store.read(listing, _MAX_JSON_BYTES))
         pairs = [(str(file), _class_number(label)) for file, label in content["labels"]]
         named = _conditions(conditions or content.get("conditions") or [])
+    except UserError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f'{where}: expected {{"labels": [["file.png", class number], …]}} ({error}).'
@@ -164,7 +168,7 @@ def _listing(store: Store) -> str:
 def _conditions(names: Any) -> list[str]:
     """Normalised names of conditions; ValueError for anything but a list of them."""
     if not isinstance(names, list) or not all(isinstance(name, str) and known_name(name) for name in names):
-        raise ValueError(f"{names!r} is not a list of conditions")
+        raise ValueError(f"{str(names)[:40]} is not a list of conditions")
     return list(map(known_name, names))
 
 
@@ -172,6 +176,6 @@ def _class_number(label: Any) -> int:
     """A class number, given as a number or as a one-hot list."""
     if isinstance(label, list) and sorted(label)[-1:] == [1] and sum(map(abs, label)) == 1:
         return label.index(1)
-    if isinstance(label, int) and not isinstance(label, bool) and label >= 0:
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < _MAX_CLASSES:
         return label
-    raise ValueError(f"{label!r} is not a class number")
+    raise ValueError(f"{str(label)[:40]} is not a class number from 0 to {_MAX_CLASSES - 1}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
 from morphoscope.cohort.manifest import COLUMNS
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_names, name_key
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
@@ -36,7 +36,7 @@ def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, 
             found = f"there are {', '.join(tables)}; give the path of one" if tables else "there is none"
             raise UserError(f"{source}: one CSV file is expected, {found}.")
         name = tables[0]
-    table = read_table(store.read(name), f"{store.location}/{name}")
+    table = read_table(store.read(name, MAX_TABLE_BYTES), f"{store.location}/{name}")
     if table.empty:
         raise UserError(f"{store.location}/{name}: no rows below the header.")
     blank = [column for column in table.columns if column.startswith("Unnamed: ") and not table[column].any()]

@@ -2,13 +2,12 @@
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
 
+from morphoscope.cohort.caches import can_store, new_array, stored_array
 from morphoscope.generate.metrics.features import FeatureNetwork
-from morphoscope.runtime import write_atomically
 
 _VERSION = 1  # increase it when `FeatureNetwork.features` changes its values, so that old files are not used
 
@@ -29,27 +28,13 @@ def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -
     for image in images:
         content.update(image.tobytes())
     path = folder / f"features-{network.name}-{content.hexdigest()[:16]}.npy"
-    known = _read(path, (len(images), network.dimensions))
+    known = stored_array(path, (len(images), network.dimensions), np.float32)
     if known is not None:
-        return known
+        if np.isfinite(known).all():
+            return np.array(known)
+        log.warning("%s is damaged: values that are no numbers; it is computed again.", path)
     features = network.features(images, description=f"Computing features of {len(images)} real images")
-    if os.access(folder if folder.exists() else folder.parent, os.W_OK):
-        with write_atomically(path) as temporary:
-            np.save(temporary, features, allow_pickle=False)
-    else:
-        log.warning("%s cannot be written; features of real images are not cached on disk.", folder)
+    if can_store(folder):
+        with new_array(path, features.shape, np.float32) as array:
+            array[:] = features
     return features
-
-
-def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """The stored features; None if there are none or the file is damaged."""
-    try:
-        features = np.lib.format.open_memmap(path, mode="r")  # never unpickles
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, EOFError):
-        features = None
-    if features is not None and features.shape == shape and features.dtype == np.float32:
-        return np.array(features)
-    log.warning("%s is damaged; the features are computed again.", path)
-    return None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from morphoscope.cohort import Cohort, read_image, write_image
+from morphoscope.cohort.caches import new_array
 from morphoscope.cohort.names import normalise_name
 from morphoscope.configs import UserError
 
@@ -167,10 +169,44 @@ def test_a_damaged_cache_is_computed_again(cohort: Cohort) -> None:
     np.testing.assert_array_equal(cohort.images(16), first)
 
 
+@pytest.mark.parametrize("kind", ["other pixels", "floating point", "other shape", "a link", "a named pipe"])
+def test_a_replaced_cache_is_computed_again(cohort: Cohort, tmp_path: Path, kind: str) -> None:
+    first = np.array(cohort.images(16))
+    cache = next((cohort.root / ".cache").iterdir())
+    cache.unlink()
+    if kind == "other pixels":  # with a digest that fits: a sample of the images shows it
+        with new_array(cache, first.shape, np.uint8) as array:
+            array[:] = 255 - first
+    elif kind == "floating point":
+        with new_array(cache, first.shape, np.float64) as array:
+            array[:] = np.nan
+    elif kind == "other shape":
+        np.save(cache, first[:3])
+    elif kind == "a link":
+        np.save(tmp_path / "elsewhere.npy", first)
+        cache.symlink_to(tmp_path / "elsewhere.npy")
+    else:
+        os.mkfifo(cache)
+    again = Cohort.load(cohort.root).images(16)
+    assert again.dtype == np.uint8
+    np.testing.assert_array_equal(again, first)
+    assert not cache.is_symlink() and cache.is_file()
+
+
+def test_a_linked_cache_folder_is_not_followed(
+    cohort: Cohort, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    cohort.cache_folder.symlink_to(tmp_path / "elsewhere")
+    assert cohort.images(16).shape == (12, 16, 16, 3)
+    assert "is a link, which is not followed" in caplog.text
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_images_stay_in_memory_where_nothing_can_be_written(
     cohort: Cohort, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("morphoscope.cohort.resizing.os.access", lambda path, mode: False)
+    monkeypatch.setattr("morphoscope.cohort.caches.os.access", lambda path, mode: False)
     images = cohort.images(16)
     assert not (cohort.root / ".cache").exists()
     assert "in memory only" in caplog.text

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from morphoscope.cohort.caches import new_array
 from morphoscope.generate.metrics.caching import cached_features
 
 
@@ -29,7 +30,7 @@ def test_other_images_or_networks_have_their_own_file(make_network, tmp_path, ch
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "archive", "objects", "shape"])
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "archive", "objects", "shape", "not a number"])
 def test_a_damaged_file_is_computed_again(make_network, tmp_path, caplog, damage):
     network = make_network()
     expected = cached_features(network, images(), tmp_path)
@@ -40,6 +41,10 @@ def test_a_damaged_file_is_computed_again(make_network, tmp_path, caplog, damage
         (tmp_path / "archive.npz").replace(path)
     elif damage == "objects":
         np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    elif damage == "not a number":
+        path.unlink()
+        with new_array(path, expected.shape, np.float32) as array:
+            array[:] = np.nan
     elif damage == "shape":
         np.save(path, expected[:3])
     else:
