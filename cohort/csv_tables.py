@@ -3,6 +3,7 @@
 import csv
 import re
 from collections import Counter
+from contextlib import suppress
 from io import StringIO
 
 import pandas as pd
@@ -29,7 +30,7 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         raise UserError(f"{name}: more than {_MAX_LINES} lines; divide the table.")
     text = _decoded(data, name)
     declared = _SEPARATOR_LINE.match(text)
-    separator = declared[1] if declared else max(",;\t", key=lambda character: len(_header(text, character)))
+    separator = declared[1] if declared else max(",;\t", key=lambda character: _separates(text, character))
     # A blank before a quotation mark does not make the mark part of the value.
     lines = StringIO(text, newline="")
     lines.seek(declared.end() if declared else 0)
@@ -65,11 +66,15 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
     return pd.DataFrame([cells for _, cells in rows[1:]], columns=header, dtype=str)
 
 
-def _header(text: str, separator: str) -> list[str]:
-    """The first line's fields, if `separator` is what separates them."""
-    start = StringIO(text[:_HEADER_LENGTH], newline="")
-    reader = csv.reader(start, delimiter=separator, skipinitialspace=True)
-    return next((fields for fields in reader if any(field.strip() for field in fields)), [])
+def _separates(text: str, separator: str) -> tuple[int, bool]:
+    """How well `separator` suits the first line: the number of fields, and whether without fault."""
+    counts = []
+    for strict in (True, False):
+        start = StringIO(text[:_HEADER_LENGTH], newline="")
+        reader = csv.reader(start, delimiter=separator, skipinitialspace=True, strict=strict)
+        with suppress(csv.Error):
+            counts.append(next((len(fields) for fields in reader if any(map(str.strip, fields))), 0))
+    return counts[-1], len(counts) == 2
 
 
 def _decoded(data: bytes, name: str) -> str:

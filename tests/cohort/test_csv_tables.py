@@ -111,6 +111,10 @@ def written(header: list[str], rows: list[list[str]], separator: str) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
+def test_a_quoted_comma_in_the_header_is_no_separator() -> None:
+    assert read_table(b'0;","\n1;2\n', "t.csv").columns.tolist() == ["0", ","]
+
+
 @given(tables(), st.sampled_from(",;\t"))
 def test_every_cell_is_where_it_was_written(
     content: tuple[list[str], list[list[str]]], separator: str
