@@ -25,5 +25,10 @@ def studio(
     from morphoscope.apps.studio import build, launch
     from morphoscope.classify import Ensemble
     from morphoscope.generate import load
+    from morphoscope.ops.dispatch import native_runs
 
-    launch(build(load(generator, device), Ensemble.load(ensemble, device)), port=port)
+    model = load(generator, device)
+    page = build(model, Ensemble.load(ensemble, device))
+    computes_on = model.class_means.device
+    native_runs(computes_on.type, computes_on.index)  # built now, so that the first visitor does not wait
+    launch(page, port=port)

@@ -38,6 +38,8 @@ FLAGS = (
     "-Wall", "-Wextra",
 )  # fmt: skip
 
+_OUT_OF_MEMORY = 2  # as in csrc/cpu/memory.h
+
 
 class CpuLibrary:
     """The loaded kernels; every exported function takes a pointer to its params struct and returns 0.
@@ -76,9 +78,15 @@ class CpuLibrary:
         return f"{self.isa}, {self.compiler}, built in {self.seconds:.1f} s"
 
     def call(self, name: str, params: ctypes.Structure) -> None:
-        """Run one kernel with torch's number of threads, without holding the interpreter lock."""
+        """Run one kernel with torch's number of threads, without holding the interpreter lock.
+
+        Raises:
+            MemoryError: memory is short; what the kernel should have written is undefined.
+        """
         self._set_threads(torch.get_num_threads())  # OpenMP keeps this number per calling thread
         code = getattr(self._handle, name)(ctypes.byref(params))
+        if code == _OUT_OF_MEMORY:
+            raise MemoryError(f"{name}: not enough memory for intermediate results; use smaller batches")
         assert code == 0, f"{name} does not support these parameters"
 
     def number(self, name: str) -> int:
@@ -118,13 +126,43 @@ def load_library(isa: str, flags: tuple[str, ...]) -> CpuLibrary:
 
 
 def openmp_runtime(cxx: Cxx) -> str:
-    """The argument that links OpenMP: the runtime that torch has loaded, so that there is one thread pool.
+    """The argument that links OpenMP: the runtime that torch uses, so that there is one thread pool.
 
     A second runtime would have its own threads, which compete with torch's for the cores. The exception is
     clang, whose code needs clang's runtime.
     """
-    loaded = re.findall(r"\s(/.*/lib(?:gomp|iomp5)\b[^/\n]*)$", Path("/proc/self/maps").read_text(), re.M)
-    return loaded[0] if loaded and "clang" not in cxx.version else "-fopenmp"
+    runtime = None if "clang" in cxx.version else torchs_openmp()
+    return "-fopenmp" if runtime is None else str(runtime)
+
+
+class _SymbolInfo(ctypes.Structure):
+    """Dl_info of dladdr(3)."""
+
+    _fields_ = [
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    ]
+
+
+def torchs_openmp() -> Path | None:
+    """The OpenMP runtime that torch's kernels call; None if they use none.
+
+    Other packages (scikit-learn) may have loaded theirs, even before torch. Therefore the dynamic linker is
+    asked where torch's library finds the function, in the order in which it searches: what was preloaded for
+    the whole program, then what the library itself needs.
+    """
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    for name in (None, str(library)):  # None: the whole program
+        try:
+            function = ctypes.CDLL(name).omp_get_max_threads
+        except (OSError, AttributeError):  # torch keeps it elsewhere; or no such function there
+            continue
+        found = _SymbolInfo()
+        if ctypes.CDLL(None).dladdr(ctypes.cast(function, ctypes.c_void_p), ctypes.byref(found)):
+            return Path(os.fsdecode(found.file)).resolve()
+    return None
 
 
 def compile_and_link(cxx: Cxx, sources: list[Path], flags: tuple[str, ...], target: Path) -> None:

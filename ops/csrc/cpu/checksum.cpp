@@ -57,6 +57,8 @@ void checksum(ChecksumParams& p) {
 }  // namespace
 
 extern "C" int memory_checksum(ChecksumParams* p) {
-    checksum(*p);
-    return 0;
+    return answer([&] {
+        checksum(*p);
+        return 0;
+    });
 }

@@ -127,21 +127,15 @@ void weight_gradient(const WeightGradientParams& p) {
 }  // namespace
 
 extern "C" int direct_conv3x3(const Conv3x3Params* p) {
-    if (p->dtype == FLOAT64) convolve<double>(*p);
-    else convolve<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { convolve<decltype(scalar)>(*p); });
 }
 
 extern "C" int direct_weight(const PackParams* p) {
-    if (p->dtype == FLOAT64) pack<double>(*p);
-    else pack<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { pack<decltype(scalar)>(*p); });
 }
 
 extern "C" int direct_weight_gradient(const WeightGradientParams* p) {
-    if (p->dtype == FLOAT64) weight_gradient<double>(*p);
-    else weight_gradient<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { weight_gradient<decltype(scalar)>(*p); });
 }
 
 extern "C" int conv3x3_multiple() { return PANEL<float>; }

@@ -1,5 +1,6 @@
 // Bilinear sampling with zeros outside the image, and its transpose (ops/grid_sample.py).
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "cpu/memory.h"
@@ -231,12 +232,19 @@ void sample(const GridSampleParams& p) {
     advise_huge_pages(p.y, p.image_size[0] * channels * height * width * sizeof(T));
     int64 size = 1;  // extent of the images in memory
     for (int axis = 0; axis < 4; axis++) size += (p.image_size[axis] - 1) * from[axis];
+    Shortage shortage;
 #pragma omp parallel if (p.image_size[0] * channels * height * width > 1 << 14)
     {
-        Row<T> row(p, from[2], from[3]);
-        std::vector<A> result(neighbours ? width * channels + LANES<A> : 0);
+        std::optional<Row<T>> memory;
+        std::vector<A> result;
+        shortage.attempt([&] {
+            result.resize(neighbours ? width * channels + LANES<A> : 0);
+            memory.emplace(p, from[2], from[3]);
+        });
 #pragma omp for schedule(static)
         for (int64 task = 0; task < p.image_size[0] * height; task++) {
+            if (!memory) continue;
+            Row<T>& row = *memory;
             const int64 n = task / height, h = task % height;
             row.locate(n, h);
             const T* image = static_cast<const T*>(p.x) + n * from[0];
@@ -252,6 +260,7 @@ void sample(const GridSampleParams& p) {
                 });
         }
     }
+    shortage.raise();
 }
 
 template <class T>
@@ -267,18 +276,23 @@ void spread(const GridSampleParams& p) {
     constexpr bool in_place = std::is_same_v<T, A>;  // else in scratch memory of the wider type
     const int64 pixel = !last ? 1 : in_place ? channels : chunk, plane = last ? 1 : pixels;
     advise_huge_pages(p.y, p.image_size[0] * channels * pixels * sizeof(T));
+    Shortage shortage;
 #pragma omp parallel if (p.image_size[0] * channels * p.sample_size[0] * p.sample_size[1] > 1 << 14)
     {
-        Row<T> row(p, p.image_size[3] * pixel, pixel);
+        std::optional<Row<T>> memory;
+        A* own_sums = nullptr;
+        shortage.attempt([&] {
+            if constexpr (!in_place) own_sums = scratch<A>(chunk * pixels);
+            memory.emplace(p, p.image_size[3] * pixel, pixel);
+        });
 #pragma omp for schedule(static)
         for (int64 task = 0; task < p.image_size[0] * chunks; task++) {
+            if (!memory) continue;
+            Row<T>& row = *memory;
             const int64 n = task / chunks, first = task % chunks * chunk, count = std::min(chunk, channels - first);
             T* out = static_cast<T*>(p.y) + n * to[0] + first * to[1];
-            A* sums;
-            if constexpr (in_place)
-                sums = out;
-            else
-                sums = scratch<A>(chunk * pixels);
+            A* sums = own_sums;
+            if constexpr (in_place) sums = out;
             for (int64 i = 0; i < (last ? pixels : count); i++)
                 std::fill_n(sums + i * (last ? pixel : plane), last ? count : pixels, A(0));
             for (int64 h = 0; h < p.sample_size[0]; h++) {
@@ -309,6 +323,7 @@ void spread(const GridSampleParams& p) {
                 narrow(out + i * (last ? channels : plane), sums + i * (last ? pixel : plane), last ? count : pixels);
         }
     }
+    shortage.raise();
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // Memory for the kernels: what a thread keeps for its next call, and huge pages for large results.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <new>
 
 #include <sys/mman.h>
 
@@ -21,6 +23,46 @@ inline void advise_huge_pages(void* start, int64 bytes) {
 #endif
 }
 
+constexpr int OUT_OF_MEMORY = 2;  // a kernel's answer, where 0 is success
+
+// The answer to a call: that of `work`, unless memory is short.
+template <class Work>
+inline int answer(Work work) {
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        return OUT_OF_MEMORY;
+    }
+}
+
+// The same for a kernel of the types float and double only.
+template <class Work>
+inline int answer_float(int64 dtype, Work work) {
+    return answer([&] {
+        dtype == FLOAT64 ? work(double()) : work(float());
+        return 0;
+    });
+}
+
+// Shortage of memory in a parallel region, which no exception may leave: the region goes on without that part of its
+// work, and `raise` follows it.
+class Shortage {
+    std::atomic<bool> happened{false};
+
+public:
+    template <class Work>
+    void attempt(Work work) {
+        try {
+            work();
+        } catch (const std::bad_alloc&) {
+            happened = true;
+        }
+    }
+    void raise() const {
+        if (happened) throw std::bad_alloc();
+    }
+};
+
 // Memory that one thread keeps for its next call: the page faults of a fresh megabyte cost more than its use.
 template <class T, int SLOT = 0>
 inline T* scratch(int64 elements) {
@@ -31,8 +73,11 @@ inline T* scratch(int64 elements) {
     thread_local int64 size = 0;
     const int64 bytes = up_to_multiple(elements * int64(sizeof(T)), 64);
     if (bytes > size) {
+        size = 0;
+        kept.reset();  // first, so that both need not fit at once
         kept.reset(std::aligned_alloc(64, bytes));
-        size = kept ? bytes : 0;
+        if (!kept) throw std::bad_alloc();
+        size = bytes;
     }
     return static_cast<T*>(kept.get());
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "cpu/memory.h"
 #include "cpu/vector.h"
 #include "params.h"
 
@@ -150,14 +151,16 @@ inline void narrow(T* to, const Accumulation<T>* from, int64 count) {
     }
 }
 
-// Call run with a zero of the type that the ScalarType `code` stands for; 1 if there is no such type.
+// Answer with what run gives for a zero of the type that the ScalarType `code` stands for; 1 if there is no such type.
 template <class Run>
 inline int with_scalar_type(int64 code, Run run) {
-    switch (code) {
-        case FLOAT32: return run(float());
-        case FLOAT64: return run(double());
-        case FLOAT16: return run(Float16());
-        case BFLOAT16: return run(BFloat16());
-    }
-    return 1;
+    return answer([&] {
+        switch (code) {
+            case FLOAT32: return run(float());
+            case FLOAT64: return run(double());
+            case FLOAT16: return run(Float16());
+            case BFLOAT16: return run(BFloat16());
+        }
+        return 1;
+    });
 }

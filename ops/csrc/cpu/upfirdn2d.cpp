@@ -7,6 +7,7 @@
 // factors: where downsampling would skip pixels, lines are first deinterleaved into `step` parts; where upsampling
 // would, the `period` phases of the output are computed separately and then interleaved.
 #include <limits>
+#include <optional>
 #include <type_traits>
 
 #include "cpu/activation.h"
@@ -282,19 +283,25 @@ void run(const Plan<T>& plan) {
     const int64 size = plan.p.out_size[0] * plan.channels * plan.height * plan.width;
     const int64 periods = parts_of(plan.width, plan.x.period);
     advise_huge_pages(plan.p.y, size * sizeof(T));
+    Shortage shortage;
 #pragma omp parallel if (size > 1 << 14)
     {
-        Tile<T> tile(plan);
+        std::optional<Tile<T>> tile;
+        shortage.attempt([&] { tile.emplace(plan); });
 #pragma omp for schedule(static)
         for (int64 task = 0; task < tasks; task++) {
+            if (!tile) continue;
             const int64 from = task % plan.tiles * plan.periods;
             const int64 row = task / plan.tiles % plan.blocks * plan.rows;
             const int64 group = task / plan.tiles / plan.blocks;
-            tile.place(group / plan.groups, group % plan.groups * plan.images, from,
-                       std::min(periods, from + plan.periods));
-            tile.compute(row, std::min(plan.height, row + plan.rows));
+            shortage.attempt([&] {
+                tile->place(group / plan.groups, group % plan.groups * plan.images, from,
+                            std::min(periods, from + plan.periods));
+                tile->compute(row, std::min(plan.height, row + plan.rows));
+            });
         }
     }
+    shortage.raise();
 }
 
 }  // namespace

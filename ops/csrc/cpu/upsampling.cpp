@@ -188,13 +188,16 @@ void upsample_filtered(const Conv3x3Params& p) {
     const int64 groups = (panels + group - 1) / group, wanted = 4 * omp_get_max_threads();
     const int64 bands = std::min(std::max<int64>(1, p.h / (4 * STRIP)), std::max<int64>(1, wanted / (p.n * groups)));
     const int64 columns = 2 * p.w + 3, kept = 2 * STRIP + 3;
+    Shortage shortage;
 #pragma omp parallel for collapse(3) schedule(dynamic)
     for (int64 n = 0; n < p.n; n++)
         for (int64 band = 0; band < bands; band++)
             for (int64 first = 0; first < panels; first += group) {
                 const int64 last = std::min(first + group, panels);
                 const int64 top = band * p.h / bands, bottom = (band + 1) * p.h / bands;
-                T* memory = scratch<T>(group * kept * columns * PANEL<T>);
+                T* memory = nullptr;
+                shortage.attempt([&] { memory = scratch<T>(group * kept * columns * PANEL<T>); });
+                if (!memory) continue;
                 auto strip_of = [&](int64 panel) {
                     return Strip<T>{memory + (panel - first) * kept * columns * PANEL<T>, columns};
                 };
@@ -219,6 +222,7 @@ void upsample_filtered(const Conv3x3Params& p) {
                         std::copy(strip.at(2 * (b - a), 0), strip.at(2 * (b - a) + 3, 0), strip.at(0, 0));
                     }
             }
+    shortage.raise();
 }
 
 // Without a filter: each task is a few rows of the input.
@@ -271,13 +275,9 @@ void pack(const PackParams& p) {
 }  // namespace
 
 extern "C" int upsampling_conv3x3(const Conv3x3Params* p) {
-    if (p->dtype == FLOAT64) run<double>(*p);
-    else run<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { run<decltype(scalar)>(*p); });
 }
 
 extern "C" int upsampling_weight(const PackParams* p) {
-    if (p->dtype == FLOAT64) pack<double>(*p);
-    else pack<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { pack<decltype(scalar)>(*p); });
 }

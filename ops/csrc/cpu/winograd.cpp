@@ -116,13 +116,16 @@ void convolve(const Conv3x3Params& p) {
     const Finish<T> finish(p.has_epilogue ? &p.epilogue : nullptr);
     const T* s = static_cast<const T*>(p.s);
     advise_huge_pages(p.y, p.n * p.h * p.w * p.o * sizeof(T));
+    Shortage shortage;
 #pragma omp parallel for schedule(dynamic)
     for (int64 task = 0; task < cut.chunks * cut.slices; task++) {
         const int64 start = task / cut.slices * cut.chunk, count = std::min(cut.chunk, tiles.count - start);
         const int64 first = task % cut.slices * cut.slice, last = std::min(first + cut.slice, all_panels);
         const int64 width = (last - first) * PANEL<T>;
         const int64 v_size = Planes<T>::elements(count, p.c);
-        T* memory = scratch<T>(v_size + Planes<T>::elements(count, width));
+        T* memory = nullptr;
+        shortage.attempt([&] { memory = scratch<T>(v_size + Planes<T>::elements(count, width)); });
+        if (!memory) continue;
         const Planes<T> V(memory, count, p.c), M(memory + v_size, count, width);
         auto each = [&](auto transform) {
             for (int64 i = 0; i < count; i++) {
@@ -138,6 +141,7 @@ void convolve(const Conv3x3Params& p) {
             transform_output(p, finish, n, ty, tx, M, i, first * PANEL<T>, width);
         });
     }
+    shortage.raise();
 }
 
 // U = G w Gt, packed [POINTS][panels][I][PANEL] for `multiply`.
@@ -211,19 +215,13 @@ void weight_gradient(const WeightGradientParams& p) {
 }  // namespace
 
 extern "C" int winograd_conv3x3(const Conv3x3Params* p) {
-    if (p->dtype == FLOAT64) convolve<double>(*p);
-    else convolve<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { convolve<decltype(scalar)>(*p); });
 }
 
 extern "C" int winograd_weight(const PackParams* p) {
-    if (p->dtype == FLOAT64) transform_weight<double>(*p);
-    else transform_weight<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { transform_weight<decltype(scalar)>(*p); });
 }
 
 extern "C" int winograd_weight_gradient(const WeightGradientParams* p) {
-    if (p->dtype == FLOAT64) weight_gradient<double>(*p);
-    else weight_gradient<float>(*p);
-    return 0;
+    return answer_float(p->dtype, [&](auto scalar) { weight_gradient<decltype(scalar)>(*p); });
 }

@@ -69,6 +69,19 @@ def test_torch_has_the_only_openmp_runtime() -> None:
     assert str(Path(torch.__file__).parent.parent) in runtimes.pop()
 
 
+def test_the_runtime_is_torchs_even_if_another_was_loaded_first() -> None:
+    """In the studio scikit-learn's came first, so that kernels were built a second time, for that one."""
+    script = (
+        "import sklearn.ensemble\n"
+        "from morphoscope.ops.native.cpu_library import openmp_runtime\n"
+        "from morphoscope.ops.native.toolchain import Cxx\n"
+        "print(openmp_runtime(Cxx(('g++',), 'g++ 12')))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert Path(torch.__file__).parent.parent in Path(found.strip()).parents
+    assert "scikit" not in found
+
+
 class Team(ctypes.Structure):
     _fields_ = [("threads", ctypes.c_int64)]
 
