@@ -4,6 +4,6 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it when it is imported
 
-from morphoscope.apps.studio.app import build, launch
+from morphoscope.apps.studio.app import build, launch, serve
 
-__all__ = ["build", "launch"]
+__all__ = ["build", "launch", "serve"]

@@ -1,14 +1,16 @@
-"""The page, and its server on this machine."""
+"""The page, and how it is served."""
 
+from collections.abc import Sequence
 from html import escape
 
 import gradio as gr
 
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
-from morphoscope.apps.studio.tabs.classify import CLASSIFY, MAX_UPLOAD, classify_tab
+from morphoscope.apps.studio.server import Server
+from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
-from morphoscope.apps.studio.theme import CSS, theme
+from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts, phantom_notice
 from morphoscope.classify import Ensemble
 from morphoscope.configs import UserError
@@ -16,13 +18,21 @@ from morphoscope.generate import GeneratorModel
 from morphoscope.runtime.terminal import say
 
 TITLE = "Morphoscope"
-_CACHE_SECONDS = 60  # an upload that was never read is removed after this time
+_MOST_WAITING = 200  # requests, of all sessions together
 
 
-def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> gr.Blocks:
+class StudioPage(gr.Blocks):
+    """The page, with the uploads that its handlers read."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title=title, analytics_enabled=False)
+        self.uploads = Uploads()
+
+
+def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> StudioPage:
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
-    Serve it with `launch`, which also sets the theme and the limits on uploads.
+    Serve it with `serve` or `launch`.
 
     Raises:
         UserError: the ensemble predicts from pairs of photographs, while the studio shows one at a time.
@@ -33,52 +43,48 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
             "panoramic photograph. Use `morphoscope classify predict`, or an ensemble of single images."
         )
     workbench = Workbench(generator, ensemble)
-    page = gr.Blocks(title=title, analytics_enabled=False, delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS))
+    page = StudioPage(title)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
         with gr.Tabs() as tabs:
             with gr.Tab("Morph", id="morph"):
                 morph = morph_tab(workbench, page)
             with gr.Tab("Classify", id=CLASSIFY):
-                classify_tab(workbench, morph, tabs)
+                classify_tab(workbench, page.uploads, morph, tabs)
         with gr.Accordion("About these models", open=False):
             gr.HTML(_facts(workbench), elem_id="facts")
-    return page
+    return page.queue(max_size=_MOST_WAITING)
 
 
-def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> str:
-    """Serve a page of `build`, by default to this machine only, and return its address.
+def serve(
+    page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860, names: Sequence[str] = ()
+) -> Server:
+    """Serve a page of `build` in the background, by default to this machine only.
 
     It is never shared through a third party's server, and no history of inputs is kept, here or in the
     browser.
 
     Args:
-        block: print the address and wait for Ctrl+C; else serve in the background until `page.close()`.
+        host, port, names: as for `Server`.
 
     Raises:
         UserError: the port is taken or not allowed.
     """
+    return Server(page, page.uploads, host=host, port=port, names=names)
+
+
+def launch(page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860) -> None:
+    """Serve a page as `serve` does, print its address, and wait for Ctrl+C.
+
+    Raises:
+        UserError: the port is taken or not allowed.
+    """
+    server = serve(page, host=host, port=port)
+    say(f"{page.title}: {server.address} (press Ctrl+C to stop)")
     try:
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            share=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=[],
-            max_file_size=MAX_UPLOAD,
-            quiet=True,
-            theme=theme(),
-            css=CSS,
-        )
-    except OSError as error:  # Gradio's own message suggests a variable that has no effect here
-        raise UserError(f"Port {port} on {host} cannot be opened; choose another port.") from error
-    if block:
-        say(f"{page.title}: {address} (press Ctrl+C to stop)")
-        page.block_thread()
-    return address
+        server.wait()
+    except KeyboardInterrupt:
+        server.close()
 
 
 def _head(title: str, workbench: Workbench) -> str:

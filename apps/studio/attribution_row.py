@@ -10,6 +10,8 @@ import gradio as gr
 
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.words import METHODS
+from morphoscope.configs import UserError
+from morphoscope.configs.attribution import Method
 
 MOST_PROBABLE = "the most probable condition"
 _PLACE = "Press the button to colour the pixels that the classifier uses in the current picture."
@@ -62,7 +64,7 @@ def keep_while_current(
     another frame was selected, and a frame after the map that was requested for it.
 
     Args:
-        changes: events of `subject`.
+        changes: events of `subject`, if they can change without a new map.
     """
     empty = json.dumps(no_map())
     current = f"""(map, ...subject) => {{
@@ -87,6 +89,17 @@ def no_map() -> str:
     return figures.message(_PLACE, "empty")
 
 
-def wanted_target(choice: str) -> str | None:
-    """The condition chosen in the row; None for the most probable one."""
-    return None if choice == MOST_PROBABLE else choice
+def wanted_target(choice: object) -> str | None:
+    """The condition chosen in the row, which need not exist; None for the most probable one."""
+    return None if choice == MOST_PROBABLE else str(choice)
+
+
+def wanted_method(choice: object) -> Method:
+    """The method chosen in the row.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    if not isinstance(choice, str) or choice not in METHODS:
+        raise UserError(f"There is no method {choice!r}; choose one of {', '.join(METHODS)}.")
+    return METHODS[choice]

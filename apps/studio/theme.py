@@ -48,7 +48,12 @@ CSS = """
 .dark .tabs button[role="tab"].selected { color: var(--primary-300); }
 .ms-controls { align-items: flex-end; }
 .ms-controls > button { margin-bottom: 0.6rem; }
-#classify-upload { border: 2px dashed var(--border-color-primary); }
+.ms-drop { display: flex; flex-direction: column; gap: 0.3rem; padding: 1.4rem 1rem; border-radius: 10px;
+  border: 2px dashed var(--border-color-primary); background: var(--block-background-fill); cursor: pointer;
+  text-align: center; color: var(--body-text-color); }
+.ms-drop:hover, .ms-drop:focus-within { border-color: var(--primary-600); }
+.ms-drop input { position: absolute; opacity: 0; width: 1px; height: 1px; }
+.ms-drop small { color: var(--body-text-color-subdued); }
 .ms-head h1 { font-size: 1.5rem; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
 .ms-head { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.2rem 1rem; }
 .ms-head p { margin: 0; color: var(--body-text-color-subdued); }

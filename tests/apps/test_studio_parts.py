@@ -1,11 +1,11 @@
 """The studio's parts without a browser: marks, words, curve, bars, and the handling of uploads."""
 
 import base64
+import math
 import re
 import socket
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,13 +14,14 @@ from PIL import Image
 
 from morphoscope.apps.morph_chart import draw_curve
 from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Frame, Morph, Workbench
-from morphoscope.apps.studio import build, figures, launch, words
-from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, wanted_target
+from morphoscope.apps.studio import build, figures, serve, words
+from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, no_map, wanted_method, wanted_target
 from morphoscope.apps.studio.marks import data_uri, fitted
-from morphoscope.apps.studio.tabs.classify import classify_file, classify_image
+from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
 from morphoscope.apps.studio.tabs.morph import Controls
+from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
 from morphoscope.classify import Attribution, Prediction, combine
-from morphoscope.cohort import Provenance, write_image
+from morphoscope.cohort import Provenance
 from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
@@ -133,12 +134,30 @@ class TestMorph:
 
     def test_empty_field_is_named(self) -> None:
         with pytest.raises(UserError, match="field seed is empty"):
-            Controls("dark", "pale", None, 0.5, 0.7).frame()
-        assert Controls("dark", "pale", 3.0, 0.5, 0.7).frame() == Frame(MORPH, 0.5)
+            Controls("dark", "pale", None, 0.5, 0.7).frame(CONDITIONS)
+        assert Controls("dark", "pale", 3.0, 0.5, 0.7).frame(CONDITIONS) == Frame(MORPH, 0.5)
+
+    @pytest.mark.parametrize("field", ["a", "b", "seed", "share", "psi"])
+    @pytest.mark.parametrize(
+        "value", [math.nan, math.inf, -1, 2**32, "1", "x" * 1000, True, [], {}, {"path": "/etc/passwd"}, None]
+    )
+    def test_values_of_any_kind_are_refused_in_a_sentence(self, field: str, value: object) -> None:
+        controls = Controls("dark", "pale", 3, 0.5, 0.7)._replace(**{field: value})
+        with pytest.raises(UserError, match=r"^(The field (seed|share|psi) is|There is no condition).*\.$"):
+            controls.frame(CONDITIONS)
+
+    def test_half_a_seed_is_none(self) -> None:
+        with pytest.raises(UserError, match="takes whole numbers"):
+            Controls("dark", "pale", 3.5, 0.5, 0.7).frame(CONDITIONS)
 
     def test_target(self) -> None:
         assert wanted_target(MOST_PROBABLE) is None
         assert wanted_target("pale") == "pale"
+
+    def test_method(self) -> None:
+        assert wanted_method("Grad-CAM") == "gradcam"
+        with pytest.raises(UserError, match="There is no method"):
+            wanted_method(["Grad-CAM"])
 
 
 class TestWorkbench:
@@ -255,38 +274,104 @@ class TestFigures:
 
 
 class TestUploads:
-    def test_file_is_read_and_removed(self, workbench: Workbench, tmp_path: Path) -> None:
-        path = tmp_path / "arm.png"
-        write_image(path, np.full((40, 60, 3), 230, np.uint8))
-        shown = classify_file(workbench, path)
+    def test_upload_is_read_once(self, workbench: Workbench) -> None:
+        uploads = Uploads()
+        token = sent(uploads, Upload("arm.png", _png(np.full((40, 60, 3), 230, np.uint8))))
+        shown = classify_upload(workbench, uploads, token)
         assert shown.image is not None
         assert shown.image.pixels.shape == (40, 60, 3)
         assert shown.image.provenance is None
         assert "arm.png" in shown.picture
         assert "Most probable condition: pale" in shown.prediction
         assert "central square" in shown.prediction
-        assert not path.exists()
+        assert "did not arrive" in classify_upload(workbench, uploads, token).prediction
 
     @pytest.mark.parametrize(
         ("content", "reason"),
         [(b"not a picture", "not an image"), (b"", "empty file"), (b"\x89PNG\r\n", "image")],
     )
-    def test_broken_file_is_said_and_removed(
-        self, workbench: Workbench, tmp_path: Path, content: bytes, reason: str
+    def test_broken_file_leaves_nothing_of_the_earlier_image(
+        self, workbench: Workbench, content: bytes, reason: str
     ) -> None:
-        path = tmp_path / "arm.png"
-        path.write_bytes(content)
-        shown = classify_file(workbench, path)
-        assert shown.image is None
+        uploads = Uploads()
+        shown = classify_upload(workbench, uploads, sent(uploads, Upload("arm.png", content)))
+        assert (shown.image, shown.picture, shown.map_) == (None, "", no_map())
         assert "ms-error" in shown.prediction
         assert reason in shown.prediction
-        assert not path.exists()
         assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
 
+    @pytest.mark.parametrize(
+        ("token", "reason"),
+        [
+            ("too-large", "larger than 32 MB"),
+            ("too-many", "Too many uploads"),
+            ("lost", "did not arrive"),
+            (None, "did not arrive"),
+            (["lost"], "did not arrive"),
+        ],
+    )
+    def test_refusals_are_said_on_the_page(self, workbench: Workbench, token: object, reason: str) -> None:
+        assert reason in classify_upload(workbench, Uploads(), token).prediction
+
+    def test_the_same_file_from_ten_pages_is_ten_uploads(self) -> None:
+        uploads = Uploads()
+        for _ in range(5):
+            tokens = [sent(uploads, Upload("arm.png", b"same"), page) for page in "ab"]
+            assert [uploads.take(token).data for token in tokens] == [b"same", b"same"]
+
+    def test_room_is_limited_by_page_and_in_all(self) -> None:
+        uploads = Uploads()
+        for number in range(4):
+            for _ in range(2):
+                assert sent(uploads, Upload("arm.png", b"1"), str(number)) is not None
+            assert sent(uploads, Upload("arm.png", b"1"), str(number)) is None
+        assert len(uploads) == 8
+        assert sent(uploads, Upload("arm.png", b"1"), "another") is None
+
+    def test_room_is_given_back(self) -> None:
+        now = [0.0]
+        uploads = Uploads(lambda: now[0])
+        with uploads.room("a") as token:
+            assert token is not None and len(uploads) == 1
+        assert len(uploads) == 0
+        token = sent(uploads, Upload("arm.png", b"1"))
+        now[0] = 61
+        assert len(uploads) == 0
+        with pytest.raises(UserError, match="waited too long"):
+            uploads.take(token)
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("arm.png", "arm.png"),
+            ("/home/me/arm.png", "arm.png"),
+            ("C:\\me\\arm.png", "arm.png"),
+            ("a\x00\x1b[31m\u202eb", "a[31mb"),
+            ("", "photograph"),
+            ("x" * 1000, "x" * 100),
+        ],
+    )
+    def test_shown_name(self, text: str, name: str) -> None:
+        assert shown_name(text) == name
+
     def test_large_photograph_is_kept_small(self, workbench: Workbench) -> None:
-        shown = classify_image(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None)
+        shown = classify_image(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None, "1")
         assert shown.image is not None
         assert shown.image.pixels.shape == (1024, 512, 3)
+
+
+def sent(uploads: Uploads, upload: Upload, page: str = "page") -> str | None:
+    """The token of an upload that arrived; None if there was no room for it."""
+    with uploads.room(page) as token:
+        if token is not None:
+            uploads.put(token, upload)
+    return token
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _first_picture(html: str) -> Image.Image:
@@ -309,4 +394,4 @@ def test_taken_port_is_named(workbench: Workbench) -> None:
         occupied.listen()
         port = occupied.getsockname()[1]
         with pytest.raises(UserError, match=f"Port {port}"):
-            launch(build(workbench.generator, workbench.ensemble), port=port, block=False)
+            serve(build(workbench.generator, workbench.ensemble), port=port)

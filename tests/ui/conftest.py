@@ -1,6 +1,5 @@
 """The studio, served with tiny untrained models, and a headless browser; skipped without Chromium."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from morphoscope.apps.studio import build, launch
+from morphoscope.apps.studio import build, serve
 from morphoscope.classify import Ensemble
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.inputs.tensors import to_tensor
@@ -32,8 +31,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         generator = _generator(folder)
         page = build(generator, _ensemble(generator))
-        yield launch(page, port=_free_port(), block=False)
-        page.close()
+        server = serve(page, port=0)
+        yield server.address
+        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -106,9 +106,3 @@ def _tell_apart(model: ConditionClassifier, generator: GeneratorModel) -> None:
     head.weight *= 2 / logits.std(dim=0)[:, None]
     head.bias.zero_()
     head.bias -= model(pixels).mean(dim=0)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,5 +1,6 @@
 """The studio as a user meets it, in headless Chromium."""
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,12 @@ from playwright.sync_api import Page, expect
 from morphoscope.apps.studio import figures
 from morphoscope.cohort import phantom_image, write_image
 
+PASTE = """(data) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
+}"""
 UPLOAD = "#classify-upload input[type=file]"
 
 
@@ -92,15 +99,25 @@ class TestMorph:
         )
         assert picture(page).startswith("data:image/png")
 
-    def test_empty_field_is_reported_once(self, page: Page) -> None:
+    @pytest.mark.parametrize(
+        ("typed", "message"),
+        [
+            ("", "The field seed is empty: type a number."),
+            ("4294967296", "The field seed is 4294967296: it takes numbers from 0 to 4294967295."),
+        ],
+    )
+    def test_wrong_seed_is_reported_once(self, page: Page, typed: str, message: str) -> None:
         seed = page.locator("#morph-seed input")
         before = seed.input_value()
-        seed.fill("")
+        seed.fill(typed)
         seed.blur()
-        message = page.get_by_text("The field seed is empty: type a number.")
-        expect(message).to_have_count(1)
+        toasts = page.locator(".toast-body")
+        expect(toasts).to_have_count(1)
+        expect(toasts).to_contain_text(message)
+        toasts.get_by_test_id("toast-close").click()
         seed.fill(before)
         seed.blur()
+        expect(toasts).to_have_count(0)
         expect(page.locator("#morph-curve svg")).to_have_count(1)
 
     def test_attribution_of_the_frame_goes_when_the_frame_changes(self, page: Page) -> None:
@@ -194,6 +211,23 @@ class TestClassify:
         page.set_input_files(UPLOAD, photograph)
         expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
         expect(page.locator("#classify-prediction .ms-error")).to_have_count(0)
+
+    def test_photograph_is_pasted(self, page: Page, photograph: Path) -> None:
+        to_classify(page)
+        page.evaluate(PASTE, base64.b64encode(photograph.read_bytes()).decode())
+        expect(page.locator("#classify-picture")).to_contain_text("pasted.png")
+        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
+
+    def test_refused_upload_leaves_nothing_of_the_earlier_one(self, page: Page, tmp_path: Path) -> None:
+        to_classify(page)
+        expect(page.locator("#classify-picture img")).to_have_count(1)
+        large = tmp_path / "large.png"
+        large.write_bytes(bytes(33 * 2**20))
+        page.set_input_files(UPLOAD, large)
+        expect(page.locator("#classify-prediction .ms-error")).to_contain_text("larger than 32 MB")
+        expect(page.locator("#classify-picture img")).to_have_count(0)
+        expect(page.locator("#classify-prediction table")).to_have_count(0)
+        expect(page.locator(".toast-body")).to_have_count(0)
 
     def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
         page.get_by_role("tab", name="Morph").click()

@@ -1,6 +1,6 @@
 """The Morph tab: two conditions, a seed and a slider; the classifier's predictions for every frame."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,8 +11,15 @@ import numpy as np
 from morphoscope.apps.morph_chart import MorphChart, draw_curve
 from morphoscope.apps.morphing import Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
-from morphoscope.apps.studio.attribution_row import attribution_row, keep_while_current, map_of, wanted_target
-from morphoscope.apps.studio.words import METHODS, change_of_mind
+from morphoscope.apps.studio.attribution_row import (
+    attribution_row,
+    keep_while_current,
+    map_of,
+    wanted_method,
+    wanted_target,
+)
+from morphoscope.apps.studio.reporting import reported
+from morphoscope.apps.studio.words import change_of_mind
 from morphoscope.configs import UserError
 
 _MAX_SEED = 2**32 - 1
@@ -34,33 +41,50 @@ class MorphTab:
 
 
 class Controls(NamedTuple):
-    """Values of the controls that select a frame; None is an empty field."""
+    """Values of the controls that select a frame, as the browser sends them: of any type and size."""
 
-    a: str
-    b: str
-    seed: float | None
-    share: float | None
-    psi: float | None
+    a: object
+    b: object
+    seed: object
+    share: object
+    psi: object
 
-    def frame(self) -> Frame:
+    def frame(self, conditions: Sequence[str]) -> Frame:
         """The selected frame.
 
         Raises:
-            UserError: a field is empty.
+            UserError: a field is empty or out of range, or an unknown condition.
         """
-        for name, value in (("seed", self.seed), ("share", self.share), ("psi", self.psi)):
-            if value is None:
-                raise UserError(f"The field {name} is empty: type a number.")
-        assert self.seed is not None and self.share is not None and self.psi is not None, "checked above"
-        return Frame(Morph(self.a, self.b, int(self.seed), float(self.psi)), float(self.share))
+        a, b = (_condition(value, conditions) for value in (self.a, self.b))
+        seed = _number("seed", self.seed, _MAX_SEED)
+        if seed != int(seed):
+            raise UserError(f"The field seed is {seed:g}: it takes whole numbers.")
+        share, psi = _number("share", self.share, 1), _number("psi", self.psi, 1)
+        return Frame(Morph(a, b, int(seed), psi), share)
 
 
-def selected_frame(*controls: Any) -> Frame:
-    """The frame that the controls' values select; for an empty field the page shows a message."""
-    try:
-        return Controls(*controls).frame()
-    except UserError as error:
-        raise gr.Error(str(error), title="Please check the controls", print_exception=False) from error
+def _condition(value: object, conditions: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in conditions:
+        raise UserError(f"There is no condition {value!r}; choose one of {', '.join(conditions)}.")
+    return value
+
+
+def _number(name: str, value: object, highest: int) -> float:
+    """A number from 0 to `highest`; NaN is none."""
+    if value is None:
+        raise UserError(f"The field {name} is empty: type a number.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= highest:
+        raise UserError(f"The field {name} is {str(value)[:40]}: it takes numbers from 0 to {highest}.")
+    return float(value)
+
+
+def selected_frame(workbench: Workbench, *controls: object) -> Frame:
+    """The frame that the controls' values select.
+
+    Raises:
+        UserError: as `Controls.frame`.
+    """
+    return Controls(*controls).frame(workbench.generator.conditions)
 
 
 def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
@@ -87,18 +111,22 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
     moves = [a.change, b.change, seed.change, share.change, psi.change]
     changes = [page.load, *moves]
     show = _Handlers(workbench)
-    latest = {"trigger_mode": "always_last", "api_visibility": "private"}
-    gr.on(changes, show.frame, inputs, [picture, predicted], show_progress="hidden", **latest)
-    gr.on(changes, show.curve, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
+    latest: dict[str, Any] = {
+        "trigger_mode": "always_last",
+        "api_visibility": "private",
+        "preprocess": False,  # the handlers check the values themselves, and say what is wrong in our words
+    }
+    frame, curve_of = reported(show.frame), reported(show.curve)
+    gr.on(changes, frame, inputs, [picture, predicted], show_progress="hidden", **latest)
+    gr.on(changes, curve_of, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
     b.change(lambda name: gr.Slider(label=_share_label(name)), b, share, api_visibility="private")
     another.click(_another_seed, None, seed, api_visibility="private")
     row.ask.click(
-        show.attribution,
+        reported(show.attribution),
         [row.target, row.method, *inputs],
         row.map_,
         concurrency_id="map",
-        trigger_mode="always_last",
-        api_visibility="private",
+        **latest,
     )
     keep_while_current(row, moves, inputs)
     return MorphTab(inputs, send)
@@ -148,26 +176,27 @@ class _Handlers:
 
     def frame(self, *controls: Any) -> tuple[str, str]:
         """(picture, bars and verdict)."""
-        frame = selected_frame(*controls)
+        frame = selected_frame(self.workbench, *controls)
         image = self.workbench.image(frame)
         predicted = figures.prediction(self.workbench.predict(image))
         return figures.frame(image, frame, self.workbench.provenance(frame)), predicted
 
     def curve(self, *controls: Any) -> str | dict[str, Any]:
         """The curve with the marker at the current share, and the sentence below it."""
-        if None in controls:
-            return gr.skip()  # `frame`, which the same events call, reports the empty field
-        frame = selected_frame(*controls)
+        try:
+            frame = selected_frame(self.workbench, *controls)
+        except UserError:
+            return gr.skip()  # `frame`, which the same events call, reports it
         morph = frame.morph
         sentence = change_of_mind(self.workbench.curve(morph))
         description = f"Probability of each condition along the morph from {morph.a} to {morph.b}. {sentence}"
         return figures.curve(self.chart(morph), frame.share, description) + figures.message(sentence)
 
-    def attribution(self, choice: str, method: str, *controls: Any) -> str:
+    def attribution(self, choice: object, method: object, *controls: Any) -> str:
         """The map over the current frame."""
-        frame = selected_frame(*controls)
+        frame = selected_frame(self.workbench, *controls)
         image = self.workbench.image(frame)
-        found = self.workbench.attribute(image, wanted_target(choice), METHODS[method])
+        found = self.workbench.attribute(image, wanted_target(choice), wanted_method(method))
         provenance = self.workbench.provenance(frame)
         html = figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
         return map_of(html, controls)
