@@ -6,6 +6,7 @@ Gradio: `--help` and a mistyped option answer at once. Commands import what they
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -74,6 +75,8 @@ def main() -> None:
     log = logging.getLogger("morphoscope")
     log.setLevel(logging.INFO)
     log.handlers = [_Messages()]
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # what `kill` and schedulers send: clean up, too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with sign_of_life("Starting …"):
             app()

@@ -13,6 +13,7 @@ from morphoscope.cohort.checks import CheckReport, check_cohort
 from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import (
+    DATASET,
     MANIFEST,
     MASK_SUFFIX,
     complete_rows,
@@ -30,6 +31,7 @@ from morphoscope.cohort.storage import (
     open_store,
     require_new,
     unwritable_reason,
+    without_leftovers,
 )
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
@@ -262,6 +264,8 @@ class Cohort:
     def save(self) -> None:
         """Write manifest.csv and dataset.json into the cohort's folder.
 
+        The manifest alone decides how a cohort is read, so a kill between the two files loses nothing.
+
         Raises:
             UserError: a zip file or a selection (use `save_as`), or the folder cannot be written.
         """
@@ -269,8 +273,13 @@ class Cohort:
             raise UserError(f"{self.root}: a zip file cannot be changed; save_as a new folder or zip.")
         if self._whole is not None:
             raise UserError(f"{self.root}: a selection would overwrite the whole manifest; use save_as.")
-        write_text(self.root / MANIFEST, self.rows.to_csv(index=False, lineterminator="\n"))
-        write_text(self.root / "dataset.json", dataset_json(self.rows, self.conditions))
+        texts = {
+            MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
+            DATASET: dataset_json(self.rows, self.conditions),
+        }
+        with without_leftovers(self.root, texts):
+            for name, text in texts.items():
+                write_text(self.root / name, text)
 
     def save_as(self, path: Path) -> "Cohort":
         """Copy images, masks and manifest to a new folder, or to an uncompressed zip if `path` ends in .zip.
@@ -285,7 +294,7 @@ class Cohort:
             names += [name for name in self.rows["mask"] if name]
         texts = {
             MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
-            "dataset.json": dataset_json(self.rows, self.conditions),
+            DATASET: dataset_json(self.rows, self.conditions),
         }
         reasons = {} if is_zip else {name: unwritable_reason(name) for name in names}
         bad = [f"{name!r}: {reason}" for name, reason in reasons.items() if reason is not None]

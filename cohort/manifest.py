@@ -14,6 +14,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.views import View
 
 MANIFEST = "manifest.csv"
+DATASET = "dataset.json"  # the same labels, for other tools
 COLUMNS = ["file", "condition", "group", "view", "fold", "source"]
 VIEWS = get_args(View)
 SOURCES = ("real", "synthetic")

@@ -4,7 +4,6 @@ import hashlib
 import lzma
 import os
 import re
-import secrets
 import shutil
 import struct
 import sys
@@ -12,13 +11,15 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from morphoscope.cohort.reading import MAX_FILE_BYTES
 from morphoscope.configs import UserError, first_names
 from morphoscope.configs.user_files import limit_text, open_regular, read_regular
+from morphoscope.runtime.files import final_name, remove_temporaries, sync, sync_folder, temporary_name
+from morphoscope.runtime.run_lock import flock
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _UNDECODABLE = re.compile(r"[\ud800-\udfff]")  # what Python has for bytes of a name that it cannot decode
@@ -201,6 +202,8 @@ def require_new(path: Path) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it is renamed to `path` on success and removed after any error.
 
+    On success everything is on the disk. What a killed process has left of the same folder is removed.
+
     Raises:
         UserError: `path` exists and is not an empty folder, or cannot be written.
     """
@@ -208,19 +211,79 @@ def new_folder(path: Path) -> Iterator[Path]:
     require_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
-        temporary.mkdir()  # with the mode of the umask, unlike Python's temporary folders
+        _remove_abandoned(path)
+        temporary, lock = _locked_folder(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).") from error
     try:
         yield temporary
+        _sync_tree(temporary)
         if path.exists():
             path.rmdir()
         temporary.rename(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked_folder(path: Path) -> tuple[Path, int | None]:
+    """A new temporary folder for `path`, and the open lock on it, where the system has such locks."""
+    while True:
+        temporary = path.parent / temporary_name(path)
+        temporary.mkdir()  # with the mode of the umask, unlike Python's temporary folders
+        try:
+            lock = os.open(temporary, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        except PermissionError:  # Windows opens no folders
+            return temporary, None
+        if flock(lock) is not False and temporary.exists():
+            return temporary, lock
+        os.close(lock)  # another process took the folder for an abandoned one
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary folders for `path` whose process is gone: nobody locks them."""
+    for folder in path.parent.iterdir():
+        if final_name(folder.name) == path.name and not folder.is_symlink() and folder.is_dir():
+            with _lock_if_free(folder) as is_locked:
+                if is_locked:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def without_leftovers(folder: Path, names: Collection[str]) -> Iterator[None]:
+    """Remove what killed writers of these files left in `folder`, unless another process is writing now."""
+    with _lock_if_free(folder) as is_locked:
+        if is_locked:
+            remove_temporaries(folder, names)
+        yield
+
+
+@contextmanager
+def _lock_if_free(folder: Path) -> Iterator[bool]:
+    """Lock a folder; yields whether that was possible."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # it is gone, or the system opens no folders
+        yield False
+        return
+    try:
+        yield flock(handle) is True
+    finally:
+        os.close(handle)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Wait until the files in a folder, and its list of files, are on the disk."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            sync(Path(parent, name))
+        sync_folder(Path(parent))
 
 
 def _refuse_unsafe(name: str, location: Path) -> None:

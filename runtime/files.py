@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -73,6 +73,26 @@ def final_name(temporary: str) -> str | None:
     """The name that a file called `temporary` would have got; None if `temporary_name` never gives that."""
     match = _TEMPORARY.fullmatch(temporary)
     return None if match is None else match["stem"] + (match["suffix"] or "")
+
+
+def remove_temporaries(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove what killed writers left in a folder; only for whoever keeps other writers out.
+
+    Args:
+        names: of the files that they were writing; of any file if None.
+    """
+    for path in folder.iterdir():
+        final = final_name(path.name)
+        if final is not None and (names is None or final in names) and is_plain_file(path):
+            path.unlink(missing_ok=True)
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether this is a regular file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
+    except (OSError, ValueError):  # ValueError: a name with a NUL
+        return False
 
 
 def sync(path: Path) -> None:

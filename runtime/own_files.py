@@ -2,13 +2,12 @@
 
 import json
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import read_regular
-from morphoscope.runtime.files import final_name
+from morphoscope.runtime.files import is_plain_file, remove_temporaries
 
 _MOST_BYTES = 256 * 2**20
 
@@ -69,8 +68,8 @@ class OwnFiles:
             owned.setdefault(folder, set()).add(file)
         for folder, files in owned.items():
             if self._is_inside(folder):
-                _remove_temporaries(self._run / folder, files)
-        _remove_temporaries(self._listing.parent)
+                remove_temporaries(self._run / folder, files)
+        remove_temporaries(self._listing.parent)
 
     def clear(self) -> list[str]:
         """Remove the files of the list, and the folders that are then empty; returns the names removed.
@@ -80,7 +79,7 @@ class OwnFiles:
         removed = []
         for name in self._names:
             folder = name.rpartition("/")[0]
-            if self._is_inside(folder) and _is_file(self._run / name):
+            if self._is_inside(folder) and is_plain_file(self._run / name):
                 (self._run / name).unlink()
                 removed.append(name)
         folders = {parent for name in removed for parent in Path(name).parents if parent != Path()}
@@ -117,22 +116,6 @@ class OwnFiles:
                 yield name
 
 
-def _remove_temporaries(folder: Path, files: set[str] | None = None) -> None:
-    """Remove what killed writers of these files left in a folder; of any file if None."""
-    for path in folder.iterdir():
-        final = final_name(path.name)
-        if final is not None and (files is None or final in files) and _is_file(path):
-            path.unlink(missing_ok=True)
-
-
 def _absolute(path: Path) -> Path:
     """Without "..", and with links as they are: a name in the list is below the run folder."""
     return Path(os.path.abspath(path))  # noqa: PTH100 (`resolve` would follow links)
-
-
-def _is_file(path: Path) -> bool:
-    """Whether this is a regular file, and no link to one."""
-    try:
-        return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
-    except (OSError, ValueError):  # ValueError: a name with a NUL
-        return False

@@ -138,7 +138,7 @@ class RunLock:
         self._folder.mkdir(exist_ok=True)
         self._guard = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | _NO_FOLLOW, 0o666)
         _guards.add(self._guard)
-        self._has_flock = _flock(self._guard)
+        self._has_flock = flock(self._guard)
         if self._has_flock is False:
             raise UserError(self._refusal(Holder.read(self._holder)))
         return self._guard
@@ -234,8 +234,12 @@ def _user() -> str:
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-def _flock(handle: int) -> bool | None:
-    """Lock an open file; False if another process has locked it, None if the file system cannot."""
+def flock(handle: int) -> bool | None:
+    """Lock an open file or folder until it is closed.
+
+    Returns:
+        False if another process has locked it; None if the system or the file system cannot.
+    """
     if fcntl is None:
         return None
     try:

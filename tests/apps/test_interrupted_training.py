@@ -70,3 +70,46 @@ def test_a_stopped_training_says_where_and_how_to_resume(cohort: Path, tmp_path:
     assert "Traceback" not in errors and "Aborted" not in errors
     last = json.loads((run / "stats.jsonl").read_text().splitlines()[-1])
     assert (last["fold"], last["epoch"]) == ("0", done)
+
+
+PATCHED = """
+import signal, sys
+from morphoscope.apps.__main__ import main
+from morphoscope.classify.ensemble import Ensemble
+Ensemble.calibrate = lambda self, cohort: signal.raise_signal(signal.SIGTERM)
+main()
+"""
+
+
+def test_a_training_that_is_stopped_after_its_last_fold_says_so(cohort: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["classify", "train", cohort, "--run", run, "--folds", "0", "--device", "cpu"]
+    for key, value in {**SETTINGS, "epochs": 1}.items():
+        words += ["--set", f"{key}={value}"]
+    found = subprocess.run(
+        [sys.executable, "-c", PATCHED, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 130, found.stderr
+    last = found.stderr.splitlines()[-1]
+    assert last == (
+        f"morphoscope: Stopped; 1 of 1 folds are finished. Re-run the command with --run {run} to resume."
+    )
+    assert not (run / ".run" / "holder.json").exists()
+
+
+STOPPED_WHILE_LOADING = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "morphoscope.apps.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from morphoscope.apps.__main__ import main
+main()
+"""
+
+
+def test_a_program_that_is_stopped_while_it_is_loaded_is_quiet() -> None:
+    words = [sys.executable, "-c", STOPPED_WHILE_LOADING, "doctor"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "morphoscope: Stopped.\n")

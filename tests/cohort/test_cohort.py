@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from morphoscope.cohort import Cohort, read_image, write_image
+from morphoscope.cohort import Cohort, phantom, read_image, write_image
 from morphoscope.cohort.caches import new_array
+from morphoscope.cohort.manifest import dataset_json
 from morphoscope.cohort.names import normalise_name
 from morphoscope.configs import UserError
+from morphoscope.runtime import write_text
 
 Write = Callable[..., np.ndarray]
 
@@ -411,3 +413,28 @@ def test_manifest_that_is_not_a_table(tmp_path: Path, content: bytes) -> None:
 
 def test_read_image_of_a_cohort_file(cohort: Cohort) -> None:
     np.testing.assert_array_equal(read_image(cohort.root / "images/02.png"), cohort.image(2))
+
+
+def test_a_kill_between_the_two_files_of_a_split_leaves_a_usable_cohort(tmp_path, monkeypatch):
+    """It ends at the worst moments, and its temporary files stay; the same command repairs all."""
+    cohort = phantom(tmp_path / "c", per_condition=4, size=32)
+    whole = cohort.split(folds=2, seed=0)
+    for killed_at in ("manifest.csv", "dataset.json"):
+        (cohort.root / f".{killed_at.replace('.', f'.{0:016x}.')}").write_text("file,cond")
+
+        def kill(path, text, killed_at=killed_at):
+            if path.name == killed_at:
+                raise KeyboardInterrupt
+            write_text(path, text)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("morphoscope.cohort.cohort.write_text", kill)
+            with pytest.raises(KeyboardInterrupt):
+                whole.save()
+        found = Cohort.load(cohort.root)
+        assert set(found.rows["fold"]) == ({""} if killed_at == "manifest.csv" else {"0", "1"})
+        assert found.check().ok
+        labels = json.loads((cohort.root / "dataset.json").read_text())
+        assert labels == json.loads(dataset_json(found.rows, found.conditions))
+    whole.save()
+    assert not list(cohort.root.glob(".*"))

@@ -1,6 +1,7 @@
 """Nothing is read outside a cohort's folder or zip, and nothing incomplete is left."""
 
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -133,3 +134,33 @@ def test_new_folder_does_not_touch_an_existing_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="already exists"), new_folder(tmp_path):
         pass
     assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from morphoscope.cohort import new_folder
+with new_folder(Path(sys.argv[1])) as folder:
+    (folder / "image.png").write_bytes(b"x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_partial_folder_of_a_killed_process_is_removed_and_a_live_one_stays(tmp_path):
+    path = tmp_path / "synthetic.v2"
+    other = tmp_path / f".other.{'0a' * 8}"
+    other.mkdir()
+    words = [sys.executable, "-c", KILLED, str(path)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    partial = Path(process.stdout.readline().strip())
+    assert partial.parent == tmp_path and partial.is_dir()
+    with pytest.raises(RuntimeError), new_folder(path):
+        raise RuntimeError  # a second writer neither disturbs the first, which is still at work …
+    assert partial.is_dir()
+    process.kill()
+    process.communicate()
+    with new_folder(path) as folder:  # … nor keeps what it left
+        (folder / "image.png").write_bytes(b"y")
+    assert sorted(tmp_path.iterdir()) == sorted([other, path])
+    assert (path / "image.png").read_bytes() == b"y"

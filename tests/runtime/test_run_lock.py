@@ -144,7 +144,7 @@ def test_a_damaged_holder_without_a_lock_is_replaced(records: Path, text: str) -
 def test_without_flock_there_is_one_holder_and_no_takeover(
     records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_lock, "_flock", lambda handle: None)
+    monkeypatch.setattr(run_lock, "flock", lambda handle: None)
     lock = RunLock(records)
     lock.acquire()
     with pytest.raises(UserError, match="in use by"):

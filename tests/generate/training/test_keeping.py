@@ -4,6 +4,7 @@ import json
 
 from morphoscope.generate.metrics import Quality, QualityReport
 from morphoscope.generate.training.keeping import best_snapshot, discard_old
+from morphoscope.generate.training.records import list_sheets, list_snapshots, sheet_name, snapshot_name
 
 
 def make_run(folder, distances):
@@ -47,3 +48,26 @@ def test_without_measurements_only_the_newest_are_kept(tmp_path):
     assert best_snapshot(run) is None
     discard_old(run, keep=3)
     assert left(run) == [1, 2, 3]
+
+
+def test_names_count_images_and_those_of_earlier_versions_thousands(tmp_path):
+    in_order = [
+        "snapshot-000000.safetensors",  # of an earlier version, below 1000 images
+        "snapshot-000001.safetensors",
+        snapshot_name(1000),
+        snapshot_name(1500),
+        "snapshot-000002.safetensors",
+        snapshot_name(60_000),
+        "snapshot-1234567.safetensors",
+        snapshot_name(12_345_678_901),
+    ]
+    assert in_order[3] == "snapshot-000001500.safetensors"
+    assert sheet_name(in_order[3]) == "fakes000001500.png"
+    for name in [*reversed(in_order), "snapshot-best.safetensors", "snapshot-1-copy.safetensors"]:
+        (tmp_path / name).touch()
+        (tmp_path / sheet_name(name)).touch()
+    assert [path.name for path in list_snapshots(tmp_path)] == in_order
+    assert [path.name for path in list_sheets(tmp_path)] == list(map(sheet_name, in_order))
+    discard_old(tmp_path, keep=2)
+    assert [path.name for path in list_snapshots(tmp_path)] == in_order[-2:]
+    assert (tmp_path / "snapshot-best.safetensors").exists()

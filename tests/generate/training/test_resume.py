@@ -1,16 +1,19 @@
 """Resuming: exact, with nothing logged twice, and only with the settings that the run began with."""
 
 import json
+import os
 import shutil
 import signal
 
 import pytest
 import torch
 
+from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.generate import train_generator
+from morphoscope.generate.training.records import list_snapshots
 from morphoscope.generate.training.trainer import GeneratorTrainer
-from morphoscope.runtime import RunFolder
+from morphoscope.runtime import RunFolder, torch_checkpoints
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(
@@ -105,6 +108,93 @@ def test_a_killed_run_logs_nothing_twice(tiny_config, tiny_cohort, tmp_path, mon
         file.write('{"kimg": 0.0')
     train_generator(tiny_config, tiny_cohort, run)
     assert [line["kimg"] for line in stats(tmp_path)] == [0.012, 0.024, 0.036, 0.04]
+
+
+def test_a_kill_while_the_state_is_written_costs_nothing(
+    tiny_config, tiny_cohort, tiny_run, tmp_path, monkeypatch, assert_same_state
+):
+    """SIGKILL within the second state: the first one resumes, to the same bits, and leftovers are removed."""
+    run = RunFolder(tmp_path / "run")
+    original, states = torch.save, []
+
+    def killed(state, path):
+        states.append(path)
+        if len(states) == 2:
+            path.write_bytes(b"half of a state")
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(state, path)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(torch_checkpoints.torch, "save", killed)
+        try:
+            train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(list(run.path.glob(".training-state.*.pt"))) == 1
+    assert torch.load(run.path / "training-state.pt", weights_only=True)["images_seen"] == 24
+    train_generator(tiny_config, tiny_cohort, run, exclude_folds=["2"])
+    cut, whole = (torch.load(r.path / "training-state.pt", weights_only=True) for r in (run, tiny_run))
+    assert_same_state(whole, cut)
+    assert [path.name for path in run.path.glob(".*")] == [".run"]
+    assert [line["kimg"] for line in stats(run.path)] == [line["kimg"] for line in stats(tiny_run.path)]
+
+
+@pytest.fixture
+def stopped(tiny_config, tiny_cohort, tmp_path, monkeypatch):
+    """The run folder of a training that was stopped after 24 images."""
+    original = GeneratorTrainer.iterate
+
+    def stop(self):
+        if self.images_seen == 20:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GeneratorTrainer, "iterate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_generator(tiny_config, tiny_cohort, RunFolder(tmp_path / "run"))
+    return RunFolder(tmp_path / "run")
+
+
+def renamed(cohort):
+    """The same images, with "fair" instead of "pale"."""
+    conditions = cohort.rows["condition"].replace("pale", "fair")
+    return Cohort.from_rows(cohort.root, cohort.rows.assign(condition=conditions))
+
+
+def test_a_changed_cohort_is_described_in_words(tiny_config, tiny_cohort, stopped):
+    fewer = Cohort.from_rows(tiny_cohort.root, tiny_cohort.rows[2:])
+    with pytest.raises(UserError, match=r"\(cohort: 2 images were removed\)"):
+        train_generator(tiny_config, fewer, stopped)
+    named = renamed(tiny_cohort)
+    with pytest.raises(UserError, match=r"another condition; cohort: the condition pale is gone"):
+        train_generator(tiny_config, named, stopped)
+    with pytest.raises(UserError, match=r"\(trained on folds: 0, 1, 2 before, 0, 1 now\)"):
+        train_generator(tiny_config, tiny_cohort, stopped, exclude_folds=["2"])
+
+
+def test_a_run_of_an_earlier_version_resumes(tiny_config, tiny_cohort, stopped):
+    """It has no records, and names snapshots after thousands of images."""
+    shutil.rmtree(stopped.path / ".run")
+    (stopped.path / "snapshot-000000024.safetensors").rename(stopped.path / "snapshot-000000.safetensors")
+    says = "cohort: the condition pale is gone; cohort: the condition fair is new"
+    with pytest.raises(UserError, match=says) as error:
+        train_generator(tiny_config, renamed(tiny_cohort), stopped, overwrite=True)
+    assert "--overwrite" not in str(error.value)  # it is not known which files are its own
+    newest = train_generator(tiny_config, tiny_cohort, stopped)
+    assert newest.name == "snapshot-000000040.safetensors"
+    assert list_snapshots(stopped.path)[0].name == "snapshot-000000.safetensors"
+
+
+def test_overwriting_starts_again_with_other_settings(tiny_config, tiny_cohort, stopped):
+    (stopped.path / "notes.txt").write_text("mine")
+    other = tiny_config.model_copy(update={"gamma": 3.0, "kimg": 0.016})
+    train_generator(other, tiny_cohort, stopped, overwrite=True)
+    assert [path.name for path in list_snapshots(stopped.path)] == ["snapshot-000000016.safetensors"]
+    assert [line["kimg"] for line in stats(stopped.path)] == [0.012, 0.016]
+    assert (stopped.path / "notes.txt").exists()
 
 
 def stats(folder):
