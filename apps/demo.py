@@ -12,6 +12,7 @@ from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.apps.phantom_cohort import phantom_cohort
 from morphoscope.classify import Ensemble, Evaluation, evaluate, train_ensemble, write_explanation
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.conditions import full_name, long_name
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Morphing, Sampling
@@ -158,7 +159,11 @@ class _Report:
     def _cohort_section(self) -> Section:
         cohort = self.cohort
         strips = [
-            Strip(name, np.stack([cohort.image(i) for i in np.flatnonzero(cohort.labels == k)[:8]]))
+            Strip(
+                name,
+                np.stack([cohort.image(i) for i in np.flatnonzero(cohort.labels == k)[:8]]),
+                full_name(name, cohort.descriptions),
+            )
             for k, name in enumerate(cohort.conditions)
         ]
         sheet = self.folder / "phantoms.png"
@@ -189,9 +194,10 @@ class _Report:
 
     def _morph_section(self) -> Section:
         path = self.folder / "morph" / "curve.svg"
+        named = [long_name(name, self.generator.descriptions) for name in (_MORPH.a, _MORPH.b)]
         write_text(path, draw_curve(Workbench(self.generator, self.ensemble).curve(_MORPH)).svg)
         return Section(
-            f"From {_MORPH.a} to {_MORPH.b}",
+            f"From {named[0]} to {named[1]}",
             "One seed; only the label changes. The curve shows where the classifier changes its mind.",
             [],
             [
@@ -227,8 +233,9 @@ class _Report:
         found = self.ensemble.attribute(image, _MORPH.a)
         path = self.folder / "attribution.png"
         file = Path(self.cohort.rows["file"][index]).name
+        condition = long_name(_MORPH.a, self.ensemble.descriptions)
         write_explanation(
-            path, image, found, _MORPH.a, file, ["The image is a phantom: no patient is shown."]
+            path, image, found, condition, file, ["The image is a phantom: no patient is shown."]
         )
         return Section(
             "What the classifier looks at",

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from morphoscope.cohort.conditions import Description, describe
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.errors import validation_problems
@@ -73,6 +74,7 @@ class EnsembleMetadata(_Recorded):
         config: settings of the training. The folder of `weights_file` is removed: a shared model should not
             reveal where its author works.
         conditions: class names, in the order of the probabilities.
+        described: what they stand for; empty if not recorded. See `descriptions`.
         folds: names of the folds, each of which one model was not trained on.
         normalisation: of the backbone.
     """
@@ -88,6 +90,7 @@ class EnsembleMetadata(_Recorded):
     seen_images: Hashes | None = None
     config: EnsembleTraining
     conditions: Conditions
+    described: Annotated[list[Description], Field(max_length=10_000)] = []
     folds: Folds
     normalisation: Normalisation | None = None
 
@@ -104,6 +107,11 @@ class EnsembleMetadata(_Recorded):
             raise UserError(
                 f"{path}: damaged description, or from another version ({validation_problems(error)})."
             ) from error
+
+    @property
+    def descriptions(self) -> dict[str, Description]:
+        """What the names of the conditions stand for: as recorded, else as far as it is built in."""
+        return describe(self.conditions, self.described)
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads: plain values, without the fields that were never given."""

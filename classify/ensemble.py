@@ -1,6 +1,7 @@
 """The ensemble: one classifier per fold, whose predictions are combined."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from morphoscope.classify.network.forward import ForwardOutput, forward
 from morphoscope.classify.network.weights import pretrained_facts
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.conditions import Description
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
@@ -94,6 +96,11 @@ class Ensemble:
     def conditions(self) -> list[str]:
         """K class names, in the order of the probabilities."""
         return self.metadata.conditions
+
+    @cached_property
+    def descriptions(self) -> dict[str, Description]:
+        """What the names of the conditions stand for, as far as it is known."""
+        return self.metadata.descriptions
 
     @property
     def auxiliary(self) -> list[str]:

@@ -10,6 +10,14 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.checks import CheckReport, check_cohort
+from morphoscope.cohort.conditions import (
+    CONDITIONS,
+    MAX_CONDITIONS_BYTES,
+    Description,
+    conditions_csv,
+    describe,
+    read_conditions,
+)
 from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import (
@@ -55,6 +63,7 @@ class Cohort:
         rows: pd.DataFrame,
         conditions: Sequence[str] | None = None,
         whole: "Cohort | None" = None,
+        described: Sequence[Description] | None = None,
     ) -> None:
         """For use inside this package; others call `load`, `from_rows` or an importer."""
         self.root = store.location
@@ -65,6 +74,7 @@ class Cohort:
         )
         self._whole = whole  # the cohort that this one was selected from, and …
         self._index = np.arange(len(rows))  # … which of its rows these are
+        self._given = described  # instead of the table in the store
 
     @classmethod
     def load(cls, path: Path, strict: bool = True) -> "Cohort":
@@ -105,7 +115,11 @@ class Cohort:
 
     @classmethod
     def from_store(
-        cls, store: Store, rows: pd.DataFrame, conditions: Sequence[str] | None = None
+        cls,
+        store: Store,
+        rows: pd.DataFrame,
+        conditions: Sequence[str] | None = None,
+        described: Sequence[Description] | None = None,
     ) -> "Cohort":
         """For use inside this package: a cohort of normalised rows; errors as for `from_rows`."""
         messages = [problem.message for problem in manifest_problems(rows) if problem.severity == "error"]
@@ -115,7 +129,7 @@ class Cohort:
         unknown = sorted(set(rows["condition"]) - set(conditions)) if conditions is not None else []
         if unknown:
             raise UserError(f"{store.location}: unknown conditions: {', '.join(unknown)}.")
-        return cls(store, rows, conditions)
+        return cls(store, rows, conditions, described=described)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -132,6 +146,26 @@ class Cohort:
         if missing:
             raise UserError(f"No condition given for {', '.join(missing)}.")
         return self.rows["condition"].map(index).to_numpy(dtype=np.int64)
+
+    @property
+    def descriptions(self) -> dict[str, Description]:
+        """What the names of this cohort's conditions stand for, as far as it is known.
+
+        From the table `conditions.csv` beside the manifest; without one, what is built in for those names.
+
+        Raises:
+            UserError: the table cannot be read.
+        """
+        return describe(self.conditions, self.described)
+
+    @cached_property
+    def described(self) -> Sequence[Description]:
+        """The rows of the cohort's own table `conditions.csv`; none if there is no such table."""
+        if self._given is not None:
+            return self._given
+        if not self.store.has(CONDITIONS):
+            return ()
+        return read_conditions(self.store.read(CONDITIONS, MAX_CONDITIONS_BYTES), f"{self.root}/{CONDITIONS}")
 
     @property
     def cache_folder(self) -> Path:
@@ -296,6 +330,8 @@ class Cohort:
             MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
             DATASET: dataset_json(self.rows, self.conditions),
         }
+        if self.described:
+            texts[CONDITIONS] = conditions_csv(self.described)
         reasons = {} if is_zip else {name: unwritable_reason(name) for name in names}
         bad = [f"{name!r}: {reason}" for name, reason in reasons.items() if reason is not None]
         raise_together(bad, f"file name(s) cannot be written to {path}")

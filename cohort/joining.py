@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.conditions import CONDITIONS, Description
 from morphoscope.cohort.manifest import TEST_FOLD, normalise_rows
 from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.storage import JoinedStore, require_new
@@ -46,7 +47,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
         rows["fold"] = rows["fold"].where(rows["fold"] == TEST_FOLD, "")
     _require_one_fold_per_group(rows)
     stores = dict(zip(folders, (cohort.store for cohort in cohorts), strict=True))
-    joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows)
+    joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows, described=_described(cohorts))
     _require_distinct(joined)
     for problem in ambiguous_names(rows):
         log.warning("%s", problem.message)
@@ -92,6 +93,17 @@ def _require_one_fold_per_group(rows: pd.DataFrame) -> None:
             f"{len(split)} group(s) would be in two folds: {first_names(split)}. All images of one patient "
             "belong in one fold: join with --test-fold-only, then run `cohort split --test 0` for the rest."
         )
+
+
+def _described(cohorts: Sequence[Cohort]) -> list[Description]:
+    """The rows of the cohorts' tables of conditions; UserError if two describe one condition differently."""
+    found: dict[str, Description] = {}
+    for one in (one for cohort in cohorts for one in cohort.described):
+        if found.setdefault(one.name, one) != one:
+            raise UserError(
+                f"{one.name} is described differently in two of the cohorts: make their {CONDITIONS} agree."
+            )
+    return list(found.values())
 
 
 def _require_distinct(joined: Cohort) -> None:

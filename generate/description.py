@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from morphoscope.cohort import Fit
+from morphoscope.cohort.conditions import Description, describe
 from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
 from morphoscope.configs.views import View
@@ -104,6 +105,7 @@ class SnapshotMetadata(BaseModel):
 
     Attributes:
         conditions: names in the order of the label vector.
+        described: what they stand for; empty if not recorded. See `descriptions`.
         cohort_digest: digest of the cohort that this training took its images from.
         trained_on_folds: folds of that cohort whose images this training or an earlier one saw.
         started_from: the snapshots that this training builds on, the most recent first. Older files name
@@ -118,6 +120,7 @@ class SnapshotMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     conditions: list[Name] = Field(min_length=1, max_length=1000)
+    described: list[Description] = Field([], max_length=1000)
     cohort_digest: Digest
     trained_on_folds: Folds
     started_from: list[Ancestor] = Field([], max_length=1000)
@@ -143,6 +146,11 @@ class SnapshotMetadata(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads: plain values, without the fields that were never given."""
         return self.model_dump(exclude_unset=True)
+
+    @property
+    def descriptions(self) -> dict[str, Description]:
+        """What the names of the conditions stand for: as recorded, else as far as it is built in."""
+        return describe(self.conditions, self.described)
 
     @property
     def lineage(self) -> list[Ancestor]:

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from morphoscope.cohort import Provenance
+from morphoscope.cohort.conditions import full_name
 from morphoscope.cohort.marking import readably_marked
 from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_image
 from morphoscope.configs.commands import Morphing, Sampling
@@ -52,7 +53,10 @@ def write_samples(
         _write_image(path, image, provenance, settings.printed_mark)
         if len(strip) < _SHEET_IMAGES:
             strip.append(image)
-    shown = [Strip(name, np.stack(strip)) for name, strip in zip(names, strips, strict=True)]
+    shown = [
+        Strip(name, np.stack(strip), full_name(name, model.descriptions))
+        for name, strip in zip(names, strips, strict=True)
+    ]
     write_synthetic_sheet(folder / "sheet.png", shown, model.provenance(psi=settings.psi))
     return folder / "sheet.png"
 
@@ -77,7 +81,13 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
     for index, (label, frame) in enumerate(zip(labels, frames, strict=True)):
         provenance = model.provenance(label, settings.seed, settings.psi)
         _write_image(folder / f"frame{index:03d}.png", frame, provenance, settings.printed_mark)
-    strip = Strip(f"{a} to {b}", frames, captions=[label_text(label) for label in labels])
+    full = [full_name(name, model.descriptions) for name in (a, b)]
+    strip = Strip(
+        f"{a} to {b}",
+        frames,
+        " to ".join(full) if all(full) else "",
+        captions=[label_text(label) for label in labels],
+    )
     write_synthetic_sheet(
         folder / "strip.png",
         [strip],

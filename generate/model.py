@@ -26,6 +26,7 @@ class GeneratorModel:
 
     Attributes:
         conditions: names in the order of the label vector.
+        descriptions: what these names stand for, as far as it is known.
         resolution: R, pixels.
         digest: first 16 hex digits of the file's SHA-256; recorded with every synthetic image.
         metadata: of the snapshot: what the generator was trained on, and how.
@@ -39,6 +40,7 @@ class GeneratorModel:
         self.metadata = metadata
         self.digest = digest
         self.conditions = metadata.conditions
+        self.descriptions = metadata.descriptions
         self.resolution = G.img_resolution
 
     @classmethod

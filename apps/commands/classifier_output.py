@@ -5,7 +5,7 @@ from functools import partial
 
 from rich.table import Table
 
-from morphoscope.classify import Estimate, Evaluation, Prediction
+from morphoscope.classify import Ensemble, Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.terminal import say, show, table
@@ -62,6 +62,13 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
             cells.append(", ".join(prediction.possible(index) or []))
         rows.append((name, *cells, "; ".join(doubts)))
     return table(["image", *prediction.conditions, *possible, ""], rows)
+
+
+def print_descriptions(model: Ensemble) -> None:
+    """A line per condition that is described: "NF1: neurofibromatosis type 1 (OMIM 162200)"."""
+    for name, found in model.descriptions.items():
+        code = f" ({found.code})" if found.code else ""
+        say(f"{name}: {found.full_name}{code}")
 
 
 def _print_certainty(evaluation: Evaluation) -> None:

@@ -115,7 +115,7 @@ def evaluate(
     """Evaluate an ensemble: metrics with 95% intervals, calibration, and the prediction for every image."""
     settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
 
-    from morphoscope.apps.commands.classifier_output import print_evaluation
+    from morphoscope.apps.commands.classifier_output import print_descriptions, print_evaluation
     from morphoscope.classify import Ensemble
     from morphoscope.classify import evaluate as evaluate_ensemble
     from morphoscope.cohort import Cohort, CohortInput
@@ -135,6 +135,7 @@ def evaluate(
         evaluation = evaluate_ensemble(model, cohort, settings.rows, strange, settings.view)
         evaluation.write(folder.path)
     print_evaluation(evaluation)
+    print_descriptions(model)
     if evaluation.facts.epoch_chosen_on_these_images:
         say("Each model's best epoch was chosen on these same images, so these metrics are optimistic.")
     say(f"Wrote {folder.path}")
@@ -168,7 +169,11 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Print the probabilities and the prediction set for each photograph (or pair). Not a diagnosis."""
-    from morphoscope.apps.commands.classifier_output import NOT_CALIBRATED, prediction_table
+    from morphoscope.apps.commands.classifier_output import (
+        NOT_CALIBRATED,
+        prediction_table,
+        print_descriptions,
+    )
     from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
     from morphoscope.classify import Ensemble
 
@@ -177,6 +182,7 @@ def predict(
     shown = ensemble_inputs(model, focused, others)
     prediction = model.predict([photograph.pixels for photograph in shown])
     show(prediction_table([photograph.name for photograph in shown], prediction))
+    print_descriptions(model)
     if prediction.prediction_sets is None:
         say(NOT_CALIBRATED)
 
@@ -221,6 +227,7 @@ def explain(
     from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS
     from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
     from morphoscope.classify import Ensemble, write_explanation
+    from morphoscope.cohort.conditions import long_name
     from morphoscope.runtime import InputFiles, write_atomically
 
     focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
@@ -232,14 +239,15 @@ def explain(
     for view, shown in (("image", image), ("panoramic", panoramic)):
         inputs[view] = None if shown is None else InputFiles(shown)
     notes = [ONLY_PHANTOMS] if model.metadata.phantom else []
+    named = long_name(condition, model.descriptions)
     with open_run(run, "explain", settings, overwrite=overwrite, **inputs) as folder:
         found = model.attribute(pixels, condition, **settings.model_dump())
-        write_explanation(folder.path / "overlay.png", pixels, found, condition, name, notes, provenance)
+        write_explanation(folder.path / "overlay.png", pixels, found, named, name, notes, provenance)
         for file, array in {"map": found.map, "folds": found.per_fold, "deltas": found.deltas}.items():
             if array is not None:
                 with write_atomically(folder.path / f"{file}.npy") as temporary:
                     np.save(temporary, array)
-    say(f"Evidence for {condition} by {settings.method}.")
+    say(f"Evidence for {named} by {settings.method}.")
     if found.agreement is not None:
         say(f"Mean rank correlation between the folds' maps: {found.agreement:.2f}.")
     if found.difference is not None:

@@ -254,6 +254,8 @@ def _recorded(cohorts: TrainingCohorts, classes: list[str], plans: Sequence[Fold
         "auxiliary_cohorts": [f"{extra.root.name} {extra.digest}" for extra in cohorts.auxiliary],
     }
     auxiliary, seen = classes[len(cohorts.cohort.conditions) :], cohorts.seen_images(plans)
+    if descriptions := cohorts.cohort.descriptions:
+        facts["described"] = list(descriptions.values())
     if auxiliary:
         facts["auxiliary"] = auxiliary
     if seen is not None:

@@ -8,6 +8,13 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.conditions import (
+    CONDITIONS,
+    MAX_CONDITIONS_BYTES,
+    Description,
+    conditions_csv,
+    read_conditions,
+)
 from morphoscope.cohort.manifest import complete_rows, manifest_problems, normalise_names
 from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.names import difference, name_key
@@ -17,6 +24,7 @@ from morphoscope.cohort.storage import FolderStore, Store, new_folder, unwritabl
 from morphoscope.cohort.stripping import strip_metadata, strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
+from morphoscope.runtime import write_text
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +74,13 @@ def unlisted_files(store: Store, listed: Sequence[str]) -> list[str]:
     ]
 
 
-def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequence[str] = ()) -> Cohort:
+def copy_in(
+    store: Store,
+    rows: pd.DataFrame,
+    destination: Path,
+    errors: Sequence[str] = (),
+    described: Sequence[Description] = (),
+) -> Cohort:
     """Copy the images that `rows` lists into a new cohort folder; after an error nothing is left.
 
     Metadata is removed (see `strip_metadata`). An upright 8-bit RGB JPEG or PNG keeps its compressed pixels
@@ -78,12 +92,17 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
     Args:
         rows: manifest rows whose `file` is a name in `store`, or "" for a file that is known to be absent.
         errors: what the importer has found already; raised together with what is found here.
+        described: what the conditions' names stand for; a table `conditions.csv` in `store` goes before them.
 
     Raises:
         UserError: `errors`, rows that break a rule of the manifest, all files that cannot be read or are
             marked as synthetic without source = synthetic in their row, file names that this system cannot
             write, or a destination that is not empty. Before any image is written, except for the last.
     """
+    if store.has(CONDITIONS):
+        described = read_conditions(
+            store.read(CONDITIONS, MAX_CONDITIONS_BYTES), f"{store.location}/{CONDITIONS}"
+        )
     sources = list(rows["file"])
     raise_together(_unwritable(store, sources), "file name(s) cannot be used")
     targets = [_target(name) for name in sources]
@@ -122,6 +141,8 @@ def copy_in(store: Store, rows: pd.DataFrame, destination: Path, errors: Sequenc
         if not targets:
             raise UserError(f"{store.location}: no image found.")
         Cohort(FolderStore(folder), complete_rows(rows.assign(file=targets))).save()
+        if described:
+            write_text(folder / CONDITIONS, conditions_csv(described))
         Cohort.load(folder)  # no manifest that breaks a rule may be left
     return Cohort.load(destination)
 

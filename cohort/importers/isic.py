@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.conditions import isic_descriptions
 from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
 from morphoscope.cohort.importers.tables import (
     find_column,
@@ -34,7 +35,7 @@ def import_isic(
     The image's name is in `file`, `image_id`, `image`, `image_name`, `isic_id` or `filename`, with or without
     suffix; the label in `dx`, `diagnosis` or `diagnosis_1`, or one-hot in MEL, NV, BCC, …; the group is
     `patient_id`, or else `lesion_id`, or else the image. Further columns are kept; `Age` or `age_approx` (or
-    `age_approximate`), where known, is also the manifest's `age`.
+    `age_approximate`), where known, is also the manifest's `age`. `conditions.csv` spells the diagnoses out.
 
     Args:
         source: the CSV, or a folder or zip with exactly one CSV in it.
@@ -62,7 +63,8 @@ def import_isic(
         {"file": found, "condition": condition, "group": patient_or_lesion(table, name), "view": view}
     )
     others = table.drop(columns=[file_column, *one_hot])
-    return copy_in(store, keep_other_columns(with_age(rows, table), others), destination, errors)
+    kept = keep_other_columns(with_age(rows, table), others)
+    return copy_in(store, kept, destination, errors, isic_descriptions(condition))
 
 
 def _from_one_hot(values: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from morphoscope.cohort.cohort import Cohort
+from morphoscope.cohort.conditions import isic_descriptions
 from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
 from morphoscope.cohort.importers.tables import (
     find_column,
@@ -80,4 +81,5 @@ def import_siim_isic(
             "fold": (record % 15).map(FOLD_OF_RECORD),
         }
     )
-    return copy_in(store, keep_other_columns(with_age(rows, table), table), destination, errors)
+    complete = keep_other_columns(with_age(rows, table), table)
+    return copy_in(store, complete, destination, errors, isic_descriptions(rows["condition"]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from morphoscope.cohort.conditions import CONDITIONS
 from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
 from morphoscope.cohort.manifest import COLUMNS
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_names, name_key
@@ -31,7 +32,7 @@ def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, 
         store, name = open_store(source.parent), source.name
     else:
         store = open_store(source)
-        tables = [entry for entry in store.names() if entry.lower().endswith(".csv")]
+        tables = [entry for entry in store.names() if entry.lower().endswith(".csv") and entry != CONDITIONS]
         if len(tables) != 1:
             found = f"there are {', '.join(tables)}; give the path of one" if tables else "there is none"
             raise UserError(f"{source}: one CSV file is expected, {found}.")

@@ -254,4 +254,6 @@ def _metadata(
         "generator": generator_kwargs(config, part.conditions),
         "discriminator": discriminator_kwargs(config, part.conditions),
     }
+    if descriptions := part.descriptions:
+        values["described"] = [one.model_dump() for one in descriptions.values()]
     return SnapshotMetadata.from_json(values, folder)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from morphoscope.cohort.conditions import long_name
 from morphoscope.generate.metrics import Quality
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.generate.training.collapse import DIVERSITY_ALARM, alarms_begin
@@ -101,8 +102,9 @@ def _facts(records: Records) -> Section:
     facts = []
     if records.metadata is not None:
         conditions, images = records.metadata.conditions, records.metadata.images
+        named = [long_name(name, records.metadata.descriptions) for name in conditions]
         facts += [
-            ("conditions", f"{len(conditions)}: {', '.join(conditions)}"),
+            ("conditions", f"{len(conditions)}: {', '.join(named)}"),
             ("training images", "not recorded" if images is None else str(images)),
         ]
     facts.append(("resolution", f"{records.config.resolution} px"))

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.conditions import full_name
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
 from morphoscope.generate.model import GeneratorModel
@@ -121,7 +122,14 @@ class Watch:
         model = GeneratorModel.load(path, self.device)
         kimg = model.metadata.kimg
         assert kimg is not None, "snapshots of a training record their kimg"
-        strips = [Strip(name, model.sample(name, range(_SHEET_IMAGES), psi=1.0)) for name in model.conditions]
+        strips = [
+            Strip(
+                name,
+                model.sample(name, range(_SHEET_IMAGES), psi=1.0),
+                full_name(name, model.descriptions),
+            )
+            for name in model.conditions
+        ]
         if self.meter is not None:
             self._measure(self.meter, path, model, kimg)
         # The sheet comes last: if it exists, all the rest does too (see `catch_up`).
@@ -200,5 +208,8 @@ def write_reals(path: Path, images: np.ndarray, part: Cohort) -> None:
     Args:
         images: of `part`, uint8 [M, R, R, 3].
     """
-    strips = [Strip(name, images[part.labels == k][:_SHEET_IMAGES]) for k, name in enumerate(part.conditions)]
+    strips = [
+        Strip(name, images[part.labels == k][:_SHEET_IMAGES], full_name(name, part.descriptions))
+        for k, name in enumerate(part.conditions)
+    ]
     write_sheet(path, strips)

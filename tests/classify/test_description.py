@@ -43,9 +43,20 @@ def test_what_is_written_is_what_was_given(values: dict[str, Any]) -> None:
     assert found == given and list(found)[-2:] == ["kind", "added later"]
 
 
+def test_conditions_are_described_as_recorded_or_as_built_in(values: dict[str, Any]) -> None:
+    values = {**values, "conditions": ["NF1", "b"]}
+    assert list(EnsembleMetadata.from_json(values, Path("e")).descriptions) == ["NF1"]
+    given = {**values, "described": [{"name": "b", "full_name": "beta"}]}
+    found = EnsembleMetadata.from_json(given, Path("e"))
+    assert found.as_json() == given
+    assert {name: one.full_name for name, one in found.descriptions.items()} == {"b": "beta"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"described": [{"name": "a", "full_name": "line\nbreak"}]}, r"described\.0\.full_name: "),
+        ({"described": [{"name": "a", "html": "<b>"}]}, r"described\.0\.html: "),
         ({"view": "sideways"}, "view: "),
         ({"auxiliary": ["a"]}, "auxiliary: it names a condition"),
         ({"auxiliary": "nevus"}, "auxiliary: "),

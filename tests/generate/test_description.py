@@ -31,9 +31,20 @@ def rewritten(snapshot, path, changes, tensors=None):
     return path
 
 
+def test_conditions_are_described_as_recorded(tiny_snapshot, tmp_path):
+    assert load(tiny_snapshot).descriptions == {}
+    described = [{"name": "dark", "full_name": "dark skin", "code": "X1"}]
+    model = load(rewritten(tiny_snapshot, tmp_path / "described.safetensors", {"described": described}))
+    assert [one.full_name for one in model.descriptions.values()] == ["dark skin"]
+    values = read_metadata(tmp_path / "described.safetensors", "generator")
+    assert SnapshotMetadata.from_json(values, tmp_path).as_json()["described"] == described
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("described", [{"full_name": "dark skin"}]),
+        ("described", [{"name": "dark", "full_name": "x" * 201}]),
         ("conditions", ABSENT),
         ("conditions", "dark"),
         ("conditions", []),
