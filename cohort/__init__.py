@@ -29,11 +29,11 @@ Every cell is a string in `Cohort.rows`.
     train.images(64), train.labels                                     # uint8 [N, 64, 64, 3], int64 [N]
 
 Importers strip metadata (EXIF with its GPS position, comments, previews …) from every photograph without
-touching its compressed pixels, and absolute paths from tables; file names are kept. Tables are read exactly:
-a row with more or fewer fields than the header is an error that names its line. Names of conditions and
-groups are normalised once, before anything is written (Unicode NFC, single blanks between words, none around
-them, `10` for `10.0`); an empty cell, NaN, None, NA and the like mean that a value is unknown. Whatever is
-ambiguous is refused, or logged as a warning, before anything is copied.
+changing a pixel, and absolute paths from tables; file names are kept. Tables are read exactly: a row with
+more or fewer fields than the header is an error that names its line. Names of conditions and groups are
+normalised once, before anything is written (Unicode NFC, single blanks between words, none around them, `10`
+for `10.0`); an empty cell, NaN, None, NA and the like mean that a value is unknown. Whatever is ambiguous is
+refused, or logged as a warning, before anything is copied.
 
 Errors that a user can fix (unreadable files, missing labels, paths that lead out of the folder, patients in
 two folds …) raise `morphoscope.configs.UserError`; one message lists all findings of an operation.

@@ -1,5 +1,6 @@
 """PNG files chunk by chunk (ISO/IEC 15948), without decoding their pixels."""
 
+import zlib
 from collections.abc import Iterable, Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -17,6 +18,12 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         yield kind, data[position:end]
         position = end
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A whole chunk."""
+    check = zlib.crc32(kind + content)
+    return len(content).to_bytes(4) + kind + content + check.to_bytes(4)
 
 
 def text_key(kind: bytes, chunk: bytes) -> bytes | None:

@@ -4,10 +4,12 @@ import struct
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from morphoscope.cohort.colour_profiles import rgb_profile
 from morphoscope.cohort.costs import (
     TOO_LARGE,
     refuse_costly_exif,
@@ -71,12 +73,23 @@ def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
     return np.array(decode(data, name)[0])
 
 
-def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
-    """Decode and normalise like `read_image`.
+class Decoded(NamedTuple):
+    """What a file holds.
 
-    Returns:
-        (RGB image, whether `data` is plain). A plain file is an upright 8-bit RGB JPEG or PNG with the suffix
-        of its format: normalising it changes nothing.
+    Attributes:
+        image: RGB, upright, without metadata.
+        plain: whether the file is an upright 8-bit RGB JPEG or PNG with the suffix of its format: normalising
+            it changes nothing.
+        profile: the ICC profile that the pixels' colours are in; None for none.
+    """
+
+    image: Image.Image
+    plain: bool
+    profile: bytes | None
+
+
+def decode(data: bytes, name: str) -> Decoded:
+    """Decode and normalise like `read_image`.
 
     Raises:
         UserError: as for `read_image`.
@@ -91,8 +104,12 @@ def decode(data: bytes, name: str) -> tuple[Image.Image, bool]:
             refuse_costly_exif(image, name)
             orientation = image.getexif().get(_ORIENTATION, 1)
             plain = orientation == 1 and _is_plain(image, data, name)
+            profile = rgb_profile(image)
             rgb = _to_rgb(image, name)
-        return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb, plain
+        if orientation in _UPRIGHT:
+            rgb = rgb.transpose(_UPRIGHT[orientation])
+        rgb.info = {}  # so that no writer finds metadata in it
+        return Decoded(rgb, plain, profile)
     except UserError:
         raise
     except UnidentifiedImageError as error:

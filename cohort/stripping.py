@@ -7,48 +7,43 @@ is kept, and the mark of a synthetic image (`provenance`).
 
 import hashlib
 import re
+import struct
+import zlib
 
 import pandas as pd
 
-from morphoscope.cohort import png
+from morphoscope.cohort import jpeg, jpeg_rebuilding, png
+from morphoscope.cohort.colour_profiles import png_content
 from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.provenance import mark_chunks
 
-_JPEG_START, _JPEG_END, _JPEG_SCAN = 0xD8, 0xD9, 0xDA
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # a marker may be preceded by fill bytes
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # neither a stuffed 0xff nor a restart marker
-# ITU T.81, table B.1: frames, Huffman and arithmetic tables (C0-CF), scan, quantisation, line count, restart.
-_JPEG_PIXELS = {*range(0xC0, 0xD0), _JPEG_SCAN, 0xDB, 0xDC, 0xDD}
-
-_PNG_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS"}
+_RGB_HEADER = struct.Struct(">II5B")  # width, height; 8 bits, RGB, and three methods
 
 _ABSOLUTE_PATH = re.compile(r"/+[^/]|~[/\\]|\\|[A-Za-z]:[/\\]|file:")
 
 
-def strip_metadata(data: bytes) -> bytes | None:
-    """Remove the metadata from a JPEG or PNG file; the compressed pixels are copied bit for bit.
+def strip_metadata(data: bytes, profile: bytes | None = None) -> bytes | None:
+    """Remove the metadata from an 8-bit RGB JPEG or PNG file; the compressed pixels are copied bit for bit.
 
-    JPEG keeps the coded image, the JFIF header (its thumbnail removed), the ICC profile (APP2) and Adobe's
-    colour transform (APP14). PNG keeps the critical chunks, iCCP, sRGB, gAMA, cHRM and tRNS, and the mark of
-    a synthetic image. Whatever follows the end of the image (a second photograph, a video) is dropped.
+    The file is built again from what its pixels need: of a JPEG see `jpeg_rebuilding`; of a PNG the header
+    and the compressed rows, and the mark of a synthetic image.
 
     Args:
         data: the bytes of the file.
+        profile: ICC profile to write into the file.
 
     Returns:
-        The file that decodes to the same pixels; None if it is neither JPEG nor PNG or its structure cannot
-        be parsed: then only decoding it and encoding the pixels again removes everything.
+        The file that decodes to the same pixels; None if it is neither, or if there is anything in its pixel
+        data that cannot be accounted for: then only encoding the decoded pixels again removes everything.
     """
     if data.startswith(png.SIGNATURE):
-        chunks = list(png.chunks(data))
-        if not chunks or chunks[-1][0] != b"IEND":
-            return None
-        mark = mark_chunks(chunks)
-        kept = [chunk for kind, chunk in chunks if kind in _PNG_PIXELS or chunk in mark]
-        return b"".join([png.SIGNATURE, *kept])
-    if data.startswith(bytes([0xFF, _JPEG_START])):
-        return _strip_jpeg(data)
-    return None
+        return _strip_png(data, profile)
+    return jpeg_rebuilding.rebuild(data, profile) if data.startswith(jpeg.SIGNATURE) else None
+
+
+def colour_profile_chunks(profile: bytes | None) -> list[bytes]:
+    """The whole chunks, one or none, with which a PNG file carries an ICC profile."""
+    return [png.chunk(b"iCCP", png_content(profile))] if profile is not None else []
 
 
 def is_absolute_path(text: str) -> bool:
@@ -78,39 +73,35 @@ def _last_part(path: str) -> str:
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
-def _strip_jpeg(data: bytes) -> bytes | None:
-    kept = [bytes([0xFF, _JPEG_START])]
-    position = 2
-    while True:
-        found = _JPEG_MARKER.match(data, position)
-        if found is None:
-            return None
-        marker, position = found[1][0], found.end()
-        if marker == _JPEG_END:
-            return b"".join([*kept, bytes([0xFF, _JPEG_END])])
-        end = position + int.from_bytes(data[position : position + 2], "big")
-        if end < position + 2 or end > len(data):
-            return None
-        content = _kept_content(marker, data[position + 2 : end])
-        if content is not None:
-            kept += [bytes([0xFF, marker]), (len(content) + 2).to_bytes(2, "big"), content]
-        position = end
-        if marker == _JPEG_SCAN:
-            following = _AFTER_SCAN.search(data, position)
-            if following is None:
-                return None
-            kept.append(data[position : following.start()])
-            position = following.start()
+def _strip_png(data: bytes, profile: bytes | None) -> bytes | None:
+    chunks = list(png.chunks(data))
+    kinds = [kind for kind, _ in chunks]
+    if kinds[:1] != [b"IHDR"] or kinds[-1] != b"IEND" or kinds.count(b"IHDR") > 1:
+        return None
+    header = chunks[0][1][8:-4]
+    if len(header) != _RGB_HEADER.size:
+        return None
+    width, height, *methods = _RGB_HEADER.unpack(header)
+    coded = b"".join(chunk[8:-4] for kind, chunk in chunks if kind == b"IDAT")
+    if methods != [8, 2, 0, 0, 0] or not _holds_exactly(coded, height * (1 + 3 * width)):
+        return None
+    return b"".join(
+        [
+            png.SIGNATURE,
+            png.chunk(b"IHDR", header),
+            *mark_chunks(chunks),
+            *colour_profile_chunks(profile),
+            png.chunk(b"IDAT", coded),
+            png.chunk(b"IEND", b""),
+        ]
+    )
 
 
-def _kept_content(marker: int, content: bytes) -> bytes | None:
-    """What is kept of one JPEG segment; None if nothing is."""
-    if marker in _JPEG_PIXELS:
-        return content
-    if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 14:
-        return content[:12] + b"\0\0"  # version and density; a thumbnail of 0 x 0
-    if marker == 0xE2 and content.startswith(b"ICC_PROFILE\0"):
-        return content
-    if marker == 0xEE and content.startswith(b"Adobe"):
-        return content[:12]
-    return None
+def _holds_exactly(coded: bytes, size: int) -> bool:
+    """Whether compressed data, with nothing behind them, unpack to this number of bytes."""
+    stream = zlib.decompressobj()
+    try:
+        unpacked = len(stream.decompress(coded, size + 1))
+    except zlib.error:
+        return False
+    return unpacked == size and stream.eof and not stream.unused_data and not stream.unconsumed_tail

@@ -76,6 +76,12 @@ def import_images(
     allow_unlisted: Annotated[
         bool | None, typer.Option("--allow-unlisted", help="Tables: leave out images without a row.")
     ] = None,
+    to_srgb: Annotated[
+        bool | None,
+        typer.Option(
+            "--to-srgb", help="Replace colour profiles (ICC), which may hold names, by converting to sRGB."
+        ),
+    ] = None,
 ) -> None:
     """Copy labelled photographs into a new cohort (folder, csv, dataset-json, isic, …)."""
     options = {
@@ -88,6 +94,7 @@ def import_images(
         "condition_column": condition_column,
         "group_column": group_column,
         "allow_unlisted": allow_unlisted,
+        "to_srgb": to_srgb,
     }
     importer = _importer(layout)
     given = {name: value for name, value in options.items() if value is not None}

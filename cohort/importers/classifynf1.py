@@ -24,6 +24,7 @@ def import_classifynf1(
     images: Path | None = None,
     view: str = "focused",
     allow_unlisted: bool = False,
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import images with a ClassifyNF1 train.csv: image_name, filepath, diagnosis, tfrecord, is_test.
 
@@ -38,6 +39,7 @@ def import_classifynf1(
         images: folder or zip of the images; default: where the CSV lies. Found by `filepath`, else by name.
         view: focused or panoramic; the table does not contain it.
         allow_unlisted: leave out images that have no row, instead of refusing.
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: missing columns; and in one message: rows without a label, a tfrecord or is_test that is
@@ -73,4 +75,4 @@ def import_classifynf1(
             "fold": list(fold),
         }
     )
-    return copy_in(store, keep_other_columns(rows, table), destination, errors)
+    return copy_in(store, keep_other_columns(rows, table), destination, errors, to_srgb=to_srgb)

@@ -15,13 +15,13 @@ from morphoscope.cohort.conditions import (
     conditions_csv,
     read_conditions,
 )
+from morphoscope.cohort.importers.cleaning import clean
 from morphoscope.cohort.manifest import complete_rows, manifest_problems, normalise_names
 from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.names import difference, name_key
-from morphoscope.cohort.provenance import carry_mark, is_marked_synthetic
-from morphoscope.cohort.reading import decode, encode_png
+from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, unwritable_reason
-from morphoscope.cohort.stripping import strip_metadata, strip_paths
+from morphoscope.cohort.stripping import strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_text
@@ -80,19 +80,22 @@ def copy_in(
     destination: Path,
     errors: Sequence[str] = (),
     described: Sequence[Description] = (),
+    to_srgb: bool = False,
 ) -> Cohort:
     """Copy the images that `rows` lists into a new cohort folder; after an error nothing is left.
 
-    Metadata is removed (see `strip_metadata`). An upright 8-bit RGB JPEG or PNG keeps its compressed pixels
-    bit for bit, once it has been decoded as a test; any other file is written as a normalised PNG, with
-    ".png" added to its name. Absolute paths are removed too (see `strip_paths`); the files keep their
-    relative names, in Unicode NFC. What is ambiguous in names (see `ambiguous_names`) is logged before
-    anything is copied.
+    Metadata is removed (see `strip_metadata`). An upright 8-bit RGB PNG or baseline JPEG keeps its compressed
+    pixels bit for bit, once it has been decoded as a test and nothing but pixels was found in them; any other
+    file is written as a normalised PNG, with ".png" added to its name. ICC profiles of RGB images are kept,
+    since they say what the colours are; a message gives their number. Absolute paths are removed too (see
+    `strip_paths`); the files keep their relative names, in Unicode NFC. What is ambiguous in names (see
+    `ambiguous_names`) is logged before anything is copied.
 
     Args:
         rows: manifest rows whose `file` is a name in `store`, or "" for a file that is known to be absent.
         errors: what the importer has found already; raised together with what is found here.
         described: what the conditions' names stand for; a table `conditions.csv` in `store` goes before them.
+        to_srgb: convert images with an ICC profile to sRGB and drop the profile, which may hold names.
 
     Raises:
         UserError: `errors`, rows that break a rule of the manifest, all files that cannot be read or are
@@ -122,19 +125,18 @@ def copy_in(
                     f"{name}: marked as a synthetic image, but would be imported as a real one; keep its "
                     "synthetic cohort as it is and pass that with --synthetic"
                 )
-            image, plain = decode(data, name)
+            cleaned = clean(data, name, to_srgb)
             if errors:
                 return  # all files are read, so that one message names all problems, but nothing is written
-            stripped = strip_metadata(data) if plain else None
-            if stripped is None:
-                # Not plain, or with a structure in which metadata could hide: only the pixels are kept.
-                stripped = carry_mark(data, encode_png(image))
-                targets[i] = targets[i] if targets[i].lower().endswith(".png") else f"{targets[i]}.png"
+            profiles[i] = cleaned.has_profile
+            if cleaned.is_new_png and not targets[i].lower().endswith(".png"):
+                targets[i] = f"{targets[i]}.png"
             target = folder / targets[i]
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(stripped)
+            target.write_bytes(cleaned.data)
 
         present = [i for i, name in enumerate(sources) if name]
+        profiles = [False] * len(sources)
         unreadable = collect_errors(copy, present, "Importing images")
         raise_together([*errors, *(message for _, message in unreadable)], "problem(s) in the source")
         raise_together(_written_twice(sources, targets), "problem(s) in the source")
@@ -144,6 +146,12 @@ def copy_in(
         if described:
             write_text(folder / CONDITIONS, conditions_csv(described))
         Cohort.load(folder)  # no manifest that breaks a rule may be left
+    if any(profiles):
+        log.info(
+            "%d images carry a colour profile (ICC), which may hold the name of a person or computer. It is "
+            "kept; to replace it, import again with --to-srgb.",
+            sum(profiles),
+        )
     return Cohort.load(destination)
 
 

@@ -56,6 +56,7 @@ def import_folder(
     group_pattern: str | None = None,
     split_folders: bool = False,
     step_inside: bool = False,
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import a folder (or zip) with one subfolder per condition, named after it.
 
@@ -71,6 +72,7 @@ def import_folder(
             lie in them. Images of `test` get the fold "test", those of `fold1` the fold "1", all others none;
             the column `split` keeps the folder's name.
         step_inside: the source holds a single folder, and that holds the conditions' folders.
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: folders named like splits (train, test …) without `split_folders`, a single folder with
@@ -111,7 +113,7 @@ def import_folder(
         log.warning(
             "%s: '%s' is the only condition, since all images are in its folder.", source, conditions[0]
         )
-    return copy_in(store, rows, destination, errors)
+    return copy_in(store, rows, destination, errors, to_srgb=to_srgb)
 
 
 def _below_top_folder(

@@ -44,6 +44,7 @@ def import_csv(
     condition_column: str = "condition",
     group_column: str | None = None,
     allow_unlisted: bool = False,
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import images listed in a CSV (comma, semicolon or tab).
 
@@ -57,6 +58,7 @@ def import_csv(
         images: folder or zip of the images; default: where the CSV lies. Found by path, else by name.
         group_column: column with the patient or source image; default: `group`, if there is one.
         allow_unlisted: leave out images that have no row, instead of refusing.
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: a missing column; and in one message: rows without a label, listed files that are absent,
@@ -85,7 +87,7 @@ def import_csv(
         _warn_of_patients(table, name)
     others = table.drop(columns=list({file_column, *named.values()}))
     rows = keep_other_columns(pd.DataFrame({"file": found, **cells}), others, reserved=())
-    return copy_in(store, rows, destination, errors)
+    return copy_in(store, rows, destination, errors, to_srgb=to_srgb)
 
 
 def _warn_of_patients(table: pd.DataFrame, name: str) -> None:
@@ -104,7 +106,12 @@ def _warn_of_patients(table: pd.DataFrame, name: str) -> None:
 
 
 def import_dataset_json(
-    source: Path, destination: Path, *, conditions: list[str] | None = None, view: str = "other"
+    source: Path,
+    destination: Path,
+    *,
+    conditions: list[str] | None = None,
+    view: str = "other",
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import a folder or zip in the format of the StyleGAN tools: images and a dataset.json of class numbers.
 
@@ -112,6 +119,7 @@ def import_dataset_json(
         destination: a new folder for the cohort.
         conditions: names in the order of the class numbers; default: the list "conditions" in dataset.json,
             which Morphoscope writes, else "class 0", "class 1", …
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: no valid dataset.json, labels that are not class numbers, fewer names than classes, or
@@ -151,7 +159,7 @@ def import_dataset_json(
             "view": view,
         }
     )
-    return copy_in(store, rows, destination, errors)
+    return copy_in(store, rows, destination, errors, to_srgb=to_srgb)
 
 
 def _listing(store: Store) -> str:

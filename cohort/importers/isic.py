@@ -29,6 +29,7 @@ def import_isic(
     images: Path | None = None,
     view: str = "focused",
     allow_unlisted: bool = False,
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import images with an ISIC or HAM10000 table.
 
@@ -42,6 +43,7 @@ def import_isic(
         destination: a new folder for the cohort.
         images: folder or zip of the images; default: where the CSV lies.
         allow_unlisted: leave out images that have no row, instead of refusing.
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: missing columns; and in one message: rows without exactly one label, listed files that are
@@ -64,7 +66,7 @@ def import_isic(
     )
     others = table.drop(columns=[file_column, *one_hot])
     kept = keep_other_columns(with_age(rows, table), others)
-    return copy_in(store, kept, destination, errors, isic_descriptions(condition))
+    return copy_in(store, kept, destination, errors, isic_descriptions(condition), to_srgb=to_srgb)
 
 
 def _from_one_hot(values: pd.DataFrame) -> pd.Series:

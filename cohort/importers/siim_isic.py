@@ -37,7 +37,12 @@ MERGED = {
 
 
 def import_siim_isic(
-    source: Path, destination: Path, *, images: Path | None = None, allow_unlisted: bool = False
+    source: Path,
+    destination: Path,
+    *,
+    images: Path | None = None,
+    allow_unlisted: bool = False,
+    to_srgb: bool = False,
 ) -> Cohort:
     """Import images with one of Deotte's stratified tables: image_name, diagnosis, tfrecord, patient_id.
 
@@ -52,6 +57,7 @@ def import_siim_isic(
         destination: a new folder for the cohort.
         images: folder or zip of the images; default: where the CSV lies. Found by name.
         allow_unlisted: leave out images that have no row, instead of refusing.
+        to_srgb: convert images with a colour profile (ICC) to sRGB, and drop the profile.
 
     Raises:
         UserError: missing columns; and in one message: rows without a diagnosis, a tfrecord that is not a
@@ -82,4 +88,6 @@ def import_siim_isic(
         }
     )
     complete = keep_other_columns(with_age(rows, table), table)
-    return copy_in(store, complete, destination, errors, isic_descriptions(rows["condition"]))
+    return copy_in(
+        store, complete, destination, errors, isic_descriptions(rows["condition"]), to_srgb=to_srgb
+    )
