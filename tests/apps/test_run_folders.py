@@ -1,8 +1,10 @@
-"""An error that the user can fix leaves no run folder behind."""
+"""A run folder holds one run, and an error that the user can fix leaves none behind."""
+
+from itertools import pairwise
 
 import pytest
 
-from morphoscope.apps.bundled_models import ENSEMBLE
+from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
 from morphoscope.cohort import Cohort, phantom
 
 
@@ -56,3 +58,35 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(run, strange, tm
 def test_attribution(run, strange, tmp_path):
     code, _, err = run("classify", "attribution", ENSEMBLE, strange.root, "--rows", "all")
     assert code == 2 and "does not know violet" in err and not left_behind(tmp_path)
+
+
+def test_one_rule_for_every_command(run, tmp_path):
+    """Into the folder of another run: refused in one line, with what differs, or by --overwrite replaced."""
+    phantoms = phantom(tmp_path / "phantoms", per_condition=2, size=32)
+    image = phantoms.root / phantoms.rows["file"].iloc[0]
+    few = ("--set", "samples=1", "--steps", "2")
+    commands = {
+        "generate sample": (GENERATOR, "--condition", "NF1", "--count", 1),
+        "generate morph": (GENERATOR, "NF1", "TSC", "--steps", 2),
+        "classify explain": (ENSEMBLE, image, "--method", "gradcam", *few),
+        "classify evaluate": (ENSEMBLE, phantoms.root, "--rows", "all"),
+    }
+    written: dict[str, set[str]] = {}
+    earlier = "classify evaluate"
+    assert run(*earlier.split(), *commands[earlier], "--run", "one")[0] == 0
+    for name, words in commands.items():
+        if name != earlier:
+            code, _, err = run(*name.split(), *words, "--run", "one")
+            assert code == 2 and f"it is a run of `{earlier}`, not of `{name}`" in err, name
+            assert "--overwrite" in err and len(err.splitlines()) == 1, name
+        code, _, err = run(*name.split(), *words, "--run", "one", "--overwrite")
+        assert code == 0 and "of the earlier run: config.yaml" in err, name
+        written[name] = {path.name for path in (tmp_path / "one").iterdir()} - {".run", "config.yaml"}
+        before = {path: path.stat().st_size for path in (tmp_path / "one").rglob("*.png")}
+        assert run(*name.split(), *words, "--run", "one")[0] == 0, name  # the same again
+        assert {path: path.stat().st_size for path in (tmp_path / "one").rglob("*.png")} == before
+        earlier = name
+    names = list(written.values())
+    assert all(not first & second for first, second in pairwise(names))
+    assert run("generate", "sample", GENERATOR, "--run", "phantoms")[0] == 2
+    assert (phantoms.root / "manifest.csv").exists()

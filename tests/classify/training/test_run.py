@@ -57,6 +57,20 @@ def test_a_run_folder_resumes_with_unfinished_folds_only(
         train_ensemble(config, cohort, run, device="cpu")
 
 
+def test_a_changed_cohort_is_described_in_words(
+    cohort: Cohort, config: EnsembleTraining, run: RunFolder, make_synthetic: Callable[..., Cohort]
+) -> None:
+    config = config.model_copy(update={"epochs": 1})
+    train_ensemble(config, cohort, run, folds=["0"], device="cpu")
+    rows = cohort.rows.drop(index=[0, 1])
+    with pytest.raises(UserError, match=r"\(cohort: 2 images were removed\)"):
+        train_ensemble(config, Cohort.from_rows(cohort.root, rows), run, folds=["0"], device="cpu")
+    extra = make_synthetic(["1", "2"], each=7)
+    says = r"\(synthetic cohorts: 0 before, 1 now; synthetic 1: none before\)"
+    with pytest.raises(UserError, match=says):
+        train_ensemble(config, cohort, run, synthetic=[extra], folds=["0"], device="cpu")
+
+
 def test_a_run_folder_without_any_training_takes_other_settings(
     cohort: Cohort, config: EnsembleTraining, run: RunFolder
 ) -> None:
