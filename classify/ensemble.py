@@ -15,7 +15,7 @@ from morphoscope.classify.certainty.temperature import scaled
 from morphoscope.classify.description import EnsembleMetadata, Normalisation
 from morphoscope.classify.ensemble_file import StoredEnsemble, read_ensemble, write_ensemble
 from morphoscope.classify.inputs.pairs import HALVES, Form, samples
-from morphoscope.classify.inputs.preparation import InputPreparation
+from morphoscope.classify.inputs.preparation import InputPreparation, check_images
 from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
@@ -25,7 +25,7 @@ from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.conditions import Description
 from morphoscope.cohort.manifest import TEST_FOLD
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
@@ -158,6 +158,9 @@ class Ensemble:
         Raises:
             UserError: not uint8 RGB, or no pairs where pairs are expected.
         """
+        check_images(images)
+        if batch is not None:
+            arguments.whole_number("batch", batch, 1)
         raw, joint, distances, forms = self._outputs(images, batch or images_at_a_time(self.resolution))
         if not self.calibrations:
             return Prediction(self.conditions, raw, *combine(raw), auxiliary=self.auxiliary, joint=joint)
@@ -192,7 +195,8 @@ class Ensemble:
         Raises:
             UserError: as for `predict`.
         """
-        model, batch = self.models[self.folds.index(fold)], images_at_a_time(self.resolution)
+        check_images(images, fewest=1)
+        model, batch = self.models[self._position(fold)], images_at_a_time(self.resolution)
         parts = []
         for start in track(range(0, len(images), batch), f"Predicting with the model of fold {fold}"):
             pixels = to_tensor(self._preparation.inputs(images[start : start + batch]), self.device)
@@ -221,6 +225,7 @@ class Ensemble:
 
     def require_training_cohort(self, cohort: Cohort) -> None:
         """Raise UserError unless `cohort` is the cohort of the training, split in the same way."""
+        arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
         trained_on = self.metadata.cohort_digest
         if cohort.digest != trained_on:
             raise UserError(
@@ -263,11 +268,25 @@ class Ensemble:
         return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 
     def fold(self, name: str) -> "Ensemble":
-        """The ensemble of one fold's model only, not calibrated."""
-        return self.with_models({name: self.models[self.folds.index(name)]})
+        """The ensemble of one fold's model only, not calibrated; UserError for an unknown fold."""
+        return self.with_models({name: self.models[self._position(name)]})
+
+    def _position(self, fold: str) -> int:
+        """Where the model of a fold stands among `models`."""
+        return self.folds.index(arguments.one_of("fold", fold, self.folds))
 
     def with_models(self, models: Mapping[str, ConditionClassifier]) -> "Ensemble":
-        """The same ensemble with other models, {fold: model}, not calibrated."""
+        """The same ensemble with other models, {fold: model}, not calibrated.
+
+        Raises:
+            UserError: no such mapping.
+        """
+        takes = "at least one model, {fold: ConditionClassifier}"
+        if not arguments.instance("models", models, Mapping, takes):
+            arguments.refuse("models", takes, models)
+        for fold, model in models.items():
+            arguments.text("A fold", fold)
+            arguments.instance("A model", model, ConditionClassifier, "a ConditionClassifier")
         return Ensemble(self.metadata, models, self.device)
 
     def save(self, path: Path, dtype: torch.dtype | None = None) -> None:
@@ -281,6 +300,9 @@ class Ensemble:
         Raises:
             UserError: the file cannot be written.
         """
+        path = arguments.path("path", path, "the path of the new file")
+        if dtype is not None and not isinstance(dtype, torch.dtype):
+            arguments.refuse("dtype", "a torch.dtype, or None", dtype)
         models = dict(zip(self.folds, self.models, strict=True))
         dtype = dtype or self.stored_dtype
         write_ensemble(path, StoredEnsemble(self.metadata, models, self.calibrations, dtype))
@@ -299,8 +321,12 @@ class Ensemble:
             UserError: the file is missing, damaged or not an ensemble, its tensors do not fit its metadata,
                 or `test_time` is neither 1 nor 8.
         """
+        path = arguments.path("path", path, "the path of an ensemble's file")
+        where = resolve_device(device)
+        if test_time is not None:
+            arguments.whole_number("test_time", test_time)
         stored = read_ensemble(path, test_time)
-        ensemble = cls(stored.metadata, stored.models, device, stored.calibrations)
+        ensemble = cls(stored.metadata, stored.models, where, stored.calibrations)
         ensemble.stored_dtype = stored.dtype
         return ensemble
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from morphoscope.classify.certainty import disagreement
+from morphoscope.configs import arguments
 
 _SURE = 0.5  # a model is sure of an image if its highest probability exceeds this
 
@@ -87,7 +88,11 @@ class Prediction:
         return [names[k] for k in self.joint.mean(axis=0).argmax(axis=1)]
 
     def possible(self, image: int) -> list[str] | None:
-        """Names in an image's prediction set, most probable first; None if not calibrated."""
+        """Names in the prediction set of an image, by its number; most probable first.
+
+        None if not calibrated; UserError if there is no such image.
+        """
+        image = arguments.whole_number("The image's number", image, 0, len(self.combined) - 1)
         if self.prediction_sets is None:
             return None
         order = np.argsort(-self.combined[image], kind="stable")
@@ -110,7 +115,15 @@ def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         (combined float32 [N, K], unsure bool [N]).
+
+    Raises:
+        UserError: an array of another kind.
     """
+    takes = "an array of numbers [F, N, K], one probability per model, image and class"
+    if not isinstance(per_fold, np.ndarray) or per_fold.ndim != 3 or per_fold.dtype.kind != "f":
+        arguments.refuse("per_fold", takes, per_fold)
+    if per_fold.shape[0] == 0 or per_fold.shape[2] == 0:
+        arguments.refuse("per_fold", takes, per_fold)
     counted = sure_models(per_fold)  # [F, N]
     unsure = np.logical_not(counted.any(axis=0))
     weights = np.where(unsure, 1.0, counted).astype(np.float64)

@@ -31,7 +31,7 @@ from morphoscope.cohort.manifest import (
 )
 from morphoscope.cohort.names import normalise_name
 from morphoscope.cohort.reading import decode, read_image
-from morphoscope.cohort.resizing import Fit, cached_images, square
+from morphoscope.cohort.resizing import Fit, cached_images, check_square, square
 from morphoscope.cohort.storage import (
     FolderStore,
     Store,
@@ -42,7 +42,7 @@ from morphoscope.cohort.storage import (
     without_leftovers,
 )
 from morphoscope.cohort.workers import collect_errors, raise_together
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.runtime import write_atomically, write_text
 
 
@@ -88,7 +88,8 @@ class Cohort:
             UserError: no such folder, no manifest, or (strict) rows that break a rule: a path that leads out,
                 a missing label, a group in two folds, a synthetic image in a fold …; all are listed.
         """
-        store = open_store(Path(path))
+        store = open_store(path)
+        arguments.flag("strict", strict)
         if not store.has(MANIFEST):
             raise UserError(f"{path}: no {MANIFEST} in it; create one with an importer (`cohort import`).")
         rows = complete_rows(read_table(store.read(MANIFEST, MAX_TABLE_BYTES), f"{path}/{MANIFEST}"))
@@ -107,11 +108,14 @@ class Cohort:
             UserError: as for `load`, a row's condition is not among `conditions`, a name with a line break,
                 or a column or condition that is named twice.
         """
+        store = open_store(root)
+        arguments.instance("rows", rows, pd.DataFrame, "a table, a pandas.DataFrame")
         if conditions is not None:
+            conditions = arguments.listed("conditions", conditions, str, "a list of names")
             conditions = [normalise_name(condition) for condition in conditions]
             if len(set(conditions)) < len(conditions):
                 raise UserError(f"{root}: a condition is listed twice: {', '.join(conditions)}.")
-        return cls.from_store(open_store(Path(root)), normalise_rows(rows), conditions)
+        return cls.from_store(store, normalise_rows(rows), conditions)
 
     @classmethod
     def from_store(
@@ -220,14 +224,25 @@ class Cohort:
         """The rows where a boolean mask [N] is true, or the rows of an index list in its order.
 
         `conditions` stay those of this cohort, so that class indices do not change.
+
+        Raises:
+            UserError: a mask of another length, a row that does not exist, or something else.
         """
-        index = np.arange(len(self.rows))[np.asarray(mask_or_index)]
+        rows = len(self.rows)
+        try:
+            chosen = np.asarray(mask_or_index)
+            index = np.arange(rows)[chosen if chosen.size else chosen.astype(np.int64)]
+            assert index.ndim == 1, "one row per entry"
+        except (IndexError, TypeError, ValueError, AssertionError):
+            takes = f"a boolean mask of {rows} entries or a list of row numbers from 0 to {rows - 1}"
+            arguments.refuse("select", takes, mask_or_index)
         selected = Cohort(self.store, self.rows.iloc[index], self.conditions, whole=self._whole or self)
         selected._index = self._index[index]
         return selected
 
     def as_one_condition(self, name: str) -> "Cohort":
         """The same rows, all with the condition `name`."""
+        arguments.text("name", name)
         rows = self.rows.assign(condition=name)
         merged = Cohort(self.store, rows, [name], whole=self._whole or self)
         merged._index = self._index
@@ -235,7 +250,7 @@ class Cohort:
 
     def image(self, i: int) -> np.ndarray:
         """Image i as uint8 [H, W, 3] RGB at its stored size; UserError if the file cannot be read."""
-        name = self.rows["file"].iloc[i]
+        name = self.rows["file"].iloc[arguments.whole_number("The image's number", i, 0, len(self) - 1)]
         return read_image(self.store.read(name), name)
 
     def images(self, size: int, fit: Fit = "crop") -> np.ndarray:
@@ -251,6 +266,7 @@ class Cohort:
         Raises:
             UserError: a size or fit out of range, or some images cannot be read; all are named, with reasons.
         """
+        check_square(size, fit)
         if self._whole is not None:
             return self._whole.images(size, fit)[self._index]
         names = list(self.rows["file"])
@@ -265,6 +281,8 @@ class Cohort:
         Raises:
             UserError: the mask's file cannot be read as an image.
         """
+        i = arguments.whole_number("The image's number", i, 0, len(self) - 1)
+        check_square(size, fit)
         name = self.rows["mask"].iloc[i] if "mask" in self.rows.columns else ""
         if not name:
             return None
@@ -321,7 +339,7 @@ class Cohort:
         Raises:
             UserError: `path` exists or cannot be written, or an image cannot be read.
         """
-        path = Path(path)
+        path = arguments.path("path", path)
         is_zip = path.suffix.lower() == ".zip"
         names = list(self.rows["file"])
         if "mask" in self.rows.columns:

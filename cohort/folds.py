@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.manifest import TEST_FOLD
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 
 _ATTEMPTS = 50
 
@@ -29,8 +29,9 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
     Raises:
         UserError: an argument out of range, or a condition with fewer groups than folds; all are named.
     """
-    if folds < 2:
-        raise UserError(f"folds {folds}: at least 2 are needed.")
+    arguments.whole_number("folds", folds, 2)
+    arguments.whole_number("seed", seed, 0)
+    arguments.real_number("test_fraction", test_fraction)
     if not 0.0 <= test_fraction < 1.0:
         raise UserError(f"test_fraction {test_fraction}: expected a number from 0 to below 1.")
     names = [str(number) for number in range(folds)]

@@ -11,7 +11,7 @@ from morphoscope.cohort.conditions import CONDITIONS, Description
 from morphoscope.cohort.manifest import TEST_FOLD, normalise_rows
 from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.storage import JoinedStore, require_new
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError, arguments, first_names
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,12 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
         UserError: fewer than two cohorts, real and synthetic images together, a group that would be in two
             folds, one image in two cohorts, an image that cannot be read, or a destination that exists.
     """
+    cohorts = arguments.listed("cohorts", cohorts, Cohort, "a list of cohorts")
+    destination = arguments.path("destination", destination)
+    arguments.flag("test_fold_only", test_fold_only)
     if len(cohorts) < 2:
         raise UserError("At least two cohorts are needed to join them.")
-    require_new(Path(destination))  # before any image is read
+    require_new(destination)  # before any image is read
     folders = _folder_names(cohorts)
     parts = [_moved(cohort.rows, folder) for cohort, folder in zip(cohorts, folders, strict=True)]
     rows = normalise_rows(pd.concat(parts, ignore_index=True))
@@ -47,7 +50,7 @@ def join_cohorts(cohorts: Sequence[Cohort], destination: Path, *, test_fold_only
         rows["fold"] = rows["fold"].where(rows["fold"] == TEST_FOLD, "")
     _require_one_fold_per_group(rows)
     stores = dict(zip(folders, (cohort.store for cohort in cohorts), strict=True))
-    joined = Cohort.from_store(JoinedStore(Path(destination), stores), rows, described=_described(cohorts))
+    joined = Cohort.from_store(JoinedStore(destination, stores), rows, described=_described(cohorts))
     _require_distinct(joined)
     for problem in ambiguous_names(rows):
         log.warning("%s", problem.message)

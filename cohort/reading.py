@@ -16,7 +16,7 @@ from morphoscope.cohort.costs import (
     refuse_costly_file,
     refuse_costly_image,
 )
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_atomically
 
@@ -65,11 +65,14 @@ def read_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
             wide, 512 MiB, or a structure that keeps decoders busy (see `costs`). The message names the file
             and the reason.
     """
+    if name is not None:
+        arguments.text("name", name)
     if isinstance(source, bytes):
         data, name = source, name or "image"
     else:
+        source = arguments.path("source", source, "the path of an image, or the bytes of its file")
         name = name or str(source)
-        data = read_regular(Path(source), MAX_FILE_BYTES, name)
+        data = read_regular(source, MAX_FILE_BYTES, name)
     return np.array(decode(data, name)[0])
 
 
@@ -137,8 +140,12 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 [H, W, 3] RGB (or [H, W] grey, for masks) atomically as a PNG file.
 
     Raises:
-        UserError: the folder cannot be written or the disk is full.
+        UserError: pixels of another kind, or the folder cannot be written or the disk is full.
     """
+    path = arguments.path("path", path)
+    shape = getattr(pixels, "shape", ())
+    if getattr(pixels, "dtype", None) != np.uint8 or 0 in shape or (len(shape) != 2 and shape[2:] != (3,)):
+        arguments.refuse("pixels", "uint8 [H, W, 3] (RGB) or [H, W] (grey)", pixels)
     with write_atomically(path) as temporary:
         temporary.write_bytes(encode_png(Image.fromarray(pixels)))
 

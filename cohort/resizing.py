@@ -13,7 +13,7 @@ from morphoscope.cohort.caches import can_store, new_array, stored_array
 from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store
 from morphoscope.cohort.workers import collect_errors, raise_together
-from morphoscope.configs import UserError
+from morphoscope.configs import arguments
 
 Fit = Literal["crop", "letterbox"]
 _READER_VERSION = 1  # increase it when `decode` or `square` give other pixels, so that old arrays are unused
@@ -29,7 +29,14 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> np.ndarray:
     Args:
         size: side in pixels.
         fit: "crop" cuts out the largest central square; "letterbox" keeps the whole image, centred on black.
+
+    Raises:
+        UserError: not an RGB image, or a size or fit out of range.
     """
+    takes = "an RGB image, a PIL.Image.Image of mode RGB"
+    if arguments.instance("image", image, Image.Image, takes).mode != "RGB":
+        arguments.refuse("image", takes, f"mode {image.mode}")
+    check_square(size, fit)
     width, height = image.size
     if fit == "crop":
         side = min(width, height)
@@ -47,6 +54,12 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> np.ndarray:
     return np.array(canvas)
 
 
+def check_square(size: int, fit: Fit) -> None:
+    """Raise UserError for a size out of range or an unknown fit."""
+    arguments.whole_number("size", size, 1, _LARGEST)
+    arguments.one_of("fit", fit, get_args(Fit))
+
+
 def cached_images(
     store: Store, names: Sequence[str], content: str, folder: Path, size: int, fit: Fit
 ) -> np.ndarray:
@@ -59,10 +72,7 @@ def cached_images(
     Raises:
         UserError: a size or fit out of range, or unreadable images, all named.
     """
-    if not 1 <= size <= _LARGEST:
-        raise UserError(f"size {size}: expected a side of 1 to {_LARGEST} pixels.")
-    if fit not in get_args(Fit):
-        raise UserError(f"fit {fit!r}: choose one of {', '.join(get_args(Fit))}.")
+    check_square(size, fit)
     shape = (len(names), size, size, 3)
     key = hashlib.sha256(f"{content} {_READER_VERSION}".encode()).hexdigest()[:16]
     path = folder / f"images-{size}-{fit}-{key}.npy"

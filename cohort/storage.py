@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from morphoscope.cohort.reading import MAX_FILE_BYTES
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.user_files import limit_text, open_regular, read_regular
 from morphoscope.runtime.files import final_name, remove_temporaries, sync, sync_folder, temporary_name
 from morphoscope.runtime.run_lock import flock
@@ -183,7 +183,7 @@ class JoinedStore(Store):
 
 def open_store(path: Path) -> Store:
     """A folder or a zip file as a Store; UserError if it is neither."""
-    path = Path(path)
+    path = arguments.path("A cohort", path, "the path of a folder or zip file")
     if path.is_dir():
         return FolderStore(path)
     if not path.exists():
@@ -207,7 +207,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         UserError: `path` exists and is not an empty folder, or cannot be written.
     """
-    path = Path(path)
+    path = arguments.path("destination", path)
     require_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

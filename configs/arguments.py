@@ -38,7 +38,7 @@ def refuse(name: str, takes: str, value: object) -> NoReturn:
     raise UserError(f"{name} takes {takes}, not {described(value)}.")
 
 
-def instance(name: str, value: Any, kind: type[Value], takes: str) -> Value:
+def instance(name: str, value: Value, kind: type[Any], takes: str) -> Value:
     """`value`, if it is of this type."""
     if not isinstance(value, kind):
         refuse(name, takes, value)
@@ -82,7 +82,7 @@ def real_number(name: str, value: Any, low: float | None = None, high: float | N
 
 def text(name: str, value: Any) -> str:
     """A text."""
-    return instance(name, value, str, "a text")
+    return str(instance(name, value, str, "a text"))
 
 
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:
@@ -100,7 +100,7 @@ def path(name: str, value: Any, takes: str = "a path") -> Path:
     return Path(value)
 
 
-def listed(name: str, value: Any, kind: type[Value], takes: str) -> list[Value]:
+def listed(name: str, value: Any, kind: type[Any], takes: str) -> list[Any]:
     """The elements of a list, tuple, array or the like, all of one type; a single text is no list."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         refuse(name, takes, value)

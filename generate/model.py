@@ -2,17 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from morphoscope.cohort import Provenance
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
+from morphoscope.generate.networks.synthesis import NOISE_MODES
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.runtime.torch_devices import resolve_device
 
@@ -53,7 +54,8 @@ class GeneratorModel:
         Raises:
             UserError: the file is missing, cut short or not a generator snapshot, or there is no such device.
         """
-        path, device = Path(path), resolve_device(device)
+        path = arguments.path("path", path, "the path of a generator's file")
+        device = resolve_device(device)
         G, class_means, metadata = read_generator(path)
         return cls(G.to(device), class_means.to(device), metadata, file_digest(path))
 
@@ -77,6 +79,7 @@ class GeneratorModel:
         characters become underscores. These, and names that differ only in case, end with "~" and the index
         of the condition, which no kept name can contain.
         """
+        self.label(arguments.text("condition", condition))  # an unknown name is an error
         stem = re.sub(r"^\.|[^A-Za-z0-9._-]", "_", condition)[:100]
         alike = [name for name in self.conditions if name.casefold() == condition.casefold()]
         return stem if stem == condition and len(alike) == 1 else f"{stem}~{self.conditions.index(condition)}"
@@ -96,12 +99,13 @@ class GeneratorModel:
             unknown = [name for name in condition if name not in self.conditions]
             if unknown:
                 raise UserError(
-                    f"Unknown condition '{unknown[0]}'; this generator has {', '.join(self.conditions)}."
+                    f"Unknown condition {unknown[0]!r}; this generator has {', '.join(self.conditions)}."
                 )
             shares = [condition.get(name, 0.0) for name in self.conditions]
         else:
-            shares = list(condition)
-        label = np.array(shares, dtype=np.float32)
+            takes = "a name, a mixture {name: share}, or one share per condition"
+            shares = arguments.listed("condition", condition, object, takes)
+        label = np.array([arguments.real_number("A share", share) for share in shares], dtype=np.float32)
         if label.shape != (len(self.conditions),) or (label < 0).any() or abs(label.sum() - 1) > 1e-3:
             raise UserError(
                 f"A label mixture needs {len(self.conditions)} shares from 0 to 1 with sum 1, not {shares}."
@@ -123,11 +127,13 @@ class GeneratorModel:
         Raises:
             UserError: an unknown condition, an invalid mixture, or a seed out of range.
         """
+        check_seeds(seeds)
         labels = np.repeat(self.label(condition)[None], len(seeds), axis=0)
         return self.synthesise(draw_latents(seeds, self.G.z_dim), labels, psi, noise_mode)
 
     def stream(self, condition: Condition, seeds: Sequence[int], psi: float) -> Iterator[np.ndarray]:
         """Like `sample`, but yields single images uint8 [R, R, 3], so that any number fits in memory."""
+        check_seeds(seeds)
         for start in range(0, len(seeds), _BATCH):
             yield from self.sample(condition, seeds[start : start + _BATCH], psi)
 
@@ -142,7 +148,12 @@ class GeneratorModel:
         Raises:
             UserError: an unknown condition, a seed or a ratio out of range, or no ratio.
         """
-        ratios = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, dtype=float)
+        if isinstance(steps, str) or not isinstance(steps, Iterable):
+            ratios = np.linspace(0, 1, arguments.whole_number("steps", steps, 1))
+        else:
+            takes = "a number of frames or a list of ratios from 0 to 1"
+            listed = arguments.listed("steps", steps, object, takes)
+            ratios = np.array([arguments.real_number("A ratio", ratio, 0, 1) for ratio in listed])
         if ratios.size == 0 or ratios.min() < 0 or ratios.max() > 1:
             raise UserError("A morph needs at least one ratio, each from 0 to 1.")
         ends = self.label(a), self.label(b)
@@ -160,7 +171,11 @@ class GeneratorModel:
             z: [N, z_dim].
             labels: label vectors [N, K], values 0 to 1 with sum 1.
             psi, noise_mode: as in `sample`.
+
+        Raises:
+            UserError: an argument of another type or shape.
         """
+        self._check(z, labels, psi, noise_mode)
         device = self.class_means.device
         images = []
         for start in range(0, len(z), _BATCH):
@@ -170,7 +185,21 @@ class GeneratorModel:
             centre = (self.G.mapping.spread_stages(c) @ self.class_means)[:, None]
             batch = self.G.synthesis(centre.lerp(ws, psi), noise_mode)
             images.append(to_uint8(batch))
+        if not images:
+            return np.zeros((0, self.resolution, self.resolution, 3), np.uint8)
         return np.concatenate(images)
+
+    def _check(self, z: torch.Tensor, labels: np.ndarray, psi: float, noise_mode: str) -> None:
+        """Raise UserError for arguments of `synthesise` that do not fit this generator."""
+        width, classes = self.G.z_dim, len(self.conditions)
+        if not isinstance(z, torch.Tensor) or not z.is_floating_point() or z.shape[1:] != (width,):
+            arguments.refuse("z", f"a floating-point tensor [N, {width}]", z)
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "fiu":
+            arguments.refuse("labels", f"an array of numbers [N, {classes}]", labels)
+        if labels.shape != (len(z), classes):
+            arguments.refuse("labels", f"an array [{len(z)}, {classes}], one row per latent", labels)
+        arguments.real_number("psi", psi)
+        arguments.one_of("noise_mode", noise_mode, NOISE_MODES)
 
 
 def draw_latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
@@ -180,15 +209,18 @@ def draw_latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:
         UserError: a seed outside 0 to 2**32 - 1.
     """
     check_seeds(seeds)
-    drawn = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
-    return torch.from_numpy(np.stack(drawn).astype(np.float32))
+    drawn = np.array([np.random.RandomState(seed).randn(z_dim) for seed in seeds], dtype=np.float32)
+    return torch.from_numpy(drawn.reshape(len(seeds), z_dim))
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise UserError for a seed outside 0 to 2**32 - 1."""
+    """Raise UserError unless these are a list of whole numbers from 0 to 2**32 - 1."""
+    if isinstance(seeds, str | bytes) or not hasattr(seeds, "__len__") or not hasattr(seeds, "__getitem__"):
+        arguments.refuse("seeds", "a list of whole numbers, e.g. range(8)", seeds)
+    if isinstance(seeds, Mapping) or getattr(seeds, "ndim", 1) != 1:
+        arguments.refuse("seeds", "a list of whole numbers, e.g. range(8)", seeds)
     for seed in seeds:
-        if not 0 <= seed < 2**32:
-            raise UserError(f"Seed {seed}: out of range; choose one from 0 to 4294967295.")
+        arguments.whole_number("A seed", seed, 0, 2**32 - 1)
 
 
 def file_digest(path: Path) -> str:

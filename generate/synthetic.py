@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from morphoscope.cohort import Cohort, new_folder
 from morphoscope.cohort.provenance import write_synthetic_image
-from morphoscope.configs import UserError
+from morphoscope.configs import arguments
 from morphoscope.configs.views import View
 from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.runtime.progress import track
@@ -43,8 +44,12 @@ def augment(
     Raises:
         UserError: `destination` exists and is not empty, or an argument is out of range.
     """
-    if per_condition < 1:
-        raise UserError(f"per_condition={per_condition}: at least 1 image per condition is needed.")
+    arguments.instance("model", model, GeneratorModel, "a generator, from morphoscope.generate.load")
+    arguments.whole_number("per_condition", per_condition, 1)
+    arguments.whole_number("seed", seed, 0)
+    arguments.real_number("psi", psi)
+    if view is not None:
+        arguments.one_of("view", view, get_args(View))
     total = per_condition * len(model.conditions)
     check_seeds([seed, seed + total - 1])
     shared = _shared_columns(model, view)

@@ -43,16 +43,16 @@ def check_beside(name: str, value: Any, x: torch.Tensor, shape: str, *axes: int)
         refuse(name, f"a tensor on {x.device}, where the images are", value.device)
 
 
-def check_integers(name: str, value: Any, counts: tuple[int, ...], takes: str) -> Sequence[int]:
+def check_integers(name: str, value: Any, counts: tuple[int, ...], takes: str) -> Sequence[Any]:
     """One integer as (it,), or a sequence of as many integers as one of `counts`."""
     if isinstance(value, int | torch.SymInt) and not isinstance(value, bool):
-        return (value,)  # type: ignore[return-value]
+        return (value,)
     is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     if not is_sequence or len(value) not in counts:
         refuse(name, takes, value)
     if not all(isinstance(each, int | torch.SymInt) and not isinstance(each, bool) for each in value):
         refuse(name, takes, value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def optional_number(name: str, value: Any, default: float) -> float:

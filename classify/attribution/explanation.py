@@ -12,6 +12,7 @@ from morphoscope.classify.attribution.overlay import legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import encode_synthetic_png
+from morphoscope.configs import arguments
 from morphoscope.configs.attribution import METHOD_NAMES
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.lettering import font_of, wrapped
@@ -41,7 +42,14 @@ def draw_explanation(
 
     Returns:
         uint8 [h, w, 3] RGB.
+
+    Raises:
+        UserError: an argument of another type.
     """
+    arguments.instance("found", found, Attribution, "an Attribution, from Ensemble.attribute")
+    arguments.text("condition", condition)
+    arguments.text("file", file)
+    arguments.listed("notes", notes, str, "a list of sentences")
     panels = [_fitted(picture) for picture in (image, overlay(image, found.map, found.signed))]
     height, width = panels[0].shape[:2]
     below = width > _WIDE * height
@@ -80,7 +88,13 @@ def write_explanation(
 
     Args:
         provenance: of a synthetic image; the picture is then marked, in print and in its metadata.
+
+    Raises:
+        UserError: an argument of another type, or a file that cannot be written.
     """
+    path = arguments.path("path", path)
+    if provenance is not None:
+        arguments.instance("provenance", provenance, Provenance, "a Provenance, or None")
     picture = draw_explanation(image, found, condition, file, notes)
     with write_atomically(path) as temporary:
         if provenance is None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from morphoscope.classify.attribution.baselines import baseline_images
 from morphoscope.classify.inputs.pairs import photographs, present_halves
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.loading import validated
 from morphoscope.runtime.progress import track
@@ -61,10 +61,7 @@ def attribution_settings(method: str, options: dict[str, Any]) -> AttributionSet
     Raises:
         UserError: an unknown method or setting, or a value out of range.
     """
-    if method not in get_args(Method):
-        raise UserError(
-            f"Unknown attribution method '{method}'; choose one of {', '.join(get_args(Method))}."
-        )
+    arguments.one_of("method", method, get_args(Method))
     return validated(AttributionSettings, options)
 
 

@@ -5,6 +5,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from morphoscope.classify.inputs.preparation import check_image
+from morphoscope.configs import arguments
+
 _SIGNED = matplotlib.colormaps["RdBu_r"]  # blue: evidence against, red: evidence for
 _UNSIGNED = matplotlib.colormaps["viridis"]  # from violet to yellow: not to be confused with red and blue
 _STRONGEST = 99.0  # percentile of the absolute map that gets full colour
@@ -30,8 +33,16 @@ def overlay(image: np.ndarray, attribution: np.ndarray, signed: bool = True) -> 
     Returns:
         uint8 [H, W, 3] RGB; of an image with a side above 1600, [h, w, 3] of the same proportions whose
         longer side is 1600.
+
+    Raises:
+        UserError: an image or a map of another kind, or of another size than the other.
     """
-    assert image.shape == (*attribution.shape, 3), "the map has the image's own pixels"
+    check_image(image)
+    if not isinstance(attribution, np.ndarray) or attribution.dtype.kind != "f":
+        arguments.refuse("attribution", "an array of numbers, as in Attribution.map", attribution)
+    if attribution.shape != image.shape[:2]:
+        arguments.refuse("attribution", f"a map of the image's size {list(image.shape[:2])}", attribution)
+    arguments.flag("signed", signed)
     image, attribution = (_shrunk(array) for array in (image, attribution))
     height, width = attribution.shape
     smooth = cv2.GaussianBlur(attribution, (0, 0), max(_BLUR * min(height, width), 0.5))
@@ -54,7 +65,14 @@ def _shrunk(array: np.ndarray) -> np.ndarray:
 
 
 def legend(width: int = 320, height: int = 44, signed: bool = True) -> np.ndarray:
-    """Draw the colour bar of `overlay`, uint8 [height, width, 3] RGB, sizes in pixels."""
+    """Draw the colour bar of `overlay`, uint8 [height, width, 3] RGB, sizes in pixels.
+
+    Raises:
+        UserError: a width outside 40 to 10,000, or a height outside 20 to 1000.
+    """
+    arguments.whole_number("width", width, 40, 10_000)
+    arguments.whole_number("height", height, 20, 1000)
+    arguments.flag("signed", signed)
     bar = Image.new("RGB", (width, height), "white")
     colours = (_SIGNED if signed else _UNSIGNED)(np.linspace(0, 1, width - 20))
     pixels = np.round(colours[None, :, :3] * 255).astype(np.uint8)

@@ -9,7 +9,7 @@ from morphoscope.classify.evaluation.seen import refuse_seen_images
 from morphoscope.classify.inputs.pairs import HALVES, Form, Samples, samples
 from morphoscope.classify.inputs.views import in_view, require_paired_test
 from morphoscope.cohort import TEST_FOLD, Cohort
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 
@@ -49,8 +49,11 @@ def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Coh
         UserError: unknown rows; a condition that the ensemble does not know; `unlike` without a calibration;
             or a cohort that does not fit the rows.
     """
-    if rows not in get_args(Rows):
-        raise UserError(f"rows '{rows}': choose one of {', '.join(get_args(Rows))}.")
+    arguments.instance("ensemble", ensemble, Ensemble, "an Ensemble, e.g. from Ensemble.load")
+    arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
+    arguments.one_of("rows", rows, get_args(Rows))
+    if unlike is not None:
+        arguments.instance("unlike", unlike, Cohort, "a Cohort, or None")
     unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
     if unknown:
         raise UserError(

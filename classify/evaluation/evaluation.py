@@ -1,5 +1,7 @@
 """Evaluation of an ensemble on the labelled images of a cohort."""
 
+from typing import get_args
+
 import numpy as np
 
 from morphoscope.classify.certainty.novelty import NoveltyScores
@@ -18,7 +20,7 @@ from morphoscope.classify.inputs.selection import Selection
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.prediction import Prediction
 from morphoscope.cohort import Cohort
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 
@@ -58,6 +60,8 @@ def evaluate(
             only; a condition that the ensemble does not know; no image in these rows; or a cohort that does
             not fit the rows (with another split, training images would count as test images).
     """
+    if view is not None:
+        arguments.one_of("view", view, get_args(View))
     require_eligible(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
     form = evaluated_form(ensemble, view)

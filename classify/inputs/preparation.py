@@ -2,14 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from morphoscope.classify.inputs.pairs import HALVES
 from morphoscope.cohort.resizing import Fit, square
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.classifier import EnsembleTraining
+
+
+def check_images(images: Any, fewest: int = 0) -> None:
+    """Raise UserError unless this is an array [N, H, W, 3] or a sequence of images, at least `fewest`.
+
+    The images themselves are checked when they are read: there may be more than fit into memory.
+    """
+    takes = "uint8 RGB images, an array [N, H, W, 3] or a list of arrays [H, W, 3]"
+    is_array = isinstance(images, np.ndarray)
+    if isinstance(images, str | bytes) or not (is_array or isinstance(images, Sequence)):
+        arguments.refuse("images", takes, images)
+    if is_array and (images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8):
+        arguments.refuse("images", takes, images)
+    if len(images) < fewest:
+        arguments.refuse("images", f"at least {fewest} image", images)
+
+
+def check_image(image: Any) -> None:
+    """Raise UserError unless this is a uint8 RGB image [H, W, 3]."""
+    is_image = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not is_image or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"Expected uint8 RGB images [H, W, 3], got {arguments.described(image)}.")
 
 
 @dataclass(frozen=True)
@@ -59,7 +82,8 @@ class InputPreparation:
             return self._squares(images)
         side = self.resolution
         for image in images:
-            if image.dtype != np.uint8 or image.shape != (side, 2 * side, 3) or not image.any():
+            check_image(image)
+            if image.shape != (side, 2 * side, 3) or not image.any():
                 raise UserError(
                     f"This ensemble takes pairs of a focused and a panoramic photograph, uint8 [{side}, "
                     f"{2 * side}, 3] and not all black; got {image.dtype} {list(image.shape)}. "
@@ -77,8 +101,5 @@ class InputPreparation:
     def _squares(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """uint8 [n, R, R, 3]."""
         for image in images:
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise UserError(
-                    f"Expected uint8 RGB images [H, W, 3], got {image.dtype} {list(image.shape)}."
-                )
+            check_image(image)
         return np.stack([square(Image.fromarray(image), self.resolution, self.fit) for image in images])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from morphoscope.classify.inputs.views import in_view, require_pair, require_pai
 from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.cohort.provenance import read_ancestor_cohorts, read_names
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.views import View
 
 
@@ -79,6 +80,14 @@ def plan_folds(
             validate on, auxiliary images of the test fold, with a view a broken test rule, or, if dual, no
             whole pair to train or validate on.
     """
+    check_cohorts(cohort, synthetic, auxiliary, folds)
+    synthetic, auxiliary = list(synthetic), list(auxiliary)
+    arguments.flag("dual", dual)
+    arguments.whole_number("seed", seed, 0)
+    if view is not None:
+        arguments.one_of("view", view, get_args(View))
+    if synthetic_per_real is not None:
+        arguments.real_number("synthetic_per_real", synthetic_per_real, 0)
     fold_of = _fold_column(cohort)
     chosen = _chosen_folds(fold_of, folds)
     viewed = cohort.rows["view"].isin(HALVES).to_numpy() if dual else in_view(cohort, view)
@@ -103,12 +112,21 @@ def plan_folds(
         ]
         if synthetic and not any(len(rows) for rows in eligible):
             raise UserError(_no_eligible_row(fold, synthetic))
-        if synthetic_per_real is not None:
+        if synthetic and synthetic_per_real is not None:
             eligible = _bounded(eligible, round(synthetic_per_real * len(training)), [seed, int(fold)])
         _require_all_conditions(cohort, training, synthetic, eligible, fold)
         beside = [auxiliary_rows(cohort, extra, fold) for extra in auxiliary]
         plans.append(FoldPlan(fold, training, validation, eligible, beside))
     return plans
+
+
+def check_cohorts(cohort: object, synthetic: object, auxiliary: object, folds: object) -> None:
+    """Raise UserError for an argument of another type."""
+    arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
+    arguments.listed("synthetic", synthetic, Cohort, "a list of cohorts")
+    arguments.listed("auxiliary", auxiliary, Cohort, "a list of cohorts")
+    if folds is not None:
+        arguments.listed("folds", folds, str, "a list of names of folds")
 
 
 def _fold_column(cohort: Cohort) -> np.ndarray:

@@ -16,9 +16,9 @@ from morphoscope.classify.training.auxiliary import joint_classes, require_every
 from morphoscope.classify.training.display import Display
 from morphoscope.classify.training.fold import FoldState, FoldTrainer
 from morphoscope.classify.training.material import FoldImages, TrainingCohorts
-from morphoscope.classify.training.plans import FoldPlan, plan_folds
+from morphoscope.classify.training.plans import FoldPlan, check_cohorts, plan_folds
 from morphoscope.cohort import Cohort, CohortInput
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.schema import Resume, fields_marked, fields_of
 from morphoscope.configs.user_files import read_regular
@@ -80,6 +80,9 @@ def train_ensemble(
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message says where it stopped. Finished folds and epochs
             are kept.
     """
+    arguments.instance("config", config, EnsembleTraining, "an EnsembleTraining, e.g. from load_config")
+    arguments.instance("run", run, RunFolder, "a RunFolder")
+    check_cohorts(cohort, synthetic, auxiliary, folds)
     cohorts = TrainingCohorts(cohort, synthetic, auxiliary, view)
     with run.held():
         return _train(config, cohorts, run, folds, device, overwrite)

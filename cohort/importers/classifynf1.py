@@ -4,6 +4,7 @@ Metadata and absolute paths are removed, see `copy_in`.
 """
 
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -13,6 +14,8 @@ from morphoscope.cohort.importers.siim_isic import FOLD_OF_RECORD, MERGED
 from morphoscope.cohort.importers.tables import find_column, keep_other_columns, open_table, patient_or_lesion
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.names import known_names
+from morphoscope.configs import arguments
+from morphoscope.configs.views import View
 
 _TRUTH = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
@@ -45,6 +48,9 @@ def import_classifynf1(
         UserError: missing columns; and in one message: rows without a label, a tfrecord or is_test that is
             not a number, listed files that are absent, images without a row, unreadable images.
     """
+    destination = arguments.path("destination", destination)
+    arguments.flag("allow_unlisted", allow_unlisted)
+    arguments.one_of("view", view, get_args(View))
     table, store, name = open_table(source, images)
     columns = ("image_name", "filepath", "diagnosis", "tfrecord", "is_test")
     image_name, filepath, diagnosis, tfrecord, is_test = (find_column(table, [c], name) for c in columns)

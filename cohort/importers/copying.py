@@ -115,7 +115,7 @@ def copy_in(
         for problem in ambiguous_names(complete_rows(rows)):
             log.warning("%s", problem.message)
     is_synthetic = complete_rows(rows)["source"] == "synthetic"
-    with new_folder(Path(destination)) as folder:
+    with new_folder(destination) as folder:
 
         def copy(i: int) -> None:
             name = sources[i]

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pandas as pd
 
@@ -13,7 +13,8 @@ from morphoscope.cohort.importers.copying import copy_in
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_name, normalise_name
 from morphoscope.cohort.storage import open_store
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError, arguments, first_names
+from morphoscope.configs.views import View
 
 # Files beside photographs that are not meant as images; every other file must be readable.
 _NOT_IMAGES = (
@@ -80,7 +81,12 @@ def import_folder(
             unreadable images, paths that the pattern does not match, and patients in `test` and elsewhere;
             or no image at all.
     """
-    store = open_store(Path(source))
+    store, destination = open_store(source), arguments.path("destination", destination)
+    arguments.one_of("view", view, get_args(View))
+    if group_pattern is not None:
+        arguments.text("group_pattern", group_pattern)
+    arguments.flag("split_folders", split_folders)
+    arguments.flag("step_inside", step_inside)
     names = [name for name in store.names() if not name.lower().endswith(_NOT_IMAGES)]
     if not names:
         raise UserError(f"{source}: no image found. {_EXPECTED}.")

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -23,7 +23,8 @@ from morphoscope.cohort.importers.tables import (
 )
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_name, known_names
 from morphoscope.cohort.storage import Store, open_store
-from morphoscope.configs import UserError, first_names
+from morphoscope.configs import UserError, arguments, first_names
+from morphoscope.configs.views import View
 
 # Names of columns, without punctuation, that are likely to hold patients.
 _PATIENT_COLUMN = re.compile(
@@ -64,6 +65,12 @@ def import_csv(
         UserError: a missing column; and in one message: rows without a label, listed files that are absent,
             images without a row, unreadable images.
     """
+    destination = arguments.path("destination", destination)
+    arguments.flag("allow_unlisted", allow_unlisted)
+    for option, column in (("file_column", file_column), ("condition_column", condition_column)):
+        arguments.text(option, column)
+    if group_column is not None:
+        arguments.text("group_column", group_column)
     table, store, name = open_table(source, images)
     file_column = find_column(table, [file_column], name, "--file-column")
     columns = {
@@ -125,7 +132,10 @@ def import_dataset_json(
         UserError: no valid dataset.json, labels that are not class numbers, fewer names than classes, or
             files that are absent or unreadable; all files are named.
     """
-    store = open_store(Path(source))
+    store, destination = open_store(source), arguments.path("destination", destination)
+    arguments.one_of("view", view, get_args(View))
+    if conditions is not None:
+        conditions = arguments.listed("conditions", conditions, str, "a list of names")
     listing = _listing(store)
     where = f"{source}/{listing}"
     try:

@@ -1,6 +1,7 @@
 """Importer for ISIC and HAM10000 tables. Metadata and absolute paths are removed, see `copy_in`."""
 
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -15,6 +16,8 @@ from morphoscope.cohort.importers.tables import (
     with_age,
 )
 from morphoscope.cohort.names import known_names
+from morphoscope.configs import arguments
+from morphoscope.configs.views import View
 
 _FILE_COLUMNS = ("file", "image_id", "image", "image_name", "isic_id", "filename")
 _LABEL_COLUMNS = ("dx", "diagnosis", "diagnosis_1")
@@ -49,6 +52,9 @@ def import_isic(
         UserError: missing columns; and in one message: rows without exactly one label, listed files that are
             absent, images without a row, unreadable images.
     """
+    destination = arguments.path("destination", destination)
+    arguments.flag("allow_unlisted", allow_unlisted)
+    arguments.one_of("view", view, get_args(View))
     table, store, name = open_table(source, images)
     file_column = find_column(table, _FILE_COLUMNS, name)
     one_hot = [column for column in table.columns if str(column).upper() in _ONE_HOT]

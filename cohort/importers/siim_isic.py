@@ -18,6 +18,7 @@ from morphoscope.cohort.importers.tables import (
     with_age,
 )
 from morphoscope.cohort.names import known_names
+from morphoscope.configs import arguments
 
 # The published folds: tfrecord modulo 15 -> fold.
 _FOLD_RECORDS = {"0": (8, 5, 11), "1": (7, 0, 6), "2": (10, 12, 13), "3": (9, 1, 3), "4": (14, 2, 4)}
@@ -63,6 +64,8 @@ def import_siim_isic(
         UserError: missing columns; and in one message: rows without a diagnosis, a tfrecord that is not a
             whole number, listed files that are absent, images without a row, unreadable images.
     """
+    destination = arguments.path("destination", destination)
+    arguments.flag("allow_unlisted", allow_unlisted)
     table, store, name = open_table(source, images)
     image_name, diagnosis, tfrecord = (
         find_column(table, [column], name) for column in ("image_name", "diagnosis", "tfrecord")

@@ -11,7 +11,7 @@ from morphoscope.cohort.manifest import COLUMNS
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_names, name_key
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
 from morphoscope.cohort.storage import Store, open_store
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 
 
 def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, str]:
@@ -27,7 +27,7 @@ def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, 
     Raises:
         UserError: no CSV or several, one that cannot be read, or one without rows.
     """
-    source = Path(source)
+    source = arguments.path("source", source, "the path of a table, or of a folder or zip with one")
     if source.suffix.lower() == ".csv":
         store, name = open_store(source.parent), source.name
     else:

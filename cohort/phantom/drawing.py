@@ -18,7 +18,7 @@ from morphoscope.cohort.manifest import MASK_SUFFIX
 from morphoscope.cohort.phantom.lesions import CONDITIONS, Traits
 from morphoscope.cohort.phantom.skin import DARKEST, LIGHTEST, Person, photograph
 from morphoscope.cohort.storage import new_folder
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.runtime.progress import track
 
 PHANTOM_CONDITIONS = tuple(CONDITIONS)
@@ -56,12 +56,11 @@ def phantom_image(condition: str, index: int, *, size: int = 128, seed: int = 0)
     Raises:
         UserError: an unknown condition, a size out of range, or a negative index or seed.
     """
-    if condition not in CONDITIONS:
+    if not isinstance(condition, str) or condition not in CONDITIONS:
         raise UserError(f"Unknown phantom condition '{condition}'; there are {', '.join(CONDITIONS)}.")
-    if not 32 <= size <= 1024:
-        raise UserError(f"Phantom images of {size} px: choose a size from 32 to 1024.")
-    if seed < 0 or index < 0:
-        raise UserError(f"Phantom image {index}, seed {seed}: both must be 0 or more.")
+    arguments.whole_number("size", size, 32, 1024)
+    arguments.whole_number("seed", seed, 0)
+    arguments.whole_number("index", index, 0)
     number, patient = PHANTOM_CONDITIONS.index(condition), index // _IMAGES_PER_GROUP
     # Steps of the golden ratio spread the skin tones evenly for any number of patients.
     start = np.random.default_rng([seed, number]).uniform()
@@ -95,9 +94,8 @@ def phantom(destination: Path, *, per_condition: int = 60, size: int = 128, seed
     Raises:
         UserError: the folder is not empty or cannot be written, or a number is out of range.
     """
-    if per_condition < 1:
-        raise UserError(f"per_condition = {per_condition}: at least one image of each condition is needed.")
-    with new_folder(Path(destination)) as folder:
+    arguments.whole_number("per_condition", per_condition, 1)
+    with new_folder(destination) as folder:
         rows = _write_images(folder, per_condition, size, seed)
         Cohort.from_rows(folder, rows).save()
     return Cohort.load(Path(destination))

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.generate.augmentation.pipe import AugmentPipe
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,10 @@ class AdaController:
         interval: int = 4,
         ceiling: float = 0.9,
     ) -> None:
+        arguments.instance("pipe", pipe, AugmentPipe, "an AugmentPipe")
+        for name, value in (("target", target), ("kimg", kimg), ("ceiling", ceiling)):
+            arguments.real_number(name, value)
+        arguments.whole_number("interval", interval)
         if not -1 < target < 1 or kimg <= 0 or interval < 1 or not 0 <= ceiling <= 1:
             raise UserError(
                 f"ADA: target={target} must be between -1 and 1, kimg={kimg} positive, interval={interval} "
@@ -56,6 +60,8 @@ class AdaController:
 
     def observe(self, real_logits: torch.Tensor) -> None:
         """Count the signs of logits of augmented real images, of any shape, without waiting for the GPU."""
+        if not isinstance(real_logits, torch.Tensor):
+            arguments.refuse("real_logits", "a tensor", real_logits)
         logits = real_logits.detach()
         self._signs = self._signs.to(logits.device)
         self._signs[0] += logits.sign().sum(dtype=torch.float64)
@@ -71,6 +77,7 @@ class AdaController:
             Values to log, if p was adapted: augment_p, augment_real_sign (r_t), augment_at_ceiling (0 or 1).
             Otherwise None.
         """
+        arguments.whole_number("images", images, 1)
         self._iterations += 1
         self._images += images
         if self._iterations % self.interval:

@@ -8,7 +8,7 @@ import pywt
 import torch
 import torch.nn.functional as F
 
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.generate.augmentation.strengths import Probability, Strengths
 
 COLOUR_OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
@@ -26,7 +26,9 @@ BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
 
 def check_images(images: torch.Tensor) -> None:
     """Raise UserError for images that are not [N, 1 or 3, H, W] in float32 or float64."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
+    if not isinstance(images, torch.Tensor):
+        arguments.refuse("images", "a tensor [N, 3 or 1, H, W], float32", images)
+    if images.ndim != 4 or 0 in images.shape or images.shape[1] not in (1, 3):
         raise UserError(
             f"Augmentation needs RGB or grey images [N, 3 or 1, H, W], not shape {tuple(images.shape)}."
         )

@@ -3,7 +3,7 @@
 import pywt
 import torch
 
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.generate.augmentation import geometry, image
 from morphoscope.generate.augmentation.diffaugment import DiffAugment
 from morphoscope.generate.augmentation.strengths import Probability, Strengths
@@ -46,9 +46,7 @@ def augment_multipliers(name: str) -> dict[str, float]:
     Raises:
         UserError: an unknown name.
     """
-    if name not in _PRESETS:
-        raise UserError(f"augment preset '{name}': unknown; use one of {', '.join(_PRESETS)}.")
-    return dict(_PRESETS[name])
+    return dict(_PRESETS[arguments.one_of("augment preset", name, _PRESETS)])
 
 
 def build_augmentation(name: str | None) -> torch.nn.Module | None:
@@ -125,8 +123,7 @@ class AugmentPipe(torch.nn.Module):
             "cutout": cutout,
         }
         for name, multiplier in self.multipliers.items():
-            if multiplier < 0:
-                raise UserError(f"augment multiplier {name}={multiplier}: must not be negative.")
+            arguments.real_number(f"augment multiplier {name}", multiplier, 0)
         self.register_buffer("p", torch.ones(()))
         self.register_buffer("Hz_geom", setup_filter(pywt.Wavelet("sym6").dec_lo))
         self.register_buffer("Hz_fbank", image.wavelet_bank())
@@ -147,6 +144,8 @@ class AugmentPipe(torch.nn.Module):
             UserError: wrong shape or dtype, or an image too small for `imgfilter` (22 pixels).
         """
         self._check(images)
+        if percentile is not None and not 0 < arguments.real_number("percentile", percentile) < 1:
+            arguments.refuse("percentile", "a number between 0 and 1, or None", percentile)
         probability = self._probabilities(percentile)
         strengths = Strengths(images, percentile)
         if any(name in probability for name in geometry.GEOMETRY_OPERATIONS):

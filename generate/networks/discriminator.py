@@ -5,15 +5,19 @@ from typing import Any
 
 import torch
 
+from morphoscope.configs import UserError, arguments
 from morphoscope.generate.networks.layers import (
-    ARCHITECTURES,
+    HALF_DTYPES,
     RESAMPLE_TAPS,
     BlockOptions,
     ConvLayer,
     FullyConnected,
     block_channels,
     block_dtype,
-    half_dtype_named,
+    check_keywords,
+    check_options,
+    check_resolution,
+    check_sizes,
 )
 from morphoscope.generate.networks.mapping import MappingNetwork
 from morphoscope.ops import downsample2d, setup_filter
@@ -30,12 +34,12 @@ class MinibatchStd(torch.nn.Module):
         """[N, C, H, W] -> [N, C + 1, H, W]; sample i is in group i mod (N / group size).
 
         Raises:
-            ValueError: N is not divisible by the group size.
+            UserError: N is not divisible by the group size.
         """
         n, c, h, w = x.shape
         group_size = min(self.group_size, n)
         if n % group_size:
-            raise ValueError(
+            raise UserError(
                 f"A batch of {n} is not divisible into groups of {group_size} (mbstd_group_size)."
             )
         grouped = x.reshape(group_size, -1, c, h, w)
@@ -160,7 +164,7 @@ class Discriminator(torch.nn.Module):
         half_dtype: float16 or bfloat16.
 
     Raises:
-        ValueError: an argument out of range, or images of another shape.
+        UserError: an argument of another type or out of range, or images of another shape.
     """
 
     def __init__(
@@ -179,17 +183,20 @@ class Discriminator(torch.nn.Module):
         half_dtype: str = "float16",
     ) -> None:
         super().__init__()
-        if img_resolution < 8 or img_resolution & (img_resolution - 1):
-            raise ValueError(f"The image resolution must be a power of two from 8, not {img_resolution}.")
-        if architecture not in ARCHITECTURES:
-            raise ValueError(
-                f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
-            )
+        arguments.whole_number("c_dim", c_dim, 0)
+        check_sizes(img_channels=img_channels, channel_base=channel_base, channel_max=channel_max)
+        check_resolution(img_resolution, 8)
+        check_sizes(channel_base_per_resolution=channel_base // img_resolution)
+        check_options(architecture, conv_clamp, num_fp16_res, half_dtype)
+        if cmap_dim is not None:
+            check_sizes(cmap_dim=cmap_dim)
+        mapping = check_keywords("mapping_kwargs", mapping_kwargs, MappingNetwork)
+        epilogue = check_keywords("epilogue_kwargs", epilogue_kwargs, DiscriminatorEpilogue)
         self.c_dim = c_dim
         self.img_resolution = img_resolution
         self.img_channels = img_channels
         self.num_fp16_res = num_fp16_res
-        self.half_dtype = half_dtype_named(half_dtype)
+        self.half_dtype = HALF_DTYPES[half_dtype]
         self.block_resolutions = [2**power for power in range(int(log2(img_resolution)), 2, -1)]
         options = BlockOptions(img_channels, architecture, conv_clamp)
         in_channels = 0
@@ -204,8 +211,8 @@ class Discriminator(torch.nn.Module):
         elif cmap_dim is None:
             cmap_dim = in_channels
         if c_dim > 0:
-            self.mapping = MappingNetwork(0, c_dim, cmap_dim, None, **(mapping_kwargs or {}))
-        self.b4 = DiscriminatorEpilogue(in_channels, cmap_dim, options, **(epilogue_kwargs or {}))
+            self.mapping = MappingNetwork(0, c_dim, cmap_dim, None, **mapping)
+        self.b4 = DiscriminatorEpilogue(in_channels, cmap_dim, options, **epilogue)
 
     @property
     def outputs(self) -> int:
@@ -214,10 +221,8 @@ class Discriminator(torch.nn.Module):
 
     def forward(self, img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
         expected = (self.img_channels, self.img_resolution, self.img_resolution)
-        if img.ndim != 4 or img.shape[1:] != expected:
-            raise ValueError(
-                f"Images must have shape [N, {', '.join(map(str, expected))}], not {list(img.shape)}."
-            )
+        if not isinstance(img, torch.Tensor) or img.shape[1:] != expected or not img.is_floating_point():
+            arguments.refuse("img", f"a floating-point tensor [N, {', '.join(map(str, expected))}]", img)
         x: torch.Tensor | None = None
         image: torch.Tensor | None = img.contiguous(memory_format=torch.channels_last)
         for resolution in self.block_resolutions:

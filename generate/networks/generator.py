@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from morphoscope.configs import arguments
+from morphoscope.generate.networks.layers import check_keywords, check_sizes
 from morphoscope.generate.networks.mapping import MappingNetwork
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
 
@@ -19,7 +21,7 @@ class Generator(torch.nn.Module):
         synthesis_kwargs: channel_base, channel_max, architecture, num_fp16_res, conv_clamp, half_dtype.
 
     Raises:
-        ValueError: an argument out of range, or z or c of another shape.
+        UserError: an argument of another type or out of range, or z or c of another shape.
     """
 
     def __init__(
@@ -33,14 +35,18 @@ class Generator(torch.nn.Module):
         synthesis_kwargs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_sizes(z_dim=z_dim)
+        arguments.whole_number("c_dim", c_dim, 0)
         self.z_dim = z_dim
         self.c_dim = c_dim
         self.w_dim = w_dim
         self.img_resolution = img_resolution
         self.img_channels = img_channels
-        self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, **(synthesis_kwargs or {}))
+        mapping = check_keywords("mapping_kwargs", mapping_kwargs, MappingNetwork)
+        synthesis = check_keywords("synthesis_kwargs", synthesis_kwargs, SynthesisNetwork)
+        self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, **synthesis)
         self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, **(mapping_kwargs or {}))
+        self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, **mapping)
 
     def forward(
         self,

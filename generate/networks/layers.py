@@ -1,10 +1,13 @@
 """Layers with an equalised learning rate: weights stored at unit scale, multiplied at run time (spec 2)."""
 
+from collections.abc import Callable
+from inspect import Parameter, signature
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from morphoscope.configs import UserError, arguments
 from morphoscope.ops import bias_act, conv2d_resample, setup_filter
 from morphoscope.ops.activations import ACTIVATIONS
 
@@ -107,16 +110,42 @@ class ConvLayer(torch.nn.Module):
         )
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise UserError for a width or a number of channels that is not a whole number of at least 1."""
+    for name, size in sizes.items():
+        arguments.whole_number(name, size, 1)
+
+
+def check_resolution(resolution: int, lowest: int) -> None:
+    """Raise UserError unless this is a power of two from `lowest` to 4096."""
+    size = arguments.whole_number("img_resolution", resolution)
+    if not lowest <= size <= 4096 or size & (size - 1):
+        arguments.refuse("img_resolution", f"a power of two from {lowest} to 4096", resolution)
+
+
+def check_keywords(name: str, given: Any, network: Callable[..., Any]) -> dict[str, Any]:
+    """The further keywords for a part of a network, {} for None; UserError if it has no such option."""
+    keywords = {} if given is None else arguments.instance(name, given, dict, "a dict of options, or None")
+    options = signature(network).parameters.items()
+    known = [key for key, option in options if option.default is not Parameter.empty]
+    unknown = [key for key in keywords if key not in known]
+    if unknown:
+        raise UserError(f"{name}: no option {unknown[0]!r}; choose from {', '.join(known)}.")
+    return keywords
+
+
+def check_options(architecture: str, conv_clamp: float | None, num_fp16_res: int, half_dtype: str) -> None:
+    """Raise UserError for an option of a network that is unknown or out of range."""
+    arguments.one_of("architecture", architecture, ARCHITECTURES)
+    arguments.one_of("half_dtype", half_dtype, HALF_DTYPES)
+    arguments.whole_number("num_fp16_res", num_fp16_res, 0)
+    if conv_clamp is not None:
+        arguments.real_number("conv_clamp", conv_clamp, 0)
+
+
 def block_channels(resolution: int, channel_base: int, channel_max: int) -> int:
     """Number of feature maps at a resolution, in both networks."""
     return min(channel_base // resolution, channel_max)
-
-
-def half_dtype_named(name: str) -> torch.dtype:
-    """The dtype called float16 or bfloat16; ValueError for other names."""
-    if name not in HALF_DTYPES:
-        raise ValueError(f"Unknown half_dtype '{name}'; choose one of {', '.join(HALF_DTYPES)}.")
-    return HALF_DTYPES[name]
 
 
 def block_dtype(

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import torch
 
-from morphoscope.generate.networks.layers import FullyConnected, normalize_2nd_moment
+from morphoscope.configs import arguments
+from morphoscope.generate.networks.layers import FullyConnected, check_sizes, normalize_2nd_moment
 
 Class = TypeVar("Class", int, str)
 
@@ -42,6 +43,12 @@ class MappingNetwork(torch.nn.Module):
     ) -> None:
         super().__init__()
         assert z_dim > 0 or c_dim > 0
+        check_sizes(w_dim=w_dim, num_layers=num_layers)
+        arguments.real_number("lr_multiplier", lr_multiplier, 1e-12)
+        arguments.real_number("w_avg_beta", w_avg_beta, 0, 1)
+        for stage in arguments.listed("stages", stages, Sequence, "a list of [class, end, end]"):
+            if isinstance(stage, str):
+                arguments.refuse("A stage", "[class, end, end]", stage)
         check_stages(stages, range(c_dim))
         self.z_dim = z_dim
         self.c_dim = c_dim
@@ -80,7 +87,7 @@ class MappingNetwork(torch.nn.Module):
                 0, w does not depend on c (Shahbazi et al. 2022, arXiv 2201.06578).
 
         Raises:
-            ValueError: z or c of another shape.
+            UserError: z or c of another shape.
         """
         w = self._concatenate(z, c, label_influence)
         for index in range(self.num_layers):
@@ -88,8 +95,10 @@ class MappingNetwork(torch.nn.Module):
         if self.num_ws is None:
             return w
         ws = w[:, None].expand(-1, self.num_ws, -1)
-        if truncation_psi == 1:
+        if arguments.real_number("truncation_psi", truncation_psi) == 1:
             return ws
+        if truncation_cutoff is not None:
+            arguments.whole_number("truncation_cutoff", truncation_cutoff, 0)
         truncated = self.w_avg.lerp(ws, truncation_psi)
         if truncation_cutoff is None:
             return truncated
@@ -111,6 +120,8 @@ class MappingNetwork(torch.nn.Module):
         self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float | torch.Tensor
     ) -> torch.Tensor:
         """Normalised z, then the normalised embedding of c times its influence, [N, features]."""
+        if z is not None and c is not None and getattr(z, "shape", [0])[:1] != getattr(c, "shape", [0])[:1]:
+            arguments.refuse("c", f"one label for each z, {arguments.described(z)}", c)
         parts = []
         if self.z_dim > 0:
             parts.append(normalize_2nd_moment(_checked("z", z, self.z_dim)))
@@ -165,7 +176,6 @@ def _label_matrix(stages: Sequence[Sequence[int]], c_dim: int) -> torch.Tensor:
 
 
 def _checked(name: str, x: torch.Tensor | None, width: int) -> torch.Tensor:
-    if x is None or x.ndim != 2 or x.shape[1] != width:
-        shape = None if x is None else tuple(x.shape)
-        raise ValueError(f"{name} must have shape [N, {width}], not {shape}.")
+    if not isinstance(x, torch.Tensor) or x.shape[1:] != (width,):
+        arguments.refuse(name, f"a tensor [N, {width}]", x)
     return x.float()

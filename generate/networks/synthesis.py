@@ -4,15 +4,18 @@ from math import log2, sqrt
 
 import torch
 
+from morphoscope.configs import arguments
 from morphoscope.generate.networks.layers import (
-    ARCHITECTURES,
+    HALF_DTYPES,
     RESAMPLE_TAPS,
     BlockOptions,
     ConvLayer,
     FullyConnected,
     block_channels,
     block_dtype,
-    half_dtype_named,
+    check_options,
+    check_resolution,
+    check_sizes,
 )
 from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
 from morphoscope.ops.activations import ACTIVATIONS
@@ -71,7 +74,7 @@ class SynthesisLayer(torch.nn.Module):
             return self.noise_const * self.noise_strength
         if noise_mode == "none":
             return None
-        raise ValueError(f"Unknown noise mode '{noise_mode}'; choose one of {', '.join(NOISE_MODES)}.")
+        raise AssertionError(f"noise_mode {noise_mode!r} was checked")
 
 
 class ToRGBLayer(torch.nn.Module):
@@ -177,7 +180,7 @@ class SynthesisNetwork(torch.nn.Module):
         half_dtype: float16 or bfloat16.
 
     Raises:
-        ValueError: an argument out of range, or ws of another shape.
+        UserError: an argument of another type or out of range, or ws of another shape.
     """
 
     def __init__(
@@ -193,16 +196,16 @@ class SynthesisNetwork(torch.nn.Module):
         half_dtype: str = "float16",
     ) -> None:
         super().__init__()
-        if img_resolution < 4 or img_resolution & (img_resolution - 1):
-            raise ValueError(f"The image resolution must be a power of two from 4, not {img_resolution}.")
-        if architecture not in ARCHITECTURES:
-            raise ValueError(
-                f"Unknown architecture '{architecture}'; choose one of {', '.join(ARCHITECTURES)}."
-            )
+        check_sizes(
+            w_dim=w_dim, img_channels=img_channels, channel_base=channel_base, channel_max=channel_max
+        )
+        check_resolution(img_resolution, 4)
+        check_sizes(channel_base_per_resolution=channel_base // img_resolution)
+        check_options(architecture, conv_clamp, num_fp16_res, half_dtype)
         self.w_dim = w_dim
         self.img_resolution = img_resolution
         self.num_fp16_res = num_fp16_res
-        self.half_dtype = half_dtype_named(half_dtype)
+        self.half_dtype = HALF_DTYPES[half_dtype]
         self.block_resolutions = [2**power for power in range(2, int(log2(img_resolution)) + 1)]
         self.num_ws = 2 * len(self.block_resolutions)
         options = BlockOptions(img_channels, architecture, conv_clamp)
@@ -215,8 +218,9 @@ class SynthesisNetwork(torch.nn.Module):
             in_channels = out_channels
 
     def forward(self, ws: torch.Tensor, noise_mode: str = "random") -> torch.Tensor:
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise ValueError(f"ws must have shape [N, {self.num_ws}, {self.w_dim}], not {list(ws.shape)}.")
+        if not isinstance(ws, torch.Tensor) or ws.shape[1:] != (self.num_ws, self.w_dim):
+            arguments.refuse("ws", f"a tensor [N, {self.num_ws}, {self.w_dim}]", ws)
+        arguments.one_of("noise_mode", noise_mode, NOISE_MODES)
         with without_emulation(ws.device.type):
             return self._synthesise(ws, noise_mode)
 

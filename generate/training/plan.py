@@ -12,8 +12,14 @@ import yaml
 from rich.console import Console
 
 from morphoscope.cohort import Cohort
+from morphoscope.configs import arguments
 from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
-from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
+from morphoscope.generate.training.preparation import (
+    Preparation,
+    check_processes,
+    feature_network,
+    prepare,
+)
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime import Request, terminal
 from morphoscope.runtime.progress import format_duration, working
@@ -126,7 +132,8 @@ def plan_training(
     Raises:
         UserError: as `train_generator`.
     """
-    processes = processes or Processes(torch.device("cpu"))
+    folder = arguments.path("folder", folder, "the path of a run folder")
+    processes = check_processes(processes)
     console = console or terminal.console(stderr=True)
 
     def check(request: Request, earlier: dict[str, Any] | None) -> bool:
@@ -134,7 +141,7 @@ def plan_training(
         return False
 
     with working("Preparing the training", to=console, transient=True):
-        prepared = prepare(config, cohort, folder, exclude_folds or [], start_from, processes, console, check)
+        prepared = prepare(config, cohort, folder, exclude_folds, start_from, processes, console, check)
         feature_network(config.logging.metric_network, torch.device("cpu"))  # unknown: an error now
     return _measured(prepared)
 

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort, CohortInput
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
 from morphoscope.generate.description import Ancestor, SnapshotMetadata
@@ -71,7 +71,7 @@ def prepare(
     config: GeneratorTraining,
     cohort: Cohort,
     folder: Path,
-    exclude_folds: list[str],
+    exclude_folds: list[str] | None,
     start_from: Path | None,
     processes: Processes,
     console: Console,
@@ -87,6 +87,8 @@ def prepare(
     Raises:
         UserError: as `train_generator`.
     """
+    exclude_folds = [] if exclude_folds is None else exclude_folds
+    check_training(config, cohort, exclude_folds, start_from)
     where = processes.device
     set_precision(where, config.training.tf32)
     if where.type == "cpu":
@@ -174,6 +176,22 @@ def _claimed_from_another(
         return claim(Request(described.config, inputs), earlier)
 
     return processes.on_main(claim_or_refuse)
+
+
+def check_training(config: object, cohort: object, exclude_folds: object, start_from: object) -> None:
+    """Raise UserError for an argument of another type."""
+    arguments.instance("config", config, GeneratorTraining, "a GeneratorTraining, e.g. from load_config")
+    arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
+    arguments.listed("exclude_folds", exclude_folds, str, "a list of names of folds")
+    if start_from is not None:
+        arguments.path("start_from", start_from, "the path of a snapshot")
+
+
+def check_processes(processes: Processes | None) -> Processes:
+    """The processes that train together, or else this one, on the CPU."""
+    if processes is None:
+        return Processes(torch.device("cpu"))
+    return arguments.instance("processes", processes, Processes, "Processes, or None")
 
 
 def feature_network(source: str | None, device: torch.device) -> FeatureNetwork | None:

@@ -5,14 +5,18 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from morphoscope.cohort import Cohort
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate.training.loop import TrainingLoop
-from morphoscope.generate.training.preparation import Preparation, feature_network, prepare
+from morphoscope.generate.training.preparation import (
+    Preparation,
+    check_processes,
+    feature_network,
+    prepare,
+)
 from morphoscope.generate.training.records import list_snapshots
 from morphoscope.generate.training.tracking import open_trackers
 from morphoscope.generate.training.watch import Watch, forget_unfinished_measurement, has_film, write_reals
@@ -49,7 +53,8 @@ def train_generator(
             another config, a training that diverged, a folder that cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM stopped it, after it saved its state.
     """
-    processes = processes or Processes(torch.device("cpu"))
+    arguments.instance("run", run, RunFolder, "a RunFolder")
+    processes = check_processes(processes)
     console = console or terminal.console(stderr=True)
     with _held(run, processes):
 
@@ -57,9 +62,7 @@ def train_generator(
             return run.claim(request, overwrite=overwrite, earlier=earlier)
 
         with working("Preparing the training", to=console, transient=True):
-            prepared = prepare(
-                config, cohort, run.path, exclude_folds or [], start_from, processes, console, claim
-            )
+            prepared = prepare(config, cohort, run.path, exclude_folds, start_from, processes, console, claim)
         return _train(prepared, run, processes, console)
 
 

@@ -164,13 +164,13 @@ def test_images_do_not_depend_on_their_number(tmp_path: Path) -> None:
 def test_arguments_out_of_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Unknown phantom condition 'XY'"):
         phantom_image("XY", 0)
-    with pytest.raises(UserError, match="size from 32 to 1024"):
+    with pytest.raises(UserError, match="size takes a whole number from 32 to 1024"):
         phantom_image("HMI", 0, size=16)
-    with pytest.raises(UserError, match="0 or more"):
+    with pytest.raises(UserError, match="seed takes a whole number of at least 0"):
         phantom_image("HMI", 0, seed=-1)
     with pytest.raises(UserError, match="per_condition"):
         phantom(tmp_path / "none", per_condition=0)
-    with pytest.raises(UserError, match="size from 32 to 1024"):
+    with pytest.raises(UserError, match="size takes a whole number from 32 to 1024"):
         phantom(tmp_path / "huge", per_condition=1, size=4096)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "photo.jpg").write_bytes(b"mine")
