@@ -8,6 +8,7 @@ from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
 _REPLICATES = 2000
 _Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
+_PRIOR_CORRELATION, _PRIOR_PATIENTS = 0.5, 8.0  # see `proportion_interval`
 
 
 class Estimate(NamedTuple):
@@ -19,9 +20,10 @@ class Estimate(NamedTuple):
 
 
 def proportion(successes: int, total: int) -> Estimate:
-    """A proportion in [0, 1] with its Wilson score interval (Wilson 1927).
+    """A proportion of independent cases, in [0, 1], with its Wilson score interval (Wilson 1927).
 
-    The interval stays sensible near 0 and 1 and for few cases.
+    The interval stays sensible near 0 and 1 and for few cases. For several images of one patient use
+    `proportion_by_group`.
 
     Args:
         successes: 0 to `total`.
@@ -29,6 +31,61 @@ def proportion(successes: int, total: int) -> Estimate:
     """
     interval = binomtest(successes, total).proportion_ci(0.95, method="wilson")
     return Estimate(successes / total, float(interval.low), float(interval.high))
+
+
+def proportion_by_group(successes: np.ndarray, groups: np.ndarray) -> Estimate:
+    """A proportion in [0, 1] of images, with a 95% interval that allows for several images of one patient.
+
+    Args:
+        successes: bool [N], N >= 1.
+        groups: name of each image's group (patient), [N].
+    """
+    _, owner = np.unique(groups, return_inverse=True)
+    hits, images = np.bincount(owner, weights=successes), np.bincount(owner)
+    low, high = proportion_interval(hits, images)
+    return Estimate(float(hits.sum() / images.sum()), float(low), float(high))
+
+
+def proportion_interval(hits: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95% interval of a proportion of images that are grouped by patient.
+
+    Agresti and Coull's interval (1998), which is Wilson's but wider near 0 and 1, for the effective number
+    of images, N / (1 + (m - 1) r). This design effect is that of Kish (1965): m is the mean number of images
+    of an image's patient, and r the correlation of two images of one patient (the intraclass correlation from
+    an analysis of variance). Where few patients have a minority outcome, r can hardly be estimated, so it is
+    shrunk towards 0.5 with the weight of eight patients. In simulations the interval contains the truth in at
+    least 93% of samples with 20 to 200 patients, 1 to 50 images each, and r from 0 to 0.6
+    (`tests/runtime/test_interval_coverage.py`).
+
+    Args:
+        hits: successes of each of G patients, [..., G].
+        images: images of each patient, at least 1, [..., G].
+
+    Returns:
+        (low, high), float64 [...] in [0, 1].
+    """
+    patients, total = images.shape[-1], images.sum(axis=-1)
+    value = hits.sum(axis=-1) / total
+    size = (images**2).sum(axis=-1) / total  # m
+    shown = patients * 4 * value * (1 - value)  # in patients: nothing if all images have the same outcome
+    prior = _PRIOR_CORRELATION * _PRIOR_PATIENTS
+    correlation = (shown * _intraclass_correlation(hits, images) + prior) / (shown + _PRIOR_PATIENTS)
+    effective = total / (1 + (size - 1) * correlation)
+    centre = (value * effective + _Z**2 / 2) / (effective + _Z**2)
+    half = _Z * np.sqrt(centre * (1 - centre) / (effective + _Z**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _intraclass_correlation(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Correlation of two images of one patient, limited to [0, 1]: arguments as in `proportion_interval`."""
+    patients, total = images.shape[-1], images.sum(axis=-1)
+    own = hits / images
+    value = (hits.sum(axis=-1) / total)[..., None]
+    between = (images * (own - value) ** 2).sum(axis=-1) / max(patients - 1, 1)
+    within = (images * own * (1 - own)).sum(axis=-1) / np.maximum(total - patients, 1)
+    size = (total - (images**2).sum(axis=-1) / total) / max(patients - 1, 1)
+    variance = between + (size - 1) * within
+    return np.clip((between - within) / np.where(variance > 0, variance, 1), 0, 1)
 
 
 def mean_with_interval(values: np.ndarray) -> Estimate | None:

@@ -22,6 +22,10 @@ _named = partial(format_estimate, named=True)
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics with their intervals."""
     evaluated = f"{len(evaluation.truth)} {evaluation.facts.samples}"
+    if evaluation.facts.rows == "out_of_fold":
+        say("Each image is predicted by the one model that was not trained on it, not by the whole ensemble.")
+    if evaluation.missing:
+        say(f"No image of {', '.join(evaluation.missing)}: nothing below says anything about this.")
     say(f"balanced accuracy {_named(evaluation.balanced_accuracy)}, {evaluated}")
     say(f"accuracy {_named(evaluation.accuracy)}")
     for k, proportion in evaluation.top_k.items():
@@ -73,8 +77,16 @@ def print_descriptions(model: Ensemble) -> None:
 
 def _print_certainty(evaluation: Evaluation) -> None:
     before, sets, novelty = evaluation.error_without_temperature, evaluation.coverage, evaluation.novelty
-    without = "" if before is None else f"; without temperature {_named(before)}"
-    say(f"calibration error {_named(evaluation.calibration_error)}{without}")
+    error, change = evaluation.calibration_error, evaluation.change_by_temperature
+    say(
+        f"calibration error {_named(error.estimate)}; a perfectly calibrated model would show up to "
+        f"{error.chance_limit:.3f} by chance"
+    )
+    if before is not None and change is not None:
+        say(
+            f"without temperature {_named(before.estimate)}, by chance up to {before.chance_limit:.3f}; "
+            f"temperature changes the error by {_named(change)}"
+        )
     if sets is None or novelty is None:
         say(evaluation.facts.calibration_note or NOT_CALIBRATED)
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from morphoscope.runtime.statistics import Estimate, proportion
+from morphoscope.runtime.statistics import Estimate, proportion_by_group
 
 ROUNDING = 1e-9
 """Tolerance when p-values are compared with alpha: 1 - 0.9 is slightly less than 1/10 in floating point."""
@@ -137,7 +137,7 @@ class SetStatistics:
     """How often the prediction sets of some images contain the true condition, and how large they are.
 
     Attributes:
-        coverage: proportion of sets that contain it, with Wilson's interval.
+        coverage: proportion of sets that contain it, with its interval by patient.
         mean_size: conditions per set.
     """
 
@@ -169,18 +169,19 @@ class Coverage:
         return {**self.overall.as_json(), "single": self.single, "by_condition": by_condition}
 
 
-def coverage(sets: np.ndarray, truth: np.ndarray, conditions: Sequence[str]) -> Coverage:
+def coverage(sets: np.ndarray, truth: np.ndarray, conditions: Sequence[str], groups: np.ndarray) -> Coverage:
     """Measure prediction sets.
 
     Args:
         sets: bool [N, K], N >= 1.
         truth: true class, int64 [N].
         conditions: K names.
+        groups: patient of each image, [N].
     """
     hit, size = sets[np.arange(len(truth)), truth], sets.sum(axis=1)
 
     def statistics(here: np.ndarray) -> SetStatistics:
-        return SetStatistics(proportion(int(hit[here].sum()), int(here.sum())), float(size[here].mean()))
+        return SetStatistics(proportion_by_group(hit[here], groups[here]), float(size[here].mean()))
 
     return Coverage(
         statistics(np.ones(len(truth), bool)),

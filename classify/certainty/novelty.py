@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from morphoscope.classify.certainty.conformal import ROUNDING, p_values
-from morphoscope.runtime.statistics import Estimate, auroc, proportion
+from morphoscope.runtime.statistics import Estimate, auroc, proportion_by_group
 
 DIMENSIONS = 32
 """Maximum number of principal directions of a subspace; fewer for few images."""
@@ -151,20 +151,19 @@ class Detection:
         }
 
 
-def detection(inside: np.ndarray, outside: NoveltyScores) -> Detection:
+def detection(inside: np.ndarray, outside: NoveltyScores, groups: np.ndarray) -> Detection:
     """Measure how well novelty separates images out of distribution.
 
     Args:
         inside: novelty of images like the training images, float32 [N], N >= 1.
         outside: scores of M images that are not, M >= 1.
+        groups: patient of each of the M images, [M].
     """
-    images = len(outside.novelty)
-    passing = int((outside.novelty <= np.quantile(inside, 0.95)).sum())
     return Detection(
-        images,
+        len(outside.novelty),
         auroc(inside, outside.novelty),
-        proportion(int(outside.novel.sum()), images),
-        proportion(passing, images),
+        proportion_by_group(outside.novel, groups),
+        proportion_by_group(outside.novelty <= np.quantile(inside, 0.95), groups),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.classify.certainty.skin_tone import CATEGORIES, category, typology_angle
-from morphoscope.runtime.statistics import Estimate, balanced_accuracy, proportion
+from morphoscope.runtime.statistics import Estimate, balanced_accuracy, proportion_by_group
 
 FEW = 20
 """Number of images below which a stratum's metrics come with a warning."""
@@ -105,7 +105,6 @@ def stratify(
             continue
         for value in sorted(set(values), key=_position):
             here = values == value
-            correct = int((truth[here] == predicted[here]).sum())
             found.append(
                 Stratum(
                     str(attribute),
@@ -113,27 +112,30 @@ def stratify(
                     int(here.sum()),
                     len(set(groups[here])),
                     len(set(truth[here])),
-                    proportion(correct, int(here.sum())),
+                    proportion_by_group(truth[here] == predicted[here], groups[here]),
                     balanced_accuracy(truth[here], predicted[here], groups[here]),
                 )
             )
     return found
 
 
-def top_k(probabilities: np.ndarray, truth: np.ndarray, most: int = 3) -> dict[int, Estimate]:
+def top_k(
+    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, most: int = 3
+) -> dict[int, Estimate]:
     """Top-k accuracy: proportion of images whose true condition is among the k most probable.
 
     Args:
         probabilities: float32 [N, K].
         truth: true class, int64 [N].
+        groups: patient of each image, [N].
         most: k goes from 1 to this, but stays below K.
 
     Returns:
-        {k: estimate with Wilson's interval}.
+        {k: estimate with its interval by patient}.
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable") == truth[:, None]
     return {
-        k: proportion(int(ranked[:, :k].sum()), len(truth))
+        k: proportion_by_group(ranked[:, :k].any(axis=1), groups)
         for k in range(1, min(most, probabilities.shape[1] - 1) + 1)
     }
 

@@ -1,17 +1,11 @@
-"""Temperature scaling, and how far probabilities are from the accuracy at each confidence."""
-
-from typing import NamedTuple
+"""Temperature scaling."""
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from morphoscope.runtime.statistics import Estimate
-
 BOUNDS = (0.05, 20.0)
 """Range of temperatures; a temperature at its end means that probabilities hold hardly any information."""
 
-_MOST_BINS, _IMAGES_PER_BIN = 15, 20
-_REPLICATES = 2000
 _LEAST = 1e-30  # of a probability, so that one rounded to 0 has a logarithm
 
 
@@ -92,76 +86,3 @@ def cross_fitted(probabilities: np.ndarray, truth: np.ndarray, fold: np.ndarray)
         here = fold == name
         result[here] = scaled(probabilities[here], fit_temperature(probabilities[~here], truth[~here]))
     return result
-
-
-class Reliability(NamedTuple):
-    """B bins of images by confidence (the highest probability), from low to high.
-
-    Attributes:
-        confidence: mean of the bin, float64 [B] in (0, 1].
-        correct: number of correct predictions, int64 [B].
-        images: number of images, int64 [B].
-    """
-
-    confidence: np.ndarray
-    correct: np.ndarray
-    images: np.ndarray
-
-
-def reliability(probabilities: np.ndarray, truth: np.ndarray) -> Reliability:
-    """Sort images into at most 15 bins of equal size, of at least 20 images unless there are fewer in all.
-
-    Bins of equal width would be nearly empty for the most part, since confidences gather near 1.
-
-    Args:
-        probabilities: float32 [N, K].
-        truth: true class, int64 [N].
-    """
-    confidence, correct, owner = _binned(probabilities, truth)
-    images = np.bincount(owner)
-    return Reliability(
-        np.bincount(owner, weights=confidence) / images,
-        np.bincount(owner, weights=correct).astype(np.int64),
-        images,
-    )
-
-
-def calibration_error(
-    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, seed: int = 0
-) -> Estimate:
-    """Expected calibration error over the bins of `reliability`, with a 95% interval grouped by patient.
-
-    ECE = sum over bins of (images / N) |accuracy - mean confidence| (Naeini et al. 2015; Guo et al. 2017,
-    equation 5). Chance alone makes it positive: the fewer images, the larger. The interval comes from the
-    basic (reverse percentile) bootstrap with 2000 draws of patients, which removes that bias from its ends;
-    it is widened to contain the value.
-
-    Args:
-        probabilities: float32 [N, K].
-        truth: true class, int64 [N].
-        groups: patient of each image, [N].
-        seed: of the draws.
-
-    Returns:
-        Value and ends in [0, 1].
-    """
-    confidence, correct, owner = _binned(probabilities, truth)
-    names, patient = np.unique(groups, return_inverse=True)
-    gaps = np.zeros((len(names), owner.max() + 1))
-    np.add.at(gaps, (patient, owner), correct - confidence)
-    value = float(np.abs(gaps.sum(axis=0)).sum() / len(truth))
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES)
-    replicates = np.abs(drawn @ gaps).sum(axis=1) / (drawn @ np.bincount(patient))
-    high, low = 2 * value - np.quantile(replicates, [0.025, 0.975])
-    return Estimate(value, float(np.clip(low, 0, value)), float(np.clip(high, value, 1)))
-
-
-def _binned(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(confidence float64, whether the prediction is correct, number of the bin), each [N]."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == truth
-    bins = int(np.clip(len(truth) // _IMAGES_PER_BIN, 1, _MOST_BINS))
-    rank = np.empty(len(truth), np.int64)
-    rank[np.argsort(confidence, kind="stable")] = np.arange(len(truth))
-    return confidence, correct, rank * bins // len(truth)

@@ -78,11 +78,12 @@ def evaluate(
         prediction = ensemble.predict(shown.images)
     else:
         prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
-    unlike_scores = None
+    unlike_scores, unlike_groups = None, np.empty(0, str)
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
-        others = eligible_samples(ensemble, unlike, everything, form).images
-        unlike_scores = _novelty_of(ensemble, others, form, prediction, fold_of)
+        others = eligible_samples(ensemble, unlike, everything, form)
+        unlike_scores = _novelty_of(ensemble, others.images, form, prediction, fold_of)
+        unlike_groups = unlike.rows["group"].to_numpy(dtype=str)[others.rows]
     size = (ensemble.resolution, ensemble.config.images.fit)
     pairs = ensemble.dual and form == "whole"
     return Evaluation(
@@ -98,6 +99,7 @@ def evaluate(
             lambda row: cohort.lesion_mask(shown.rows[row], *size),
         ),
         unlike_scores,
+        unlike_groups,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
     )
 

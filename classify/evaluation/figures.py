@@ -6,9 +6,8 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from morphoscope.classify.certainty.temperature import Reliability
+from morphoscope.classify.certainty.reliability import Reliability
 from morphoscope.runtime import write_atomically
-from morphoscope.runtime.statistics import proportion
 
 
 def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title: str) -> None:
@@ -44,17 +43,16 @@ def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, 
     """Write a reliability diagram as PNG: accuracy against confidence; on the diagonal the two agree.
 
     Args:
-        bins: of the combined probabilities; each point is drawn with Wilson's interval.
+        bins: of the combined probabilities; each point is drawn with its interval by patient.
         before: of the probabilities at temperature 1, drawn in grey; None if there are none.
     """
     figure = Figure(figsize=(5.2, 5.6), dpi=150, layout="constrained")
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     axes.plot([0, 1], [0, 1], color="#9aa5aa", lw=1, ls="--", label="confidence equals accuracy")
     if before is not None:
-        shares = before.correct / before.images
+        shares = [accuracy.value for accuracy in before.accuracy]
         axes.plot(before.confidence, shares, "o-", color="#9aa5aa", ms=4, label="without temperature")
-    shares = [proportion(int(correct), int(n)) for correct, n in zip(bins.correct, bins.images, strict=True)]
-    values, lows, highs = np.array(shares).T
+    values, lows, highs = np.array(bins.accuracy).T
     errors = [np.maximum(values - lows, 0), np.maximum(highs - values, 0)]
     axes.errorbar(
         bins.confidence, values, errors, fmt="o-", color="#0072B2", ms=5, capsize=2, label="as predicted"

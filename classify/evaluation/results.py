@@ -12,6 +12,12 @@ import pandas as pd
 from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty, temperature
 from morphoscope.classify.certainty.conformal import Coverage
 from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
+from morphoscope.classify.certainty.reliability import (
+    CalibrationError,
+    calibration_error,
+    error_difference,
+    reliability,
+)
 from morphoscope.classify.certainty.strata import Stratum, stratify, top_k
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
 from morphoscope.classify.prediction import Prediction
@@ -24,7 +30,7 @@ from morphoscope.runtime.statistics import (
     balanced_accuracy,
     confusion_counts,
     format_estimate,
-    proportion,
+    proportion_by_group,
 )
 
 
@@ -101,7 +107,8 @@ class Evaluation:
         prediction: the ensemble's predictions for these images.
         facts: what was evaluated, and how.
         attributes: what is known of each image beside its condition: one column per attribute, N rows.
-        unlike: scores of images that the ensemble should call novel; None if none.
+        unlike: scores of M images that the ensemble should call novel; None if none.
+        unlike_groups: patient of each of those, [M].
         partners: names of the pairs' panoramic images, [N]; None for single images.
     """
 
@@ -113,6 +120,7 @@ class Evaluation:
     facts: EvaluationFacts
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
     unlike: NoveltyScores | None = None
+    unlike_groups: np.ndarray = field(default_factory=lambda: np.empty(0, str))
     partners: np.ndarray | None = None
 
     @cached_property
@@ -122,8 +130,18 @@ class Evaluation:
 
     @cached_property
     def accuracy(self) -> Estimate:
-        """Proportion of correct predictions, with Wilson's interval (as if images were independent)."""
-        return proportion(int(np.trace(self.confusion)), len(self.truth))
+        """Proportion of correct predictions, with its interval by patient."""
+        return proportion_by_group(self.correct, self.groups)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which predictions are correct, bool [N]."""
+        return self.prediction.predicted == self.truth
+
+    @property
+    def missing(self) -> list[str]:
+        """Conditions without an image; the balanced accuracy is the mean over the others."""
+        return [name for k, name in enumerate(self.conditions) if not (self.truth == k).any()]
 
     @cached_property
     def balanced_accuracy(self) -> Estimate:
@@ -132,18 +150,17 @@ class Evaluation:
 
     @cached_property
     def recall(self) -> dict[str, Estimate]:
-        """Recall of each condition that occurs, with Wilson's interval."""
-        totals = self.confusion.sum(axis=1)
+        """Recall of each condition that occurs, with its interval by patient."""
         return {
-            name: proportion(int(self.confusion[k, k]), int(totals[k]))
+            name: proportion_by_group(self.correct[self.truth == k], self.groups[self.truth == k])
             for k, name in enumerate(self.conditions)
-            if totals[k]
+            if name not in self.missing
         }
 
     @cached_property
     def top_k(self) -> dict[int, Estimate]:
         """Proportion of images whose condition is among the k most probable, k from 1 to at most 3."""
-        return top_k(self.prediction.combined, self.truth)
+        return top_k(self.prediction.combined, self.truth, self.groups)
 
     @cached_property
     def strata(self) -> list[Stratum]:
@@ -151,21 +168,29 @@ class Evaluation:
         return stratify(self.attributes, self.truth, self.prediction.predicted, self.groups)
 
     @cached_property
-    def calibration_error(self) -> Estimate:
-        """Expected calibration error of the combined probabilities, in [0, 1]."""
-        return temperature.calibration_error(self.prediction.combined, self.truth, self.groups)
+    def calibration_error(self) -> CalibrationError:
+        """Expected calibration error of the combined probabilities, and that due to chance."""
+        return calibration_error(self.prediction.combined, self.truth, self.groups)
 
     @cached_property
-    def error_without_temperature(self) -> Estimate | None:
+    def error_without_temperature(self) -> CalibrationError | None:
         """Expected calibration error at temperature 1; None if the ensemble is not calibrated."""
         raw = self.prediction.uncalibrated
-        return None if raw is None else temperature.calibration_error(raw, self.truth, self.groups)
+        return None if raw is None else calibration_error(raw, self.truth, self.groups)
+
+    @cached_property
+    def change_by_temperature(self) -> Estimate | None:
+        """The error with temperature minus that without, paired; None if the ensemble is not calibrated."""
+        raw = self.prediction.uncalibrated
+        if raw is None:
+            return None
+        return error_difference(raw, self.prediction.combined, self.truth, self.groups)
 
     @cached_property
     def coverage(self) -> Coverage | None:
         """Coverage and size of the prediction sets; None if the ensemble is not calibrated."""
         sets = self.prediction.prediction_sets
-        return None if sets is None else conformal.coverage(sets, self.truth, self.conditions)
+        return None if sets is None else conformal.coverage(sets, self.truth, self.conditions, self.groups)
 
     @cached_property
     def novelty(self) -> NoveltyRates | None:
@@ -173,8 +198,8 @@ class Evaluation:
         inside, novel = self.prediction.novelty, self.prediction.novel
         if inside is None or novel is None:
             return None
-        unlike = None if self.unlike is None else novelty.detection(inside, self.unlike)
-        return NoveltyRates(proportion(int(novel.sum()), len(novel)), unlike)
+        unlike = None if self.unlike is None else novelty.detection(inside, self.unlike, self.unlike_groups)
+        return NoveltyRates(proportion_by_group(novel, self.groups), unlike)
 
     def metrics(self) -> dict[str, Any]:
         """All metrics as JSON-able numbers.
@@ -190,6 +215,7 @@ class Evaluation:
             **self.facts.as_json(),
             "images": len(self.truth),
             "groups": len(set(self.groups)),
+            "conditions_without_images": self.missing,
             "accuracy": self.accuracy._asdict(),
             "balanced_accuracy": self.balanced_accuracy._asdict(),
             "recall": recall,
@@ -200,25 +226,30 @@ class Evaluation:
         }
 
     def _certainty(self) -> dict[str, Any]:
-        """The part of `metrics` about certainty; what needs a calibration is None without one."""
+        """The part of `metrics` about certainty.
+
+        None for what needs a calibration where there is none, or several models where one predicted.
+        """
         prediction, before = self.prediction, self.error_without_temperature
+        change, several = self.change_by_temperature, self.prediction.models > 1
         likelihood = temperature.negative_log_likelihood
         return {
             "top_k": {str(k): estimate._asdict() for k, estimate in self.top_k.items()},
-            "calibration_error": self.calibration_error._asdict(),
+            "calibration_error": self.calibration_error.as_json(),
             "negative_log_likelihood": likelihood(prediction.combined, self.truth),
             "without_temperature": None
-            if before is None or prediction.uncalibrated is None
+            if before is None or change is None or prediction.uncalibrated is None
             else {
-                "calibration_error": before._asdict(),
+                "calibration_error": before.as_json(),
+                "change_of_calibration_error": change._asdict(),
                 "negative_log_likelihood": likelihood(prediction.uncalibrated, self.truth),
             },
             "prediction_sets": self.coverage and self.coverage.as_json(),
             "novelty": self.novelty and self.novelty.as_json(),
             "disagreement": {
                 "folds": prediction.models,
-                "mutual_information": float(prediction.mutual_information.mean()),
-                "agreement": float(prediction.agreement.mean()),
+                "mutual_information": float(prediction.mutual_information.mean()) if several else None,
+                "agreement": float(prediction.agreement.mean()) if several else None,
             },
             "strata": [stratum.as_json() for stratum in self.strata],
         }
@@ -270,9 +301,10 @@ class Evaluation:
         raw, error = self.prediction.uncalibrated, self.calibration_error
         draw_reliability(
             folder / "reliability.png",
-            temperature.reliability(self.prediction.combined, self.truth),
-            None if raw is None else temperature.reliability(raw, self.truth),
-            f"calibration error {format_estimate(error, named=True)}, {len(self.truth)} images",
+            reliability(self.prediction.combined, self.truth, self.groups),
+            None if raw is None else reliability(raw, self.truth, self.groups),
+            f"calibration error {format_estimate(error.estimate, named=True)}, {len(self.truth)} images\n"
+            f"(a perfectly calibrated model: up to {error.chance_limit:.3f})",
         )
         if self.strata:
             write_csv(folder / "strata.csv", self._strata_table())

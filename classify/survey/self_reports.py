@@ -9,7 +9,7 @@ import pandas as pd
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.classify.survey.comparison import subsets
 from morphoscope.runtime.reporting.report import Section, Table
-from morphoscope.runtime.statistics import Estimate, format_estimate, proportion
+from morphoscope.runtime.statistics import Estimate, format_estimate, proportion_by_group
 
 Column = Literal["confidence", "years"]
 _CONFIDENCES = ["1", "2", "3", "4", "5"]
@@ -18,8 +18,7 @@ _BANDS = {"under 5 years": 5, "5 to 14 years": 15, "15 years and over": np.inf} 
 _MARK = " *"
 _EXPLANATION = (
     "Proportion of correct answers, the number of answers, and the number of participants who gave them. "
-    "Wilson's 95% interval treats answers as independent although each participant gives several, so that it "
-    "is too narrow. "
+    "The 95% interval allows for several answers of one participant. "
     f"{_MARK.strip()} Fewer than {FEW} answers: too few for a conclusion."
 )
 
@@ -31,7 +30,7 @@ class GroupAccuracy(NamedTuple):
         view, specialty: as in `Subset`.
         group: "1" to "5", or the name of the band.
         answers, participants: how many there are.
-        accuracy: in [0, 1], with Wilson's interval.
+        accuracy: in [0, 1], with its interval by participant.
     """
 
     view: str
@@ -107,7 +106,8 @@ def _accuracies(scored: pd.DataFrame, column: Column, groups: Sequence[str]) -> 
         for group in groups:
             of_group = answers[answers[column] == group]
             if len(of_group):
-                accuracy = proportion(int(of_group["right"].sum()), len(of_group))
+                right, participant = of_group["right"].to_numpy(bool), of_group["participant"].to_numpy(str)
+                accuracy = proportion_by_group(right, participant)
                 participants = of_group["participant"].nunique()
                 found.append(GroupAccuracy(view, specialty, group, len(of_group), participants, accuracy))
     return found

@@ -58,7 +58,7 @@ def test_new_images_are_covered_at_the_stated_rate_in_every_condition(folds: int
     own = per_fold[fold, np.arange(3000)]
     conformal = Conformal.fit(own, truth, fold, 0.9)
     new, new_truth, _ = world(6000, 2, folds)
-    found = coverage(conformal.sets(new), new_truth, ["a", "b", "rare"])
+    found = coverage(conformal.sets(new), new_truth, ["a", "b", "rare"], np.arange(6000))
     assert 0.88 < found.overall.coverage.value < 0.96
     for condition in ("a", "b", "rare"):
         assert found.by_condition[condition].coverage.high > 0.88
@@ -71,12 +71,13 @@ def test_cross_fitted_sets_do_not_know_their_own_truth() -> None:
     before = cross_fitted(per_fold[0], truth, fold, 0.9)
     after = cross_fitted(per_fold[0], np.where(fold == 0, (truth + 1) % 3, truth), fold, 0.9)
     np.testing.assert_array_equal(before[fold == 0], after[fold == 0])
-    assert coverage(before, truth, ["a", "b", "c"]).overall.coverage.value == pytest.approx(0.9, abs=0.03)
+    found = coverage(before, truth, ["a", "b", "c"], np.arange(900))
+    assert found.overall.coverage.value == pytest.approx(0.9, abs=0.03)
 
 
 def test_coverage_has_its_known_values() -> None:
     sets = np.array([[True, False], [True, True], [False, True], [False, True]])
-    found = coverage(sets, np.array([0, 0, 0, 1]), ["a", "b"])
+    found = coverage(sets, np.array([0, 0, 0, 1]), ["a", "b"], np.arange(4))
     assert found.overall.coverage.value == 0.75 and found.overall.mean_size == 1.25 and found.single == 0.75
     assert found.by_condition["a"].coverage.value == pytest.approx(2 / 3)
     assert found.by_condition["b"].mean_size == 1

@@ -98,6 +98,6 @@ def test_strata_are_in_natural_order() -> None:
 
 def test_top_k_counts_the_most_probable() -> None:
     probabilities = np.array([[0.6, 0.3, 0.1, 0.0], [0.3, 0.4, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]])
-    found = top_k(probabilities, np.array([0, 0, 0]))
+    found = top_k(probabilities, np.array([0, 0, 0]), np.arange(3))
     assert {k: round(estimate.value * 3) for k, estimate in found.items()} == {1: 1, 2: 2, 3: 2}
-    assert list(top_k(probabilities[:, :3], np.array([0, 0, 0]))) == [1, 2]
+    assert list(top_k(probabilities[:, :3], np.array([0, 0, 0]), np.arange(3))) == [1, 2]

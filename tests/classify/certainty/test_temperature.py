@@ -1,4 +1,4 @@
-"""Temperature scaling recovers a known temperature; the calibration error has its known values."""
+"""Temperature scaling recovers a known temperature."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morphoscope.classify.certainty.temperature import (
-    calibration_error,
     cross_fitted,
     fit_temperature,
     negative_log_likelihood,
-    reliability,
     scaled,
 )
 
@@ -61,46 +59,6 @@ def test_scaling_divides_logits() -> None:
 def test_likelihood_is_that_of_the_true_class() -> None:
     probabilities = np.array([[0.5, 0.5], [0.25, 0.75]])
     assert negative_log_likelihood(probabilities, np.array([0, 0])) == pytest.approx(np.log(8) / 2)
-
-
-def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
-    # 40 images, two bins of 20: confidence 0.6 with 15 of 20 right, confidence 0.9 with 16 of 20 right.
-    probabilities = np.repeat([[0.6, 0.4], [0.9, 0.1]], 20, axis=0)
-    truth = np.r_[np.zeros(15), np.ones(5), np.zeros(16), np.ones(4)].astype(np.int64)
-    bins = reliability(probabilities, truth)
-    assert bins.images.tolist() == [20, 20] and bins.correct.tolist() == [15, 16]
-    assert bins.confidence.tolist() == pytest.approx([0.6, 0.9])
-    error = calibration_error(probabilities, truth, np.arange(40).astype(str))
-    assert error.value == pytest.approx((0.15 + 0.1) / 2)
-    assert error.low < error.value <= error.high
-
-
-def test_bins_adapt_to_the_number_of_images() -> None:
-    probabilities, truth = drawn(1.0, 1000)
-    assert len(reliability(probabilities, truth).images) == 15
-    assert len(reliability(probabilities[:95], truth[:95]).images) == 4
-    assert len(reliability(probabilities[:3], truth[:3]).images) == 1
-
-
-def test_interval_removes_the_bias_and_widens_with_grouped_patients() -> None:
-    probabilities, truth = drawn(1.0, 600)  # perfectly calibrated, so that all of the error is chance
-    alone = calibration_error(probabilities, truth, np.arange(600).astype(str))
-    assert alone.low < 0.01 and alone.value > 0.01
-    repeated = calibration_error(
-        np.repeat(probabilities[:150], 4, axis=0), np.repeat(truth[:150], 4), np.repeat(np.arange(150), 4)
-    )
-    single = calibration_error(
-        np.repeat(probabilities[:150], 4, axis=0), np.repeat(truth[:150], 4), np.arange(600)
-    )
-    assert repeated.high - repeated.low > 1.3 * (single.high - single.low)
-
-
-def test_scaling_by_the_fitted_temperature_corrects_overconfidence() -> None:
-    probabilities, truth = drawn(3.0, 2000)
-    fold = np.arange(2000) % 5
-    after = cross_fitted(probabilities, truth, fold)
-    groups = np.arange(2000)
-    assert calibration_error(after, truth, groups).high < calibration_error(probabilities, truth, groups).low
 
 
 def test_cross_fitting_does_not_use_the_own_fold() -> None:

@@ -34,7 +34,15 @@ def test_metrics_have_their_known_values(evaluation: Evaluation) -> None:
     assert evaluation.accuracy.value == pytest.approx(0.6)
     assert evaluation.balanced_accuracy.value == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert set(evaluation.recall) == {"blue", "green"}
-    assert evaluation.recall["green"] == pytest.approx((0.5, 0.0945, 0.9055), abs=5e-5)  # Wilson, 1 in 2
+    assert evaluation.recall["green"] == pytest.approx((0.5, 0.0945, 0.9055), abs=5e-5)  # 1 in 2
+    assert evaluation.missing == ["red"]
+
+
+def test_intervals_allow_for_several_images_of_one_patient(evaluation: Evaluation) -> None:
+    one_patient_each = evaluation.accuracy
+    two_patients = replace(evaluation, groups=np.array(["a", "a", "b", "a", "b"])).accuracy
+    assert two_patients.value == one_patient_each.value
+    assert two_patients.high - two_patients.low > one_patient_each.high - one_patient_each.low
 
 
 def test_everything_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -68,7 +76,8 @@ def test_certainty_has_its_known_values(evaluation: Evaluation) -> None:
     likelihoods = [0.8, 0.1, 0.4, 0.9, 0.2]
     assert found["negative_log_likelihood"] == pytest.approx(-np.log(likelihoods).mean())
     assert found["without_temperature"] is found["prediction_sets"] is found["novelty"] is None
-    assert found["disagreement"] == {"folds": 1, "mutual_information": 0, "agreement": 1}
+    assert found["disagreement"] == {"folds": 1, "mutual_information": None, "agreement": None}
+    assert found["conditions_without_images"] == ["red"]
     assert found["strata"] == []
 
 
@@ -187,7 +196,11 @@ def test_a_calibrated_ensemble_is_evaluated_as_such(
     assert sets is not None
     hits = sets[np.arange(len(found.truth)), found.truth]
     assert metrics["prediction_sets"]["coverage"]["value"] == pytest.approx(hits.mean())
-    assert metrics["without_temperature"]["calibration_error"]["value"] >= 0
+    without = metrics["without_temperature"]
+    assert without["calibration_error"]["value"] >= 0
+    assert without["change_of_calibration_error"]["value"] == pytest.approx(
+        metrics["calibration_error"]["value"] - without["calibration_error"]["value"]
+    )
     assert metrics["disagreement"]["folds"] == 3
     table = found.table()
     assert table["prediction_set"].str.split("; ").map(len).tolist() == sets.sum(axis=1).tolist()

@@ -14,6 +14,7 @@ from morphoscope.classify.certainty.novelty import NoveltyScores
 from morphoscope.classify.evaluation import EvaluationFacts
 
 ESTIMATE = {"value": "float", "low": "float", "high": "float"}
+CALIBRATION_ERROR = {**ESTIMATE, "chance": "float", "chance_limit": "float", "debiased": "float"}
 FORMAT = {
     "rows": "str",
     "cohort": "str",
@@ -31,14 +32,19 @@ FORMAT = {
     "unlike_judged_by": "str",
     "images": "int",
     "groups": "int",
+    "conditions_without_images": [],
     "accuracy": ESTIMATE,
     "balanced_accuracy": ESTIMATE,
     "recall": {"blue": {**ESTIMATE, "images": "int"}, "green": {**ESTIMATE, "images": "int"}},
     "unsure": "float",
     "top_k": {"1": ESTIMATE},
-    "calibration_error": ESTIMATE,
+    "calibration_error": CALIBRATION_ERROR,
     "negative_log_likelihood": "float",
-    "without_temperature": {"calibration_error": ESTIMATE, "negative_log_likelihood": "float"},
+    "without_temperature": {
+        "calibration_error": CALIBRATION_ERROR,
+        "change_of_calibration_error": ESTIMATE,
+        "negative_log_likelihood": "float",
+    },
     "prediction_sets": {
         "coverage": ESTIMATE,
         "mean_size": "float",
@@ -106,6 +112,7 @@ def evaluation() -> Evaluation:
         facts,
         pd.DataFrame({"sex": ["female", "male", "male"]}),
         unlike=NoveltyScores(np.array([0.5, 0.2], np.float32), np.array([True, False])),
+        unlike_groups=np.array(["v", "w"]),
     )
 
 
@@ -114,7 +121,7 @@ def shape(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [shape(value[0])]
+        return [shape(item) for item in value[:1]]
     return "None" if value is None else type(value).__name__
 
 
