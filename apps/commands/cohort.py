@@ -71,7 +71,7 @@ def import_images(
         typer.Option("--step-inside", help="folder: the source's only folder holds the conditions' folders."),
     ] = None,
     file_column: Annotated[str | None, typer.Option(help="csv: column of the file names.")] = None,
-    condition_column: Annotated[str | None, typer.Option(help="csv: column of the labels.")] = None,
+    condition_column: Annotated[str | None, typer.Option(help="csv, isic: column of the labels.")] = None,
     group_column: Annotated[str | None, typer.Option(help="csv: column of the patients.")] = None,
     allow_unlisted: Annotated[
         bool | None, typer.Option("--allow-unlisted", help="Tables: leave out images without a row.")

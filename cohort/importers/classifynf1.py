@@ -11,7 +11,7 @@ import pandas as pd
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.importers.copying import copy_in, match_files, unlisted_files
 from morphoscope.cohort.importers.siim_isic import FOLD_OF_RECORD, MERGED
-from morphoscope.cohort.importers.tables import find_column, keep_other_columns, open_table, patient_or_lesion
+from morphoscope.cohort.importers.tables import find_column, keep_other_columns, open_table, patients
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.cohort.names import known_names
 from morphoscope.configs import arguments
@@ -33,7 +33,8 @@ def import_classifynf1(
 
     Rows with is_test 1 get the fold "test"; the others the published fold of their tfrecord, and those with
     tfrecord -1 are left out. Synonymous ISIC diagnoses are merged as published (seborrheic keratosis -> BKL,
-    NV -> nevus, …). The group is `patient_id`, or else `lesion_id`, or else the image. All columns are kept.
+    NV -> nevus, …). Rows that share a `patient_id` or a `lesion_id` are one group; without both the image is.
+    All columns are kept.
     Its `age_approx` does not become `age`: the published tables fill it with 0.
 
     Args:
@@ -76,7 +77,7 @@ def import_classifynf1(
         {
             "file": found,
             "condition": label.replace(MERGED),
-            "group": patient_or_lesion(table, name),
+            "group": patients(table, name),
             "view": view,
             "fold": list(fold),
         }

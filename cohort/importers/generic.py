@@ -92,6 +92,8 @@ def import_csv(
         errors += unlisted_files(store, found)
     if "group" not in named and not errors:
         _warn_of_patients(table, name)
+    if "group" in named and (lesion := optional_column(table, "lesion_id", name)) is not None:
+        _warn_of_lesions(known_names(table[lesion], UNKNOWN_PATIENT), cells["group"], name)
     others = table.drop(columns=list({file_column, *named.values()}))
     rows = keep_other_columns(pd.DataFrame({"file": found, **cells}), others, reserved=())
     return copy_in(store, rows, destination, errors, to_srgb=to_srgb)
@@ -109,6 +111,20 @@ def _warn_of_patients(table: pd.DataFrame, name: str) -> None:
             name,
             " or ".join(likely),
             likely[0],
+        )
+
+
+def _warn_of_lesions(lesions: pd.Series, groups: pd.Series, name: str) -> None:
+    """Log the lesions that occur in several groups; whether that is an error, only the user knows."""
+    known = lesions[(lesions != "") & (groups != "")]
+    patients = groups.groupby(known).nunique()
+    shared = sorted(patients.index[patients > 1])
+    if shared:
+        log.warning(
+            "%s: images of the same lesion_id are in different groups: %s. If lesions are numbered over the "
+            "whole table and not within each patient, give these images one group.",
+            name,
+            first_names(shared),
         )
 
 

@@ -14,7 +14,7 @@ from morphoscope.cohort.importers.tables import (
     find_column,
     keep_other_columns,
     open_table,
-    patient_or_lesion,
+    patients,
     with_age,
 )
 from morphoscope.cohort.names import known_names
@@ -50,8 +50,9 @@ def import_siim_isic(
     Synonymous diagnoses are merged as published (seborrheic keratosis -> BKL, NV -> nevus, …), which leaves
     nine in the tables of 2020 and of 2018-2019 together. Rows with tfrecord -1 (duplicates) are left out; the
     others get the published fold of their tfrecord, in which patients are kept together. There is no test
-    fold: the challenge's test images have no labels. The view is focused, the group `patient_id` or else the
-    image. All columns are kept; `age_approx`, where known, is also the manifest's `age`.
+    fold: the challenge's test images have no labels. The view is focused. Rows that share a `patient_id` or a
+    `lesion_id` are one group; without both the image is. All columns are kept; `age_approx`, where known, is
+    also the manifest's `age`.
 
     Args:
         source: the train.csv, or a folder or zip with exactly one CSV in it.
@@ -85,7 +86,7 @@ def import_siim_isic(
         {
             "file": found,
             "condition": label.replace(MERGED),
-            "group": patient_or_lesion(table, name),
+            "group": patients(table, name),
             "view": "focused",
             "fold": (record % 15).map(FOLD_OF_RECORD),
         }

@@ -1,9 +1,13 @@
 """Tables of images as importers read them: the CSV itself, its columns, patients and ages."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from morphoscope.cohort.conditions import CONDITIONS
 from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
@@ -11,7 +15,9 @@ from morphoscope.cohort.manifest import COLUMNS
 from morphoscope.cohort.names import UNKNOWN_PATIENT, known_names, name_key
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS
 from morphoscope.cohort.storage import Store, open_store
-from morphoscope.configs import UserError, arguments
+from morphoscope.configs import UserError, arguments, first_names
+
+log = logging.getLogger(__name__)
 
 
 def open_table(source: Path, images: Path | None) -> tuple[pd.DataFrame, Store, str]:
@@ -105,11 +111,43 @@ def with_age(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(age=given.where(pd.to_numeric(given, errors="coerce") >= 0, ""))
 
 
-def patient_or_lesion(table: pd.DataFrame, name: str) -> pd.Series:
-    """`patient_id`, else `lesion_id`, of each row, normalised; "" where both are unknown."""
-    group = pd.Series("", index=table.index)
-    for wanted in ("patient_id", "lesion_id"):
-        column = optional_column(table, wanted, name)
-        if column is not None:
-            group = group.where(group != "", known_names(table[column], UNKNOWN_PATIENT))
-    return group
+def patients(table: pd.DataFrame, name: str) -> pd.Series:
+    """The patient of each row from `patient_id` and `lesion_id`; "" where both are unknown.
+
+    Rows that share a patient or a lesion are of one patient, also through other rows. The name is the first
+    of the patient ids, or else of the lesion ids. Patient ids that share a lesion are reported in a warning.
+
+    Args:
+        name: of the table, for messages.
+    """
+    unknown = pd.Series("", index=table.index)
+    columns = [optional_column(table, wanted, name) for wanted in ("patient_id", "lesion_id")]
+    patient, lesion = (
+        unknown if column is None else known_names(table[column], UNKNOWN_PATIENT) for column in columns
+    )
+    joined = _joined(patient, lesion)
+    patients_of: dict[int, set[str]] = {number: set() for number in joined}
+    lesions_of: dict[int, set[str]] = {number: set() for number in joined}
+    for number, of_patient, of_lesion in zip(joined, patient, lesion, strict=True):
+        patients_of[number].add(of_patient)
+        lesions_of[number].add(of_lesion)
+    taken = set(patient)
+    names = {}
+    for number in patients_of:
+        known, lesions = (sorted(found[number] - {""}) for found in (patients_of, lesions_of))
+        if len(known) > 1:
+            log.warning("%s: the patients %s share a lesion and count as one.", name, first_names(known))
+        names[number] = (known + [f"lesion {one}" if one in taken else one for one in lesions] + [""])[0]
+    return pd.Series([names[number] for number in joined], index=table.index)
+
+
+def _joined(patient: pd.Series, lesion: pd.Series) -> list[int]:
+    """The number of each row's component: rows with the same known patient or the same known lesion."""
+    rows = np.arange(len(patient))
+    nodes = [
+        pd.factorize(names.where(names != "", [f"\n{row}" for row in rows]))[0] for names in (patient, lesion)
+    ]
+    lesions = nodes[1] + len(rows)
+    graph = coo_array((np.ones(len(rows)), (nodes[0], lesions)), shape=(2 * len(rows), 2 * len(rows)))
+    components: list[int] = connected_components(graph, directed=False)[1][nodes[0]].tolist()
+    return components

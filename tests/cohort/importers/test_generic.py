@@ -271,3 +271,14 @@ def test_images_without_a_label_are_named(
     source = dataset_source(tmp_path / "in", write_pattern, {"labels": [["0.png", 0]]})
     import_dataset_json(source, tmp_path / "out")
     assert "1 images without a label are left out: 1.png" in caplog.text
+
+
+def test_csv_warns_of_lesions_in_several_groups(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        write_pattern(tmp_path / f"in/{number}.png", seed=number)
+    table = tmp_path / "in/t.csv"
+    table.write_text("file,condition,group,lesion_id\n0,a,p,l1\n1,a,q,l1\n2,a,q,l2\n3,a,r,unknown\n")
+    import_csv(table, tmp_path / "out")
+    assert "same lesion_id are in different groups: l1." in caplog.text

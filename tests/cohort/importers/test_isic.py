@@ -38,6 +38,40 @@ def test_isic_patient_before_lesion_and_reserved_columns(tmp_path: Path, write_p
     assert set(rows["source"]) == {"real"}
 
 
+def test_rows_that_share_a_patient_or_a_lesion_are_one_group(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = {"I0": "P0,L0", "I1": ",L0", "I2": "P0,L1", "I3": "P1,L1", "I4": "P2,unknown", "I5": "NA,L9"}
+    rows |= {
+        "I6": "-1,P2",
+        "I7": "None,nan",
+        "I8": "unknown,",
+    }  # a lesion with the name of a patient; unknown
+    for number, image in enumerate(rows):
+        write_pattern(tmp_path / f"in/{image}.png", seed=number)
+    lines = [f"{image},nv,{names}" for image, names in rows.items()]
+    (tmp_path / "in/m.csv").write_text("\n".join(["image_id,dx,patient_id,lesion_id", *lines]) + "\n")
+    groups = import_isic(tmp_path / "in", tmp_path / "out").rows["group"].tolist()
+    assert groups == ["P0", "P0", "P0", "P0", "P2", "L9", "lesion P2", "images/I7.png", "images/I8.png"]
+    assert "the patients P0, P1 share a lesion" in caplog.text
+
+
+def test_isic_archive_takes_the_most_specific_diagnosis_and_says_so(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        write_pattern(tmp_path / f"in/I{number}.png", seed=number)
+    (tmp_path / "in/m.csv").write_text(
+        "isic_id,diagnosis_1,diagnosis_2,diagnosis_3\nI0,Benign,Benign melanocytic,Nevus\n"
+        "I1,Malignant,Malignant melanocytic,Melanoma Invasive\nI2,Benign,Benign adnexal,\n"
+    )
+    rows = import_isic(tmp_path / "in", tmp_path / "out").rows
+    assert rows["condition"].tolist() == ["Nevus", "Melanoma Invasive", "Benign adnexal"]
+    assert "diagnosis_3 (2 rows), diagnosis_2 (1 rows), diagnosis_1 (0 rows)" in caplog.text
+    rows = import_isic(tmp_path / "in", tmp_path / "out2", condition_column="diagnosis_1").rows
+    assert rows["condition"].tolist() == ["Benign", "Malignant", "Benign"]
+
+
 def test_ham10000(shared_data: Path, tmp_path: Path) -> None:
     cohort = import_isic(shared_data / "ham10000_small_224px.zip", tmp_path / "ham")
     assert len(cohort) == 740
