@@ -40,6 +40,7 @@ def proportion_by_group(successes: np.ndarray, groups: np.ndarray) -> Estimate:
         successes: bool [N], N >= 1.
         groups: name of each image's group (patient), [N].
     """
+    assert len(successes) == len(groups) > 0
     _, owner = np.unique(groups, return_inverse=True)
     hits, images = np.bincount(owner, weights=successes), np.bincount(owner)
     low, high = proportion_interval(hits, images)

@@ -78,7 +78,7 @@ def evaluate(
         prediction = ensemble.predict(shown.images)
     else:
         prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
-    unlike_scores, unlike_groups = None, np.empty(0, str)
+    unlike_scores, unlike_groups = None, None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
         others = eligible_samples(ensemble, unlike, everything, form)

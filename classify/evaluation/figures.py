@@ -6,7 +6,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from morphoscope.classify.certainty.reliability import Reliability
+from morphoscope.runtime.calibration_error import Reliability
 from morphoscope.runtime import write_atomically
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty, temperature
 from morphoscope.classify.certainty.conformal import Coverage
 from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
-from morphoscope.classify.certainty.reliability import (
+from morphoscope.runtime.calibration_error import (
     CalibrationError,
     calibration_error,
     error_difference,
@@ -108,7 +108,7 @@ class Evaluation:
         facts: what was evaluated, and how.
         attributes: what is known of each image beside its condition: one column per attribute, N rows.
         unlike: scores of M images that the ensemble should call novel; None if none.
-        unlike_groups: patient of each of those, [M].
+        unlike_groups: patient of each of those, [M]; None if each is of a patient of its own.
         partners: names of the pairs' panoramic images, [N]; None for single images.
     """
 
@@ -120,7 +120,7 @@ class Evaluation:
     facts: EvaluationFacts
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
     unlike: NoveltyScores | None = None
-    unlike_groups: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+    unlike_groups: np.ndarray | None = None
     partners: np.ndarray | None = None
 
     @cached_property
@@ -198,7 +198,11 @@ class Evaluation:
         inside, novel = self.prediction.novelty, self.prediction.novel
         if inside is None or novel is None:
             return None
-        unlike = None if self.unlike is None else novelty.detection(inside, self.unlike, self.unlike_groups)
+        unlike = None
+        if self.unlike is not None:
+            alone = np.arange(len(self.unlike.novelty))
+            groups = alone if self.unlike_groups is None else self.unlike_groups
+            unlike = novelty.detection(inside, self.unlike, groups)
         return NoveltyRates(proportion_by_group(novel, self.groups), unlike)
 
     def metrics(self) -> dict[str, Any]:

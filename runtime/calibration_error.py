@@ -99,8 +99,8 @@ def calibration_error(
     images = np.bincount(owner)
     gaps = _gaps(patient, owner, correct - confidence)
     value, square = (float(one) for one in _error(gaps.sum(axis=0), images))
-    calibrated = _calibrated_gaps(confidence, correct, patient, owner, random)
-    errors, squares = _error(calibrated, images)
+    correlation = _correlation(confidence, correct, patient)
+    errors, squares = _errors_by_chance(confidence, owner, patient, correlation, random)
     limit = float(np.quantile(errors, 0.95))
     unexplained = max(0.0, 1 - float(squares.mean()) / square) if square > 0 else 0.0
     drawn = _draw_patients(len(names), random)
@@ -141,14 +141,34 @@ def error_difference(
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
+def errors_by_chance(
+    confidence: np.ndarray, groups: np.ndarray, correlation: float, seed: int = 0
+) -> np.ndarray:
+    """The calibration errors that a perfectly calibrated model would show: 1000 draws, float64 [1000].
+
+    Args:
+        confidence: highest probability of each image, [N] in (0, 1].
+        groups: patient of each image, [N].
+        correlation: between the correctness of two images of one patient, in [0, 1].
+        seed: of the draws.
+    """
+    patient = np.unique(groups, return_inverse=True)[1]
+    random = np.random.default_rng(seed)
+    return _errors_by_chance(confidence, _bins(confidence), patient, correlation, random)[0]
+
+
 def _binned(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(confidence float64, whether the prediction is correct, number of the bin), each [N]."""
     confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == truth
-    bins = int(np.clip(len(truth) // _IMAGES_PER_BIN, 1, _MOST_BINS))
+    return confidence, probabilities.argmax(axis=1) == truth, _bins(confidence)
+
+
+def _bins(confidence: np.ndarray) -> np.ndarray:
+    """The number of each image's bin, int64 [N]."""
+    bins = int(np.clip(len(confidence) // _IMAGES_PER_BIN, 1, _MOST_BINS))
     first_rank = np.searchsorted(np.sort(confidence), confidence)  # ties share the rank of their first
-    _, owner = np.unique(first_rank * bins // len(truth), return_inverse=True)
-    return confidence, correct, owner
+    owner: np.ndarray = np.unique(first_rank * bins // len(confidence), return_inverse=True)[1]
+    return owner
 
 
 def _gaps(patient: np.ndarray, owner: np.ndarray, difference: np.ndarray) -> np.ndarray:
@@ -169,29 +189,33 @@ def _draw_patients(patients: int, random: np.random.Generator) -> np.ndarray:
     return random.multinomial(patients, np.full(patients, 1 / patients), size=_REPLICATES)
 
 
-def _calibrated_gaps(
-    confidence: np.ndarray,
-    correct: np.ndarray,
-    patient: np.ndarray,
-    owner: np.ndarray,
-    random: np.random.Generator,
-) -> np.ndarray:
-    """Sums of the differences per bin that a perfectly calibrated model would show, [R, B].
-
-    Each image is correct if a uniform number is below its confidence. It shares this number with its
-    patient's other images with a probability whose square is the correlation between them.
-    """
+def _correlation(confidence: np.ndarray, correct: np.ndarray, patient: np.ndarray) -> float:
+    """Correlation in [0, 1] between the correctness of two images of one patient, given their confidences."""
     difference, scale = correct - confidence, np.sqrt(confidence * (1 - confidence))
     together, possible = (
         (np.bincount(patient, weights=one) ** 2).sum() - (one**2).sum() for one in (difference, scale)
     )
-    shared = np.sqrt(np.clip(together / possible, 0, 1)) if possible > 1e-9 else 0.0
-    patients, bins = patient.max() + 1, owner.max() + 1
-    sums = np.empty((_REPLICATES, bins))
+    return float(np.clip(together / possible, 0, 1)) if possible > 1e-9 else 0.0
+
+
+def _errors_by_chance(
+    confidence: np.ndarray,
+    owner: np.ndarray,
+    patient: np.ndarray,
+    correlation: float,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both errors of `_error` for each draw of a perfectly calibrated model, [R] and [R].
+
+    Each image is correct if a uniform number is below its confidence. It shares this number with its
+    patient's other images with a probability whose square is the correlation between them.
+    """
+    shared, patients, images = correlation**0.5, patient.max() + 1, np.bincount(owner)
+    gaps = np.empty((_REPLICATES, len(images)))
     for replicate in range(_REPLICATES):
         own = random.random(len(confidence))
         if shared > 0:
             common = random.random(patients)[patient]
             own = np.where(random.random(len(own)) < shared, common, own)
-        sums[replicate] = np.bincount(owner, weights=(own < confidence) - confidence, minlength=bins)
-    return sums
+        gaps[replicate] = np.bincount(owner, weights=(own < confidence) - confidence)
+    return _error(gaps, images)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from morphoscope.classify.certainty.reliability import calibration_error, error_difference, reliability
+from morphoscope.runtime.calibration_error import calibration_error, error_difference, reliability
 from morphoscope.classify.certainty.temperature import cross_fitted, scaled
 
 
