@@ -6,8 +6,8 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from morphoscope.runtime.calibration_error import Reliability
 from morphoscope.runtime import write_atomically
+from morphoscope.runtime.calibration_error import Reliability
 
 
 def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title: str) -> None:

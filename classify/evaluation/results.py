@@ -12,12 +12,6 @@ import pandas as pd
 from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty, temperature
 from morphoscope.classify.certainty.conformal import Coverage
 from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
-from morphoscope.runtime.calibration_error import (
-    CalibrationError,
-    calibration_error,
-    error_difference,
-    reliability,
-)
 from morphoscope.classify.certainty.strata import Stratum, stratify, top_k
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
 from morphoscope.classify.prediction import Prediction
@@ -25,6 +19,12 @@ from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 from morphoscope.runtime import write_text
+from morphoscope.runtime.calibration_error import (
+    CalibrationError,
+    calibration_error,
+    error_difference,
+    reliability,
+)
 from morphoscope.runtime.statistics import (
     Estimate,
     balanced_accuracy,

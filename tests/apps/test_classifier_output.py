@@ -83,7 +83,8 @@ def test_evaluation_prints_the_essentials(capsys: Shown, calibrated: Prediction)
     assert "2.00 conditions on average, a single one in 33%" in text
     assert "wrongly called out of distribution 0.333" in text
     assert "of 3 images that are out of distribution: detected 0.333" in text and "ROC curve 0.500" in text
-    assert text.count("fewer than 20 images") == 2 and "0.000 (0.000 to 0.658)" in text
+    assert text.count("fewer than 20 images") == 2 and "0.000 (0.000 to 0.710)" in text
+    assert "No image of red" in text and "would show up to" in text
     assert NOT_CALIBRATED not in text
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from morphoscope.runtime.calibration_error import calibration_error, error_difference, reliability
 from morphoscope.classify.certainty.temperature import cross_fitted, scaled
+from morphoscope.runtime.calibration_error import calibration_error, error_difference, reliability
 
 
 def drawn(temperature: float, images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
