@@ -57,6 +57,41 @@ class Splitting(Config):
     seed: Seed = Field(0, description="random seed; the same seed gives the same folds")
 
 
+class Auditing(Config):
+    """`cohort audit`: what is assumed of classifiers that are not trained yet."""
+
+    command: ClassVar[str] = "cohort audit"
+    folds: int = Field(5, ge=2, le=100, description="number of folds, if the cohort has none yet")
+    test: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="fraction of the patients in the test fold, if the cohort has no folds yet",
+    )
+    accuracy: float = Field(0.75, gt=0, lt=1, description="accuracy, and recall of each condition, to assume")
+    correlation: float = Field(
+        0.3,
+        ge=0,
+        lt=1,
+        description="correlation to assume between the correctness of two images of one patient",
+    )
+    disagreement: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="proportion of images to assume of which one of two classifiers is correct and the other "
+        "is not",
+    )
+    seed_variation: float = Field(
+        0.015,
+        ge=0,
+        le=1,
+        description="standard deviation to assume between the balanced accuracies of trainings with "
+        "different seeds",
+    )
+    seed: Seed = Field(0, description="random seed of the split and of the simulation")
+
+
 class Sampling(Config):
     """`generate sample`."""
 

@@ -12,7 +12,7 @@ import typer
 
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, option
 from morphoscope.configs import UserError, load_config
-from morphoscope.configs.commands import PhantomDrawing, Splitting
+from morphoscope.configs.commands import Auditing, PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
@@ -20,6 +20,7 @@ from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
     from morphoscope.cohort import Cohort
+    from morphoscope.cohort.design import Design
 
 app = typer.Typer(help="Images and labels on disk.", no_args_is_help=True)
 
@@ -170,6 +171,35 @@ def split(
 
 
 @app.command()
+def audit(
+    path: CohortPath,
+    folds: Annotated[int | None, option(Auditing, "folds")] = None,
+    test: Annotated[float | None, option(Auditing, "test")] = None,
+    accuracy: Annotated[float | None, option(Auditing, "accuracy")] = None,
+    correlation: Annotated[float | None, option(Auditing, "correlation")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    seed: Annotated[int | None, option(Auditing, "seed")] = None,
+) -> None:
+    """Simulate what an evaluation with these patients can show, before anything is trained."""
+    settings = load_config(
+        Auditing,
+        file=config,
+        overrides=set_,
+        folds=folds,
+        test=test,
+        accuracy=accuracy,
+        correlation=correlation,
+        seed=seed,
+    )
+
+    from morphoscope.cohort import Cohort
+    from morphoscope.cohort.design import audit as simulate
+
+    _print_design(simulate(Cohort.load(path).rows, settings), settings)
+
+
+@app.command()
 def phantom(
     destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
     per_condition: Annotated[int | None, option(PhantomDrawing, "per_condition")] = None,
@@ -220,6 +250,39 @@ def _next_step(cohort: "Cohort", path: Path) -> str:
 def _record(path: Path, name: str, settings: Config) -> None:
     """Leave the settings beside the manifest, so that the cohort can be reproduced."""
     RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
+
+
+def _print_design(design: "Design", settings: Auditing) -> None:
+    """What the cohort can show, in a table by condition and sentences."""
+    from morphoscope.cohort.design import COVERAGE
+
+    overall = design.overall
+    say(
+        f"Evaluated: {design.rows}, {overall.images} images of {overall.patients} patients. Assumed: accuracy "
+        f"and recalls {settings.accuracy:.2f}, correlation within patients {settings.correlation:.2f}."
+    )
+    rows = []
+    for one in design.conditions:
+        part = one.evaluated
+        counts = (str(part.patients), str(part.images), f"{part.width:.2f}", f"{part.covered:.2f}")
+        rows.append((one.name, *counts, str(one.calibration), f"{one.guarantee:.2f}"))
+    head = ["condition", "patients", "images", "width of recall's interval", "it covers"]
+    show(table([*head, "calibration images", f"sets of {COVERAGE:.0%} guarantee"], rows))
+    say(
+        f"Accuracy: the 95% interval is {overall.width:.3f} wide and contains the truth in "
+        f"{overall.covered:.0%} of samples."
+    )
+    say(
+        f"Calibration error: a perfectly calibrated model would show {design.error_by_chance:.3f} on average "
+        f"and up to {design.error_limit:.3f}; smaller values show nothing."
+    )
+    say(
+        "Smallest difference of balanced accuracy that a comparison on the same images finds with 80% power, "
+        f"if one of two classifiers alone is correct in {settings.disagreement:.0%} of images:"
+    )
+    for name, value in design.detectable.items():
+        say(f"  {name}: {value:.3f}")
+    say(f"What would help most: {design.best_change}.")
 
 
 def _describe(cohort: "Cohort") -> None:

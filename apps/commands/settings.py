@@ -9,6 +9,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.attribution import MapComparison
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import (
+    Auditing,
     Augmenting,
     Evaluating,
     Explaining,
@@ -27,6 +28,7 @@ from morphoscope.runtime.terminal import say, show, table
 SCHEMAS: list[type[Config]] = [
     PhantomDrawing,
     Splitting,
+    Auditing,
     GeneratorTraining,
     Sampling,
     Morphing,
