@@ -258,8 +258,9 @@ def _print_design(design: "Design", settings: Auditing) -> None:
 
     overall = design.overall
     say(
-        f"Evaluated: {design.rows}, {overall.images} images of {overall.patients} patients. Assumed: "
-        f"accuracy and recalls {settings.accuracy:.2f}, correlation within patients {settings.correlation:.2f}."
+        f"Evaluated: {design.rows}, {overall.images} images of {overall.patients} patients. "
+        f"Assumed: accuracy and recalls {settings.accuracy:.2f}, correlation within patients "
+        f"{settings.correlation:.2f}."
     )
     rows = []
     for one in design.conditions:
