@@ -3,24 +3,29 @@
     python benchmarks/classifier_options.py train COHORT FOLDER [--arms ema,mixup …] [--seeds 0,1,2] [--set …]
     python benchmarks/classifier_options.py table COHORT FOLDER
 
-`train` resumes where it stopped. `table` evaluates every finished ensemble on the cohort's test fold, which
-was used neither to train nor to choose an epoch, and prints Markdown: means over seeds with their standard
-deviations, and the mean difference from the baseline's run of the same seed, with the standard deviation of
-that difference. COHORT must be split with a test fold, e.g. ham10000_small at a test fraction of 0.3. `--set`
-changes all arms, e.g. `--set epochs=20`; a folder holds runs of one such baseline.
+`train` resumes where it stopped. `table` compares the finished trainings on their validation folds: each
+image as the one model predicted it that was not trained on it (`out_of_fold/probabilities.csv`). The test
+fold stays untouched, so that it can still evaluate what is chosen here. It prints Markdown: means over seeds
+with their standard deviations, and differences from the baseline on the same images and seeds with 95%
+intervals, which include the sampling of patients and of seeds. An arm that chooses its best epoch chooses it
+on the same images, which flatters it; the table marks it. `--set` changes all arms, e.g. `--set epochs=20`; a
+folder holds runs of one such baseline.
 """
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import pandas as pd
 from arms import compare, spread
 
-from morphoscope.classify import Ensemble, evaluate, train_ensemble
+from morphoscope.classify import train_ensemble
 from morphoscope.cohort import Cohort
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.runtime import RunFolder, write_text
+from morphoscope.runtime import RunFolder
+from morphoscope.runtime.calibration_error import calibration_error
+from morphoscope.runtime.statistics import Estimate, format_estimate
 
 BASELINE = "baseline"
 ARMS = {
@@ -38,11 +43,33 @@ ARMS = {
     "thawed+layer-decay+ema": ["freeze_stages=0", "layer_decay=0.85", "ema_decay=0.99"],
 }
 _LAST = "ensemble.safetensors"
-_METRICS = {
-    "balanced accuracy": ("balanced_accuracy", "value"),
-    "negative log likelihood": ("negative_log_likelihood",),
-    "calibration error": ("calibration_error", "value"),
-}
+_CHOOSES_ITS_EPOCH = "best epoch"
+_REPLICATES = 2000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The out-of-fold predictions of one training, with the images in the order of the cohort.
+
+    Attributes:
+        probabilities: [N, K].
+        truth: class numbers, [N].
+        groups: patient of each image, [N].
+    """
+
+    probabilities: np.ndarray
+    truth: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """1.0 for each correct prediction, else 0.0, [N]."""
+        return (self.probabilities.argmax(axis=1) == self.truth).astype(float)
+
+    @property
+    def surprise(self) -> np.ndarray:
+        """-log p of the true class of each image, [N]."""
+        return -np.log(np.maximum(self.probabilities[np.arange(len(self.truth)), self.truth], 1e-30))
 
 
 def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
@@ -54,46 +81,88 @@ def train(cohort: Cohort, folder: Path, settings: list[str], seed: int) -> None:
     train_ensemble(config, cohort, RunFolder(folder))
 
 
-def measure(cohort: Cohort, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """{arm: {seed: metrics}} on the test fold; metrics are saved in each run's folder."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+def read_answers(cohort: Cohort, run: Path) -> Answers:
+    """The predictions in a finished run's `out_of_fold/probabilities.csv`."""
+    found = pd.read_csv(run / "out_of_fold" / "probabilities.csv").set_index("file")
+    rows = cohort.rows.set_index("file").loc[found.index]
+    return Answers(
+        found[[f"p_{name}" for name in cohort.conditions]].to_numpy(),
+        np.array([cohort.conditions.index(name) for name in rows["condition"]]),
+        rows["group"].to_numpy(),
+    )
+
+
+def read_arms(cohort: Cohort, folder: Path) -> dict[str, dict[str, Answers]]:
+    """{arm: {seed: answers}} of the finished runs."""
+    found: dict[str, dict[str, Answers]] = {}
     for arm in ARMS:
         for run in sorted(folder.glob(f"{arm}-[0-9]*")):
-            if not (run / _LAST).exists():
-                continue
-            kept = run / "test-fold.json"
-            if not kept.exists():
-                evaluation = evaluate(Ensemble.load(run / _LAST, "auto"), cohort, rows="test")
-                write_text(kept, json.dumps(evaluation.metrics()))
-            seed = run.name.removeprefix(f"{arm}-")
-            found.setdefault(arm, {})[seed] = json.loads(kept.read_text())
+            if (run / _LAST).exists():
+                found.setdefault(arm, {})[run.name.removeprefix(f"{arm}-")] = read_answers(cohort, run)
     return found
 
 
+def mean_by_class(values: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over the classes of each class's mean: of `correct`, the balanced accuracy."""
+    return float(np.mean([values[truth == label].mean() for label in np.unique(truth)]))
+
+
+def paired_difference(
+    differences: np.ndarray, truth: np.ndarray, groups: np.ndarray, seed: int = 0
+) -> Estimate:
+    """Mean difference of two arms on the same images, with a 95% interval over patients and seeds.
+
+    Each of 2000 replicates draws the patients of each class, and the seeds, with replacement; the interval
+    is that of the percentiles.
+
+    Args:
+        differences: arm minus baseline for each seed and image, [S, N].
+        truth: classes over which means are averaged, [N]; all equal for a plain mean.
+        groups: patient of each image, [N].
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    seeds = random.multinomial(len(differences), np.full(len(differences), 1 / len(differences)), _REPLICATES)
+    by_class = []
+    for label in np.unique(truth):
+        names, owner = np.unique(groups[truth == label], return_inverse=True)
+        drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES)
+        sums = [np.bincount(owner, one) for one in differences[:, truth == label]]  # [S, patients]
+        totals = (seeds * (drawn @ np.transpose(sums))).sum(axis=1) / len(differences)
+        by_class.append(totals / (drawn @ np.bincount(owner)))
+    low, high = np.quantile(np.mean(by_class, axis=0), [0.025, 0.975])
+    return Estimate(mean_by_class(differences.mean(axis=0), truth), float(low), float(high))
+
+
 def table(cohort: Cohort, folder: Path) -> str:
-    """Markdown: each metric by arm, and its difference from the baseline of the same seed."""
-    measured = measure(cohort, folder)
-    heads = [head for name in _METRICS for head in (name, "difference")]
+    """Markdown: each metric by arm, and its paired difference from the baseline."""
+    measured = read_arms(cohort, folder)
+    heads = ["balanced accuracy", "difference", "negative log-likelihood", "difference", "calibration error"]
     lines = [f"| arm | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for arm, runs in measured.items():
-        cells = []
-        for path in _METRICS.values():
-            cells.append(spread([metric(run, path) for run in runs.values()]))
-            baseline = {} if arm == BASELINE else measured.get(BASELINE, {})
-            shared = [
-                (metric(runs[seed], path), metric(baseline[seed], path)) for seed in runs if seed in baseline
-            ]
-            cells.append(spread([own - base for own, base in shared], sign="+"))
-        lines.append(f"| {arm} | {len(runs)} | " + " | ".join(cells) + " |")
+        answers = list(runs.values())
+        baseline = {} if arm == BASELINE else measured.get(BASELINE, {})
+        shared = [(runs[seed], baseline[seed]) for seed in runs if seed in baseline]
+        cells = [
+            spread([mean_by_class(one.correct, one.truth) for one in answers]),
+            difference(shared, "correct", by_class=True),
+            spread([float(one.surprise.mean()) for one in answers]),
+            difference(shared, "surprise", by_class=False),
+            spread([calibration_error(one.probabilities, one.truth, one.groups).debiased for one in answers]),
+        ]
+        marked = f"{arm} (chosen on these images)" if arm == _CHOOSES_ITS_EPOCH else arm
+        lines.append(f"| {marked} | {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def metric(metrics: dict[str, Any], path: tuple[str, ...]) -> float:
-    """The value at a path of keys in nested metrics."""
-    value: Any = metrics
-    for key in path:
-        value = value[key]
-    return float(value)
+def difference(shared: list[tuple[Answers, Answers]], metric: str, *, by_class: bool) -> str:
+    """The paired difference of pairs (arm, baseline), one per seed, as text."""
+    if not shared:
+        return "—"
+    differences = np.array([getattr(own, metric) - getattr(base, metric) for own, base in shared])
+    own = shared[0][0]
+    truth = own.truth if by_class else np.zeros_like(own.truth)
+    return format_estimate(paired_difference(differences, truth, own.groups))
 
 
 if __name__ == "__main__":
