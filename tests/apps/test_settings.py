@@ -19,6 +19,7 @@ RENAMED = {"condition": "conditions"}
 COMMON = {
     "cohort phantom": {"per_condition", "size", "seed"},
     "cohort split": {"folds", "test", "seed"},
+    "cohort audit": {"folds", "test", "accuracy", "correlation", "seed"},
     "generate train": {"kimg", "resolution", "batch", "seed"},
     "generate sample": {"conditions", "count", "psi", "printed_mark", "seed"},
     "generate morph": {"steps", "psi", "printed_mark", "seed"},
