@@ -35,7 +35,8 @@ class MorphChart:
         """The SVG with a vertical line at `share`, from 0 to 1."""
         x = self.left + share * (self.right - self.left)
         marker = (
-            f'<g id="curve-marker" data-share="{share:.4f}">'
+            f'<g id="curve-marker" data-share="{share:.4f}" data-left="{self.left:.2f}" '
+            f'data-right="{self.right:.2f}">'
             f'<line x1="{x:.2f}" x2="{x:.2f}" y1="{self.top:.2f}" y2="{self.bottom:.2f}" '
             f'stroke="{_MARKER}" stroke-width="1.6"/>'
             f'<circle cx="{x:.2f}" cy="{self.top:.2f}" r="3.6" fill="{_MARKER}"/></g>'

@@ -1,19 +1,23 @@
 """Morphs without a page: their frames, what the classifier predicts for them, and which pixels it uses."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 
+from morphoscope.apps.batching import Batcher
 from morphoscope.apps.verdict import answered
 from morphoscope.classify import Attribution, Ensemble, Prediction
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.provenance import label_text, mixture
 from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
+from morphoscope.runtime.torch_memory import give_back_freed_memory
 
 CURVE_FRAMES = 17
+LARGEST_BATCH = 16  # frames; the generator's own
 _CURVES_KEPT = 64
 
 
@@ -85,26 +89,41 @@ class Curve:
 
 
 class Workbench:
-    """A generator and an ensemble, side by side.
-
-    Attributes:
-        curve: Morph -> Curve; the last 64 are kept, so that moving the slider costs one frame only.
-    """
-
-    curve: Callable[[Morph], Curve]
+    """A generator and an ensemble, side by side; safe to use from several threads."""
 
     def __init__(self, generator: GeneratorModel, ensemble: Ensemble) -> None:
         self.generator, self.ensemble = generator, ensemble
-        self.curve = lru_cache(maxsize=_CURVES_KEPT)(self._curve)
+        self._batcher = Batcher(self._look_at, LARGEST_BATCH)
+        self._drawing = Lock()
+        self._curves = lru_cache(maxsize=_CURVES_KEPT)(self._curve)
+
+    def look_at(self, frame: Frame) -> tuple[np.ndarray, Prediction]:
+        """The generated image of a frame, uint8 [R, R, 3], and the ensemble's prediction for it.
+
+        Frames that several threads ask for are computed together. An image can then differ by one grey level
+        from the one that is computed alone.
+
+        Raises:
+            UserError: an unknown condition, or a seed or share out of range.
+        """
+        return self._batcher(frame)
 
     def image(self, frame: Frame) -> np.ndarray:
         """The generated image of a frame: uint8 [R, R, 3].
 
         Raises:
-            UserError: an unknown condition, or a seed or share out of range.
+            UserError: as for `look_at`.
         """
-        morph = frame.morph
-        return self.generator.morph(morph.a, morph.b, morph.seed, [frame.share], morph.psi)[0]
+        return self.look_at(frame)[0]
+
+    def curve(self, morph: Morph) -> Curve:
+        """What the classifier predicts along a morph; the last 64 are kept.
+
+        Raises:
+            UserError: as for `look_at`.
+        """
+        with self._drawing:  # sessions that open together ask for the same one
+            return self._curves(morph)
 
     def provenance(self, frame: Frame) -> Provenance:
         """Where the frame's image comes from: generator, label, seed and psi."""
@@ -119,13 +138,35 @@ class Workbench:
     ) -> Attribution:
         """Which pixels of uint8 [H, W, 3] count for `target`, or for the most probable condition if None.
 
+        The memory that it takes is given back to the system.
+
         Raises:
             UserError: an unknown condition.
         """
         wanted = int(self.predict(image).predicted[0]) if target is None else target
-        return self.ensemble.attribute(image, wanted, method)
+        try:
+            return self.ensemble.attribute(image, wanted, method)
+        finally:
+            give_back_freed_memory()
+
+    def prepare(self) -> None:
+        """Compute one frame, so that kernels are built and memory is laid out before the first visitor."""
+        name = self.generator.conditions[0]
+        self.look_at(Frame(Morph(name, name, 0, 1.0), 0.0))
+
+    def _look_at(self, frames: Sequence[Frame]) -> list[tuple[np.ndarray, Prediction]]:
+        images: dict[Frame, np.ndarray] = {}
+        for psi in {frame.morph.psi for frame in frames}:
+            same = [frame for frame in dict.fromkeys(frames) if frame.morph.psi == psi]
+            seeds = [frame.morph.seed for frame in same]
+            new = self.generator.mixtures([frame.label for frame in same], seeds, psi)
+            images.update(zip(same, new, strict=True))
+        shown = [images[frame] for frame in frames]
+        prediction = self.ensemble.predict(shown)
+        return [(image, prediction.of(position)) for position, image in enumerate(shown)]
 
     def _curve(self, morph: Morph) -> Curve:
         shares = np.linspace(0, 1, CURVE_FRAMES)
-        frames = self.generator.morph(morph.a, morph.b, morph.seed, shares.tolist(), morph.psi)
-        return Curve(morph, shares, self.ensemble.predict(frames))
+        with self._batcher.turn:
+            frames = self.generator.morph(morph.a, morph.b, morph.seed, shares.tolist(), morph.psi)
+            return Curve(morph, shares, self.ensemble.predict(frames))

@@ -1,7 +1,7 @@
 """The predictions of an ensemble: probabilities, how models are combined, and how certain the result is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,15 @@ class Prediction:
             return [None] * len(self.combined)
         names = [None] * len(self.conditions) + list(self.auxiliary)
         return [names[k] for k in self.joint.mean(axis=0).argmax(axis=1)]
+
+    def of(self, image: int) -> "Prediction":
+        """The prediction for one of the N images alone."""
+        one = slice(image, image + 1)
+        by_image = ("combined", "unsure", "uncalibrated", "prediction_sets", "novelty", "novel")
+        parts = {name: getattr(self, name) for name in by_image}
+        cut = {name: part if part is None else part[one] for name, part in parts.items()}
+        joint = None if self.joint is None else self.joint[:, one]
+        return replace(self, per_fold=self.per_fold[:, one], joint=joint, **cut)
 
     def possible(self, image: int) -> list[str] | None:
         """Names in the prediction set of an image, by its number; most probable first.

@@ -161,6 +161,20 @@ class GeneratorModel:
         z = draw_latents([seed], self.G.z_dim).expand(len(ratios), -1)
         return self.synthesise(z, labels, psi)
 
+    def mixtures(self, conditions: Sequence[Condition], seeds: Sequence[int], psi: float = 0.7) -> np.ndarray:
+        """One image per condition and seed: uint8 [N, R, R, 3] RGB.
+
+        Args:
+            conditions: N names, mixtures {name: share}, or lists of K shares.
+            seeds: N integers from 0 to 2**32 - 1.
+            psi: truncation, as in `sample`.
+
+        Raises:
+            UserError: as for `sample`.
+        """
+        labels = np.stack([self.label(condition) for condition in conditions])
+        return self.synthesise(draw_latents(seeds, self.G.z_dim), labels, psi)
+
     @torch.no_grad()
     def synthesise(
         self, z: torch.Tensor, labels: np.ndarray, psi: float = 1.0, noise_mode: str = "const"

@@ -22,10 +22,11 @@ _MOST_WAITING = 200  # requests, of all sessions together
 
 
 class StudioPage(gr.Blocks):
-    """The page, with the uploads that its handlers read."""
+    """The page, with the models behind it and the uploads that its handlers read."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, workbench: Workbench) -> None:
         super().__init__(title=title, analytics_enabled=False)
+        self.workbench = workbench
         self.uploads = Uploads()
 
 
@@ -43,7 +44,7 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
             "panoramic photograph. Use `morphoscope classify predict`, or an ensemble of single images."
         )
     workbench = Workbench(generator, ensemble)
-    page = StudioPage(title)
+    page = StudioPage(title, workbench)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
         with gr.Tabs() as tabs:
@@ -74,11 +75,13 @@ def serve(
 
 
 def launch(page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serve a page as `serve` does, print its address, and wait for Ctrl+C.
+    """Try the models, serve a page as `serve` does, print its address, and wait for Ctrl+C.
 
     Raises:
         UserError: the port is taken or not allowed.
     """
+    say("Preparing the models …")
+    page.workbench.prepare()
     server = serve(page, host=host, port=port)
     say(f"{page.title}: {server.address} (press Ctrl+C to stop)")
     try:

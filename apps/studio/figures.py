@@ -18,6 +18,16 @@ from morphoscope.cohort import Provenance
 from morphoscope.runtime.reporting.plots import colour
 
 _BEFORE_NUMBER = re.compile(r"(?<=[<>]) (?=\d)")
+MOVE_MARKER = """(share) => requestAnimationFrame(() => {
+    const marker = document.querySelector("#curve-marker");
+    if (!marker) return;
+    const { left, right } = marker.dataset;
+    const x = Number(left) + share * (right - left);
+    for (const [part, names] of [["line", ["x1", "x2"]], ["circle", ["cx"]]])
+        for (const name of names) marker.querySelector(part).setAttribute(name, x.toFixed(2));
+    marker.dataset.share = share.toFixed(4);
+})"""
+"""Moves the marker of a `curve` to the slider's share in the browser: no curve is sent for it."""
 PICTURE_SIDE = 512  # pixels; images are enlarged to it
 
 

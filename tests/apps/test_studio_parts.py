@@ -80,6 +80,11 @@ class Grey:
         levels = [(1 - share) * ends[0] + share * ends[1] for share in steps]
         return np.stack([np.full((16, 16, 3), level).astype(np.uint8) for level in levels])
 
+    def mixtures(self, conditions: list[dict[str, float]], seeds: list[int], psi: float) -> np.ndarray:
+        return np.concatenate(
+            [self.morph(*CONDITIONS, 0, [label.get("pale", 0)], psi) for label in conditions]
+        )
+
 
 @pytest.fixture
 def workbench() -> Workbench:
@@ -174,6 +179,18 @@ class TestWorkbench:
         assert workbench.ensemble.asked == 1  # type: ignore[attr-defined]
         workbench.curve(Morph("dark", "pale", seed=4, psi=0.7))
         assert workbench.ensemble.asked == 2  # type: ignore[attr-defined]
+
+    def test_frames_of_several_sessions_are_computed_together(self, workbench: Workbench) -> None:
+        frames = [
+            Frame(replace(MORPH, psi=psi), share) for psi in (0.5, 0.7) for share in (0.0, 1.0, 0.5, 1.0)
+        ]
+        together = workbench._look_at(frames)
+        assert workbench.ensemble.asked == 1  # type: ignore[attr-defined]
+        for frame, (image, found) in zip(frames, together, strict=True):
+            alone, expected = workbench.look_at(frame)
+            np.testing.assert_array_equal(image, alone)
+            np.testing.assert_array_equal(found.combined, expected.combined)
+            assert found.unsure.tolist() == expected.unsure.tolist()
 
     def test_most_probable_condition_is_the_default_target(self, workbench: Workbench) -> None:
         image = workbench.image(Frame(MORPH, 1.0))

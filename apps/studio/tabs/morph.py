@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from morphoscope.apps.morph_chart import MorphChart, draw_curve
-from morphoscope.apps.morphing import Frame, Morph, Workbench
+from morphoscope.apps.morphing import LARGEST_BATCH, Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.attribution_row import (
     attribution_row,
@@ -117,8 +117,18 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
         "preprocess": False,  # the handlers check the values themselves, and say what is wrong in our words
     }
     frame, curve_of = reported(show.frame), reported(show.curve)
-    gr.on(changes, frame, inputs, [picture, predicted], show_progress="hidden", **latest)
-    gr.on(changes, curve_of, inputs, curve, show_progress="minimal", **latest)  # a new pair takes a moment
+    gr.on(
+        changes,
+        frame,
+        inputs,
+        [picture, predicted],
+        show_progress="hidden",
+        concurrency_limit=LARGEST_BATCH,  # these wait for one another, and are computed together
+        **latest,
+    )
+    redrawn = [event for event in changes if event != share.change]
+    gr.on(redrawn, curve_of, inputs, curve, show_progress="minimal", concurrency_limit=4, **latest)
+    gr.on([share.change, curve.change], None, share, None, js=figures.MOVE_MARKER, trigger_mode="multiple")
     b.change(lambda name: gr.Slider(label=_share_label(name)), b, share, api_visibility="private")
     another.click(_another_seed, None, seed, api_visibility="private")
     row.ask.click(
@@ -177,9 +187,9 @@ class _Handlers:
     def frame(self, *controls: Any) -> tuple[str, str]:
         """(picture, bars and verdict)."""
         frame = selected_frame(self.workbench, *controls)
-        image = self.workbench.image(frame)
-        predicted = figures.prediction(self.workbench.predict(image))
-        return figures.frame(image, frame, self.workbench.provenance(frame)), predicted
+        image, prediction = self.workbench.look_at(frame)
+        picture = figures.frame(image, frame, self.workbench.provenance(frame))
+        return picture, figures.prediction(prediction)
 
     def curve(self, *controls: Any) -> str | dict[str, Any]:
         """The curve with the marker at the current share, and the sentence below it."""
