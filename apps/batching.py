@@ -42,7 +42,7 @@ class Batcher(Generic[Item, Result]):
             results = self.compute([item for item, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 future.set_result(result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to each thread that waits, which raises it
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

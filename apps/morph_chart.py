@@ -15,10 +15,14 @@ from morphoscope.runtime.reporting.plots import colour, plain, svg
 
 _POINTS_PER_INCH = 72  # a point is the unit of the SVG's own coordinates
 _WIDTH, _HEIGHT = 6.2, 2.75  # inches, with one row of names below
+_NARROW = (4.2, 3.0)
 _ROW = 0.2  # inches of height that each further row of names takes
 _MOST_COLUMNS = 7
 _GREY = "#5b6b73"
 _MARKER = "#0f3d44"
+_GRID, _AXIS, _PAPER = "#e3e8ea", "#c3ccd0", "#ffffff"
+# Variables of a page in which the chart stands; without them it is drawn on white.
+_THEMED = {_GREY: "ink", _GRID: "grid", _AXIS: "axis", _PAPER: "paper"}
 
 
 @dataclass(frozen=True)
@@ -34,22 +38,28 @@ class MorphChart:
     def with_marker(self, share: float) -> str:
         """The SVG with a vertical line at `share`, from 0 to 1."""
         x = self.left + share * (self.right - self.left)
+        colour_of_marker = f"var(--chart-marker, {_MARKER})"
         marker = (
-            f'<g id="curve-marker" data-share="{share:.4f}" data-left="{self.left:.2f}" '
+            f'<g class="curve-marker" data-share="{share:.4f}" data-left="{self.left:.2f}" '
             f'data-right="{self.right:.2f}">'
             f'<line x1="{x:.2f}" x2="{x:.2f}" y1="{self.top:.2f}" y2="{self.bottom:.2f}" '
-            f'stroke="{_MARKER}" stroke-width="1.6"/>'
-            f'<circle cx="{x:.2f}" cy="{self.top:.2f}" r="3.6" fill="{_MARKER}"/></g>'
+            f'style="stroke: {colour_of_marker}" stroke-width="1.6"/>'
+            f'<circle cx="{x:.2f}" cy="{self.top:.2f}" r="3.6" style="fill: {colour_of_marker}"/></g>'
         )
         return self.svg.replace("</svg>", marker + "</svg>")
 
 
-def draw_curve(curve: Curve) -> MorphChart:
+def draw_curve(curve: Curve, *, narrow: bool = False) -> MorphChart:
     """One line per condition over the share of the second one.
 
-    The morph's two conditions are drawn strong, with the range of the single models as a band.
+    The morph's two conditions are drawn strong, with the range of the single models as a band. Where a page
+    defines them, the variables --chart-paper, -ink, -axis, -grid and -marker give its colours.
+
+    Args:
+        narrow: as wide as a telephone's page, so that its labels need not shrink there.
     """
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_POINTS_PER_INCH, layout="constrained", facecolor="white")
+    size = _NARROW if narrow else (_WIDTH, _HEIGHT)
+    figure = Figure(figsize=size, dpi=_POINTS_PER_INCH, layout="constrained", facecolor=_PAPER)
     axes = figure.subplots()
     prediction = curve.prediction
     lines = []
@@ -70,7 +80,7 @@ def draw_curve(curve: Curve) -> MorphChart:
     _shade_unanswered(axes, curve)
     _dress(axes, curve.morph)
     _name(figure, lines, [plain(name) for name in prediction.conditions])
-    drawing = svg(figure)  # lays the axes out
+    drawing = _themed(svg(figure))  # lays the axes out
     box = axes.get_position()
     width, height = _POINTS_PER_INCH * figure.get_size_inches()
     return MorphChart(
@@ -82,16 +92,29 @@ def draw_curve(curve: Curve) -> MorphChart:
     )
 
 
+def _themed(drawing: str) -> str:
+    """The SVG with a page's variables for its colours."""
+    for plain_colour, name in _THEMED.items():
+        drawing = drawing.replace(f": {plain_colour}", f": var(--chart-{name}, {plain_colour})")
+    return drawing
+
+
 def _name(figure: Figure, lines: Sequence[Line2D], names: Sequence[str]) -> None:
     """A legend below the axes, in the most columns that fit the width; the figure grows with its rows."""
     for columns in range(min(len(names), _MOST_COLUMNS), 0, -1):
         legend = figure.legend(
-            lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+            lines,
+            names,
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=9,
+            labelcolor=_GREY,
         )
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             break
         legend.remove()
-    figure.set_figheight(_HEIGHT + _ROW * (ceil(len(names) / columns) - 1))
+    figure.set_figheight(figure.get_figheight() + _ROW * (ceil(len(names) / columns) - 1))
 
 
 def _shade_unanswered(axes: Axes, curve: Curve) -> None:
@@ -114,6 +137,6 @@ def _dress(axes: Axes, morph: Morph) -> None:
     axes.set_xlabel(f"share of {plain(morph.b)} (the rest is {plain(morph.a)})", color=_GREY, fontsize=9.5)
     axes.set_ylabel("probability", color=_GREY, fontsize=9.5)
     axes.tick_params(colors=_GREY, labelsize=9, length=3)
-    axes.grid(color="#e3e8ea", lw=0.8)
+    axes.grid(color=_GRID, lw=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#c3ccd0")
+    axes.spines[["left", "bottom"]].set_color(_AXIS)

@@ -90,11 +90,21 @@ class Prediction:
     def of(self, image: int) -> "Prediction":
         """The prediction for one of the N images alone."""
         one = slice(image, image + 1)
-        by_image = ("combined", "unsure", "uncalibrated", "prediction_sets", "novelty", "novel")
-        parts = {name: getattr(self, name) for name in by_image}
-        cut = {name: part if part is None else part[one] for name, part in parts.items()}
-        joint = None if self.joint is None else self.joint[:, one]
-        return replace(self, per_fold=self.per_fold[:, one], joint=joint, **cut)
+
+        def part(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[one]
+
+        return replace(
+            self,
+            per_fold=self.per_fold[:, one],
+            combined=self.combined[one],
+            unsure=self.unsure[one],
+            uncalibrated=part(self.uncalibrated),
+            prediction_sets=part(self.prediction_sets),
+            novelty=part(self.novelty),
+            novel=part(self.novel),
+            joint=None if self.joint is None else self.joint[:, one],
+        )
 
     def possible(self, image: int) -> list[str] | None:
         """Names in the prediction set of an image, by its number; most probable first.

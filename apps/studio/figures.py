@@ -19,23 +19,24 @@ from morphoscope.runtime.reporting.plots import colour
 
 _BEFORE_NUMBER = re.compile(r"(?<=[<>]) (?=\d)")
 MOVE_MARKER = """(share) => requestAnimationFrame(() => {
-    const marker = document.querySelector("#curve-marker");
-    if (!marker) return;
-    const { left, right } = marker.dataset;
-    const x = Number(left) + share * (right - left);
-    for (const [part, names] of [["line", ["x1", "x2"]], ["circle", ["cx"]]])
-        for (const name of names) marker.querySelector(part).setAttribute(name, x.toFixed(2));
-    marker.dataset.share = share.toFixed(4);
+    for (const marker of document.querySelectorAll(".curve-marker")) {
+        const { left, right } = marker.dataset;
+        const x = (Number(left) + share * (right - left)).toFixed(2);
+        for (const name of ["x1", "x2"]) marker.querySelector("line").setAttribute(name, x);
+        marker.querySelector("circle").setAttribute("cx", x);
+        marker.dataset.share = Number(share).toFixed(4);
+    }
 })"""
 """Moves the marker of a `curve` to the slider's share in the browser: no curve is sent for it."""
 PICTURE_SIDE = 512  # pixels; images are enlarged to it
 
 
-def curve(chart: MorphChart, share: float, description: str) -> str:
-    """The chart with its marker at `share`; `description` is for screen readers."""
+def curve(wide: MorphChart, narrow: MorphChart, share: float, description: str) -> str:
+    """The chart with its marker at `share`, for wide and narrow pages; `description` for screen readers."""
     return (
         f'<div class="ms-curve" role="img" aria-label="{escape(description)}">'
-        f"{chart.with_marker(share)}</div>"
+        f'<div class="ms-wide">{wide.with_marker(share)}</div>'
+        f'<div class="ms-narrow">{narrow.with_marker(share)}</div></div>'
     )
 
 
@@ -85,12 +86,18 @@ def frame(image: np.ndarray, shown: Frame, provenance: Provenance) -> str:
     """A generated image, uint8 [R, R, 3], enlarged and marked, with its caption and a link that saves it."""
     picture = data_uri(fitted(image, PICTURE_SIDE), provenance)
     mixture = escape(shown.mixture)
-    name = f"synthetic-seed{shown.morph.seed}-share{round(100 * shown.share):03d}.png"
+    parts = "+".join(f"{round(100 * part)}-{file_part(name)}" for name, part in shown.label.items())
+    name = f"synthetic-{parts}-seed{shown.morph.seed}.png"
     return (
         f'<figure class="ms-picture"><img src="{picture}" alt="Synthetic picture: {mixture}">'
         f'<figcaption><strong>{mixture}</strong><a href="{picture}" download="{name}">Save picture</a>'
         "</figcaption></figure>"
     )
+
+
+def file_part(name: str) -> str:
+    """A condition's name as part of a file's name: letters, digits and hyphens only, 40 at most."""
+    return re.sub(r"[\W_]+", "-", name).strip("-")[:40] or "condition"
 
 
 def photograph(image: np.ndarray, name: str, provenance: Provenance | None) -> str:

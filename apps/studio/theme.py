@@ -71,7 +71,10 @@ CSS = """
 .ms-picture figcaption a { color: var(--primary-700); text-decoration: underline; white-space: nowrap; }
 .dark .ms-picture figcaption a { color: var(--primary-300); }
 .ms-picture .ms-legend { border-radius: 4px; margin-top: 0.4rem; max-width: 320px; }
-.ms-curve { background: white; border-radius: 10px; padding: 0.3rem; }
+.ms-curve { --chart-paper: #ffffff; background: var(--chart-paper); border-radius: 10px; padding: 0.3rem; }
+.dark .ms-curve { --chart-paper: #1e293b; --chart-ink: #cbd5e1; --chart-axis: #64748b; --chart-grid: #334155;
+  --chart-marker: #5eead4; }
+.ms-narrow { display: none; }
 .ms-curve svg { display: block; width: 100%; height: auto; }
 .ms-bars { width: 100%; border-collapse: collapse; font-size: 0.92rem; color: var(--body-text-color); }
 .ms-bars thead { font-size: 0.78rem; color: var(--body-text-color-subdued); }
@@ -96,5 +99,12 @@ CSS = """
 .ms-facts { border-collapse: collapse; font-size: 0.9rem; color: var(--body-text-color); }
 .ms-facts th, .ms-facts td { text-align: left; padding: 0.15rem 1.2rem 0.15rem 0; vertical-align: top; }
 .ms-facts th { font-weight: 500; }
-@media (max-width: 520px) { .ms-bars .ms-spread { display: none; } .ms-track { width: 46%; } }
+.gradio-container :is(input, button, a, summary, [tabindex]):focus-visible {
+  outline: 3px solid var(--primary-600) !important; outline-offset: 2px !important; }
+.dark .gradio-container :is(input, button, a, summary, [tabindex]):focus-visible,
+.gradio-container.dark :is(input, button, a, summary, [tabindex]):focus-visible {
+  outline-color: var(--primary-300) !important; }
+.ms-drop:focus-within { outline: 3px solid var(--primary-600); outline-offset: 2px; }
+@media (max-width: 520px) { .ms-wide { display: none; } .ms-narrow { display: block; }
+  .ms-bars .ms-spread { display: none; } .ms-track { width: 46%; } }
 """

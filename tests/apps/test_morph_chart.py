@@ -25,7 +25,7 @@ def test_marker_stands_where_the_share_is(curve: Curve) -> None:
     chart = draw_curve(curve)
     assert 0 < chart.left < chart.right
     for share, x in [(0, chart.left), (1, chart.right)]:
-        found = re.search(r'id="curve-marker".*?x1="([\d.]+)"', chart.with_marker(share))
+        found = re.search(r'class="curve-marker".*?x1="([\d.]+)"', chart.with_marker(share))
         assert found is not None
         assert float(found.group(1)) == pytest.approx(x, abs=0.01)
 
@@ -55,6 +55,20 @@ def test_long_names_stay_inside_the_chart() -> None:
         assert found is not None, name
         assert 0 < float(found.group(1)) < width - 5 * len(name)  # a letter is about 5 points wide
         assert 0 < float(found.group(2)) < height
+
+
+def test_narrow_chart_keeps_its_labels(curve: Curve) -> None:
+    wide, narrow = draw_curve(curve).svg, draw_curve(curve, narrow=True).svg
+    widths = [float(re.findall(r'width="([\d.]+)pt"', svg)[0]) for svg in (wide, narrow)]
+    assert widths[1] < 0.7 * widths[0]
+    assert narrow.count("scale(0.09") == wide.count("scale(0.09") > 0  # glyphs of 9 points
+
+
+def test_colours_of_the_paper_follow_the_page(curve: Curve) -> None:
+    svg = draw_curve(curve).with_marker(0.5)
+    for name in ("paper", "ink", "grid", "axis", "marker"):
+        assert f"var(--chart-{name}, #" in svg
+    assert not re.search(r"(?<!, )#(ffffff|5b6b73|e3e8ea|c3ccd0)", svg)
 
 
 def test_same_curve_is_drawn_in_the_same_bytes(curve: Curve) -> None:

@@ -262,7 +262,7 @@ class TestFigures:
             figures.photograph(image, nasty[0], None),
             figures.attribution(image, found, 2, None),
             figures.message(nasty[0]),
-            figures.curve(draw_curve(curve), 0.5, nasty[0]),
+            figures.curve(draw_curve(curve), draw_curve(curve, narrow=True), 0.5, nasty[0]),
         ]:
             assert "<script" not in html
 
@@ -279,6 +279,14 @@ class TestFigures:
         assert html.index("No answer: this does not look like") < html.index("<table")
         assert "ms-first" not in html and "Most probable" not in html
         assert "ms-first" in figures.prediction(prediction([[0.8]]))
+
+    def test_saved_picture_is_named_after_its_conditions(self, workbench: Workbench) -> None:
+        image = np.zeros((8, 8, 3), np.uint8)
+        assert 'download="synthetic-50-dark+50-pale-seed3.png"' in figures.frame(
+            image, FRAME, workbench.provenance(FRAME)
+        )
+        assert figures.file_part('../ä"b c<.png') == "ä-b-c-png"
+        assert figures.file_part("///") == "condition"
 
     def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:
         image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(FRAME)

@@ -41,3 +41,14 @@ def test_an_auxiliary_class_comes_first_if_the_mean_of_the_models_says_so() -> N
     joint[1, 0] = [0.1, 0.2, 0.7]
     joined = Prediction(["a", "b"], per_fold, *combine(per_fold), auxiliary=["nevus"], joint=joint)
     assert joined.auxiliary_first == ["nevus", None]
+
+
+def test_part_of_a_prediction_is_the_prediction_for_that_image() -> None:
+    whole = Prediction(
+        ["a", "b", "c"], PER_FOLD, *combine(PER_FOLD), novel=np.array([True, False, True]), coverage=0.9
+    )
+    part = whole.of(1)
+    np.testing.assert_array_equal(part.per_fold, PER_FOLD[:, 1:2])
+    np.testing.assert_array_equal(part.combined, whole.combined[1:2])
+    assert (part.unsure.tolist(), part.coverage, part.uncalibrated) == ([True], 0.9, None)
+    assert part.novel is not None and part.novel.tolist() == [False]

@@ -72,7 +72,7 @@ class TestMorph:
     def test_slider_moves_frame_curve_and_caption(self, page: Page) -> None:
         expect(page.locator("#morph-frame figcaption")).to_contain_text("50% dark + 50% pale")
         before, predicted = picture(page), page.locator("#morph-prediction").inner_html()
-        marker = page.locator("#curve-marker")
+        marker = page.locator(".ms-wide .curve-marker")
         assert marker.get_attribute("data-share") == "0.5000"
         x = float(marker.locator("line").get_attribute("x1") or "nan")
         set_share(page, 0.9)
@@ -83,11 +83,11 @@ class TestMorph:
         assert page.locator("#morph-prediction").inner_html() != predicted
 
     def test_other_condition_draws_another_curve(self, page: Page) -> None:
-        lines = page.locator("#morph-curve svg").inner_html()
+        lines = page.locator("#morph-curve .ms-wide svg").inner_html()
         page.get_by_label("To condition").click()
         page.get_by_role("option", name="red").click()
         expect(page.locator("#morph-curve .ms-curve")).to_have_attribute("aria-label", re.compile("to red"))
-        assert page.locator("#morph-curve svg").inner_html() != lines
+        assert page.locator("#morph-curve .ms-wide svg").inner_html() != lines
         expect(page.locator("#morph-share")).to_contain_text("Share of red")
         expect(page.locator("#morph-frame figcaption")).to_contain_text("red")
 
@@ -118,7 +118,7 @@ class TestMorph:
         seed.fill(before)
         seed.blur()
         expect(toasts).to_have_count(0)
-        expect(page.locator("#morph-curve svg")).to_have_count(1)
+        expect(page.locator("#morph-curve .ms-wide svg")).to_have_count(1)
 
     def test_attribution_of_the_frame_goes_when_the_frame_changes(self, page: Page) -> None:
         page.locator("#morph-ask").click()

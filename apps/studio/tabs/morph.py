@@ -182,7 +182,7 @@ class _Handlers:
 
     def __init__(self, workbench: Workbench) -> None:
         self.workbench = workbench
-        self.chart: Callable[[Morph], MorphChart] = lru_cache(_CHARTS_KEPT)(self._chart)
+        self.charts: Callable[[Morph], tuple[MorphChart, MorphChart]] = lru_cache(_CHARTS_KEPT)(self._charts)
 
     def frame(self, *controls: Any) -> tuple[str, str]:
         """(picture, bars and verdict)."""
@@ -200,7 +200,7 @@ class _Handlers:
         morph = frame.morph
         sentence = change_of_mind(self.workbench.curve(morph))
         description = f"Probability of each condition along the morph from {morph.a} to {morph.b}. {sentence}"
-        return figures.curve(self.chart(morph), frame.share, description) + figures.message(sentence)
+        return figures.curve(*self.charts(morph), frame.share, description) + figures.message(sentence)
 
     def attribution(self, choice: object, method: object, *controls: Any) -> str:
         """The map over the current frame."""
@@ -211,8 +211,10 @@ class _Handlers:
         html = figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
         return map_of(html, controls)
 
-    def _chart(self, morph: Morph) -> MorphChart:
-        return draw_curve(self.workbench.curve(morph))
+    def _charts(self, morph: Morph) -> tuple[MorphChart, MorphChart]:
+        """(for wide pages, for narrow ones)."""
+        curve = self.workbench.curve(morph)
+        return draw_curve(curve), draw_curve(curve, narrow=True)
 
 
 def _another_seed() -> int:
