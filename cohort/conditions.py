@@ -61,6 +61,7 @@ class Description(BaseModel):
 
 Descriptions = Mapping[str, Description]
 """By name of the condition."""
+UNDESCRIBED: Descriptions = {}
 
 
 def long_name(name: str, descriptions: Descriptions) -> str:
@@ -170,9 +171,9 @@ _GENETIC = _described(
     ),
     (
         "ML",
-        "multiple lentigines (Noonan syndrome with multiple lentigines, formerly LEOPARD syndrome)",
+        "Noonan syndrome with multiple lentigines",
         "OMIM 151100",
-        "Many small dark brown macules, with heart defects, short stature and hearing loss in some patients.",
+        "Formerly LEOPARD syndrome: many small dark brown macules, often with heart defects.",
     ),
     (
         "NF1",

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 ASPECT = 4 / 3
 """Width by height that sheets aim at: that of a slide, and near that of a page."""
-TOLERANCE = 1.5
+TOLERANCE = 1.75
 """Factor by which a sheet with one row per strip may differ from 4:3: such rows are easy to compare."""
-_BLANKS = 0.7  # how much blank places count, beside the distance from 4:3 on a logarithmic scale
+_BLANKS = 1.5  # how much blank places count, beside the distance from 4:3 on a logarithmic scale
 
 
 class Grid(NamedTuple):

@@ -43,7 +43,7 @@ class Strip(NamedTuple):
 def draw_sheet(strips: Sequence[Strip], caption: str = "", one_row: bool = False) -> Image.Image:
     """Draw strips of images, each with its name on the left, in rows such that the sheet is near to 4:3.
 
-    Each strip is in a row of its own if the sheet's width is then 0.9 to 2 times its height. Else strips
+    Each strip is in a row of its own if the sheet's width is then 0.8 to 2.3 times its height. Else strips
     continue in further rows, or are side by side, whichever is nearest to 4:3 with few blank places. Sheets
     with the same names, captions and numbers of images are always arranged alike.
 

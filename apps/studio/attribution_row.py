@@ -10,8 +10,11 @@ import gradio as gr
 
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.words import METHODS
+from morphoscope.classify import Ensemble
+from morphoscope.cohort.conditions import long_name
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
+from morphoscope.generate import GeneratorModel
 
 MOST_PROBABLE = "the most probable condition"
 _PLACE = "Press the button to colour the pixels that the classifier uses in the current picture."
@@ -27,11 +30,16 @@ class AttributionRow:
     map_: gr.HTML
 
 
-def attribution_row(conditions: list[str], name: str) -> AttributionRow:
+def condition_choices(model: GeneratorModel | Ensemble) -> list[tuple[str, str]]:
+    """(label, value) of each condition of a model for a dropdown; the label spells the condition out."""
+    return [(long_name(name, model.descriptions), name) for name in model.conditions]
+
+
+def attribution_row(ensemble: Ensemble, name: str) -> AttributionRow:
     """Lay out the row inside the current Blocks context; ids of its components start with `name`."""
     with gr.Row(elem_classes="ms-controls"):
         target = gr.Dropdown(
-            [MOST_PROBABLE, *conditions],
+            [(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],
             value=MOST_PROBABLE,
             label="Evidence for",
             elem_id=f"{name}-target",

@@ -15,6 +15,7 @@ from morphoscope.apps.studio.words import explanation
 from morphoscope.apps.verdict import Kind, percent, spread, verdict
 from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.cohort import Provenance
+from morphoscope.cohort.conditions import UNDESCRIBED, Descriptions, explained, full_name, long_name
 from morphoscope.runtime.reporting.plots import colour
 
 _BEFORE_NUMBER = re.compile(r"(?<=[<>]) (?=\d)")
@@ -40,23 +41,32 @@ def curve(wide: MorphChart, narrow: MorphChart, share: float, description: str) 
     )
 
 
-def prediction(found: Prediction, by_probability: bool = False) -> str:
+def prediction(
+    found: Prediction, by_probability: bool = False, descriptions: Descriptions = UNDESCRIBED
+) -> str:
     """What the page says about the first image: the verdict, the bars, and what the verdict is worth.
 
     Args:
-        by_probability: as in `bars`.
+        by_probability, descriptions: as in `bars`.
     """
     answer = verdict(found)
     kind = "note" if answer.kind is Kind.ONE else "warning"
-    return message(answer.sentence, kind) + bars(found, by_probability) + message(answer.details, "detail")
+    return (
+        message(answer.sentence, kind)
+        + bars(found, by_probability, descriptions)
+        + message(answer.details, "detail")
+    )
 
 
-def bars(prediction: Prediction, by_probability: bool = False) -> str:
+def bars(
+    prediction: Prediction, by_probability: bool = False, descriptions: Descriptions = UNDESCRIBED
+) -> str:
     """Table of the first image's probabilities: a bar per condition, and a line for the single models' range.
 
     Args:
         by_probability: most probable condition first; else the classifier's own order, so that rows stay in
             place while a slider moves.
+        descriptions: of the conditions, below their names.
     """
     combined = prediction.combined[0]
     folds = prediction.per_fold[:, 0]
@@ -64,10 +74,12 @@ def bars(prediction: Prediction, by_probability: bool = False) -> str:
     best, answers = int(prediction.predicted[0]), verdict(prediction).kind.answers
     rows = []
     for index in order.tolist():
+        name = prediction.conditions[index]
         low, high = float(folds[:, index].min()), float(folds[:, index].max())
         first = ' class="ms-first"' if index == best and answers else ""
         rows.append(
-            f'<tr{first}><th scope="row">{escape(prediction.conditions[index])}</th>'
+            f'<tr{first}><th scope="row" title="{escape(explained(name, descriptions))}">{escape(name)}'
+            f"<small>{escape(full_name(name, descriptions))}</small></th>"
             f'<td class="ms-track"><div><span class="ms-bar" style="width:{100 * combined[index]:.1f}%;'
             f'background:{colour(index)}"></span><span class="ms-range" style="left:{100 * low:.1f}%;'
             f'width:{100 * (high - low):.1f}%"></span></div></td>'
@@ -109,17 +121,23 @@ def photograph(image: np.ndarray, name: str, provenance: Provenance | None) -> s
     )
 
 
-def attribution(image: np.ndarray, found: Attribution, folds: int, provenance: Provenance | None) -> str:
+def attribution(
+    image: np.ndarray,
+    found: Attribution,
+    folds: int,
+    provenance: Provenance | None,
+    descriptions: Descriptions = UNDESCRIBED,
+) -> str:
     """A map laid over its image, uint8 [H, W, 3], with legend and explanation."""
     picture = data_uri(fitted(overlay(image, found.map, found.signed), PICTURE_SIDE), provenance)
     lines = "".join(f"<p>{escape(line)}</p>" for line in explanation(found, folds))
-    target = escape(found.target)
+    target, named = escape(found.target), escape(long_name(found.target, descriptions))
     key = "Blue: evidence against; red: for" if found.signed else "Violet: less important; yellow: more"
     return (
         '<div class="ms-attribution"><figure class="ms-picture">'
         f'<img src="{picture}" alt="Attribution map for {target} on the grey picture">'
         f'<img class="ms-legend" src="{data_uri(legend(signed=found.signed))}" alt="{key}">'
-        f"</figure><div><h3>Evidence for {target}</h3>{lines}</div></div>"
+        f"</figure><div><h3>Evidence for {named}</h3>{lines}</div></div>"
     )
 
 

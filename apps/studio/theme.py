@@ -79,6 +79,8 @@ CSS = """
 .ms-bars { width: 100%; border-collapse: collapse; font-size: 0.92rem; color: var(--body-text-color); }
 .ms-bars thead { font-size: 0.78rem; color: var(--body-text-color-subdued); }
 .ms-bars th { font-weight: 500; text-align: left; padding: 0.16rem 0.6rem 0.16rem 0; }
+.ms-bars th small { display: block; font-size: 0.72rem; font-weight: 400;
+  color: var(--body-text-color-subdued); }
 .ms-bars .ms-first th, .ms-bars .ms-first .ms-number { font-weight: 700; }
 .ms-bars .ms-number { text-align: right; white-space: nowrap; padding: 0 0 0 0.7rem;
   font-variant-numeric: tabular-nums; }

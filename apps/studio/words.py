@@ -1,9 +1,11 @@
 """The sentences of the studio. All functions return plain text; whoever puts it into HTML escapes it."""
 
 from morphoscope.apps.morphing import Curve, Workbench
-from morphoscope.classify import Attribution
+from morphoscope.classify import Attribution, Ensemble
 from morphoscope.classify.certainty import Calibration
+from morphoscope.cohort.conditions import long_name
 from morphoscope.configs.attribution import METHOD_NAMES, Method
+from morphoscope.generate import GeneratorModel
 
 _BASELINES = {
     "mean": "a plain image in this picture's mean colour",
@@ -103,16 +105,20 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
     generator, ensemble = workbench.generator, workbench.ensemble
     return [
         ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
-        ("Generator: conditions", ", ".join(generator.conditions)),
+        ("Generator: conditions", _named(generator)),
         ("Generator: training cohort", generator.metadata.cohort_digest),
         (
             "Classifier",
             f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px",
         ),
-        ("Classifier: conditions", ", ".join(ensemble.conditions)),
+        ("Classifier: conditions", _named(ensemble)),
         ("Classifier: training cohort", ensemble.metadata.cohort_digest or "not recorded"),
         ("Classifier: calibration", _calibration(ensemble.calibration)),
     ]
+
+
+def _named(model: GeneratorModel | Ensemble) -> str:
+    return ", ".join(long_name(name, model.descriptions) for name in model.conditions)
 
 
 def _calibration(calibration: Calibration | None) -> str:

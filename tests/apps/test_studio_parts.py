@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 from io import BytesIO
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,13 +16,20 @@ from PIL import Image
 from morphoscope.apps.morph_chart import draw_curve
 from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Frame, Morph, Workbench
 from morphoscope.apps.studio import build, figures, serve, words
-from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, no_map, wanted_method, wanted_target
+from morphoscope.apps.studio.attribution_row import (
+    MOST_PROBABLE,
+    condition_choices,
+    no_map,
+    wanted_method,
+    wanted_target,
+)
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
 from morphoscope.apps.studio.tabs.morph import Controls
 from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort import Provenance
+from morphoscope.cohort.conditions import Description, Descriptions
 from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
@@ -44,6 +52,9 @@ class Brightness:
     """An ensemble of two models that call bright pictures pale; it counts how often it was asked."""
 
     conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
+    descriptions: ClassVar[Descriptions] = {
+        "pale": Description(name="pale", full_name="<b>pale</b> skin", code="X1")
+    }
     config = SimpleNamespace(
         images=SimpleNamespace(fit="crop"), network=SimpleNamespace(backbone="brightness")
     )
@@ -68,6 +79,7 @@ class Grey:
     """A generator of plain grey pictures: black is dark, white is pale."""
 
     conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
+    descriptions: ClassVar[Descriptions] = {}
 
     def __init__(self) -> None:
         self.metadata = SimpleNamespace(cohort_digest="feedc0de")
@@ -89,6 +101,20 @@ class Grey:
 @pytest.fixture
 def workbench() -> Workbench:
     return Workbench(Grey(), Brightness())  # type: ignore[arg-type]
+
+
+class TestDescriptions:
+    def test_conditions_are_spelled_out(self, workbench: Workbench) -> None:
+        image = workbench.image(FRAME)
+        known = workbench.ensemble.descriptions
+        rows = figures.prediction(workbench.predict(image), descriptions=known)
+        assert rows.count("&lt;b&gt;pale&lt;/b&gt; skin (X1)") == 1 and "<b>pale" not in rows
+        found = workbench.attribute(image, "pale")
+        assert "Evidence for pale (&lt;b&gt;" in figures.attribution(image, found, 2, None, known)
+        assert condition_choices(workbench.ensemble)[1] == ("pale (<b>pale</b> skin)", "pale")
+        facts = dict(words.model_facts(workbench))
+        assert facts["Generator: conditions"] == ", ".join(CONDITIONS)
+        assert facts["Classifier: conditions"].endswith("pale (<b>pale</b> skin)")
 
 
 class TestMarks:

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphoscope.generate.layout import ASPECT, Grid, nearest_grid
+from morphoscope.generate.layout import ASPECT, TOLERANCE, Grid, nearest_grid
 
 
 def size_of(counts, margin=0.4):
@@ -22,7 +22,7 @@ def test_a_row_per_strip_or_an_arrangement_that_nothing_beats(counts, margin):
     size = size_of(counts, margin)
     found = nearest_grid(counts, size)
     plain = Grid(1, max(counts))
-    if distance(size(plain)) <= math.log(1.5):
+    if distance(size(plain)) <= math.log(TOLERANCE):
         assert found == plain
         return
 
@@ -52,6 +52,7 @@ def test_the_rows_hold_every_image(counts, across, columns):
 
 
 def test_a_row_per_condition_is_kept_where_it_fits():
+    assert nearest_grid([5] * 7, size_of([5] * 7, margin=0.9)) == Grid(1, 5)
     assert nearest_grid([10] * 7, size_of([10] * 7)) == Grid(1, 10)
     assert nearest_grid([8] * 3, size_of([8] * 3)) == Grid(
         3, 2

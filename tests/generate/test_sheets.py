@@ -42,7 +42,7 @@ def test_a_sheet_of_one_condition_is_near_4_to_3(count, side):
     sheet = draw_sheet(
         [Strip("NF1", images(40, count, side))], "SYNTHETIC images, generator 0123456789abcdef"
     )
-    assert 0.85 < sheet.width / sheet.height < 2.1
+    assert 0.75 < sheet.width / sheet.height < 2.35
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_sheet_of_one_condition_is_near_4_to_3(count, side):
 def test_a_sheet_of_conditions_is_near_4_to_3(conditions, count):
     strips = [Strip(f"condition {index}", images(40, count, 64)) for index in range(conditions)]
     sheet = draw_sheet(strips, "SYNTHETIC images, generator 0123456789abcdef, trained on phantoms")
-    assert 0.85 < sheet.width / sheet.height < 2.1
+    assert 0.75 < sheet.width / sheet.height < 2.35
 
 
 def test_images_are_in_order():

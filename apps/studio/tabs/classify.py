@@ -64,7 +64,7 @@ def classify_tab(workbench: Workbench, uploads: Uploads, morph: MorphTab, tabs: 
             picture = gr.HTML(elem_id="classify-picture")
         with gr.Column(scale=6, min_width=320):
             predicted = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-prediction")
-    row = attribution_row(workbench.ensemble.conditions, "classify")
+    row = attribution_row(workbench.ensemble, "classify")
 
     handlers = _Handlers(workbench, uploads)
     shown = [remembered, picture, predicted, row.map_]
@@ -106,7 +106,10 @@ class _Handlers:
         if image is None:
             return figures.message("There is no picture yet: upload a photograph first.", "warning")
         found = self.workbench.attribute(image.pixels, wanted_target(choice), wanted_method(method))
-        html = figures.attribution(image.pixels, found, len(self.workbench.ensemble.folds), image.provenance)
+        ensemble = self.workbench.ensemble
+        html = figures.attribution(
+            image.pixels, found, len(ensemble.folds), image.provenance, ensemble.descriptions
+        )
         return map_of(html, [image.number])
 
 
@@ -129,7 +132,7 @@ def classify_image(
     """What the tab shows for an image, uint8 [H, W, 3] of any size; provenance, number as in `ShownImage`."""
     prediction = workbench.predict(image)
     kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
-    predicted = figures.prediction(prediction, by_probability=True)
+    predicted = figures.prediction(prediction, True, workbench.ensemble.descriptions)
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.images.fit == "crop":
         predicted += figures.message("The classifier sees only the central square of this picture.")
     picture = figures.photograph(kept, name, provenance)

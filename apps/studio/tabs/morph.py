@@ -13,6 +13,7 @@ from morphoscope.apps.morphing import LARGEST_BATCH, Frame, Morph, Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.attribution_row import (
     attribution_row,
+    condition_choices,
     keep_while_current,
     map_of,
     wanted_method,
@@ -92,8 +93,9 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
     names = workbench.generator.conditions
     first, second = names[0], names[1 % len(names)]
     with gr.Row(elem_classes="ms-controls"):
-        a = gr.Dropdown(names, value=first, label="From condition", elem_id="morph-a", min_width=140)
-        b = gr.Dropdown(names, value=second, label="To condition", elem_id="morph-b", min_width=140)
+        choices = condition_choices(workbench.generator)
+        a = gr.Dropdown(choices, value=first, label="From condition", elem_id="morph-a", min_width=140)
+        b = gr.Dropdown(choices, value=second, label="To condition", elem_id="morph-b", min_width=140)
         seed = _seed()
         another = gr.Button("Another seed", elem_id="morph-another", min_width=140)
     with gr.Row():
@@ -105,7 +107,7 @@ def morph_tab(workbench: Workbench, page: gr.Blocks) -> MorphTab:
         with gr.Column(scale=8, min_width=320):
             curve = gr.HTML(elem_id="morph-curve", min_height=240)
             predicted = gr.HTML(elem_id="morph-prediction", min_height=180)
-    row = attribution_row(workbench.ensemble.conditions, "morph")
+    row = attribution_row(workbench.ensemble, "morph")
 
     inputs: list[gr.components.Component] = [a, b, seed, share, psi]
     moves = [a.change, b.change, seed.change, share.change, psi.change]
@@ -189,7 +191,7 @@ class _Handlers:
         frame = selected_frame(self.workbench, *controls)
         image, prediction = self.workbench.look_at(frame)
         picture = figures.frame(image, frame, self.workbench.provenance(frame))
-        return picture, figures.prediction(prediction)
+        return picture, figures.prediction(prediction, descriptions=self.workbench.ensemble.descriptions)
 
     def curve(self, *controls: Any) -> str | dict[str, Any]:
         """The curve with the marker at the current share, and the sentence below it."""
@@ -208,7 +210,8 @@ class _Handlers:
         image = self.workbench.image(frame)
         found = self.workbench.attribute(image, wanted_target(choice), wanted_method(method))
         provenance = self.workbench.provenance(frame)
-        html = figures.attribution(image, found, len(self.workbench.ensemble.folds), provenance)
+        ensemble = self.workbench.ensemble
+        html = figures.attribution(image, found, len(ensemble.folds), provenance, ensemble.descriptions)
         return map_of(html, controls)
 
     def _charts(self, morph: Morph) -> tuple[MorphChart, MorphChart]:
