@@ -6,7 +6,7 @@ CONSTRAINTS := constraints.txt
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
-.PHONY: install demo app test test-oldest docs models clean
+.PHONY: install demo app test test-oldest fuzz docs models clean
 
 install: $(VENV)/installed
 
@@ -32,6 +32,11 @@ test: install
 # The same with the oldest versions of what the program depends on: the lower bounds in pyproject.toml.
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
+# Damaged files for every reader, for MINUTES; `make test` tries a few hundred of each.
+MINUTES ?= 10
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --minutes $(MINUTES)
 
 # The documentation as a site: site/index.html. Needs no network; a broken link is an error.
 docs: install

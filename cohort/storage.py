@@ -102,8 +102,12 @@ class FolderStore(Store):
         return sorted(found)
 
     def has(self, name: str) -> bool:
-        reason = unsafe_reason(name) or unwritable_reason(name)
-        return reason is None and (self.location / name).is_file()
+        if unsafe_reason(name) is not None or unwritable_reason(name) is not None:
+            return False
+        try:
+            return (self.location / name).is_file()
+        except OSError:  # a name that is too long for any file
+            return False
 
     def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         _refuse_unsafe(name, self.location)
@@ -127,7 +131,7 @@ class ZipStore(Store):
         except _NO_ZIP as error:
             file.close()
             raise UserError(f"{location}: not a readable zip file ({error}).") from error
-        members = [info for info in self._zip.infolist() if not info.is_dir()]
+        members = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         if len(members) > _MAX_MEMBERS or sum(info.file_size for info in members) > _MAX_ZIP_BYTES:
             raise UserError(f"{location}: more than {_MAX_MEMBERS} files or 1 TiB unpacked; refused.")
         self._members = {_member_name(info): info for info in members}

@@ -9,6 +9,7 @@ from morphoscope.configs import UserError
 from morphoscope.runtime.progress import track
 
 T = TypeVar("T")
+_LONGEST = 1000  # characters of a message
 
 
 def collect_errors(
@@ -38,6 +39,10 @@ def collect_errors(
 
 
 def raise_together(errors: Sequence[str], what: str) -> None:
-    """Raise one UserError with all messages, if there are any; `what` follows their number."""
+    """Raise one UserError with all messages, if there are any; `what` follows their number.
+
+    A message that quotes a name of thousands of characters is cut.
+    """
     if errors:
-        raise UserError(f"{len(errors)} {what}: " + " | ".join(errors))
+        cut = (error if len(error) <= _LONGEST else f"{error[:_LONGEST]}…" for error in errors)
+        raise UserError(f"{len(errors)} {what}: " + " | ".join(cut))

@@ -164,3 +164,16 @@ def test_the_partial_folder_of_a_killed_process_is_removed_and_a_live_one_stays(
         (folder / "image.png").write_bytes(b"y")
     assert sorted(tmp_path.iterdir()) == sorted([other, path])
     assert (path / "image.png").read_bytes() == b"y"
+
+
+def test_a_name_that_is_too_long_for_a_file_is_absent(tmp_path: Path) -> None:
+    assert not open_store(tmp_path).has("a" * 5000)
+
+
+def test_a_zip_with_an_empty_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x", b"")
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"x", b"\0"))  # zipfile cuts names at a NUL
+    with pytest.raises(UserError, match="empty path"):
+        open_store(tmp_path / "a.zip")
