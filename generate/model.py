@@ -170,10 +170,16 @@ class GeneratorModel:
             psi: truncation, as in `sample`.
 
         Raises:
-            UserError: as for `sample`.
+            UserError: as for `sample`, or not one condition per seed.
         """
-        labels = np.stack([self.label(condition) for condition in conditions])
-        return self.synthesise(draw_latents(seeds, self.G.z_dim), labels, psi)
+        check_seeds(seeds)
+        conditions = arguments.listed("conditions", conditions, object, "a list of conditions or mixtures")
+        if len(conditions) != len(seeds):
+            arguments.refuse("conditions", f"one condition per seed, {len(seeds)}", conditions)
+        labels = [self.label(condition) for condition in conditions]
+        return self.synthesise(
+            draw_latents(seeds, self.G.z_dim), np.reshape(labels, (-1, len(self.conditions))), psi
+        )
 
     @torch.no_grad()
     def synthesise(

@@ -228,6 +228,7 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "GeneratorModel.file_stem": Case(model.file_stem, condition="NF1"),
         "GeneratorModel.label": Case(model.label, condition="NF1"),
         "GeneratorModel.sample": Case(model.sample, condition="NF1", seeds=[0], psi=0.7, noise_mode="const"),
+        "GeneratorModel.mixtures": Case(model.mixtures, conditions=["NF1"], seeds=[0], psi=0.7),
         "GeneratorModel.stream": Case(
             lambda **values: list(model.stream(**values)), condition="NF1", seeds=[0], psi=0.7
         ),

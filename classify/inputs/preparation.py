@@ -30,9 +30,14 @@ def check_images(images: Any, fewest: int = 0) -> None:
 
 def check_image(image: Any) -> None:
     """Raise UserError unless this is a uint8 RGB image [H, W, 3]."""
-    is_image = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
-    if not is_image or image.shape[2] != 3 or 0 in image.shape:
+    if not _is_image(image):
         raise UserError(f"Expected uint8 RGB images [H, W, 3], got {arguments.described(image)}.")
+
+
+def _is_image(image: Any) -> bool:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
+        return False
+    return image.shape[2] == 3 and 0 not in image.shape
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,10 @@ class InputPreparation:
             return self._squares(images)
         side = self.resolution
         for image in images:
-            check_image(image)
-            if image.shape != (side, 2 * side, 3) or not image.any():
+            if not _is_image(image) or image.shape != (side, 2 * side, 3) or not image.any():
                 raise UserError(
                     f"This ensemble takes pairs of a focused and a panoramic photograph, uint8 [{side}, "
-                    f"{2 * side}, 3] and not all black; got {image.dtype} {list(image.shape)}. "
+                    f"{2 * side}, 3] and not all black; got {arguments.described(image)}. "
                     "`Ensemble.pair` makes them."
                 )
         return np.stack(list(images))

@@ -144,8 +144,8 @@ class AugmentPipe(torch.nn.Module):
             UserError: wrong shape or dtype, or an image too small for `imgfilter` (22 pixels).
         """
         self._check(images)
-        if percentile is not None and not 0 < arguments.real_number("percentile", percentile) < 1:
-            arguments.refuse("percentile", "a number between 0 and 1, or None", percentile)
+        if percentile is not None:
+            arguments.real_number("percentile", percentile, 0, 1)
         probability = self._probabilities(percentile)
         strengths = Strengths(images, percentile)
         if any(name in probability for name in geometry.GEOMETRY_OPERATIONS):

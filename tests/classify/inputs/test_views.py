@@ -121,5 +121,5 @@ def test_an_ensemble_of_one_view_is_evaluated_in_either_view(
     assert {view_of[file] for file in own.files} == {"focused"} and own.facts.view == "focused"
     assert {view_of[file] for file in other.files} == {"panoramic"}
     assert set(own.groups) == set(other.groups)
-    with pytest.raises(UserError, match="another config, view or cohort"):
+    with pytest.raises(UserError, match="view: focused before, panoramic now"):
         train_ensemble(config, paired, run, device="cpu", view="panoramic")
