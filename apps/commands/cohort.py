@@ -16,6 +16,7 @@ from morphoscope.configs.commands import Auditing, PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
+from morphoscope.runtime.command_line import recorded_command
 from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _next_step(cohort: "Cohort", path: Path) -> str:
 
 def _record(path: Path, name: str, settings: Config) -> None:
     """Leave the settings beside the manifest, so that the cohort can be reproduced."""
-    RunFolder(path).write_config(settings, name=name, command=" ".join(sys.argv[1:]))
+    RunFolder(path).write_config(settings, name=name, command=recorded_command(sys.argv[1:]))
 
 
 def _print_design(design: "Design", settings: Auditing) -> None:

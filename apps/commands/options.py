@@ -13,6 +13,7 @@ from typer.models import OptionInfo
 from morphoscope.configs.help import help_text
 from morphoscope.configs.schema import Config, fields_of
 from morphoscope.runtime import Request, RunFolder
+from morphoscope.runtime.command_line import recorded_command
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
 Set = Annotated[
@@ -82,5 +83,5 @@ def open_run(
     folder = run_folder(run, name)
     with folder.held():
         folder.claim(Request(settings, inputs), overwrite=overwrite)
-        folder.write_config(settings, command=" ".join(sys.argv[1:]), **inputs)
+        folder.write_config(settings, command=recorded_command(sys.argv[1:]), **inputs)
         yield folder
