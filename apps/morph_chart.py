@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from morphoscope.apps.morphing import Curve, Morph
-from morphoscope.apps.verdict import answered
 from morphoscope.runtime.reporting.plots import colour, plain, svg
 
 _POINTS_PER_INCH = 72  # a point is the unit of the SVG's own coordinates
@@ -77,7 +76,7 @@ def draw_curve(curve: Curve, *, narrow: bool = False) -> MorphChart:
             zorder=3 if strong else 2,
         )
         lines.append(line)
-    _shade_unanswered(axes, curve)
+    _shade_unsure(axes, curve)
     _dress(axes, curve.morph)
     _name(figure, lines, [plain(name) for name in prediction.conditions])
     drawing = _themed(svg(figure))  # lays the axes out
@@ -117,16 +116,16 @@ def _name(figure: Figure, lines: Sequence[Line2D], names: Sequence[str]) -> None
     figure.set_figheight(figure.get_figheight() + _ROW * (ceil(len(names) / columns) - 1))
 
 
-def _shade_unanswered(axes: Axes, curve: Curve) -> None:
-    """Grey where the verdict gives no answer."""
-    unanswered = ~answered(curve.prediction)
-    if not unanswered.any():
+def _shade_unsure(axes: Axes, curve: Curve) -> None:
+    """Grey where no model gives any condition more than 50%."""
+    unsure = curve.prediction.unsure
+    if not unsure.any():
         return
     axes.fill_between(
-        curve.shares, 0, 1, where=unanswered.tolist(), step="mid", color="#8a9499", alpha=0.16, lw=0, zorder=1
+        curve.shares, 0, 1, where=unsure.tolist(), step="mid", color="#8a9499", alpha=0.16, lw=0, zorder=1
     )
     above = 1.02  # no curve runs there
-    axes.text(1, above, "grey: no answer", ha="right", va="bottom", fontsize=9, color=_GREY)
+    axes.text(1, above, "grey: unsure", ha="right", va="bottom", fontsize=9, color=_GREY)
 
 
 def _dress(axes: Axes, morph: Morph) -> None:

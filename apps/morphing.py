@@ -8,7 +8,6 @@ from threading import Lock
 import numpy as np
 
 from morphoscope.apps.batching import Batcher
-from morphoscope.apps.verdict import answered
 from morphoscope.classify import Attribution, Ensemble, Prediction
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.provenance import label_text, mixture
@@ -51,7 +50,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Change:
-    """The answer is `before` at share `low` and `after` at share `high`; None: there was no answer."""
+    """The answer is `before` at share `low` and `after` at share `high`; None: no model was sure."""
 
     before: str | None
     after: str | None
@@ -73,9 +72,9 @@ class Curve:
     prediction: Prediction
 
     def answers(self) -> list[str | None]:
-        """The most probable condition of each frame; None where the verdict gives no answer."""
+        """The most probable condition of each frame; None where no model is sure."""
         names = [self.prediction.conditions[index] for index in self.prediction.predicted]
-        return [name if given else None for name, given in zip(names, answered(self.prediction), strict=True)]
+        return [None if unsure else name for name, unsure in zip(names, self.prediction.unsure, strict=True)]
 
     def changes(self) -> list[Change]:
         """Where the answer changes, in the order of the morph."""

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-
 from morphoscope.classify import Prediction
 
 
@@ -69,13 +67,6 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
         return Verdict(Kind.SEVERAL, sentence, details)
     only = "; no other condition remains possible" if possible else ""
     return Verdict(Kind.ONE, f"Most probable condition: {name} with {share}{only}.", details)
-
-
-def answered(prediction: Prediction) -> np.ndarray:
-    """Whether the verdict names a most probable condition, bool [N]."""
-    return np.array(
-        [verdict(prediction, image).kind.answers for image in range(len(prediction.combined))], bool
-    )
 
 
 def percent(value: float) -> str:

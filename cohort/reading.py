@@ -27,6 +27,7 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 Image.init()  # `Image.open(formats=…)` knows a format only once its plugin is loaded
 
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
 _PLAIN_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "PNG": {".png"}}
 _PNG_BIT_DEPTH_OFFSET = 24  # signature (8), chunk length and type (8), width and height (8)
 _BAND = 256  # rows that are converted at a time
@@ -116,9 +117,7 @@ def decode(data: bytes, name: str) -> Decoded:
     except UserError:
         raise
     except UnidentifiedImageError as error:
-        raise UserError(
-            f"{name}: not an image of a known format ({', '.join(FORMATS)}). Convert or remove it."
-        ) from error
+        raise UserError(f"{name}: {_not_readable(data)}") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: {TOO_LARGE}") from error
     except MemoryError as error:
@@ -127,6 +126,18 @@ def decode(data: bytes, name: str) -> Decoded:
         ) from error
     except _DAMAGE as error:
         raise UserError(f"{name}: damaged image ({error}). Replace or remove the file.") from error
+
+
+def _not_readable(data: bytes) -> str:
+    """What a file of no known format is, where its first bytes tell, and what to do."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return (
+            "a HEIC photograph, as iPhones take them, which cannot be read. Export it as JPEG, or set the "
+            "telephone to take JPEG (iPhone: Settings > Camera > Formats > Most Compatible)."
+        )
+    if data[128:132] == b"DICM":
+        return "a DICOM file, which cannot be read. Export its image as PNG or JPEG, without names and dates."
+    return f"not an image of a known format ({', '.join(FORMATS)}). Convert or remove it."
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -30,19 +30,31 @@ PURPOSE = "For research and teaching only. Not a medical device: nothing here is
 
 
 def change_of_mind(curve: Curve) -> str:
-    """Where along the morph the classifier changes its mind."""
+    """Where along the morph the classifier changes its mind, and whether it knows images of this kind."""
+    return f"{_changes(curve)} {_unfamiliar(curve)}".strip()
+
+
+def _changes(curve: Curve) -> str:
     changes = curve.changes()
     if not changes:
         name = curve.answers()[0]
         if name is None:
-            return "Along the whole morph, the classifier gives no answer."
+            return "Along the whole morph, no model is sure of any condition."
         return f"Along the whole morph, {name} remains the most probable condition."
     steps = [
-        f"from {change.before or 'no answer'} to {change.after or 'no answer'} "
-        f"between {round(100 * change.low)}% and {round(100 * change.high)}%"
+        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)}% "
+        f"and {round(100 * change.high)}%"
         for change in changes
     ]
     return f"The classifier changes its mind {', then '.join(steps)} {curve.morph.b}."
+
+
+def _unfamiliar(curve: Curve) -> str:
+    novel = curve.prediction.novel
+    if novel is None or not novel.any():
+        return ""
+    which = "None of these images looks" if novel.all() else "Some of these images do not look"
+    return f"{which} like the training images."
 
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:

@@ -30,10 +30,10 @@ def test_marker_stands_where_the_share_is(curve: Curve) -> None:
         assert float(found.group(1)) == pytest.approx(x, abs=0.01)
 
 
-def test_frames_without_an_answer_are_explained_only_where_there_are_some(curve: Curve) -> None:
+def test_unsure_frames_are_explained_only_where_there_are_some(curve: Curve) -> None:
     sure = Curve(curve.morph, curve.shares[:2], _first(curve.prediction, 2))
-    assert "grey: no answer" in draw_curve(curve).svg
-    assert "grey: no answer" not in draw_curve(sure).svg
+    assert "grey: unsure" in draw_curve(curve).svg
+    assert "grey: unsure" not in draw_curve(sure).svg
 
 
 def test_long_names_stay_inside_the_chart() -> None:

@@ -232,13 +232,17 @@ class TestWords:
         shares = np.array([0, 0.5, 1])
         curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
         assert words.change_of_mind(curve) == (
-            "The classifier changes its mind from dark to no answer between 0% and 50%, "
-            "then from no answer to pale between 50% and 100% pale."
+            "The classifier changes its mind from dark to unsure between 0% and 50%, "
+            "then from unsure to pale between 50% and 100% pale."
         )
         steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
         assert "dark remains the most probable" in words.change_of_mind(steady)
+        novel = replace(steady, prediction=replace(steady.prediction, novel=np.array([True, False, True])))
+        assert words.change_of_mind(novel).endswith(
+            "Some of these images do not look like the training images."
+        )
         lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
-        assert "gives no answer" in words.change_of_mind(lost)
+        assert "no model is sure" in words.change_of_mind(lost)
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from morphoscope.apps.verdict import Kind, answered, percent, spread, verdict
+from morphoscope.apps.verdict import Kind, percent, spread, verdict
 from morphoscope.classify import Prediction, combine
 
 NAMES = ["a", "b", "c"]
@@ -78,7 +78,7 @@ def test_sentences() -> None:
 def test_each_image_has_its_own() -> None:
     per_fold = np.array([[SURE, UNSURE]], np.float32)
     both = Prediction(NAMES, per_fold, *combine(per_fold))
-    assert answered(both).tolist() == [True, False]
+    assert [verdict(both, image).kind.answers for image in (0, 1)] == [True, False]
     assert verdict(both, 1).kind is Kind.UNSURE
 
 

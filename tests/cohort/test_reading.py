@@ -115,6 +115,20 @@ def test_text_renamed_to_png(tmp_path: Path) -> None:
         read_image(tmp_path / "notes.png")
 
 
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"arm\.jpg: a HEIC photograph.* Export it as JPEG"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", r"arm\.jpg: a HEIC photograph"),
+        (bytes(128) + b"DICM\2\0\0\0UL", r"arm\.jpg: a DICOM file.* Export its image as PNG or JPEG"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", r"arm\.jpg: not an image"),
+    ],
+)
+def test_formats_of_cameras_and_scanners_are_named(start: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_image(start + bytes(200), "arm.jpg")
+
+
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
 def test_truncated_file_is_damaged(image_format: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)

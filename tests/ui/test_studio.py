@@ -91,6 +91,19 @@ class TestMorph:
         expect(page.locator("#morph-share")).to_contain_text("Share of red")
         expect(page.locator("#morph-frame figcaption")).to_contain_text("red")
 
+    def test_focus_is_visible_and_leaves_no_list_behind(self, page: Page) -> None:
+        page.get_by_label("From condition").focus()
+        expect(page.get_by_role("listbox")).to_have_count(1)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        expect(page.locator("#morph-seed input")).to_be_focused()
+        expect(page.get_by_role("option")).to_have_count(0)
+        for control in ("#morph-seed input", "#morph-share input[type=range]", "#morph-a input"):
+            page.locator(control).focus()
+            assert page.locator(control).evaluate("it => getComputedStyle(it).outlineWidth") == "3px"
+        page.keyboard.press("Escape")
+        page.locator("#morph-seed input").focus()
+
     def test_another_seed_makes_another_picture(self, page: Page) -> None:
         before = picture(page)
         page.get_by_role("button", name="Another seed").click()
