@@ -167,6 +167,28 @@ class Evaluating(Config):
     )
 
 
+class Comparing(Config):
+    """`classify compare`."""
+
+    command: ClassVar[str] = "classify compare"
+    rows: Literal["test", "all"] = Field(
+        "test",
+        description="images to compare on: test, the test fold of the cohort that all ensembles were trained "
+        "on; or all, for a cohort that no ensemble was trained on",
+    )
+    view: PairedView | None = Field(
+        None, description="compare on images of this view only; by default as for `classify evaluate`"
+    )
+    margin: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="balanced accuracies that differ by less than this count as equivalent; choose it before "
+        "you look at the results",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="random seed of the bootstrap and of the exchanges")
+
+
 class Explaining(AttributionSettings):
     """`classify explain`."""
 

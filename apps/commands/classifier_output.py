@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from rich.table import Table
 
 from morphoscope.classify import Ensemble, Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.strata import FEW
+from morphoscope.configs import UserError
 from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.terminal import say, show, table
 
@@ -17,6 +19,22 @@ NOT_CALIBRATED = (
 )
 ONLY_PHANTOMS = "This classifier was trained on phantoms (drawings of skin). It says nothing about patients."
 _named = partial(format_estimate, named=True)
+
+
+def ensemble_names(files: Sequence[Path]) -> list[str]:
+    """A short name for each of several ensembles, all different: file, run folder, or whole path.
+
+    Raises:
+        UserError: a file was given twice.
+    """
+    candidates = (
+        [file.stem for file in files],
+        [file.resolve().parent.name for file in files],
+        [str(file) for file in files],
+    )
+    if len({file.resolve() for file in files}) < len(files):
+        raise UserError("An ensemble was given twice; a comparison needs different ones.")
+    return next(names for names in candidates if len(set(names)) == len(names))
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

@@ -11,6 +11,7 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import (
     Auditing,
     Augmenting,
+    Comparing,
     Evaluating,
     Explaining,
     Measuring,
@@ -36,6 +37,7 @@ SCHEMAS: list[type[Config]] = [
     Measuring,
     EnsembleTraining,
     Evaluating,
+    Comparing,
     Explaining,
     MapComparison,
     SurveyBuilding,

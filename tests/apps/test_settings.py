@@ -28,6 +28,7 @@ COMMON = {
     "classify train": {"epochs", "resolution", "batch", "seed"},
     "classify evaluate": {"rows", "view", "test_time"},
     "classify explain": {"method", "baseline", "steps", "seed"},
+    "classify compare": {"rows", "view", "margin", "seed"},
     "classify attribution": {"rows", "view", "methods", "images", "seed"},
     "classify survey build": {"surveys", "per_condition", "seed"},
     "classify survey analyse": {"rows", "seed"},
