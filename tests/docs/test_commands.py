@@ -149,6 +149,7 @@ def ensemble(reader: Reader) -> None:
     phantoms(reader.folder / "cohort").split(folds=5, seed=0, test_fraction=0.2).save()
     phantoms(reader.folder / "healthy", per_condition=2)
     reader.run("morphoscope classify train cohort --run runs/real")
+    reader.run("morphoscope classify train cohort --run runs/other --seed 1")
 
 
 def two_views(reader: Reader) -> None:
