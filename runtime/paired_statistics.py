@@ -68,12 +68,12 @@ def paired_difference(
         variances.append(variance)
     value = float(np.mean(values))
     low, high = np.quantile(np.mean(replicates, axis=0), [0.025, 0.975])
-    centre, half = np.mean(centres), _Z * np.sqrt(np.sum(variances)) / len(present)
+    middle, half = float(np.mean(centres)), _Z * float(np.sqrt(np.sum(variances))) / len(present)
     limit = 1.0 if all(scores.min() >= 0 and scores.max() <= 1 for scores in (first, second)) else np.inf
     estimate = Estimate(
         value,
-        float(max(min(low, centre - half, value), -limit)),
-        float(min(max(high, centre + half, value), limit)),
+        float(max(min(low, middle - half, value), -limit)),
+        float(min(max(high, middle + half, value), limit)),
     )
     place = np.searchsorted(present, labels)
     weights = difference / np.bincount(place)[place]

@@ -174,7 +174,9 @@ def compare(
         name: Ensemble.load(file, device)
         for name, file in zip(ensemble_names(ensembles), ensembles, strict=True)
     }
-    inputs = {f"ensemble {number}": InputFiles(file) for number, file in enumerate(ensembles, 1)}
+    inputs: dict[str, Any] = {
+        f"ensemble {number}": InputFiles(file) for number, file in enumerate(ensembles, 1)
+    }
     inputs["cohort"] = CohortInput(cohort)
     with (
         open_run(run, "compare", settings, overwrite=overwrite, **inputs) as folder,

@@ -199,7 +199,7 @@ def _compare(
         recall = paired_difference(
             right[of_condition], other_right[of_condition], groups[of_condition], seed=seed
         )
-        areas = [found.prediction.combined[:, k] for found in (one, other)]
+        own, others_own = (found.prediction.combined[:, k] for found in (one, other))
         conditions.append(
             ConditionComparison(
                 one.conditions[k],
@@ -207,7 +207,7 @@ def _compare(
                 len(set(groups[of_condition])),
                 recall,
                 recall.p,
-                auroc_difference(*areas, of_condition, groups),
+                auroc_difference(own, others_own, of_condition, groups),
             )
         )
     balanced = paired_difference(right, other_right, groups, truth, seed)
