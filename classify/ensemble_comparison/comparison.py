@@ -94,8 +94,8 @@ class PairComparison:
                 f"than {self.margin:g} ({interval})."
             )
         return (
-            f"No difference between {self.second} and {self.first} is shown, and no equivalence: these images "
-            f"cannot tell (balanced accuracy {interval})."
+            f"No difference between {self.second} and {self.first} is shown, and no equivalence: these "
+            f"images cannot tell (balanced accuracy {interval})."
         )
 
 

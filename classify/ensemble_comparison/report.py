@@ -28,9 +28,9 @@ _METHODS = (
     "adjusted by Holm's method: those of balanced accuracy for the number of pairs, those of recall for the "
     "number of conditions and pairs. Differences of areas under the ROC curve have DeLong's interval, by "
     "patient. An ensemble is called better only if the interval of the balanced accuracy excludes 0 and its "
-    "adjusted p value is below 0.05. Ensembles count as equivalent if the whole interval lies within the margin. The intervals "
-    "contain the chance of which patients were tested. They do not contain the chance of training: train "
-    "each kind with several seeds to see it."
+    "adjusted p value is below 0.05. Ensembles count as equivalent if the whole interval lies within the "
+    "margin. The intervals contain the chance of which patients were tested. They do not contain the chance "
+    "of training: train each kind with several seeds to see it."
 )
 
 
