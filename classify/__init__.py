@@ -4,7 +4,7 @@ from morphoscope.classify.attribution import Attribution, legend, overlay, write
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.prediction import Prediction, combine
-from morphoscope.classify.training import FoldPlan, plan_folds, train_ensemble
+from morphoscope.classify.training import FoldPlan, cross_validate, plan_folds, train_ensemble
 from morphoscope.runtime.statistics import Estimate
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "FoldPlan",
     "Prediction",
     "combine",
+    "cross_validate",
     "evaluate",
     "legend",
     "overlay",

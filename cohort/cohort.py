@@ -1,6 +1,7 @@
 """The Cohort: images and labels on disk. Other packages read them only through this class."""
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Sequence
 from functools import cached_property
@@ -44,6 +45,8 @@ from morphoscope.cohort.storage import (
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError, arguments
 from morphoscope.runtime import write_atomically, write_text
+
+_FOLD = re.compile(r"[0-9]*|test")
 
 
 class Cohort:
@@ -307,9 +310,24 @@ class Cohort:
         Raises:
             UserError: a condition has fewer groups than folds; all such conditions are named.
         """
-        result = Cohort(
-            self.store, assign_folds(self.rows, folds, seed, test_fraction), self.conditions, self._whole
-        )
+        return self.with_folds(assign_folds(self.rows, folds, seed, test_fraction)["fold"])
+
+    def with_folds(self, folds: pd.Series) -> "Cohort":
+        """A cohort of the same rows with other folds; the manifest on disk stays as it is.
+
+        Args:
+            folds: name of each row's fold, [N]: a number, "test", or "" for none.
+
+        Raises:
+            UserError: another number of names, or anything but names of folds.
+        """
+        folds = arguments.instance("folds", folds, pd.Series, "a pandas Series with a name for each row")
+        if len(folds) != len(self):
+            raise UserError(f"folds: {len(folds)} names for {len(self)} rows.")
+        bad = [name for name in folds if not isinstance(name, str) or not _FOLD.fullmatch(name)]
+        if bad:
+            raise UserError(f"folds: {bad[0]!r} is neither a number nor 'test' nor empty.")
+        result = Cohort(self.store, self.rows.assign(fold=list(folds)), self.conditions, self._whole)
         result._index = self._index
         return result
 

@@ -156,6 +156,7 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "Cohort.images": Case(one.images, size=16, fit="crop"),
         "Cohort.lesion_mask": Case(one.lesion_mask, i=0, size=16, fit="crop"),
         "Cohort.split": Case(one.split, folds=2, seed=0, test_fraction=0.0),
+        "Cohort.with_folds": Case(one.with_folds, folds=one.rows["fold"]),
         "Cohort.save_as": Case(one.save_as, path=new),
         "import_classifynf1": Case(cohort.import_classifynf1, **table, view="focused"),
         "import_csv": Case(
@@ -265,6 +266,14 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "Ensemble.fold": Case(ensemble.fold, name=fold),
         "Ensemble.with_models": Case(ensemble.with_models, models={fold: ensemble.models[0]}),
         "Ensemble.save": Case(ensemble.save, path=made.folder / "again.safetensors", dtype=torch.float16),
+        "cross_validate": Case(
+            classify.cross_validate,
+            config=made.classifier,
+            cohort=other.with_folds(other.rows["fold"].replace({"1": "0"})),  # too few folds to train
+            run=RunFolder(exists),
+            repeats=1,
+            auxiliary=[],
+        ),
         "combine": Case(classify.combine, per_fold=np.full((1, 2, 3), 0.3, np.float32)),
         "evaluate": Case(
             classify.evaluate, ensemble=ensemble, cohort=other, rows="test", unlike=other, view="face"

@@ -65,6 +65,14 @@ def print_evaluation(evaluation: Evaluation) -> None:
     _print_strata(evaluation)
 
 
+def print_repeats(evaluations: Sequence[Evaluation]) -> None:
+    """Print the pooled evaluation of the first split, and the balanced accuracy of each."""
+    say(f"{evaluations[0].facts.calibration_note} Metrics of the first split:")
+    print_evaluation(evaluations[0])
+    for number, evaluation in enumerate(evaluations[1:], start=2):
+        say(f"balanced accuracy with split {number}: {_named(evaluation.balanced_accuracy)}")
+
+
 def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
     """One row per image: probabilities, the prediction set, and reasons to distrust the prediction."""
     calibrated = prediction.prediction_sets is not None

@@ -19,7 +19,7 @@ from morphoscope.apps.commands.options import (
     option,
     run_folder,
 )
-from morphoscope.configs import load_config
+from morphoscope.configs import UserError, load_config
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Comparing, Evaluating, Explaining, Rows
@@ -57,6 +57,16 @@ def train(
         PairedView | None, typer.Option(help="Train on images of this view only; by default on all images.")
     ] = None,
     folds: Annotated[str, typer.Option(help="Comma-separated folds to train; all if not given.")] = "",
+    nested: Annotated[
+        bool,
+        typer.Option(
+            "--nested",
+            help="Nested cross-validation: for each fold an ensemble of the others, evaluated on it.",
+        ),
+    ] = False,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=100, help="With --nested: number of splits, each drawn again.")
+    ] = 1,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -75,12 +85,35 @@ def train(
         seed=seed,
     )
 
-    from morphoscope.classify import train_ensemble
+    if nested and (synthetic or folds):
+        raise UserError(
+            "--nested trains on every fold, and on real images: leave out --folds and --synthetic."
+        )
+    if repeats > 1 and not nested:
+        raise UserError("--repeats: only with --nested.")
+
+    from morphoscope.classify import cross_validate, train_ensemble
     from morphoscope.cohort import Cohort
 
     cohort = Cohort.load(path)
     extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
-    folder = run_folder(run, f"{path.stem}-{preset}")
+    folder = run_folder(run, f"{path.stem}-{'nested-' * nested}{preset}")
+    if nested:
+        from morphoscope.apps.commands.classifier_output import print_repeats
+
+        evaluations = cross_validate(
+            settings,
+            cohort,
+            folder,
+            repeats=repeats,
+            auxiliary=beside,
+            view=view,
+            device=device,
+            overwrite=overwrite,
+        )
+        print_repeats(evaluations)
+        say(f"Wrote {folder.path}")
+        return
     train_ensemble(
         settings,
         cohort,

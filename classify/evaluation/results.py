@@ -39,7 +39,7 @@ class EvaluationFacts:
     """What was evaluated, and how; metrics.json begins with it.
 
     Attributes:
-        rows: the rows of the cohort.
+        rows: the rows of the cohort; "nested" for those of a nested cross-validation.
         cohort, cohort_digest: name of the cohort's folder, and its digest.
         folds: names of the ensemble's folds.
         view: the view evaluated; None for all of them, or for pairs.
@@ -55,7 +55,7 @@ class EvaluationFacts:
         unlike_models: the models that predicted those, if any.
     """
 
-    rows: Rows
+    rows: Rows | Literal["nested"]
     cohort: str
     cohort_digest: str
     folds: list[str] = field(default_factory=list)
