@@ -65,16 +65,22 @@ def proportion_interval(hits: np.ndarray, images: np.ndarray) -> tuple[np.ndarra
     Returns:
         (low, high), float64 [...] in [0, 1].
     """
+    value, effective = hits.sum(axis=-1) / images.sum(axis=-1), _effective_images(hits, images)
+    centre = (value * effective + _Z**2 / 2) / (effective + _Z**2)
+    half = _Z * np.sqrt(centre * (1 - centre) / (effective + _Z**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _effective_images(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The number of independent images that would say as much, see `proportion_interval`."""
     patients, total = images.shape[-1], images.sum(axis=-1)
     value = hits.sum(axis=-1) / total
     size = (images**2).sum(axis=-1) / total  # m
     shown = patients * 4 * value * (1 - value)  # in patients: nothing if all images have the same outcome
     prior = _PRIOR_CORRELATION * _PRIOR_PATIENTS
     correlation = (shown * _intraclass_correlation(hits, images) + prior) / (shown + _PRIOR_PATIENTS)
-    effective = total / (1 + (size - 1) * correlation)
-    centre = (value * effective + _Z**2 / 2) / (effective + _Z**2)
-    half = _Z * np.sqrt(centre * (1 - centre) / (effective + _Z**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    effective: np.ndarray = total / (1 + (size - 1) * correlation)
+    return effective
 
 
 def _intraclass_correlation(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -135,7 +141,8 @@ def balanced_accuracy(
     replicates draws the class's groups (patients) with replacement, since images of one patient are not
     independent. It has no width where a class is entirely correct or entirely wrong, which a few images do
     not prove. The second interval does not have this fault: it comes from the posterior of the mean recall
-    (Brodersen et al. 2010, with Jeffreys' prior, each patient counted once). The lower end is the lower of
+    (Brodersen et al. 2010, with Jeffreys' prior) for the effective number of images of each class, see
+    `proportion_interval`. The lower end is the lower of
     the two lower ends, the upper end the higher of the two upper ends.
 
     Args:
@@ -155,8 +162,9 @@ def balanced_accuracy(
             len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES
         )  # [R, groups]
         replicates.append(drawn @ hits / (drawn @ totals))
-        correct = recalls[-1] * len(names)
-        posterior.append(random.beta(correct + 0.5, len(names) - correct + 0.5, _REPLICATES))
+        effective = float(_effective_images(hits, totals))
+        correct = recalls[-1] * effective
+        posterior.append(random.beta(correct + 0.5, effective - correct + 0.5, _REPLICATES))
     ends = [np.quantile(np.mean(draws, axis=0), [0.025, 0.975]) for draws in (replicates, posterior)]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     value = float(np.mean(recalls))
