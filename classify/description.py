@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from morphoscope.cohort.conditions import Description, describe
+from morphoscope.cohort.names import require_usable_names
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.errors import validation_problems
@@ -122,6 +123,12 @@ class EnsembleMetadata(_Recorded):
     def _unique(cls, names: list[str] | None) -> list[str] | None:
         if names is not None and len(set(names)) < len(names):
             raise ValueError("a name occurs twice")
+        return names
+
+    @field_validator("conditions", "folds", "auxiliary")
+    @classmethod
+    def _usable(cls, names: list[str]) -> list[str]:
+        require_usable_names(names)
         return names
 
     @field_validator("config")

@@ -12,6 +12,7 @@ from morphoscope.classify.certainty.calibration import read_calibrations, stored
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.inputs.pairs import HALVES, Form
 from morphoscope.classify.network.classifier import ConditionClassifier
+from morphoscope.classify.network.weights import without_initial_weights
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.loading import validated
@@ -103,7 +104,8 @@ def _model(
     metadata: EnsembleMetadata, fold: str, tensors: dict[str, Tensor], path: Path
 ) -> ConditionClassifier:
     """The model of one fold, with the weights in `tensors`."""
-    model = ConditionClassifier(metadata.config, len(metadata.conditions), len(metadata.auxiliary))
+    with without_initial_weights():
+        model = ConditionClassifier(metadata.config, len(metadata.conditions), len(metadata.auxiliary))
     state = {}
     for key, value in tensors.items():
         owner, _, name = key.partition("/")

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from morphoscope.cohort.names import normalise_name
+from morphoscope.cohort.names import name_objection, normalise_name
 from morphoscope.cohort.provenance import SYNTHETIC_COLUMNS, read_ancestor_cohorts, read_names
 from morphoscope.cohort.storage import unsafe_reason
 from morphoscope.configs import UserError
@@ -148,6 +148,10 @@ def _value_problems(rows: pd.DataFrame) -> Iterable[Problem]:
     unlabelled = list(rows["file"][rows["condition"] == ""])
     if unlabelled:
         yield Problem("error", "unlabelled", f"no condition given for {', '.join(unlabelled)}.", unlabelled)
+    for condition, part in rows[rows["condition"] != ""].groupby("condition"):
+        if reason := name_objection(str(condition)):
+            message = f"condition {str(condition)[:40]!r} of {part['file'].iloc[0]} {reason}; rename it."
+            yield Problem("error", "condition", message, list(part["file"]))
     for column, allowed in (("view", VIEWS), ("source", SOURCES)):
         for value, part in rows[~rows[column].isin(allowed)].groupby(column):
             message = f"{column} {value!r} of {part['file'].iloc[0]} is none of {', '.join(allowed)}."

@@ -11,6 +11,8 @@ UNKNOWN = frozenset({"", "-", "?", "#n/a", "<na>", "n.a.", "n/a", "na", "nan", "
 # As a patient these mean that the patient is unknown; as a condition they are a label or a class number.
 UNKNOWN_PATIENT = UNKNOWN | {"-1", "unknown"}
 
+_MAX_LENGTH = 200  # of a condition's name, characters
+_JOINERS = "\u200c\u200d"
 _BLANKS = re.compile(r"[^\S\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")  # any white space that breaks no line
 _WHOLE_NUMBER = re.compile(r"(-?[0-9]+)\.0+")
 
@@ -41,6 +43,30 @@ def name_key(text: str) -> str:
     plain = unicodedata.normalize("NFKC", normalise_name(text))
     visible = "".join(character for character in plain if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", visible.casefold())
+
+
+def require_usable_names(names: Iterable[str]) -> None:
+    """Raise ValueError for a name that `name_objection` objects to, with that name and the reason."""
+    for name in names:
+        if reason := name_objection(name):
+            raise ValueError(f"{name[:40]!r} {reason}")
+
+
+def name_objection(name: str) -> str | None:
+    """Why `name` cannot be that of a condition; None if it can.
+
+    A name stands on terminals, pages and images, beside others. It needs at least one visible character and
+    at most 200 in all, none of which breaks the line, controls a terminal, changes the direction of writing
+    or is invisible. The joiners that some scripts and emoji need are allowed.
+    """
+    if len(name) > _MAX_LENGTH:
+        return f"is longer than {_MAX_LENGTH} characters"
+    categories = [unicodedata.category(character) for character in name if character not in _JOINERS]
+    if not {"Cc", "Cs", "Zl", "Zp"}.isdisjoint(categories):
+        return "has a line break, a control character or a surrogate"
+    if not any(category[0] in "LNPS" for category in categories):
+        return "is empty or blank"
+    return "has an invisible character" if "Cf" in categories else None
 
 
 def similar_names(names: Iterable[str]) -> list[list[str]]:

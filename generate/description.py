@@ -1,6 +1,5 @@
 """The metadata of snapshots, checked before anything is built from them: a file may come from anywhere."""
 
-import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from morphoscope.cohort import Fit
 from morphoscope.cohort.conditions import Description, describe
+from morphoscope.cohort.names import require_usable_names
 from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
 from morphoscope.configs.views import View
@@ -190,9 +190,7 @@ class SnapshotMetadata(BaseModel):
     def _names(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
             raise ValueError("a name occurs twice")
-        for name in names:
-            if not name.strip() or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-                raise ValueError(f"{name!r} is blank or has a control character")
+        require_usable_names(names)
         return names
 
     @model_validator(mode="after")

@@ -193,7 +193,7 @@ class GeneratorModel:
             psi, noise_mode: as in `sample`.
 
         Raises:
-            UserError: an argument of another type or shape.
+            UserError: an argument of another type or shape, or values that are not numbers in the images.
         """
         self._check(z, labels, psi, noise_mode)
         device = self.class_means.device
@@ -204,6 +204,11 @@ class GeneratorModel:
             ws = self.G.mapping(z[part].to(device), c)
             centre = (self.G.mapping.spread_stages(c) @ self.class_means)[:, None]
             batch = self.G.synthesis(centre.lerp(ws, psi), noise_mode)
+            if not torch.isfinite(batch).all():  # they would become black pixels
+                raise UserError(
+                    "The generator's images have values that are not numbers (NaN or infinite): its weights "
+                    "are unusable. Use an earlier snapshot, or one of another training."
+                )
             images.append(to_uint8(batch))
         if not images:
             return np.zeros((0, self.resolution, self.resolution, 3), np.uint8)

@@ -15,8 +15,12 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-# C0 and C1 controls, surrogates of undecodable file names, Unicode's line breaks and directional controls.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0 and C1 controls, surrogates of undecodable file names, Unicode's line breaks and directional controls,
+# and marks that nobody sees, except the joiners that some scripts and emoji need.
+_STEERING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 _UNBOUNDED = 100_000  # columns
 

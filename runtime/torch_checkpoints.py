@@ -13,10 +13,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from morphoscope.configs import UserError
-from morphoscope.configs.user_files import open_regular, require_regular
+from morphoscope.configs.user_files import open_regular
 from morphoscope.runtime.files import write_atomically
 
 _KEY = "morphoscope"
+_MAX_HEADER = 64 << 20  # bytes; a million names of training images take 20 MB
+_MAX_TENSORS = 200_000
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
 # What torch's restricted unpickler raises for damaged or forbidden content; it checks few operands.
 _DAMAGED = (
     RuntimeError,
@@ -57,20 +60,32 @@ def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dic
 
     Raises:
         UserError: the file is missing, truncated, not in safetensors format, from another program, or of
-            another kind.
+            another kind; or a tensor has values that are not numbers.
     """
     metadata = read_metadata(path, kind)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
+            names = list(file.keys())
+            if len(names) > _MAX_TENSORS:
+                raise UserError(f"{path}: more than {_MAX_TENSORS} tensors; refused.")
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(f"{path}: damaged checkpoint ({error}).") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _DTYPES:
+            raise UserError(f"{path}: tensor {name[:80]!r} has type {tensor.dtype}, which no checkpoint has.")
+        if not torch.isfinite(tensor).all():
+            raise UserError(
+                f"{path}: tensor {name[:80]!r} has values that are not numbers (NaN or infinite). The "
+                "training diverged, or the file is damaged; use an earlier checkpoint."
+            )
+    return tensors, metadata
 
 
 def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     """Read only the metadata of a checkpoint; errors as for `read_checkpoint`."""
     path = Path(path)
-    require_regular(path)
+    _require_small_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -85,6 +100,14 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     if metadata.get("kind") != kind:
         raise UserError(f"{path}: expected a checkpoint of kind '{kind}', found '{metadata.get('kind')}'.")
     return metadata
+
+
+def _require_small_header(path: Path) -> None:
+    """Raise UserError if the header, which is parsed as a whole, claims to be larger than any of ours."""
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _MAX_HEADER:
+        raise UserError(f"{path}: not a safetensors checkpoint, or its header is larger than 64 MiB.")
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:

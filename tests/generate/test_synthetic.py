@@ -219,3 +219,14 @@ def test_default_run_folder_of_a_morph_stays_under_runs(hostile, tmp_path, monke
     assert result.exception is None
     assert [path.name for path in Path("runs").iterdir()] == ["00000-morph-_._.._up~0-_tmp_absolute~1"]
     assert [path.name for path in tmp_path.iterdir()] == ["inside"]
+
+
+@pytest.mark.parametrize("weight", [float("nan"), 1e38])
+def test_nothing_is_written_from_values_that_are_not_numbers(tiny_snapshot, tmp_path, weight) -> None:
+    """A cohort of black images was written, with exit code 0. 1e38 overflows within the network."""
+    model = load(tiny_snapshot)
+    for parameter in model.G.synthesis.parameters():
+        parameter.fill_(weight)
+    with pytest.raises(UserError, match="values that are not numbers"):
+        augment(model, tmp_path / "synthetic", per_condition=2)
+    assert list(tmp_path.iterdir()) == []

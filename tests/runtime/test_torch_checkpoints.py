@@ -27,7 +27,7 @@ def _tensors() -> dict[str, torch.Tensor]:
     return {
         "weight": torch.arange(12.0).reshape(3, 4),
         "transposed": torch.arange(6.0).reshape(2, 3).t(),
-        "half": torch.tensor([1.5, float("inf")], dtype=torch.float16),
+        "half": torch.tensor([1.5, -65504.0], dtype=torch.float16),
         "count": torch.tensor(7),
     }
 
@@ -256,3 +256,37 @@ def test_a_state_executes_nothing(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=rf"{path.name}: the training state is damaged"):
             read_state(path)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_values_that_are_not_numbers_are_refused_by_name(
+    tmp_path: Path, value: float, dtype: torch.dtype
+) -> None:
+    weights = torch.ones(3, 4, dtype=dtype)
+    weights[1, 2] = value
+    path = tmp_path / "diverged.safetensors"
+    write_checkpoint(path, "generator", {"good": torch.ones(2), "block.conv.weight": weights}, {})
+    with pytest.raises(
+        UserError, match=r"diverged\.safetensors: tensor 'block\.conv\.weight' has values that are"
+    ):
+        read_checkpoint(path, "generator")
+
+
+def test_a_type_that_no_checkpoint_has_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "c", "generator", {"w": torch.ones(2, dtype=torch.complex64)}, {})
+    with pytest.raises(UserError, match=r"tensor 'w' has type torch\.complex64"):
+        read_checkpoint(tmp_path / "c", "generator")
+
+
+def test_a_header_or_a_list_of_tensors_without_bounds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.safetensors"
+    path.write_bytes((80 << 20).to_bytes(8, "little") + b"{" + b" " * 100)
+    with pytest.raises(UserError, match="header is larger than 64 MiB"):
+        read_checkpoint(path, "generator")
+    monkeypatch.setattr(checkpoints, "_MAX_TENSORS", 2)
+    write_checkpoint(path, "generator", {name: torch.ones(1) for name in "abc"}, {})
+    with pytest.raises(UserError, match="more than 2 tensors"):
+        read_checkpoint(path, "generator")

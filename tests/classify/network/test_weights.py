@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import nn
 
 from morphoscope.classify.network import weights
 from morphoscope.classify.network.classifier import ConditionClassifier
+from morphoscope.classify.network.weights import without_initial_weights
 from morphoscope.cohort.phantom.drawing import phantom_image
 from morphoscope.configs import UserError, list_presets, load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -168,3 +171,33 @@ def test_frozen_stages_need_weights_and_exist(config: EnsembleTraining, tmp_path
         ConditionClassifier.pretrained(
             config.model_copy(update={"freeze_stages": 7, "weights_file": path}), 3
         )
+
+
+_MEMORY = """
+import resource, sys
+import timm, torch
+from morphoscope.classify.network.weights import without_initial_weights
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+with without_initial_weights():
+    model = timm.create_model(sys.argv[1], pretrained=False)
+size = sum(parameter.numel() * 4 for parameter in model.parameters()) // 1024
+assert size > 2_000_000, size
+assert peak() - before < 200_000, peak() - before
+"""
+
+
+@pytest.mark.parametrize("backbone", ["vit_gigantic_patch14_clip_224", "regnety_1280"])
+def test_an_enormous_network_takes_no_memory_until_weights_are_loaded(backbone):
+    subprocess.run([sys.executable, "-W", "ignore", "-c", _MEMORY, backbone], check=True)
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_vit", "test_byobnet", "test_resnet"])
+def test_a_network_without_initial_weights_is_complete_once_they_are_loaded(backbone):
+    filled = timm.create_model(backbone, pretrained=False).eval()
+    with without_initial_weights():
+        empty = timm.create_model(backbone, pretrained=False).eval()
+    empty.load_state_dict(filled.state_dict())
+    images = torch.rand(2, 3, *filled.pretrained_cfg["input_size"][1:])
+    assert torch.equal(empty(images), filled(images))
+    assert all(parameter.requires_grad for parameter in empty.parameters())
