@@ -83,6 +83,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> types.SimpleNamespace:
     )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that write to a folder, such as `phantom("x.jpg")`, write it here."""
+    monkeypatch.chdir(tmp_path)
+
+
 def photograph() -> np.ndarray:
     return np.full((40, 30, 3), 90, np.uint8)
 
