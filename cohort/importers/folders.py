@@ -117,7 +117,7 @@ def import_folder(
         errors += _patients_in_test_and_elsewhere(rows)
     if len(set(conditions)) == 1 and not errors:
         log.warning(
-            "%s: '%s' is the only condition, since all images are in its folder.", source, conditions[0]
+            "%s: %r is the only condition, since all images are in its folder.", source, conditions[0]
         )
     return copy_in(store, rows, destination, errors, to_srgb=to_srgb)
 

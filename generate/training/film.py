@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -108,10 +109,7 @@ def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
     It runs in its own session. Ctrl-C reaches the whole process group, and a training that stops in an
     orderly way must still be able to finish its film.
     """
-    with (
-        tempfile.TemporaryFile() as errors,  # a pipe that is not read could block ffmpeg
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, start_new_session=True) as process,
-    ):
+    with tempfile.TemporaryFile() as errors, _started(command, errors, path) as process:
         try:
             _feed(process, frames)
             code = process.wait()
@@ -122,6 +120,17 @@ def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
             errors.seek(0)
             reason = errors.read().decode(errors="replace").strip() or f"exit code {code}"
             raise UserError(f"{path}: ffmpeg could not write the film ({reason.splitlines()[-1]}).")
+
+
+def _started(command: list[str], errors: IO[bytes], path: Path) -> subprocess.Popen[bytes]:
+    """The program, whose errors go to a file: a pipe that is not read could block it."""
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, start_new_session=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: the film was not written, since ffmpeg cannot be started ({command[0]}: "
+            f"{error.strerror}); set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg, or unset it."
+        ) from error
 
 
 def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:

@@ -212,6 +212,15 @@ def test_a_single_condition_is_said_before_anything_is_copied(
     assert "'mel' is the only condition" in caplog.text
 
 
+def test_a_folder_name_cannot_break_the_line_of_a_warning(
+    tmp_path: Path, write_pattern: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pattern(tmp_path / "in" / "mel\nmorphoscope: all is well" / "a.png")
+    with pytest.raises(UserError, match="line break"):
+        import_folder(tmp_path / "in", tmp_path / "out")
+    assert r"'mel\nmorphoscope: all is well' is the only condition" in caplog.text
+
+
 def test_names_of_folders_are_normalised(tmp_path: Path, write_pattern: Write) -> None:
     names = ("nv /1.0/a.png", "nv/1/b.png", "cafe\u0301/c.png", "caf\u00e9/NaN/d.png")
     for seed, name in enumerate(names):

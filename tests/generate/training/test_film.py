@@ -108,3 +108,22 @@ def test_errors_of_ffmpeg_are_reported(tmp_path, monkeypatch):
     )
     with pytest.raises(UserError, match=r"film\.mp4: ffmpeg could not write the film.*(nonsense|ncoder)"):
         write_film(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["absent", "no-program"])
+def test_an_ffmpeg_that_cannot_be_started_is_named(tmp_path, monkeypatch, program):
+    write_sheet(tmp_path, 10, 99)
+    (tmp_path / "no-program").write_text("no program")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / program))
+    with pytest.raises(UserError, match=rf"ffmpeg cannot be started \(.*{program}.*IMAGEIO_FFMPEG_EXE"):
+        write_film(tmp_path)
+
+
+def test_the_ffmpeg_of_the_user_is_used(tmp_path, monkeypatch):
+    write_sheet(tmp_path, 10, 99)
+    own = tmp_path / "own"
+    own.write_text(f'#!/bin/sh\ntouch {tmp_path}/used\nexec {imageio_ffmpeg.get_ffmpeg_exe()} "$@"\n')
+    own.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(own))
+    assert write_film(tmp_path) is not None
+    assert (tmp_path / "used").exists()
