@@ -10,7 +10,7 @@ class Kind(Enum):
     """What can be said of an image, in the order of precedence: the first that holds is the verdict."""
 
     UNFAMILIAR = "out of distribution"
-    UNSURE = "no model is sure"
+    UNSURE = "no condition is probable"
     SEVERAL = "several conditions remain possible"
     ONE = "one condition"
 
@@ -50,13 +50,16 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
             "say nothing about it.",
         )
     if prediction.unsure[image]:
-        none = f"none of {prediction.models} models" if prediction.models > 1 else "no model"
         return Verdict(
             Kind.UNSURE,
-            f"Unsure: {none} gives any condition more than 50%.",
-            f"{name} comes first with {share}, which is not an answer.",
+            "Unsure: no condition has a probability above 50%.",
+            f"{name} comes first with {share}, which is not an answer. {assumption(prediction)}",
         )
-    details = f"{_source(prediction, image, best)} {_worth(prediction)}"
+    details = " ".join(
+        part
+        for part in (_source(prediction, image, best), assumption(prediction), _worth(prediction))
+        if part
+    )
     if len(possible) > 1:
         which = (
             "no condition can be ruled out"
@@ -84,21 +87,20 @@ def spread(low: float, high: float) -> str:
     return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
+def assumption(prediction: Prediction) -> str:
+    """Which frequencies of the conditions the probabilities assume, in one sentence."""
+    if prediction.prior is None:
+        return "Which frequencies of the conditions the probabilities assume is not known."
+    return f"The probabilities assume {prediction.prior.name}."
+
+
 def _source(prediction: Prediction, image: int, best: int) -> str:
     """Where the probability of the most probable condition comes from."""
     folds = prediction.per_fold[:, image, best]
-    counted = int(prediction.sure[:, image].sum())
     if prediction.models == 1:
         return "The probability is that of one model."
-    if counted == prediction.models:
-        mean = f"the mean of all {counted} models"
-    elif counted == 1:
-        mean = f"that of the only one of {prediction.models} models that gives a condition more than 50%"
-    else:
-        mean = f"the mean of the {counted} of {prediction.models} models that give a condition more than 50%"
-    return (
-        f"The probability is {mean}; single models give it {spread(float(folds.min()), float(folds.max()))}."
-    )
+    single = spread(float(folds.min()), float(folds.max()))
+    return f"The probability is that of {prediction.models} models together; single models give it {single}."
 
 
 def _worth(prediction: Prediction) -> str:

@@ -25,6 +25,9 @@ MAX_IMAGES = 1_000_000
 
 Conditions = Annotated[list[str], Field(min_length=1, max_length=10_000)]
 Folds = Annotated[list[str], Field(min_length=1, max_length=100)]
+Frequencies = Annotated[
+    list[Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]], Field(min_length=1, max_length=10_000)
+]
 Hashes = Annotated[list[str], Field(min_length=1, max_length=MAX_IMAGES)]
 
 
@@ -78,6 +81,9 @@ class EnsembleMetadata(_Recorded):
         described: what they stand for; empty if not recorded. See `descriptions`.
         folds: names of the folds, each of which one model was not trained on.
         normalisation: of the backbone.
+        prior: the frequencies of the conditions that the probabilities assume, which follow from the training
+            images and the loss weights; None in files of earlier versions.
+        prevalence: the frequencies of the conditions among the real training images; likewise.
     """
 
     cohort: str | None = None
@@ -94,6 +100,8 @@ class EnsembleMetadata(_Recorded):
     described: Annotated[list[Description], Field(max_length=10_000)] = []
     folds: Folds
     normalisation: Normalisation | None = None
+    prior: Frequencies | None = None
+    prevalence: Frequencies | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any], path: Path) -> "EnsembleMetadata":
@@ -140,6 +148,14 @@ class EnsembleMetadata(_Recorded):
     @field_serializer("config")
     def _all_settings(self, config: EnsembleTraining) -> dict[str, Any]:
         return config.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _one_frequency_per_condition(self) -> "EnsembleMetadata":
+        for name in ("prior", "prevalence"):
+            found = getattr(self, name)
+            if found is not None and (len(found) != len(self.conditions) or abs(sum(found) - 1) > 1e-6):
+                raise ValueError(f"{name}: not one frequency per condition, with a sum of 1")
+        return self
 
     @model_validator(mode="after")
     def _auxiliary_classes_are_others(self) -> "EnsembleMetadata":

@@ -11,9 +11,10 @@ import torch
 from morphoscope.classify.attribution.maps import Attribution, onto_image
 from morphoscope.classify.attribution.methods import attribution_settings, explain
 from morphoscope.classify.certainty import Calibration, OutOfFold, Subspace
-from morphoscope.classify.certainty.temperature import scaled
+from morphoscope.classify.certainty.prior import Prior, shift_to_images
 from morphoscope.classify.description import EnsembleMetadata, Normalisation
 from morphoscope.classify.ensemble_file import StoredEnsemble, read_ensemble, write_ensemble
+from morphoscope.classify.frequencies import Prevalence, assumed_prior, cohort_prior, requested_prior
 from morphoscope.classify.inputs.pairs import HALVES, Form, samples
 from morphoscope.classify.inputs.preparation import InputPreparation, check_images
 from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
@@ -21,7 +22,7 @@ from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
 from morphoscope.classify.network.forward import ForwardOutput, forward
 from morphoscope.classify.network.weights import pretrained_facts
-from morphoscope.classify.prediction import Prediction, combine
+from morphoscope.classify.prediction import Prediction, pool, with_calibration
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.conditions import Description
 from morphoscope.cohort.manifest import TEST_FOLD
@@ -132,6 +133,21 @@ class Ensemble:
         """That of whole images or pairs; None if it is not calibrated."""
         return self.calibrations.get("whole")
 
+    @property
+    def prior(self) -> Prior | None:
+        """Frequencies of the conditions that its probabilities assume; None if unknown."""
+        return assumed_prior(self.metadata, self._calibration_counts)
+
+    @property
+    def cohort_prior(self) -> Prior | None:
+        """The frequencies of the conditions among its real training images; None if unknown."""
+        return cohort_prior(self.metadata, self._calibration_counts)
+
+    @property
+    def _calibration_counts(self) -> np.ndarray | None:
+        """Number of calibration images of each condition, int64 [K]."""
+        return None if self.calibration is None else self.calibration.counts(len(self.conditions))
+
     def pair(self, focused: np.ndarray | None, panoramic: np.ndarray | None) -> np.ndarray:
         """The input of a dual-view ensemble: both photographs side by side, uint8 [R, 2R, 3].
 
@@ -143,7 +159,12 @@ class Ensemble:
         """
         return self._preparation.pair(focused, panoramic)
 
-    def predict(self, images: np.ndarray | Sequence[np.ndarray], batch: int | None = None) -> Prediction:
+    def predict(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        batch: int | None = None,
+        prevalence: Prevalence | None = None,
+    ) -> Prediction:
         """Predict the condition in images of any size.
 
         Args:
@@ -151,39 +172,33 @@ class Ensemble:
                 like the training images (crop or letterbox) and resized, antialiased, to the models'
                 resolution. For a dual-view ensemble pairs, as `pair` makes them.
             batch: images per forward pass; chosen by resolution if None.
+            prevalence: how frequent the conditions are among the patients; as in training (`prior`) if None.
 
         Returns:
-            Probabilities averaged over as many orientations of each image as `config` sets in `test_time`.
+            Probabilities averaged over the orientations that `config` sets in `test_time`.
 
         Raises:
-            UserError: not uint8 RGB, or no pairs where pairs are expected.
+            UserError: not uint8 RGB, no pairs where they are expected, or as `requested_prior`.
         """
         check_images(images)
         if batch is not None:
             arguments.whole_number("batch", batch, 1)
+        wanted = None if prevalence is None else self.requested_prior(prevalence)
         raw, joint, distances, forms = self._outputs(images, batch or images_at_a_time(self.resolution))
-        if not self.calibrations:
-            return Prediction(self.conditions, raw, *combine(raw), auxiliary=self.auxiliary, joint=joint)
-        per_fold = np.empty_like(raw)
-        sets = np.zeros(raw.shape[1:], bool)
-        novelty, novel = np.zeros(len(forms), np.float32), np.zeros(len(forms), bool)
-        for form, calibration in self.calibrations.items():
-            here = forms == form
-            per_fold[:, here] = scaled(raw[:, here], calibration.temperature)
-            sets[here] = calibration.conformal.sets(raw[:, here])
-            novelty[here], novel[here] = calibration.novelty.detect(distances[:, here])
-        return Prediction(
-            self.conditions,
-            per_fold,
-            *combine(per_fold),
-            uncalibrated=combine(raw)[0],
-            coverage=self.calibrations["whole"].conformal.coverage,
-            prediction_sets=sets,
-            novelty=novelty,
-            novel=novel,
-            auxiliary=self.auxiliary,
-            joint=joint,
+        plain = Prediction(
+            self.conditions, raw, *pool(raw), auxiliary=self.auxiliary, joint=joint, prior=self.prior
         )
+        if self.calibrations:
+            plain = with_calibration(plain, self.calibrations, distances, forms)
+        return plain if wanted is None else plain.with_prior(wanted)
+
+    def requested_prior(self, prevalence: Prevalence) -> Prior:
+        """The prior that `prevalence` names.
+
+        Raises:
+            UserError: it does not fit the conditions, or the ensemble does not record what it names.
+        """
+        return requested_prior(prevalence, self.conditions, self.cohort_prior)
 
     def predict_fold(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> ForwardOutput:
         """Predict with the model of one fold, without calibration.
@@ -364,15 +379,18 @@ class Ensemble:
         chosen = cohort.rows.iloc[shown.rows]
         fold_of = chosen["fold"].to_numpy(dtype=str)
         truth = np.array([self.conditions.index(name) for name in chosen["condition"]], np.int64)
-        subspaces, parts = [], []
-        for position, fold in enumerate(self.folds):
+        known = np.isin(fold_of, self.folds)
+        subspaces, probabilities, distances = [], [], []
+        for fold in self.folds:
             output = self.predict_fold(fold, shown.images)
-            own = fold_of == fold
-            subspaces.append(Subspace.fit(output.features[~own]))
-            distances = subspaces[-1].distance(output.features[own])
-            parts.append((output.probabilities[own], truth[own], np.full(own.sum(), position), distances))
-        out_of_fold = OutOfFold(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        return Calibration.fit(out_of_fold, subspaces)
+            subspaces.append(Subspace.fit(output.features[fold_of != fold]))
+            probabilities.append(output.probabilities[known])
+            distances.append(subspaces[-1].distance(output.features[known]))
+        position = np.array([self.folds.index(fold) for fold in fold_of[known]], np.int64)
+        predicted = OutOfFold(np.stack(probabilities), truth[known], position, np.stack(distances))
+        k = len(self.conditions)
+        prior = assumed_prior(self.metadata, np.bincount(predicted.truth, minlength=k))
+        return Calibration.fit(predicted, subspaces, shift_to_images(prior, predicted.truth, k))
 
     def _condition_index(self, target: str | int) -> int:
         if isinstance(target, str) and target in self.conditions:

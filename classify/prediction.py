@@ -1,14 +1,18 @@
-"""The predictions of an ensemble: probabilities, how models are combined, and how certain the result is."""
+"""The predictions of an ensemble: probabilities, the prior they assume, and how certain the result is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from morphoscope.classify.certainty import disagreement
-from morphoscope.configs import arguments
+from morphoscope.classify.certainty import Calibration, conformal, disagreement
+from morphoscope.classify.certainty.prior import Prior, reweighted
+from morphoscope.classify.certainty.scaling import pooled
+from morphoscope.classify.inputs.pairs import Form
+from morphoscope.configs import UserError, arguments
 
-_SURE = 0.5  # a model is sure of an image if its highest probability exceeds this
+_SURE = 0.5
+"""A prediction is unsure unless its highest probability exceeds this."""
 
 
 @dataclass(frozen=True)
@@ -17,18 +21,20 @@ class Prediction:
 
     Attributes:
         conditions: K class names, in the order of the probabilities.
-        per_fold: [F, N, K], at the ensemble's temperature if it is calibrated.
-        combined: [N, K], see `combine`.
-        unsure: bool [N]: no model is sure of the image.
+        per_fold: [F, N, K], each model's, at the ensemble's temperature if it is calibrated.
+        combined: [N, K], the ensemble's: see `pool`.
+        unsure: bool [N]: the ensemble gives no condition more than 0.5.
         uncalibrated: [N, K], combined from the probabilities at temperature 1.
         coverage: proportion, for images like the training images, of prediction sets that should hold the
             true condition, in (0, 1).
-        prediction_sets: bool [N, K]: the conditions that remain possible.
+        prediction_sets: bool [N, K]: the conditions that remain possible, whatever their frequencies.
         novelty: float32 [N] in [0, 2], mean distance from the features of the training images.
-        novel: bool [N]: out of distribution.
+        novel: bool [N]: another kind of image than the training images (out of distribution).
         auxiliary: names of the M auxiliary classes.
         joint: float32 [F, N, K+M], over conditions and auxiliary classes, at temperature 1. All other
             probabilities are among the K conditions alone and sum to 1.
+        prior: the frequencies of the conditions that `per_fold`, `combined` and `uncalibrated` assume; None
+            if the ensemble's file does not tell.
 
     `uncalibrated`, `coverage`, `prediction_sets`, `novelty` and `novel` are None if the ensemble is not
     calibrated.
@@ -45,6 +51,38 @@ class Prediction:
     novel: np.ndarray | None = None
     auxiliary: Sequence[str] = ()
     joint: np.ndarray | None = None
+    prior: Prior | None = None
+
+    def with_prior(self, prior: Prior) -> "Prediction":
+        """The same predictions for patients among whom the conditions have other frequencies (Bayes' rule).
+
+        Prediction sets, which hold for each condition, change only in that they hold the new answer.
+
+        Args:
+            prior: frequencies of the K conditions, in the order of `conditions`.
+
+        Raises:
+            UserError: it is not known which frequencies the present probabilities assume.
+        """
+        if self.prior is None:
+            raise UserError(
+                "It is not known which frequencies of the conditions these probabilities assume, so they "
+                "cannot be re-expressed for others: the ensemble is from an earlier version and not "
+                "calibrated, or was trained with synthetic images. Run `morphoscope classify calibrate`, or "
+                "train the ensemble again."
+            )
+        old = self.prior
+        combined = reweighted(self.combined, old, prior)
+        sets = self.prediction_sets
+        return replace(
+            self,
+            per_fold=reweighted(self.per_fold, old, prior),
+            combined=combined,
+            unsure=combined.max(axis=1) <= _SURE,
+            uncalibrated=None if self.uncalibrated is None else reweighted(self.uncalibrated, old, prior),
+            prediction_sets=None if sets is None else conformal.with_answers(sets, combined.argmax(axis=1)),
+            prior=prior,
+        )
 
     @property
     def predicted(self) -> np.ndarray:
@@ -55,11 +93,6 @@ class Prediction:
     def models(self) -> int:
         """F, the number of models that made the prediction."""
         return len(self.per_fold)
-
-    @property
-    def sure(self) -> np.ndarray:
-        """Which models are sure of an image, bool [F, N]; these alone are combined, see `combine`."""
-        return sure_models(self.per_fold)
 
     @property
     def votes(self) -> np.ndarray:
@@ -106,6 +139,18 @@ class Prediction:
             joint=None if self.joint is None else self.joint[:, one],
         )
 
+    @property
+    def published(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """By the published rule: (the answers, int64 [N] from 0 to K+M-1; no model is sure, bool [N]).
+
+        The most probable of all classes, also where models count only if they are sure, and at temperature 1:
+        an answer of K or more is an auxiliary class. None without `joint`.
+        """
+        if self.joint is None:
+            return None
+        combined, unsure = combine(self.joint)
+        return combined.argmax(axis=1), unsure
+
     def possible(self, image: int) -> list[str] | None:
         """Names in the prediction set of an image, by its number; most probable first.
 
@@ -118,16 +163,12 @@ class Prediction:
         return [self.conditions[k] for k in order if self.prediction_sets[image, k]]
 
 
-def sure_models(per_fold: np.ndarray) -> np.ndarray:
-    """Which models give an image's most probable condition more than 0.5: [F, N, K] -> bool [F, N]."""
-    return per_fold.max(axis=2) > _SURE
+def pool(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combine the models' probabilities into one prediction per image: the mean of their logits.
 
-
-def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Combine the models' probabilities into one prediction per image.
-
-    The mean over the models that are sure of an image (see `sure_models`); where none is, the mean over all
-    models, and the image counts as unsure.
+    Its likelihood is better than that of the models' mean probability (on HAM10000's 222 test images 1.01
+    instead of 1.06), and its confidence on unseen images follows from that of single models (see
+    `Scaling.of_ensemble`). A change of the prior commutes with it.
 
     Args:
         per_fold: float32 [F, N, K] in [0, 1].
@@ -138,13 +179,67 @@ def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: an array of another kind.
     """
+    _check(per_fold)
+    combined = pooled(per_fold)
+    return combined, combined.max(axis=1) <= _SURE
+
+
+def combine(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combine the models' probabilities by the published rule.
+
+    The mean over the models that give an image's most probable class more than 0.5; where none does, the mean
+    over all models, and the image counts as unsure.
+
+    Args:
+        per_fold: float32 [F, N, C] in [0, 1]; as published over all classes, conditions and auxiliary ones.
+
+    Returns:
+        (combined float32 [N, C], unsure bool [N]).
+    """
+    _check(per_fold)
+    counted = per_fold.max(axis=2) > _SURE  # [F, N]
+    unsure = np.logical_not(counted.any(axis=0))
+    weights = np.where(unsure, 1.0, counted).astype(np.float64)
+    combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
+    return combined.astype(np.float32), unsure
+
+
+def with_calibration(
+    plain: Prediction, calibrations: Mapping[Form, Calibration], distances: np.ndarray, forms: np.ndarray
+) -> Prediction:
+    """What the calibrations make of predictions at temperature 1.
+
+    Args:
+        plain: not calibrated, N images.
+        calibrations: by form, among them that of whole images.
+        distances: float32 [F, N], to each model's subspace.
+        forms: the `Form` of each image, str [N].
+    """
+    raw = plain.per_fold
+    per_fold, sets = np.empty_like(raw), np.zeros(raw.shape[1:], bool)
+    found, novel = np.zeros(len(forms), np.float32), np.zeros(len(forms), bool)
+    for form, calibration in calibrations.items():
+        here = forms == form
+        per_fold[:, here] = calibration.scaling.apply(raw[:, here])
+        sets[here] = calibration.conformal.sets(raw[:, here])
+        found[here], novel[here] = calibration.novelty.detect(distances[:, here])
+    combined, unsure = pool(per_fold)
+    return replace(
+        plain,
+        per_fold=per_fold,
+        combined=combined,
+        unsure=unsure,
+        uncalibrated=plain.combined,
+        coverage=calibrations["whole"].conformal.coverage,
+        prediction_sets=conformal.with_answers(sets, combined.argmax(axis=1)),
+        novelty=found,
+        novel=novel,
+    )
+
+
+def _check(per_fold: np.ndarray) -> None:
     takes = "an array of numbers [F, N, K], one probability per model, image and class"
     if not isinstance(per_fold, np.ndarray) or per_fold.ndim != 3 or per_fold.dtype.kind != "f":
         arguments.refuse("per_fold", takes, per_fold)
     if per_fold.shape[0] == 0 or per_fold.shape[2] == 0:
         arguments.refuse("per_fold", takes, per_fold)
-    counted = sure_models(per_fold)  # [F, N]
-    unsure = np.logical_not(counted.any(axis=0))
-    weights = np.where(unsure, 1.0, counted).astype(np.float64)
-    combined = np.einsum("fn,fnk->nk", weights, per_fold) / weights.sum(axis=0)[:, None]
-    return combined.astype(np.float32), unsure

@@ -130,6 +130,12 @@ class TrainingGroup(Config):
         description="validate and keep a running average of the weights, which retains this fraction of "
         "itself per step (less in the first steps); 0 keeps the weights themselves",
     )
+    answer: Literal["targets", "published"] = Field(
+        "targets",
+        description="what counts as a model's answer where epochs are chosen, and first in evaluations: "
+        "targets, the most probable target condition; published, the most probable of all classes, so that "
+        "an auxiliary class is a wrong answer",
+    )
     patience: int | None = Field(
         10,
         ge=1,

@@ -165,6 +165,12 @@ class Evaluating(Config):
         description="number of orientations of an image whose probabilities are averaged (flips and "
         "transpositions); by default as calibrated",
     )
+    prevalence: str | None = Field(
+        None,
+        description="how frequent the conditions are among the patients whom the probabilities are for: "
+        "cohort, as among the training images; uniform, equally frequent; or a table (CSV) with the columns "
+        "condition and prevalence; by default what the training assumed, which is printed",
+    )
 
 
 class Comparing(Config):

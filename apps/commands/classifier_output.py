@@ -6,7 +6,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from morphoscope.apps.verdict import assumption
 from morphoscope.classify import Ensemble, Estimate, Evaluation, Prediction
+from morphoscope.classify.certainty.calibration import ACCEPTED
+from morphoscope.classify.certainty.prior import COHORT
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.configs import UserError
 from morphoscope.runtime.statistics import format_estimate
@@ -46,22 +49,30 @@ def print_evaluation(evaluation: Evaluation) -> None:
         say(f"No image of {', '.join(evaluation.missing)}: nothing below says anything about this.")
     say(f"balanced accuracy {_named(evaluation.balanced_accuracy)}, {evaluated}")
     say(f"accuracy {_named(evaluation.accuracy)}")
+    _print_rules(evaluation)
     for k, proportion in evaluation.top_k.items():
         if k > 1:
             say(f"top-{k} accuracy {_named(proportion)}")
     columns = ["condition", "recall", "95% interval"]
     sets = evaluation.coverage
     if sets is not None:
-        columns += ["covered", "95% interval", "set size"]
+        columns += ["covered", "95% interval", "guaranteed", "set size"]
+    guarantees = evaluation.facts.guarantees or {}
+    recalls = list(evaluation.recall.items())
+    if sets is not None:  # worst covered first
+        recalls.sort(key=lambda pair: sets.by_condition[pair[0]].coverage.value)
     rows = []
-    for condition, recall in evaluation.recall.items():
+    for condition, recall in recalls:
         cells = [condition, *_cells(recall)]
         if sets is not None:
             own = sets.by_condition[condition]
-            cells += [*_cells(own.coverage), f"{own.mean_size:.1f}"]
+            promised = guarantees.get(condition)
+            cells += [*_cells(own.coverage), "–" if promised is None else f"{promised:.2f}"]
+            cells.append(f"{own.mean_size:.1f}")
         rows.append(cells)
     show(table(columns, rows))
     _print_certainty(evaluation)
+    _print_priors(evaluation)
     _print_strata(evaluation)
 
 
@@ -73,6 +84,39 @@ def print_repeats(evaluations: Sequence[Evaluation]) -> None:
         say(f"balanced accuracy with split {number}: {_named(evaluation.balanced_accuracy)}")
 
 
+def _print_rules(evaluation: Evaluation) -> None:
+    """Accuracies by both rules, if they can differ."""
+    if not evaluation.facts.auxiliary and evaluation.facts.rule == "targets":
+        return
+    for name, rule in evaluation.rules.items():
+        outside = f"; an auxiliary class in {rule.auxiliary:.0%}" if rule.auxiliary else ""
+        say(
+            f"{name}: balanced accuracy {format_estimate(rule.balanced_accuracy)}, accuracy "
+            f"{format_estimate(rule.accuracy)}{outside}"
+        )
+
+
+def _print_priors(evaluation: Evaluation) -> None:
+    """What the probabilities assume, and how good they are for that and for the training cohort."""
+    say(assumption(evaluation.prediction))
+    there = evaluation.at_cohort_prevalence
+    if there is not None and there.prediction.prior != evaluation.prediction.prior:
+        say(
+            f"For {COHORT}: accuracy {format_estimate(there.accuracy)}, balanced accuracy "
+            f"{format_estimate(there.balanced_accuracy)}, calibration error "
+            f"{there.calibration_error.value:.3f} (--prevalence cohort)"
+        )
+    shown = evaluation if there is None else there
+    rows = [
+        (one.condition, str(one.named), f"{one.mean_probability:.3f}", *_cells(one.correct))
+        for one in shown.class_calibration
+        if one.correct is not None
+    ]
+    prior = shown.prediction.prior
+    say(f"Calibration by condition{'' if prior is None else f', for {prior.name}'}:")
+    show(table(["condition", "named", "mean probability", "correct", "95% interval"], rows))
+
+
 def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
     """One row per image: probabilities, the prediction set, and reasons to distrust the prediction."""
     calibrated = prediction.prediction_sets is not None
@@ -82,7 +126,7 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
     for index, name in enumerate(names):
         doubts = ["unsure"] if prediction.unsure[index] else []
         if prediction.novel is not None and prediction.novel[index]:
-            doubts.append("does not look like the training images")
+            doubts.append("another kind of image than the training images")
         if auxiliary_first[index] is not None:
             doubts.append(f"rather {auxiliary_first[index]}")
         if prediction.votes[index] < prediction.models:
@@ -122,11 +166,14 @@ def _print_certainty(evaluation: Evaluation) -> None:
         f"{_named(overall.coverage)}; {overall.mean_size:.2f} conditions on average, a single one in "
         f"{sets.single:.0%}"
     )
-    say(f"wrongly called out of distribution {_named(novelty.false_alarms)}")
+    say(
+        f"images of this cohort that are called another kind of image: {_named(novelty.false_alarms)}, "
+        f"{1 - ACCEPTED:.0%} intended; a condition that the ensemble does not know is mostly not noticed"
+    )
     unlike = novelty.unlike
     if unlike is not None:
         say(
-            f"of {unlike.images} images that are out of distribution: detected {_named(unlike.detected)}; "
+            f"of {unlike.images} images of another kind: detected {_named(unlike.detected)}; "
             f"area under the ROC curve {_named(unlike.auroc)}"
         )
 

@@ -32,6 +32,7 @@ app.add_typer(survey.app, name="survey")
 
 _PANORAMIC = "Panoramic photograph, for an ensemble of pairs, whose IMAGE is the focused one"
 TestTime = Annotated[int | None, option(Evaluating, "test_time")]
+PrevalenceOption = Annotated[str | None, option(Evaluating, "prevalence")]
 
 
 @app.command()
@@ -139,6 +140,7 @@ def evaluate(
     ] = None,
     view: Annotated[PairedView | None, option(Evaluating, "view")] = None,
     test_time: TestTime = None,
+    prevalence: PrevalenceOption = None,
     run: Run = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
@@ -146,7 +148,15 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Evaluate an ensemble: metrics with 95% intervals, calibration, and the prediction for every image."""
-    settings = load_config(Evaluating, file=config, overrides=set_, rows=rows, view=view, test_time=test_time)
+    settings = load_config(
+        Evaluating,
+        file=config,
+        overrides=set_,
+        rows=rows,
+        view=view,
+        test_time=test_time,
+        prevalence=prevalence,
+    )
 
     from morphoscope.apps.commands.classifier_output import print_descriptions, print_evaluation
     from morphoscope.classify import Ensemble
@@ -165,7 +175,9 @@ def evaluate(
         open_run(run, "evaluate", settings, overwrite=overwrite, **inputs) as folder,
         working("Evaluating the ensemble", transient=True),
     ):
-        evaluation = evaluate_ensemble(model, cohort, settings.rows, strange, settings.view)
+        evaluation = evaluate_ensemble(
+            model, cohort, settings.rows, strange, settings.view, settings.prevalence
+        )
         evaluation.write(folder.path)
     print_evaluation(evaluation)
     print_descriptions(model)
@@ -247,6 +259,7 @@ def predict(
         list[Path] | None, typer.Option(help=f"{_PANORAMIC}; repeatable, in the same order.")
     ] = None,
     test_time: TestTime = None,
+    prevalence: PrevalenceOption = None,
     device: Device = "auto",
 ) -> None:
     """Print the probabilities and the prediction set for each photograph (or pair). Not a diagnosis."""
@@ -256,13 +269,15 @@ def predict(
         print_descriptions,
     )
     from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
+    from morphoscope.apps.verdict import assumption
     from morphoscope.classify import Ensemble
 
     focused, others = read_photographs(images), read_photographs(panoramic)
     model = Ensemble.load(ensemble, device, test_time)
     shown = ensemble_inputs(model, focused, others)
-    prediction = model.predict([photograph.pixels for photograph in shown])
+    prediction = model.predict([photograph.pixels for photograph in shown], prevalence=prevalence)
     show(prediction_table([photograph.name for photograph in shown], prediction))
+    say(assumption(prediction))
     print_descriptions(model)
     if prediction.prediction_sets is None:
         say(NOT_CALIBRATED)

@@ -1,7 +1,7 @@
 """The calibration of an ensemble: fitted to out-of-fold predictions, stored in the ensemble's file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from morphoscope.classify.certainty.conformal import Conformal
+from morphoscope.classify.certainty.correlation import logit_correlation, rank_correlation
 from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
-from morphoscope.classify.certainty.temperature import BOUNDS, fit_temperature
+from morphoscope.classify.certainty.scaling import BOUNDS, LARGEST_BIAS, Scaling, fit_scaling
 from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.configs import UserError
@@ -23,13 +24,13 @@ PREFIX = "certainty/"
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Predictions for N images, each from the one model that was not trained on it.
+    """Predictions of all F models for N images, each of which one model was not trained on.
 
     Attributes:
-        probabilities: float32 [N, K] in [0, 1], at temperature 1.
+        probabilities: float32 [F, N, K] in [0, 1], at temperature 1.
         truth: true class, int64 [N], 0 to K - 1.
-        fold: position of that model in the ensemble, int64 [N], 0 to F - 1.
-        distances: float32 [N] in [0, 2], to that model's subspace.
+        fold: position of the model that was not trained on the image, int64 [N], 0 to F - 1.
+        distances: float32 [F, N] in [0, 2], to each model's subspace.
     """
 
     probabilities: np.ndarray
@@ -37,46 +38,89 @@ class OutOfFold:
     fold: np.ndarray
     distances: np.ndarray
 
+    def unseen(self, values: np.ndarray) -> np.ndarray:
+        """What the one model says that was not trained on the image: [F, N, …] -> [N, …]."""
+        return values[self.fold, np.arange(len(self.fold))]
+
 
 class CalibrationSummary(NamedTuple):
     """The numbers of a calibration, as the ensemble's metadata and metrics.json have them.
 
     Attributes:
-        temperature: by which logits are divided.
+        temperature: by which the ensemble's mean logits are divided.
         coverage: proportion of prediction sets that should hold the true condition, in (0, 1).
         accepted: proportion of images in distribution that should not be called novel, in (0, 1).
         images: number of calibration images.
+        single_temperature: by which the logits of one model alone are divided.
+        bias: what is then added to each condition's logit; None for 0.
+        correlation: between two models' logits on unseen images, in [0, 1]; 1 in files of earlier versions,
+            which treat the ensemble as one model.
+        distance_correlation: between two models' distances, likewise.
     """
 
     temperature: float
     coverage: float
     accepted: float
     images: int
+    single_temperature: float | None = None
+    bias: tuple[float, ...] | None = None
+    correlation: float = 1.0
+    distance_correlation: float = 1.0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Temperature, prediction sets and novelty of one ensemble."""
+    """Scaling, prediction sets and novelty of one ensemble.
 
-    temperature: float
+    Attributes:
+        single: scaling of one model alone, which is what out-of-fold predictions show.
+        conformal, novelty: prediction sets and alarms of the ensemble.
+        scaling: that of the ensemble, which follows from `single` and the correlation of the models.
+    """
+
+    single: Scaling
     conformal: Conformal
     novelty: Novelty
+    scaling: Scaling = field(init=False)
+
+    def __post_init__(self) -> None:
+        ensemble = self.single.of_ensemble(self.conformal.models, self.conformal.correlation)
+        object.__setattr__(self, "scaling", ensemble)
 
     @classmethod
-    def fit(cls, predicted: OutOfFold, subspaces: Sequence[Subspace]) -> "Calibration":
-        """Calibrate on out-of-fold predictions; the F subspaces are those of the folds' training images."""
+    def fit(cls, predicted: OutOfFold, subspaces: Sequence[Subspace], shift: np.ndarray) -> "Calibration":
+        """Calibrate on out-of-fold predictions.
+
+        Args:
+            subspaces: of the folds' training images, F.
+            shift: log ratio of the images' frequencies of conditions to the probabilities' prior, [K].
+        """
+        own, distances = predicted.unseen(predicted.probabilities), predicted.unseen(predicted.distances)
+        truth, fold = predicted.truth, predicted.fold
+        alike = logit_correlation(predicted.probabilities, fold)
         return cls(
-            fit_temperature(predicted.probabilities, predicted.truth),
-            Conformal.fit(predicted.probabilities, predicted.truth, predicted.fold, COVERAGE),
-            Novelty(subspaces, predicted.distances, predicted.fold, ACCEPTED),
+            fit_scaling(own, truth, shift),
+            Conformal.fit(own, truth, fold, COVERAGE, len(subspaces), alike),
+            Novelty(subspaces, distances, fold, ACCEPTED, rank_correlation(predicted.distances, fold)),
         )
 
     @property
     def summary(self) -> CalibrationSummary:
         """Its numbers, without the arrays."""
         return CalibrationSummary(
-            self.temperature, self.conformal.coverage, self.novelty.accepted, len(self.conformal.truth)
+            temperature=self.scaling.temperature,
+            coverage=self.conformal.coverage,
+            accepted=self.novelty.accepted,
+            images=len(self.conformal.truth),
+            single_temperature=self.single.temperature,
+            bias=tuple(map(float, self.single.bias)),
+            correlation=self.conformal.correlation,
+            distance_correlation=self.novelty.correlation,
         )
+
+    def counts(self, classes: int) -> np.ndarray:
+        """Number of calibration images of each of K conditions, int64 [K]."""
+        return np.bincount(self.conformal.truth, minlength=classes)
 
     def tensors(self) -> dict[str, Tensor]:
         """Its arrays, by their names in the ensemble's file."""
@@ -102,6 +146,9 @@ class Calibration:
     ) -> "Calibration":
         """Read a calibration from an ensemble's file, checking every value.
 
+        Files of earlier versions have no biases and no correlations: their one temperature is then that of
+        single models and of the ensemble.
+
         Args:
             facts: the numbers of `summary`, from the file's metadata.
             tensors: the arrays, named as in `tensors`.
@@ -122,12 +169,13 @@ class Calibration:
             )
             for position in range(folds)
         ]
+        single = "temperature" if reader.facts.get("single_temperature") is None else "single_temperature"
+        coverage, accepted = (reader.number(name, 0.5, 0.999) for name in ("coverage", "accepted"))
+        distances = reader.reals("distances", (images,))
         return cls(
-            reader.number("temperature", *BOUNDS),
-            Conformal(scores, truth, fold, reader.number("coverage", 0.5, 0.999)),
-            Novelty(
-                spaces, reader.reals("distances", (images,)), fold, reader.number("accepted", 0.5, 0.999)
-            ),
+            Scaling(reader.number(single, *BOUNDS), reader.biases(classes)),
+            Conformal(scores, truth, fold, coverage, folds, reader.correlation("correlation")),
+            Novelty(spaces, distances, fold, accepted, reader.correlation("distance_correlation")),
         )
 
 
@@ -209,6 +257,21 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise self.damage(f"{name} {value!r} is not a number from {low} to {high}")
         return float(value)
+
+    def correlation(self, name: str) -> float:
+        """In [0, 1]; 1 if it is not recorded."""
+        return 1.0 if self.facts.get(name) is None else self.number(name, 0, 1)
+
+    def biases(self, classes: int) -> np.ndarray:
+        """float64 [K]; 0 if they are not recorded."""
+        values = self.facts.get("bias")
+        if values is None:
+            return np.zeros(classes)
+        numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+        if not numbers or len(values) != classes or not all(abs(value) <= LARGEST_BIAS for value in values):
+            span = f"-{LARGEST_BIAS} to {LARGEST_BIAS}"
+            raise self.damage(f"bias {values!r} is not {classes} numbers from {span}")
+        return np.array(values, np.float64)
 
     def count(self, name: str, most: int) -> int:
         value = self.number(name, 1, most)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from morphoscope.classify.certainty.correlation import mean_level
 from morphoscope.runtime.statistics import Estimate, proportion_by_group
 
 ROUNDING = 1e-9
@@ -44,45 +45,71 @@ class Conformal:
 
     What is guaranteed: the scores come from single models, each on images that it was not trained on, but a
     new image is predicted by all models. CV+ (Barber et al. 2021; Romano et al. 2020) bridges that: each
-    calibration image is compared with the new one as predicted by the same fold's model. For exchangeable
-    images the set then contains the true condition with a probability of at least 1 - 2 alpha - sqrt(2/n),
-    whatever the models, and in practice of about 1 - alpha. With one fold this is split conformal prediction,
-    with threshold ceil((n + 1)(1 - alpha)) / n and the full 1 - alpha. Three things weaken the guarantee
-    here: several images of one patient are not exchangeable with those of others; a model's best epoch may
-    have been chosen on its calibration images (`patience`); and new images from another clinic, camera or
-    population have no guarantee at all.
+    calibration image is compared with the new one as predicted by the same fold's model, and the p-value is
+    in effect the mean of the folds'. For exchangeable images a set at level a then contains the true
+    condition with a probability of at least 1 - 2a - sqrt(2/n), with n calibration images of that condition,
+    whatever the models: little for a rare condition (see `guarantee`). In practice it is about 1 - a if the
+    models are alike, and more if they differ, since their mean is rarely small. `level` allows for that, by
+    the correlation of the models. With one fold this is split conformal prediction, with threshold
+    ceil((n + 1)(1 - alpha)) / n and the full 1 - alpha. Three things weaken the guarantee here: several
+    images of one patient are not exchangeable with those of others; a model's best epoch may have been chosen
+    on its calibration images (`patience`); and new images from another clinic, camera or population have no
+    guarantee at all.
 
     Attributes:
         scores: float32 [n] in [0, 1], for each image's true condition.
         truth: true class, int64 [n], 0 to K - 1.
         fold: position of the image's fold in the ensemble, int64 [n], 0 to F - 1.
         coverage: 1 - alpha, in (0, 1).
+        models: F.
+        correlation: between two models, in [0, 1]; see `logit_correlation`.
     """
 
     scores: np.ndarray
     truth: np.ndarray
     fold: np.ndarray
     coverage: float
+    models: int = 1
+    correlation: float = 1.0
 
     @classmethod
     def fit(
-        cls, probabilities: np.ndarray, truth: np.ndarray, fold: np.ndarray, coverage: float
+        cls,
+        probabilities: np.ndarray,
+        truth: np.ndarray,
+        fold: np.ndarray,
+        coverage: float,
+        models: int = 1,
+        correlation: float = 1.0,
     ) -> "Conformal":
         """Scores of out-of-fold images.
 
         Args:
             probabilities: float32 [n, K] at temperature 1, because the temperature is fitted to these images.
-            truth, fold, coverage: as the attributes.
+            truth, fold, coverage, models, correlation: as the attributes.
         """
         scores = 1 - probabilities[np.arange(len(truth)), truth]
-        return cls(scores.astype(np.float32), truth, fold, coverage)
+        return cls(scores.astype(np.float32), truth, fold, coverage, models, correlation)
+
+    @property
+    def level(self) -> float:
+        """The p-value up to which a condition is ruled out."""
+        return mean_level(1 - self.coverage, self.correlation, self.models)
+
+    def guarantee(self, condition: int) -> float:
+        """The coverage that theory promises for a condition, whatever the models: in [0, 1]."""
+        images = int((self.truth == condition).sum())
+        if images == 0:  # never ruled out
+            return 1.0
+        if self.models == 1:
+            return 1 - self.level
+        return max(0.0, 1 - 2 * self.level - float(np.sqrt(2 / images)))
 
     def sets(self, per_fold: np.ndarray) -> np.ndarray:
-        """The conditions that remain possible.
+        """The conditions that remain possible; an answer is added by `with_answers`.
 
-        A condition with fewer than 9 calibration images (at 90%) is always possible: nothing can exclude it.
-        So is the condition with the highest mean probability: a set that is empty, or excludes the answer
-        beside it, would confuse, and more conditions only add to the coverage.
+        A condition with fewer calibration images than 1 / level - 1 (9 at 90% and one model) is always
+        possible: nothing can exclude it.
 
         Args:
             per_fold: probabilities, float32 [F, N, K], at temperature 1.
@@ -91,19 +118,25 @@ class Conformal:
             bool [N, K].
         """
         folds, _, classes = per_fold.shape
-        possible = np.stack(
+        return np.stack(
             [
                 p_values(
                     [self.scores[(self.truth == k) & (self.fold == f)] for f in range(folds)],
                     (1 - per_fold[:, :, k]).astype(np.float32),
                 )
-                > 1 - self.coverage + ROUNDING
+                > self.level + ROUNDING
                 for k in range(classes)
             ],
             axis=1,
         )
-        best = np.arange(classes) == per_fold.mean(axis=0).argmax(axis=1)[:, None]
-        return possible | best
+
+
+def with_answers(sets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Sets bool [N, K] that also hold the answer, int64 [N], given beside them.
+
+    A set that is empty, or excludes the answer, would confuse, and more conditions only add to the coverage.
+    """
+    return sets | (np.arange(sets.shape[1]) == answers[:, None])
 
 
 def cross_fitted(

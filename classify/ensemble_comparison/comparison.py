@@ -165,8 +165,15 @@ def _reordered(found: Evaluation, conditions: list[str]) -> Evaluation:
         prediction_sets=None if sets is None else sets[:, order],
         auxiliary=(),
         joint=None,
+        prior=prediction.prior and prediction.prior.reordered(order),
     )
-    return replace(found, conditions=conditions, truth=np.argsort(order)[found.truth], prediction=moved)
+    return replace(
+        found,
+        conditions=conditions,
+        truth=np.argsort(order)[found.truth],
+        prediction=moved,
+        cohort_prior=found.cohort_prior and found.cohort_prior.reordered(order),
+    )
 
 
 def _require_same_samples(evaluations: Mapping[str, Evaluation]) -> None:

@@ -4,6 +4,7 @@ from typing import get_args
 
 import numpy as np
 
+from morphoscope.classify.certainty import Calibration
 from morphoscope.classify.certainty.novelty import NoveltyScores
 from morphoscope.classify.certainty.strata import attributes
 from morphoscope.classify.ensemble import Ensemble
@@ -15,6 +16,7 @@ from morphoscope.classify.evaluation.eligibility import (
 )
 from morphoscope.classify.evaluation.out_of_fold import novelty_in_turn, predict_out_of_fold
 from morphoscope.classify.evaluation.results import Evaluation, EvaluationFacts
+from morphoscope.classify.frequencies import Prevalence
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.classify.inputs.selection import Selection
 from morphoscope.classify.inputs.views import in_view
@@ -37,6 +39,7 @@ def evaluate(
     rows: Rows = "test",
     unlike: Cohort | None = None,
     view: View | None = None,
+    prevalence: Prevalence | None = None,
 ) -> Evaluation:
     """Predict the labelled images of a cohort and compare the predictions with the labels.
 
@@ -54,6 +57,7 @@ def evaluate(
             that it was not trained on; for a dual-view ensemble the whole pairs. With a view, a dual-view
             ensemble predicts those images alone, as if the other half were missing. A test of one view must
             be fair to both, see `require_paired_test`.
+        prevalence: frequencies of the conditions that the probabilities are for; as in training if None.
 
     Raises:
         UserError: `unlike` with an ensemble that is not calibrated, or out of fold with images of one fold
@@ -62,6 +66,7 @@ def evaluate(
     """
     if view is not None:
         arguments.one_of("view", view, get_args(View))
+    prior = None if prevalence is None else ensemble.requested_prior(prevalence)
     require_eligible(ensemble, cohort, rows, unlike)
     view = view or (None if rows == "all" else ensemble.view)
     form = evaluated_form(ensemble, view)
@@ -78,6 +83,8 @@ def evaluate(
         prediction = ensemble.predict(shown.images)
     else:
         prediction = predict_out_of_fold(ensemble, shown.images, fold_of, truth, form)
+    if prior is not None:
+        prediction = prediction.with_prior(prior)
     unlike_scores, unlike_groups = None, None
     if unlike is not None:
         everything = in_view(unlike, view if ensemble.dual else None)
@@ -101,6 +108,7 @@ def evaluate(
         unlike_scores,
         unlike_groups,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
+        ensemble.cohort_prior,
     )
 
 
@@ -131,7 +139,13 @@ def _facts(
         calibration_note=note,
         unlike=None if unlike is None else unlike.root.name,
         unlike_models=None if unlike is None else models,
+        rule=ensemble.config.training.answer,
+        guarantees=None if calibration is None else _guarantees(ensemble, calibration),
     )
+
+
+def _guarantees(ensemble: Ensemble, calibration: Calibration) -> dict[str, float]:
+    return {name: calibration.conformal.guarantee(k) for k, name in enumerate(ensemble.conditions)}
 
 
 def _novelty_of(

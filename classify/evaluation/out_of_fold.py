@@ -1,15 +1,17 @@
 """Out-of-fold predictions: each image by the one model that was not trained on it, and others likewise."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from morphoscope.classify.certainty import conformal, novelty, temperature
+from morphoscope.classify.certainty import conformal, novelty, scaling
 from morphoscope.classify.certainty.novelty import NoveltyScores
+from morphoscope.classify.certainty.prior import shift_to_images
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.classify.inputs.selection import Selection
-from morphoscope.classify.prediction import Prediction, combine
+from morphoscope.classify.prediction import Prediction, pool
 
 
 class _FoldOutput(NamedTuple):
@@ -43,26 +45,30 @@ def predict_out_of_fold(
     """
     calibration = ensemble.calibrations.get(form)
     raw, joint, distances = _predict_by_fold(ensemble, images, fold_of, form)
-    if calibration is None or len(set(fold_of)) < 2:
-        return Prediction(
-            ensemble.conditions,
-            raw[None],
-            *combine(raw[None]),
-            auxiliary=ensemble.auxiliary,
-            joint=joint[None],
-        )
-    per_fold = temperature.cross_fitted(raw, truth, fold_of)[None]
-    return Prediction(
+    plain = Prediction(
         ensemble.conditions,
-        per_fold,
-        *combine(per_fold),
-        uncalibrated=raw,
-        coverage=calibration.conformal.coverage,
-        prediction_sets=conformal.cross_fitted(raw, truth, fold_of, calibration.conformal.coverage),
-        novelty=distances,
-        novel=novelty.cross_fitted(distances, fold_of, calibration.novelty.accepted),
+        raw[None],
+        *pool(raw[None]),
         auxiliary=ensemble.auxiliary,
         joint=joint[None],
+        prior=ensemble.prior,
+    )
+    if calibration is None or len(set(fold_of)) < 2:
+        return plain
+    ratio = shift_to_images(plain.prior, truth, len(ensemble.conditions))
+    per_fold = scaling.cross_fitted(raw, truth, fold_of, ratio)[None]
+    combined, unsure = pool(per_fold)
+    sets = conformal.cross_fitted(raw, truth, fold_of, calibration.conformal.coverage)
+    return replace(
+        plain,
+        per_fold=per_fold,
+        combined=combined,
+        unsure=unsure,
+        uncalibrated=raw,
+        coverage=calibration.conformal.coverage,
+        prediction_sets=conformal.with_answers(sets, combined.argmax(axis=1)),
+        novelty=distances,
+        novel=novelty.cross_fitted(distances, fold_of, calibration.novelty.accepted),
     )
 
 

@@ -1,7 +1,7 @@
 """Results of an evaluation: metrics with intervals, a confusion matrix, and every image's probabilities."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -9,11 +9,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty, temperature
+from morphoscope.classify.certainty import CalibrationSummary, conformal, novelty
+from morphoscope.classify.certainty.classwise import ClassCalibration, class_calibration
 from morphoscope.classify.certainty.conformal import Coverage
 from morphoscope.classify.certainty.novelty import Detection, NoveltyScores
+from morphoscope.classify.certainty.prior import Prior
+from morphoscope.classify.certainty.scaling import negative_log_likelihood
 from morphoscope.classify.certainty.strata import Stratum, stratify, top_k
 from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliability
+from morphoscope.classify.evaluation.rules import Rule, rules
 from morphoscope.classify.prediction import Prediction
 from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.configs.commands import Rows
@@ -53,6 +57,9 @@ class EvaluationFacts:
         calibration_note: why the calibration was not used, if so.
         unlike: name of the folder with the images out of distribution, if any.
         unlike_models: the models that predicted those, if any.
+        rule: which answers the training chose its epochs by; see `Rule`.
+        guarantees: the coverage of prediction sets that theory promises for each condition, in [0, 1]; None
+            without calibration.
     """
 
     rows: Rows | Literal["nested"]
@@ -69,6 +76,8 @@ class EvaluationFacts:
     calibration_note: str | None = None
     unlike: str | None = None
     unlike_models: str | None = None
+    rule: Literal["targets", "published"] = "targets"
+    guarantees: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As metrics.json has it; two keys there are older than the fields' names."""
@@ -95,6 +104,9 @@ class NoveltyRates:
         return found if self.unlike is None else {**found, "unlike": self.unlike.as_json()}
 
 
+UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Predictions for N labelled images, and the metrics that follow from them.
@@ -110,6 +122,7 @@ class Evaluation:
         unlike: scores of M images that the ensemble should call novel; None if none.
         unlike_groups: patient of each of those, [M]; None if each is of a patient of its own.
         partners: names of the pairs' panoramic images, [N]; None for single images.
+        cohort_prior: the frequencies of the conditions in the training cohort, if known.
     """
 
     conditions: list[str]
@@ -122,11 +135,37 @@ class Evaluation:
     unlike: NoveltyScores | None = None
     unlike_groups: np.ndarray | None = None
     partners: np.ndarray | None = None
+    cohort_prior: Prior | None = None
 
     @cached_property
     def confusion(self) -> np.ndarray:
         """int64 [K, K]: row = true condition, column = predicted."""
         return confusion_counts(self.truth, self.prediction.predicted, len(self.conditions))
+
+    def at(self, prior: Prior) -> "Evaluation":
+        """The same images, predicted for other frequencies of the conditions.
+
+        Raises:
+            UserError: as `Prediction.with_prior`.
+        """
+        return replace(self, prediction=self.prediction.with_prior(prior))
+
+    @cached_property
+    def at_cohort_prevalence(self) -> "Evaluation | None":
+        """The evaluation at the training cohort's frequencies; None if they or the prior are not known."""
+        if self.cohort_prior is None or self.prediction.prior is None:
+            return None
+        return self.at(self.cohort_prior)
+
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """The answers by each rule, that of the training first; the published one needs joint outputs."""
+        return rules(self.prediction, self.truth, self.groups, self.facts.rule)
+
+    @cached_property
+    def class_calibration(self) -> list[ClassCalibration]:
+        """Calibration of each condition's probability."""
+        return class_calibration(self.prediction.combined, self.truth, self.groups, self.conditions)
 
     @cached_property
     def accuracy(self) -> Estimate:
@@ -223,10 +262,36 @@ class Evaluation:
             "accuracy": self.accuracy._asdict(),
             "balanced_accuracy": self.balanced_accuracy._asdict(),
             "recall": recall,
+            "rules": {name: rule.as_json() for name, rule in self.rules.items()},
             "unsure": float(self.prediction.unsure.mean()),
+            "prior": self._prior(),
+            "at_cohort_prevalence": self._at_cohort_prevalence(),
             **self._certainty(),
             "conditions": self.conditions,
             "confusion": self.confusion.tolist(),
+        }
+
+    def _prior(self) -> dict[str, Any] | None:
+        prior = self.prediction.prior
+        if prior is None:
+            return None
+        return {
+            "name": prior.name,
+            "frequencies": dict(zip(self.conditions, prior.frequencies, strict=True)),
+        }
+
+    def _at_cohort_prevalence(self) -> dict[str, Any] | None:
+        there = self.at_cohort_prevalence
+        if there is None:
+            return None
+        return {
+            "prior": there._prior(),
+            "accuracy": there.accuracy._asdict(),
+            "balanced_accuracy": there.balanced_accuracy._asdict(),
+            "unsure": float(there.prediction.unsure.mean()),
+            "calibration_error": there.calibration_error.as_json(),
+            "negative_log_likelihood": negative_log_likelihood(there.prediction.combined, self.truth),
+            "class_calibration": [one.as_json() for one in there.class_calibration],
         }
 
     def _certainty(self) -> dict[str, Any]:
@@ -236,17 +301,17 @@ class Evaluation:
         """
         prediction, before = self.prediction, self.error_without_temperature
         change, several = self.change_by_temperature, self.prediction.models > 1
-        likelihood = temperature.negative_log_likelihood
         return {
             "top_k": {str(k): estimate._asdict() for k, estimate in self.top_k.items()},
             "calibration_error": self.calibration_error.as_json(),
-            "negative_log_likelihood": likelihood(prediction.combined, self.truth),
+            "negative_log_likelihood": negative_log_likelihood(prediction.combined, self.truth),
+            "class_calibration": [one.as_json() for one in self.class_calibration],
             "without_temperature": None
             if before is None or change is None or prediction.uncalibrated is None
             else {
                 "calibration_error": before.as_json(),
                 "change_of_calibration_error": change._asdict(),
-                "negative_log_likelihood": likelihood(prediction.uncalibrated, self.truth),
+                "negative_log_likelihood": negative_log_likelihood(prediction.uncalibrated, self.truth),
             },
             "prediction_sets": self.coverage and self.coverage.as_json(),
             "novelty": self.novelty and self.novelty.as_json(),
@@ -264,7 +329,8 @@ class Evaluation:
         For a pair also `partner`, the panoramic image's file. With auxiliary classes also `joint_<name>` for
         each class: the models' mean probability over conditions and auxiliary classes, while the `p_` columns
         are among the conditions alone. For a calibrated ensemble also `prediction_set` (names separated by
-        "; "), `novelty` and `novel`.
+        "; "), `novelty` and `novel`. The last column, `prior`, says which frequencies of the conditions the
+        probabilities assume; "unknown" if the ensemble does not tell.
         """
         prediction = self.prediction
         frame = pd.DataFrame(
@@ -286,7 +352,7 @@ class Evaluation:
             sets = (prediction.possible(image) or [] for image in range(len(frame)))
             frame["prediction_set"] = ["; ".join(names) for names in sets]
             frame["novelty"], frame["novel"] = prediction.novelty, prediction.novel
-        return frame
+        return frame.assign(prior=UNKNOWN if prediction.prior is None else prediction.prior.name)
 
     def write(self, folder: Path) -> None:
         """Write metrics.json, probabilities.csv, confusion.png and reliability.png into `folder`.

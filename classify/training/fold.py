@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from sklearn.metrics import balanced_accuracy_score
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
@@ -187,7 +186,7 @@ class FoldTrainer:
         logits = self._validate()
         if not (math.isfinite(loss) and np.isfinite(logits).all()):
             raise UserError(self._diverged(state.epoch))
-        score = float(balanced_accuracy_score(self.validation.labels, logits.argmax(axis=1)))
+        score = mean_recall(self.validation.labels, logits.argmax(axis=1))
         listener.epoch(self.fold, state.epoch, loss=loss, balanced_accuracy=score)
         if self.config.training.patience is None or score > state.kept_score:
             kept = self._kept_model.state_dict()
@@ -236,15 +235,18 @@ class FoldTrainer:
         return total
 
     def _validate(self) -> np.ndarray:
-        """Logits float32 [M, K] of the validation images."""
+        """Logits float32 [M, C] of the validation images: of the conditions or, as published, all classes."""
         model = self._kept_model.eval()
+        assert isinstance(model, ConditionClassifier)
+        every = self.config.training.answer == "published"
         found = []
         count = len(self.validation)
         parts = math.ceil(count / images_at_a_time(self.config.images.resolution))
         for chosen in track(np.array_split(np.arange(count), parts), f"Validating fold {self.fold}"):
             pixels = to_tensor(np.stack([self.validation.image(i) for i in chosen]), self.device)
             with torch.inference_mode():
-                found.append(model(pixels).float().cpu().numpy())
+                logits = model.joint(pixels) if every else model(pixels)
+                found.append(logits.float().cpu().numpy())
         return np.concatenate(found)
 
     @property
@@ -277,6 +279,11 @@ class FoldTrainer:
                 f"{path}: the training state is damaged, or of another version; delete it to train this fold "
                 "from the start."
             ) from error
+
+
+def mean_recall(truth: np.ndarray, answers: np.ndarray) -> float:
+    """Balanced accuracy in [0, 1]: the mean recall over the classes in `truth`; other answers are wrong."""
+    return float(np.mean([(answers[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
 def half_precision(precision: Precision, device: torch.device) -> torch.dtype | None:

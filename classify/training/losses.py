@@ -1,37 +1,16 @@
 """The classification loss: cross entropy with soft targets, weighted by image."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Balance = Literal["inverse", "effective"]
+from morphoscope.classify.certainty.prior import Balance, loss_weights
 
 
 def class_weights(counts: np.ndarray, balance: Balance, power: float, beta: float) -> Tensor:
-    """Loss weight of each class: size^-power, scaled to a mean of 1 over all images.
-
-    The size of a class is its number of images or, for "effective", the number of images that do not repeat
-    one another if a further image is new with probability `beta`^(images before it), which is
-    (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv 1901.05555, equation 2). At power 1 the weights are
-    those of that paper, from equal ones (beta 0) to inverse frequency (beta near 1).
-
-    Args:
-        counts: number of images of each class, positive, float or int [K]; a soft target adds its shares.
-        balance: which size.
-        power: 0 weights all classes equally, 1 balances them fully.
-        beta: in [0, 1), for "effective" only.
-
-    Returns:
-        float32 [K], positive.
-    """
-    size = counts.astype(np.float64)
-    if balance == "effective":
-        size = (1 - beta**size) / (1 - beta)
-    weights = size**-power
-    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
+    """`loss_weights` as float32 [K]."""
+    return torch.tensor(loss_weights(counts, balance, power, beta), dtype=torch.float32)
 
 
 class SoftTargetLoss:

@@ -114,6 +114,17 @@ class FoldImages:
         training = [self._part(place, rows) for place, rows in enumerate(plan.training_rows)]
         return ImagePool.of(training), ImagePool.of([self._part(0, plan.validation)])
 
+    def class_counts(self, plan: FoldPlan) -> np.ndarray:
+        """Training images of each class in one fold, float64 [K+M]; a mixture adds its shares."""
+        return self.pools(plan)[0].targets.sum(axis=0, dtype=np.float64)
+
+    def real_counts(self, plans: Sequence[FoldPlan]) -> np.ndarray:
+        """Real images of each condition that a model of these folds is trained or validated on, [K]."""
+        used = np.unique(
+            np.concatenate([rows for plan in plans for rows in (plan.training_rows[0], plan.validation)])
+        )
+        return self._targets[0][used, : self.conditions].sum(axis=0, dtype=np.float64)
+
     def _part(self, place: int, rows: np.ndarray) -> PoolPart:
         images, targets = self._images[place], self._targets[place]
         if not self._dual:

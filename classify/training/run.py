@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from morphoscope.classify.certainty.prior import COHORT, Prior
 from morphoscope.classify.description import EnsembleMetadata, FoldScores
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import evaluate
+from morphoscope.classify.frequencies import trained_frequencies
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.classify.training.auxiliary import joint_classes, require_every_class
 from morphoscope.classify.training.display import Display
@@ -112,7 +115,7 @@ def _train(
     images = FoldImages(cohorts, classes, config)
     try:
         models, scores = _train_folds(config, images, run, plans, resolved, fingerprint)
-        facts = _recorded(cohorts, classes, plans)
+        facts = _recorded(cohorts, classes, plans) | _frequencies(config, images, plans)
         metadata = EnsembleMetadata(
             **facts, scores=scores, config=config, conditions=cohort.conditions, folds=list(models)
         )
@@ -244,6 +247,17 @@ def _read_fold(path: Path, model: ConditionClassifier, fingerprint: str) -> Fold
         raise UserError(f"{path}: belongs to another training; delete it to train this fold again.")
     model.load_state_dict(weights)
     return FoldScores(**{name: facts[name] for name in FoldScores.model_fields})
+
+
+def _frequencies(
+    config: EnsembleTraining, images: FoldImages, plans: Sequence[FoldPlan]
+) -> dict[str, list[float]]:
+    """Frequencies of the conditions: those that the probabilities assume, and those of the real images."""
+    assumed = [
+        trained_frequencies(images.class_counts(plan), config.loss, images.conditions) for plan in plans
+    ]
+    real = Prior.of(np.maximum(images.real_counts(plans), 0.5), COHORT)
+    return {"prior": np.mean(assumed, axis=0).tolist(), "prevalence": list(real.frequencies)}
 
 
 def _recorded(cohorts: TrainingCohorts, classes: list[str], plans: Sequence[FoldPlan]) -> dict[str, Any]:

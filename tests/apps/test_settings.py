@@ -26,7 +26,7 @@ COMMON = {
     "generate augment": {"per_condition", "view", "psi", "seed"},
     "generate metrics": {"rows", "images", "network", "psi", "seed"},
     "classify train": {"epochs", "resolution", "batch", "seed"},
-    "classify evaluate": {"rows", "view", "test_time"},
+    "classify evaluate": {"rows", "view", "test_time", "prevalence"},
     "classify explain": {"method", "baseline", "steps", "seed"},
     "classify compare": {"rows", "view", "margin", "seed"},
     "classify attribution": {"rows", "view", "methods", "images", "seed"},

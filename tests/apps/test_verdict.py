@@ -1,12 +1,15 @@
 """The verdict on an image, over all combinations of what may be known of it."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from morphoscope.apps.verdict import Kind, percent, spread, verdict
-from morphoscope.classify import Prediction, combine
+from morphoscope.classify import Prediction
+from morphoscope.classify.certainty.prior import Prior
+from morphoscope.classify.prediction import pool
 
 NAMES = ["a", "b", "c"]
 SURE, UNSURE = [0.1, 0.7, 0.2], [0.25, 0.4, 0.35]
@@ -19,11 +22,11 @@ def predicted(
     """A prediction of one image by models with these probabilities, calibrated if `possible` is given."""
     per_fold = np.array(folds, np.float32)[:, None]
     if possible is None:
-        return Prediction(NAMES, per_fold, *combine(per_fold))
+        return Prediction(NAMES, per_fold, *pool(per_fold))
     return Prediction(
         NAMES,
         per_fold,
-        *combine(per_fold),
+        *pool(per_fold),
         coverage=0.9,
         prediction_sets=np.array([possible]),
         novel=np.array([novel]),
@@ -68,16 +71,22 @@ def test_sentences() -> None:
     every = verdict(predicted([SURE], [True, True, True]))
     assert every.sentence.startswith("No single answer: no condition can be ruled out.")
     one = verdict(predicted([SURE, UNSURE], [False, True, False]))
-    assert one.sentence == "Most probable condition: b with 70%; no other condition remains possible."
-    assert "the only one of 2 models that gives a condition more than 50%" in one.details
-    assert "single models give it 40% to 70%" in one.details
-    assert "none of 3 models gives" in verdict(predicted([UNSURE] * 3)).sentence
-    assert "no model gives" in verdict(predicted([UNSURE])).sentence
+    assert one.sentence == "Most probable condition: b with 56%; no other condition remains possible."
+    assert "that of 2 models together; single models give it 40% to 70%" in one.details
+    assert verdict(predicted([UNSURE] * 3)).sentence == "Unsure: no condition has a probability above 50%."
+
+
+def test_the_prior_stands_beside_the_probability() -> None:
+    for folds in ([SURE], [UNSURE]):
+        found = predicted(folds)
+        assert "is not known" in verdict(found).details
+        known = verdict(replace(found, prior=Prior.uniform(3))).details
+        assert "The probabilities assume equally frequent conditions." in known
 
 
 def test_each_image_has_its_own() -> None:
     per_fold = np.array([[SURE, UNSURE]], np.float32)
-    both = Prediction(NAMES, per_fold, *combine(per_fold))
+    both = Prediction(NAMES, per_fold, *pool(per_fold))
     assert [verdict(both, image).kind.answers for image in (0, 1)] == [True, False]
     assert verdict(both, 1).kind is Kind.UNSURE
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from morphoscope.classify.certainty.temperature import cross_fitted, scaled
+from morphoscope.classify.certainty.scaling import Scaling, cross_fitted
 from morphoscope.runtime.calibration_error import calibration_error, error_difference, reliability
 
 
@@ -13,7 +13,11 @@ def drawn(temperature: float, images: int, seed: int = 0) -> tuple[np.ndarray, n
     logits = random.normal(0, 2, (images, 4))
     calibrated = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     truth = (calibrated.cumsum(axis=1) > random.uniform(size=(images, 1))).argmax(axis=1)
-    return scaled(calibrated, 1 / temperature), truth
+    return heated(calibrated, 1 / temperature), truth
+
+
+def heated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    return Scaling(temperature, np.zeros(4)).apply(probabilities)
 
 
 def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
@@ -83,7 +87,7 @@ def test_chance_grows_with_the_correlation_within_patients() -> None:
 def test_scaling_by_the_fitted_temperature_corrects_overconfidence() -> None:
     probabilities, truth = drawn(3.0, 2000)
     fold = np.arange(2000) % 5
-    after = cross_fitted(probabilities, truth, fold)
+    after = cross_fitted(probabilities, truth, fold, np.zeros(4))
     groups = np.arange(2000)
     assert calibration_error(after, truth, groups).high < calibration_error(probabilities, truth, groups).low
 
@@ -91,7 +95,7 @@ def test_scaling_by_the_fitted_temperature_corrects_overconfidence() -> None:
 def test_the_difference_of_two_errors_on_the_same_images_is_paired() -> None:
     probabilities, truth = drawn(2.5, 600)
     groups = np.arange(600)
-    better = scaled(probabilities, 2.5)
+    better = heated(probabilities, 2.5)
     found = error_difference(probabilities, better, truth, groups)
     before, after = (calibration_error(one, truth, groups) for one in (probabilities, better))
     assert found.value == pytest.approx(after.value - before.value)

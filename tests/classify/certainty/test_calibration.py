@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from morphoscope.classify import Ensemble, combine
-from morphoscope.classify.certainty.temperature import fit_temperature, scaled
+from morphoscope.classify import Ensemble
+from morphoscope.classify.certainty.correlation import logit_correlation, rank_correlation
+from morphoscope.classify.certainty.prior import Prior, shift_to_images
+from morphoscope.classify.certainty.scaling import fit_scaling
+from morphoscope.classify.prediction import pool
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
@@ -45,8 +48,29 @@ def test_it_is_fitted_to_images_that_the_model_has_not_seen(calibrated: Ensemble
         parts.append(probabilities)
         truths.append(truth)
     assert len(calibration.conformal.scores) == (fold_of != "test").sum()
-    wanted = fit_temperature(np.concatenate(parts), np.concatenate(truths))
-    assert calibration.temperature == pytest.approx(wanted, rel=1e-3)
+    together = np.concatenate(truths)
+    wanted = fit_scaling(np.concatenate(parts), together, shift_to_images(Prior.uniform(3), together, 3))
+    assert calibration.single.temperature == pytest.approx(wanted.temperature, rel=1e-3)
+    np.testing.assert_allclose(calibration.single.bias, wanted.bias, atol=1e-4)
+
+
+def test_correlations_are_those_of_the_models_on_the_training_cohort(
+    calibrated: Ensemble, cohort: Cohort
+) -> None:
+    calibration = calibrated.calibration
+    assert calibration is not None
+    known = cohort.rows["fold"].to_numpy(dtype=str) != "test"
+    images, position = cohort.images(32)[known], cohort.rows["fold"][known].astype(int).to_numpy()
+    outputs = [calibrated.predict_fold(fold, images) for fold in calibrated.folds]
+    distances = [
+        subspace.distance(output.features)
+        for subspace, output in zip(calibration.novelty.subspaces, outputs, strict=True)
+    ]
+    alike = logit_correlation(np.stack([output.probabilities for output in outputs]), position)
+    assert calibration.conformal.correlation == pytest.approx(alike, abs=1e-4)
+    near = rank_correlation(np.stack(distances), position)
+    assert calibration.novelty.correlation == pytest.approx(near, abs=1e-3)
+    assert calibration.scaling.temperature <= calibration.single.temperature
 
 
 def test_a_calibrated_prediction_has_sets_and_novelty(
@@ -58,9 +82,9 @@ def test_a_calibrated_prediction_has_sets_and_novelty(
     assert calibration is not None
     assert plain.prediction_sets is plain.novelty is plain.novel is plain.uncalibrated is None
     assert plain.possible(0) is None
-    np.testing.assert_allclose(found.per_fold, scaled(plain.per_fold, calibration.temperature), atol=1e-5)
+    np.testing.assert_allclose(found.per_fold, calibration.scaling.apply(plain.per_fold), atol=1e-5)
     np.testing.assert_allclose(found.uncalibrated, plain.combined, atol=1e-5)
-    np.testing.assert_allclose(found.combined, combine(found.per_fold)[0])
+    np.testing.assert_allclose(found.combined, pool(found.per_fold)[0])
     assert found.prediction_sets is not None and found.novelty is not None and found.novel is not None
     assert found.prediction_sets.shape == (3, 3) and found.prediction_sets.any(axis=1).all()
     assert found.novelty.shape == found.novel.shape == (3,)
@@ -89,6 +113,25 @@ def test_it_is_kept_in_the_file(calibrated: Ensemble, photographs: list[np.ndarr
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+def test_a_calibration_of_an_earlier_version_treats_the_ensemble_as_one_model(
+    calibrated: Ensemble, photographs: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = tmp_path / "e.safetensors"
+    calibrated.save(path)
+    content, metadata = read_checkpoint(path, "ensemble")
+    facts = {name: metadata["calibration"][name] for name in ("coverage", "accepted", "images")}
+    kept = {name: value for name, value in metadata.items() if name not in ("prior", "prevalence")}
+    write_checkpoint(path, "ensemble", content, {**kept, "calibration": {**facts, "temperature": 1.5}})
+    loaded = Ensemble.load(path)
+    assert loaded.calibration is not None and loaded.calibration.scaling.temperature == 1.5
+    assert loaded.calibration.conformal.level == pytest.approx(0.1)
+    assert loaded.calibration.novelty.level == pytest.approx(0.05)
+    assert loaded.prior == Prior.uniform(3)  # from the balanced loss of its config
+    assert loaded.cohort_prior is not None  # from the calibration images
+    before, after = calibrated.predict(photographs), loaded.predict(photographs)
+    np.testing.assert_array_equal(before.uncalibrated, after.uncalibrated)
+
+
 def test_a_file_without_calibration_still_loads(ensemble: Ensemble, tmp_path: Path) -> None:
     ensemble.save(tmp_path / "e.safetensors")
     assert Ensemble.load(tmp_path / "e.safetensors").calibration is None
@@ -102,9 +145,14 @@ def test_another_cohort_is_refused(ensemble: Ensemble, cohort: Cohort) -> None:
 @pytest.mark.parametrize(
     ("facts", "tensors", "message"),
     [
-        ({"temperature": 0.0}, {}, "temperature 0.0"),
-        ({"temperature": float("nan")}, {}, "temperature nan"),
-        ({"temperature": "1"}, {}, "temperature '1'"),
+        ({"single_temperature": 0.0}, {}, "single_temperature 0.0"),
+        ({"single_temperature": float("nan")}, {}, "single_temperature nan"),
+        ({"single_temperature": None, "temperature": "1"}, {}, "temperature '1'"),
+        ({"single_temperature": 99}, {}, "single_temperature 99"),
+        ({"bias": [0.1, 0.2]}, {}, "bias"),
+        ({"bias": [0.1, 0.2, float("nan")]}, {}, "bias"),
+        ({"bias": "0"}, {}, "bias"),
+        ({"correlation": 1.5}, {}, "correlation 1.5"),
         ({"coverage": 2}, {}, "coverage 2"),
         ({"accepted": None}, {}, "accepted None"),
         ({"images": 53}, {}, "'truth' is missing, or not 53"),

@@ -52,7 +52,9 @@ def test_everything_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
     assert metrics["recall"]["blue"]["images"] == 3
     assert metrics["balanced_accuracy"]["low"] < metrics["balanced_accuracy"]["value"]
     table = pd.read_csv(tmp_path / "out" / "probabilities.csv")
-    assert list(table.columns) == ["file", "condition", "predicted", "unsure", "p_blue", "p_green", "p_red"]
+    probabilities = ["p_blue", "p_green", "p_red"]
+    assert list(table.columns) == ["file", "condition", "predicted", "unsure", *probabilities, "prior"]
+    assert set(table["prior"]) == {"unknown"}
     assert table["predicted"].tolist() == ["blue", "green", "blue", "green", "red"]
     assert table["unsure"].tolist() == [False, False, True, False, False]
     with Image.open(tmp_path / "out" / "confusion.png") as picture:
@@ -215,7 +217,9 @@ def test_out_of_fold_calibration_does_not_use_its_own_fold(fitting: Ensemble, co
         others = conformal.Conformal.fit(
             before.prediction.uncalibrated[~here], before.truth[~here], np.zeros((~here).sum(), int), 0.9
         )
-        sets = others.sets(before.prediction.uncalibrated[None, here])
+        sets = conformal.with_answers(
+            others.sets(before.prediction.uncalibrated[None, here]), before.prediction.predicted[here]
+        )
         np.testing.assert_array_equal(before.prediction.prediction_sets[here], sets)
     assert before.prediction.novel is not None and before.prediction.novel.mean() < 0.2
 

@@ -15,6 +15,7 @@ from morphoscope.classify.evaluation import EvaluationFacts
 
 ESTIMATE = {"value": "float", "low": "float", "high": "float"}
 CALIBRATION_ERROR = {**ESTIMATE, "chance": "float", "chance_limit": "float", "debiased": "float"}
+RULE = {"accuracy": ESTIMATE, "balanced_accuracy": ESTIMATE, "auxiliary": "float"}
 FORMAT = {
     "rows": "str",
     "cohort": "str",
@@ -26,20 +27,44 @@ FORMAT = {
     "auxiliary": ["str"],
     "phantom": "bool",
     "epoch_chosen_on_these_images": "bool",
-    "calibration": {"temperature": "float", "coverage": "float", "accepted": "float", "images": "int"},
+    "calibration": {
+        "temperature": "float",
+        "coverage": "float",
+        "accepted": "float",
+        "images": "int",
+        "single_temperature": "None",
+        "bias": "None",
+        "correlation": "float",
+        "distance_correlation": "float",
+    },
     "calibration_note": "None",
     "unlike": "str",
     "unlike_judged_by": "str",
+    "rule": "str",
+    "guarantees": "None",
     "images": "int",
     "groups": "int",
     "conditions_without_images": [],
     "accuracy": ESTIMATE,
     "balanced_accuracy": ESTIMATE,
     "recall": {"blue": {**ESTIMATE, "images": "int"}, "green": {**ESTIMATE, "images": "int"}},
+    "rules": {"target conditions only": RULE},
     "unsure": "float",
+    "prior": "None",
+    "at_cohort_prevalence": "None",
     "top_k": {"1": ESTIMATE},
     "calibration_error": CALIBRATION_ERROR,
     "negative_log_likelihood": "float",
+    "class_calibration": [
+        {
+            "condition": "str",
+            "named": "int",
+            "mean_probability": "float",
+            "correct": ESTIMATE,
+            "expected": "float",
+            "observed": "float",
+        }
+    ],
     "without_temperature": {
         "calibration_error": CALIBRATION_ERROR,
         "change_of_calibration_error": ESTIMATE,

@@ -127,7 +127,7 @@ def test_patience_keeps_the_best_epoch_and_none_the_last(
     make: Make, patience: int | None, epochs: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.4, 0.8, 0.7, 0.8, 0.6])
-    monkeypatch.setattr(fold, "balanced_accuracy_score", lambda truth, said: next(scores))
+    monkeypatch.setattr(fold, "mean_recall", lambda truth, said: next(scores))
     trainer = make(epochs=5, patience=patience)
     state = fit(trainer, tmp_path / "state.pt")
     assert (state.epoch, state.kept_epoch + 1) == (epochs, kept)
@@ -333,3 +333,9 @@ def test_killed_workers_end_a_training(
 def test_micro_batches_larger_than_the_batch_are_refused(config: EnsembleTraining) -> None:
     with pytest.raises(ValueError, match="micro_batch: 9 images are more than the batch of 8"):
         EnsembleTraining(**{**config.model_dump(), "micro_batch": 9})
+
+
+def test_the_published_rule_counts_auxiliary_classes_as_wrong_answers() -> None:
+    truth = np.array([0, 0, 1, 1])
+    assert fold.mean_recall(truth, np.array([0, 0, 1, 0])) == pytest.approx(0.75)
+    assert fold.mean_recall(truth, np.array([0, 2, 1, 2])) == pytest.approx(0.5)  # 2 is auxiliary
