@@ -101,3 +101,9 @@ def test_the_difference_of_two_errors_on_the_same_images_is_paired() -> None:
     assert found.value == pytest.approx(after.value - before.value)
     assert found.low < found.value < found.high < 0
     assert error_difference(better, better, truth, groups) == (0, 0, 0)
+
+
+def test_few_images_that_are_all_correct_do_not_prove_calibration() -> None:
+    probabilities = np.tile(np.array([0.999, 0.001]), (40, 1))
+    error = calibration_error(probabilities, np.zeros(40, int), np.arange(40) // 2)
+    assert error.value == pytest.approx(0.001) and error.high > 0.08  # 40 of 40 may be 9 of 10
