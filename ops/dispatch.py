@@ -72,6 +72,7 @@ def current_backend() -> Backend:
     return _known(name, f"MORPHOSCOPE_BACKEND={name}: unknown backend") if name else "auto"
 
 
+@torch.compiler.assume_constant_result
 def reference_chosen() -> bool:
     """Whether the reference implementation must run."""
     return current_backend() == "reference"
