@@ -24,8 +24,8 @@ def modulated_conv2d(
     """Convolve sample n with the weights w · s[n].
 
     The implementation scales x by the styles, convolves once with w, and scales the result by the
-    demodulation coefficients. A 1x1 convolution is a product with per-sample weights. Under
-    backend("reference") it is `modulated_conv2d_grouped`.
+    demodulation coefficients; with one input channel, it scales the result by both. A 1x1 convolution is a
+    product with per-sample weights. Under backend("reference") it is `modulated_conv2d_grouped`.
 
     Args:
         x: [N, I, H, W]; float32, float64, float16 or bfloat16.
@@ -50,11 +50,15 @@ def modulated_conv2d(
         return _modulated_product(x, w, s, demodulate)
     if demodulate:
         w, s = prescaled(x, w, s)
-    x = x * s.to(x.dtype)[:, :, None, None]
+    scale = demodulation(weight_energy(w), s) if demodulate else None
+    if scale is not None and s.shape[1] == 1:
+        # One style for all of a sample, so that y depends on its sign only. Its gradient is a difference of
+        # equal terms. They cancel in this product, but not if each is a rounded sum over pixels.
+        scale = scale * s
+    else:
+        x = x * s.to(x.dtype)[:, :, None, None]
     y = conv2d_resample(x, w.to(x.dtype), f, up, down, padding, weight_is_correlated)
-    if demodulate:
-        y = y * demodulation(weight_energy(w), s).to(x.dtype)[:, :, None, None]
-    return y
+    return y if scale is None else y * scale.to(x.dtype)[:, :, None, None]
 
 
 def check_modulated(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, f: torch.Tensor | None) -> None:

@@ -69,9 +69,12 @@ class GeneratorTrainer:
         self.processes = processes
         self.device = device = processes.device
         self.data = RealImages(images, labels, len(conditions), config.seed, config.images.sampling, device)
-        torch.manual_seed(config.seed)
-        self.G = Generator(**generator_kwargs(config, conditions)).to(device).requires_grad_(False)
-        self.D = Discriminator(**discriminator_kwargs(config, conditions)).to(device).requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
+            torch.default_generator.manual_seed(config.seed)  # weights are drawn on the CPU
+            self.G = Generator(**generator_kwargs(config, conditions)).to(device).requires_grad_(False)
+            self.D = (
+                Discriminator(**discriminator_kwargs(config, conditions)).to(device).requires_grad_(False)
+            )
         self.G_ema = copy.deepcopy(self.G).eval()
         self.augment = build_augmentation(config.augmentation.augment)
         self.ada: AdaController | None = None

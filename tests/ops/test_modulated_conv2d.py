@@ -116,3 +116,35 @@ def test_half_precision_survives_a_style_and_a_filter_of_zeros() -> None:
     assert torch.isfinite(y).all()
     assert (y[0] == 0).all()
     assert (y[1, 1] == 0).all()
+
+
+@pytest.mark.parametrize("up", [1, 2])
+def test_second_derivatives_of_one_input_channel_are_as_exact_as_in_the_reference(up: int) -> None:
+    """The style then scales what demodulation divides by: its gradients are differences that cancel."""
+    f = setup_filter([1, 3, 3, 1]) if up == 2 else None
+
+    def second_derivatives(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:
+        x, w, s = (
+            random(2, 1, 6, 6, seed=seed),
+            random(4, 1, 3, 3, seed=seed + 1),
+            random(2, 1, seed=seed + 2),
+        )
+        inputs = [tensor.float().to(dtype).requires_grad_() for tensor in (x, w, s)]
+        y = modulated_conv2d(*inputs, f, up=up, padding=1)
+        weights = torch.arange(y.numel()).sin().reshape(y.shape).to(dtype).requires_grad_()
+        first = torch.autograd.grad(y, inputs, weights, create_graph=True)
+        positions = [torch.arange(g.numel()).cos().reshape(g.shape).to(dtype) for g in first]
+        return list(torch.autograd.grad(first, [weights, *inputs], positions))
+
+    errors = {}
+    for name in ("auto", "reference"):
+        worst = torch.zeros(4, dtype=torch.float64)
+        for seed in range(0, 90, 3):
+            with backend("reference"):
+                truth = second_derivatives(torch.float64, seed)
+            with backend(name):
+                ours = second_derivatives(torch.float32, seed)
+            pairs = zip(ours, truth, strict=True)
+            worst += torch.stack([(a - b).abs().max() for a, b in pairs]) / 30
+        errors[name] = worst
+    assert (errors["auto"] < 1.5 * errors["reference"]).all(), errors

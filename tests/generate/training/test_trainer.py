@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.generate import Discriminator, Generator
+from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.losses import generator_loss
 
 
@@ -95,3 +97,20 @@ def test_too_little_memory_is_an_error_that_says_what_to_try(make_trainer, monke
     with pytest.raises(UserError, match=r"images of 16 px does not fit into the memory of cpu\.") as raised:
         trainer.iterate()
     assert remedy in str(raised.value)
+
+
+def test_a_new_trainer_draws_the_weights_of_its_seed_and_leaves_other_random_numbers_alone(
+    make_trainer,
+) -> None:
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    trainer = make_trainer(seed=7)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(7)
+    config, conditions = trainer.config, ["dark", "pale"]
+    for network, expected in (
+        (trainer.G, Generator(**generator_kwargs(config, conditions))),
+        (trainer.D, Discriminator(**discriminator_kwargs(config, conditions))),
+    ):
+        for name, value in expected.state_dict().items():
+            assert torch.equal(network.state_dict()[name], value), name
