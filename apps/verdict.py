@@ -46,8 +46,8 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
         return Verdict(
             Kind.UNFAMILIAR,
             "No answer: this does not look like the training images.",
-            "It lies further from them than almost all other images of their kind do, so the probabilities "
-            "say nothing about it.",
+            "It is another kind of image: it lies further from them than almost all other images of their "
+            "kind do, so the probabilities say nothing about it.",
         )
     if prediction.unsure[image]:
         return Verdict(
@@ -112,7 +112,8 @@ def _worth(prediction: Prediction) -> str:
         )
     return (
         "For images like the training images, the conditions that remain possible contain the true one "
-        f"{percent(prediction.coverage)} of the time."
+        f"{percent(prediction.coverage)} of the time. A condition that the classifier was not trained on is "
+        "mostly not noticed."
     )
 
 
