@@ -16,7 +16,8 @@ from morphoscope.classify.description import EnsembleMetadata, Normalisation
 from morphoscope.classify.ensemble_file import StoredEnsemble, read_ensemble, write_ensemble
 from morphoscope.classify.frequencies import Prevalence, assumed_prior, cohort_prior, requested_prior
 from morphoscope.classify.inputs.pairs import HALVES, Form, samples
-from morphoscope.classify.inputs.preparation import InputPreparation, check_images
+from morphoscope.classify.inputs.photographs import Photograph, Photographs, as_array, as_arrays
+from morphoscope.classify.inputs.preparation import InputPreparation
 from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
@@ -148,29 +149,27 @@ class Ensemble:
         """Number of calibration images of each condition, int64 [K]."""
         return None if self.calibration is None else self.calibration.counts(len(self.conditions))
 
-    def pair(self, focused: np.ndarray | None, panoramic: np.ndarray | None) -> np.ndarray:
+    def pair(self, focused: Photograph | None, panoramic: Photograph | None) -> np.ndarray:
         """The input of a dual-view ensemble: both photographs side by side, uint8 [R, 2R, 3].
 
         Args:
-            focused, panoramic: uint8 RGB [H, W, 3] of any size; None if missing.
+            focused, panoramic: path, Pillow image or uint8 RGB [H, W, 3] of any size; None if missing.
 
         Raises:
-            UserError: both are missing, or one is not uint8 RGB.
+            UserError: both are missing, or one cannot be read or is not uint8 RGB.
         """
-        return self._preparation.pair(focused, panoramic)
+        return self._preparation.pair(as_array(focused), as_array(panoramic))
 
     def predict(
-        self,
-        images: np.ndarray | Sequence[np.ndarray],
-        batch: int | None = None,
-        prevalence: Prevalence | None = None,
+        self, images: Photographs, batch: int | None = None, prevalence: Prevalence | None = None
     ) -> Prediction:
         """Predict the condition in images of any size.
 
         Args:
-            images: uint8 RGB [N, H, W, 3], or a sequence of uint8 [H, W, 3]; N may be 0. They are made square
-                like the training images (crop or letterbox) and resized, antialiased, to the models'
-                resolution. For a dual-view ensemble pairs, as `pair` makes them.
+            images: one or a sequence of paths, Pillow images and uint8 RGB [H, W, 3], or an array [N, H, W,
+                3]; N may be 0. Files are read like those of the command (`cohort.read_image`), a batch at a
+                time. All are made square like the training images (crop or letterbox) and resized,
+                antialiased, to the models' resolution. For a dual-view ensemble pairs, as `pair` makes them.
             batch: images per forward pass; chosen by resolution if None.
             prevalence: how frequent the conditions are among the patients; as in training (`prior`) if None.
 
@@ -178,9 +177,9 @@ class Ensemble:
             Probabilities averaged over the orientations that `config` sets in `test_time`.
 
         Raises:
-            UserError: not uint8 RGB, no pairs where they are expected, or as `requested_prior`.
+            UserError: no such images, no pairs where they are expected, or as `requested_prior`.
         """
-        check_images(images)
+        images = as_arrays(images)
         if batch is not None:
             arguments.whole_number("batch", batch, 1)
         wanted = None if prevalence is None else self.requested_prior(prevalence)
@@ -200,7 +199,7 @@ class Ensemble:
         """
         return requested_prior(prevalence, self.conditions, self.cohort_prior)
 
-    def predict_fold(self, fold: str, images: np.ndarray | Sequence[np.ndarray]) -> ForwardOutput:
+    def predict_fold(self, fold: str, images: Photographs) -> ForwardOutput:
         """Predict with the model of one fold, without calibration.
 
         Args:
@@ -210,7 +209,7 @@ class Ensemble:
         Raises:
             UserError: as for `predict`.
         """
-        check_images(images, fewest=1)
+        images = as_arrays(images, fewest=1)
         model, batch = self.models[self._position(fold)], images_at_a_time(self.resolution)
         parts = []
         for start in track(range(0, len(images), batch), f"Predicting with the model of fold {fold}"):
@@ -251,7 +250,7 @@ class Ensemble:
 
     def attribute(
         self,
-        image: np.ndarray,
+        image: Photograph,
         target: str | int,
         method: Method = "integrated_gradients",
         **options: Any,
@@ -261,7 +260,7 @@ class Ensemble:
         In a pair, as `pair` makes it, a missing half stays missing, so that no evidence lies in it.
 
         Args:
-            image: uint8 RGB [H, W, 3] of any size, or a pair.
+            image: path, Pillow image or uint8 RGB [H, W, 3] of any size, or a pair.
             target: the condition's name, or its index from 0 to K - 1.
             method: see `configs.attribution.Method`.
             options: fields of `configs.attribution.AttributionSettings`. Pixels of the baseline's colour get
@@ -271,14 +270,14 @@ class Ensemble:
             UserError: an unknown condition, method or option, or not a uint8 RGB image.
         """
         settings = attribution_settings(method, options)
-        index = self._condition_index(target)
-        pixels = to_tensor(self._preparation.inputs([image]), self.device)
+        index, array = self._condition_index(target), as_array(image)
+        pixels = to_tensor(self._preparation.inputs([array]), self.device)
         models = [AsShown(model, pixels) for model in self.models] if self.dual else self.models
         batch = max(1, images_at_a_time(self.resolution) // 4)  # gradients keep all activations
         found = explain(models, pixels, index, method, settings, batch)
         whole_map = found.per_fold.mean(axis=0)
         if not self.dual:
-            whole_map = onto_image(whole_map, image.shape[:2], self.config.images.fit)
+            whole_map = onto_image(whole_map, array.shape[:2], self.config.images.fit)
         baseline = settings.baseline if method in ("integrated_gradients", "occlusion") else None
         return Attribution(whole_map, *found, target=self.conditions[index], method=method, baseline=baseline)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from morphoscope.classify.certainty import Calibration, conformal, disagreement
 from morphoscope.classify.certainty.prior import Prior, reweighted
@@ -161,6 +162,39 @@ class Prediction:
             return None
         order = np.argsort(-self.combined[image], kind="stable")
         return [self.conditions[k] for k in order if self.prediction_sets[image, k]]
+
+    def to_frame(self, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per image: predicted, unsure, and `p_<condition>` for each condition.
+
+        With auxiliary classes also `joint_<name>` for each class: the models' mean probability over
+        conditions and auxiliary classes, while the `p_` columns are among the conditions alone. For a
+        calibrated ensemble also `prediction_set` (names separated by "; "), `novelty` and `novel` (another
+        kind of image). The last column, `prior`, says which frequencies of the conditions the probabilities
+        assume; "unknown" if the ensemble does not tell.
+
+        Args:
+            names: of the N images, e.g. their files: the first column, `file`. There is none if None.
+
+        Raises:
+            UserError: not N texts.
+        """
+        columns: dict[str, object] = {}
+        if names is not None:
+            columns["file"] = arguments.listed("names", names, str, "a list of names, one per image")
+            if len(names) != len(self.combined):
+                arguments.refuse("names", f"{len(self.combined)} names, one per image", names)
+        columns |= {"predicted": [self.conditions[k] for k in self.predicted], "unsure": self.unsure}
+        columns |= {f"p_{name}": self.combined[:, k] for k, name in enumerate(self.conditions)}
+        if self.auxiliary and self.joint is not None:
+            mean = self.joint.mean(axis=0)
+            every = [*self.conditions, *self.auxiliary]
+            columns |= {f"joint_{name}": mean[:, k] for k, name in enumerate(every)}
+        if self.prediction_sets is not None:
+            sets = (self.possible(image) or [] for image in range(len(self.combined)))
+            columns["prediction_set"] = ["; ".join(possible) for possible in sets]
+            columns |= {"novelty": self.novelty, "novel": self.novel}
+        prior = "unknown" if self.prior is None else self.prior.name
+        return pd.DataFrame(columns).assign(prior=prior)
 
 
 def pool(per_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,19 @@ def refuse_costly_image(image: ImageFile.ImageFile, size: int, scans: int, name:
         size: of the file in bytes.
         scans: what `refuse_costly_file` returned.
     """
+    refuse_costly_size(image, name)
     width, height = image.size
+    if scans * width * height > _MAX_SCANNED_PIXELS:
+        raise UserError(f"{name}: {scans} scans of {width} x {height} pixels. Save it as a baseline JPEG.")
+    if any(tile.codec_name == "bmp_rle" for tile in image.tile) and size > _MAX_RUN_LENGTH_CODED:
+        raise UserError(f"{name}: a run-length coded BMP larger than 4 MiB. Save it as PNG.")
+
+
+def refuse_costly_size(image: Image.Image, name: str) -> None:
+    """Raise UserError for an image with too many pixels, or of a shape that no photograph has."""
+    width, height = image.size
+    if 0 in image.size:
+        raise UserError(f"{name}: {width} x {height} pixels; an image without pixels.")
     if width * height > MAX_PIXELS:
         raise UserError(f"{name}: {width} x {height} pixels; {TOO_LARGE}")
     if max(width, height) > MAX_SIDE:
@@ -69,10 +81,6 @@ def refuse_costly_image(image: ImageFile.ImageFile, size: int, scans: int, name:
             f"{name}: {width} x {height} pixels: more than {MAX_SHAPE} times as long as wide, which no "
             "photograph is. Crop or remove it."
         )
-    if scans * width * height > _MAX_SCANNED_PIXELS:
-        raise UserError(f"{name}: {scans} scans of {width} x {height} pixels. Save it as a baseline JPEG.")
-    if any(tile.codec_name == "bmp_rle" for tile in image.tile) and size > _MAX_RUN_LENGTH_CODED:
-        raise UserError(f"{name}: a run-length coded BMP larger than 4 MiB. Save it as PNG.")
 
 
 def refuse_costly_exif(image: Image.Image, name: str) -> None:

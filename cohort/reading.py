@@ -2,6 +2,8 @@
 
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from morphoscope.cohort.costs import (
     refuse_costly_exif,
     refuse_costly_file,
     refuse_costly_image,
+    refuse_costly_size,
 )
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.user_files import read_regular
@@ -101,19 +104,34 @@ def decode(data: bytes, name: str) -> Decoded:
     if not data:
         raise UserError(f"{name}: empty file (0 bytes).")
     scans = refuse_costly_file(data, name)
+    with _damage_named(name, data), Image.open(BytesIO(data), formats=FORMATS) as image:
+        refuse_costly_image(image, len(data), scans, name)
+        image.load()
+        upright, orientation = _normalised(image, name)
+        plain = orientation == 1 and _is_plain(image, data, name)
+        return Decoded(upright, plain, rgb_profile(image))
+
+
+def pixels_of(image: Image.Image, name: str = "image") -> np.ndarray:
+    """The pixels of an image that was opened or made with Pillow, normalised like a file's by `read_image`.
+
+    Returns:
+        uint8 [H, W, 3], RGB, 0-255.
+
+    Raises:
+        UserError: damaged, with floating-point pixels, or of a size that `read_image` refuses.
+    """
+    with _damage_named(name):
+        refuse_costly_size(image, name)
+        image.load()
+        return np.array(_normalised(image, name)[0])
+
+
+@contextmanager
+def _damage_named(name: str, data: bytes = b"") -> Iterator[None]:
+    """What Pillow raises for damaged data becomes a UserError that names the image, and what `data` are."""
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            refuse_costly_image(image, len(data), scans, name)
-            image.load()
-            refuse_costly_exif(image, name)
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            plain = orientation == 1 and _is_plain(image, data, name)
-            profile = rgb_profile(image)
-            rgb = _to_rgb(image, name)
-        if orientation in _UPRIGHT:
-            rgb = rgb.transpose(_UPRIGHT[orientation])
-        rgb.info = {}  # so that no writer finds metadata in it
-        return Decoded(rgb, plain, profile)
+        yield
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -138,6 +156,17 @@ def _not_readable(data: bytes) -> str:
     if data[128:132] == b"DICM":
         return "a DICOM file, which cannot be read. Export its image as PNG or JPEG, without names and dates."
     return f"not an image of a known format ({', '.join(FORMATS)}). Convert or remove it."
+
+
+def _normalised(image: Image.Image, name: str) -> tuple[Image.Image, int]:
+    """(RGB, upright and without metadata; the EXIF orientation it had) of a decoded image."""
+    refuse_costly_exif(image, name)
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    rgb = _to_rgb(image, name)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    rgb.info = {}  # so that no writer finds metadata in it
+    return rgb, orientation
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -374,8 +374,9 @@ def test_what_can_never_be_right_is_refused(name: str, made: types.SimpleNamespa
 def test_the_messages_say_what_is_taken_and_what_came(made: types.SimpleNamespace) -> None:
     x, w = torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3)
     calls: list[tuple[Callable[[], object], str]] = [
-        (lambda: made.ensemble.predict(["x.jpg"]), r"uint8 RGB images \[H, W, 3\], got str 'x.jpg'"),
-        (lambda: made.ensemble.predict(photograph()), r"a list of arrays .* not ndarray uint8 \[40, 30, 3\]"),
+        (lambda: made.ensemble.predict(["absent.jpg"]), r"absent\.jpg: no such file"),
+        (lambda: made.ensemble.predict([4]), r"uint8 RGB images \[H, W, 3\], got int 4"),
+        (lambda: made.ensemble.predict(photograph()[0]), r"a path, a Pillow .* not ndarray uint8 \[30, 3\]"),
         (lambda: made.generator.sample("NF1", 4), r"seeds takes a list of whole numbers.*, not int 4"),
         (lambda: made.generator.sample("NF1", ["4"]), r"from 0 to 4294967295, not str '4'"),
         (lambda: made.ensemble.attribute(photograph(), None), "None"),

@@ -19,20 +19,17 @@ from morphoscope.apps.commands.options import (
     option,
     run_folder,
 )
+from morphoscope.apps.commands.predict import PANORAMIC, PrevalenceOption, TestTime, predict
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.commands import Comparing, Evaluating, Explaining, Rows
 from morphoscope.configs.views import PairedView
 from morphoscope.runtime.progress import working
-from morphoscope.runtime.terminal import say, show
+from morphoscope.runtime.terminal import say
 
 app = typer.Typer(help="The classifier ensemble.", no_args_is_help=True)
 app.add_typer(survey.app, name="survey")
-
-_PANORAMIC = "Panoramic photograph, for an ensemble of pairs, whose IMAGE is the focused one"
-TestTime = Annotated[int | None, option(Evaluating, "test_time")]
-PrevalenceOption = Annotated[str | None, option(Evaluating, "prevalence")]
 
 
 @app.command()
@@ -249,38 +246,7 @@ def calibrate(
     say(f"Calibrated {ensemble}")
 
 
-@app.command()
-def predict(
-    ensemble: EnsemblePath,
-    images: Annotated[
-        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Photographs.", show_default=False)
-    ] = None,
-    panoramic: Annotated[
-        list[Path] | None, typer.Option(help=f"{_PANORAMIC}; repeatable, in the same order.")
-    ] = None,
-    test_time: TestTime = None,
-    prevalence: PrevalenceOption = None,
-    device: Device = "auto",
-) -> None:
-    """Print the probabilities and the prediction set for each photograph (or pair). Not a diagnosis."""
-    from morphoscope.apps.commands.classifier_output import (
-        NOT_CALIBRATED,
-        prediction_table,
-        print_descriptions,
-    )
-    from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
-    from morphoscope.apps.verdict import assumption
-    from morphoscope.classify import Ensemble
-
-    focused, others = read_photographs(images), read_photographs(panoramic)
-    model = Ensemble.load(ensemble, device, test_time)
-    shown = ensemble_inputs(model, focused, others)
-    prediction = model.predict([photograph.pixels for photograph in shown], prevalence=prevalence)
-    show(prediction_table([photograph.name for photograph in shown], prediction))
-    say(assumption(prediction))
-    print_descriptions(model)
-    if prediction.prediction_sets is None:
-        say(NOT_CALIBRATED)
+app.command()(predict)
 
 
 @app.command()
@@ -289,7 +255,7 @@ def explain(
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="A photograph.", show_default=False)
     ] = None,
-    panoramic: Annotated[Path | None, typer.Option(help=f"{_PANORAMIC}.")] = None,
+    panoramic: Annotated[Path | None, typer.Option(help=f"{PANORAMIC}.")] = None,
     condition: Annotated[
         str | None, typer.Option(help="Condition to explain; the most probable one by default.")
     ] = None,
@@ -321,14 +287,21 @@ def explain(
     import numpy as np
 
     from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS
-    from morphoscope.apps.commands.photographs import ensemble_inputs, read_photographs
+    from morphoscope.apps.commands.photographs import (
+        ensemble_files,
+        read_photograph,
+        require_readable,
+        short_names,
+    )
     from morphoscope.classify import Ensemble, write_explanation
     from morphoscope.cohort.conditions import long_name
     from morphoscope.runtime import InputFiles, write_atomically
 
-    focused, others = ([] if path is None else read_photographs([path]) for path in (image, panoramic))
+    focused, others = ([] if path is None else [path] for path in (image, panoramic))
+    require_readable([*focused, *others])
     model = Ensemble.load(ensemble, device)
-    ((name, pixels, provenance),) = ensemble_inputs(model, focused, others)
+    (files,) = ensemble_files(model, focused, others)
+    (name,), (pixels, provenance) = short_names([files]), read_photograph(model, files)
     if condition is None:
         condition = model.conditions[int(model.predict([pixels]).predicted[0])]
     inputs: dict[str, Any] = {"ensemble": InputFiles(ensemble), "condition": condition}

@@ -1,6 +1,8 @@
 """Photographs named on the command line, in the form that an ensemble takes: images, or pairs."""
 
+import os
 from collections.abc import Sequence
+from glob import glob, has_magic
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -11,65 +13,124 @@ from morphoscope.classify import Ensemble
 from morphoscope.cohort import Provenance, read_image
 from morphoscope.cohort.provenance import file_provenance
 from morphoscope.cohort.reading import MAX_FILE_BYTES
+from morphoscope.cohort.storage import IMAGE_SUFFIXES, FolderStore
+from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import read_regular
+
+
+class Files(NamedTuple):
+    """The file of a photograph or, for a dual-view ensemble, those of a pair; one of them may be missing."""
+
+    image: Path | None
+    panoramic: Path | None = None
+
+    @property
+    def given(self) -> list[Path]:
+        """The files that there are."""
+        return [path for path in self if path is not None]
 
 
 class Photograph(NamedTuple):
     """An image to predict from, or a pair of them.
 
     Attributes:
-        name: of the file; of a pair, both names.
         pixels: uint8 [H, W, 3].
         provenance: of a synthetic image, or of a pair with one; None for photographs.
     """
 
-    name: str
     pixels: np.ndarray
     provenance: Provenance | None = None
 
 
-def read_photographs(paths: Sequence[Path] | None) -> list[Photograph]:
-    """UserError if a file cannot be read."""
-    return [_read(path) for path in paths or []]
+def photograph_files(given: Sequence[Path] | None) -> list[Path]:
+    """The files that a user means by files, folders and patterns, in the order given.
+
+    A folder stands for all images in it and its subfolders, a pattern (`*`, `?`, `[…]`, and `**` for any
+    folders) for the images that fit it, both sorted by name. A path that exists is never a pattern.
+
+    Raises:
+        UserError: a folder without an image, or a pattern that fits none.
+    """
+    found: list[Path] = []
+    for path in given or []:
+        if path.is_dir():
+            files = [path / name for name in FolderStore(path).images()]
+        elif has_magic(str(path)) and not os.path.lexists(path):
+            matches = (Path(match) for match in sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (takes absolute ones)
+            files = [match for match in matches if _is_image(match)]
+        else:
+            files = [path]
+        if not files:
+            raise UserError(f"{path}: no image here ({', '.join(IMAGE_SUFFIXES)}).")
+        found += files
+    return found
 
 
-def _read(path: Path) -> Photograph:
-    data = read_regular(path, MAX_FILE_BYTES, str(path))
-    pixels = read_image(data, str(path))  # first: it reports what is damaged
-    return Photograph(path.name, pixels, file_provenance(data))
-
-
-def ensemble_inputs(
-    ensemble: Ensemble, images: Sequence[Photograph], panoramic: Sequence[Photograph]
-) -> list[Photograph]:
-    """The photographs or, for a dual-view ensemble, pairs, named after both of their files.
+def ensemble_files(ensemble: Ensemble, images: Sequence[Path], panoramic: Sequence[Path]) -> list[Files]:
+    """The files that belong together, one entry per prediction.
 
     Args:
         images: photographs; for a dual-view ensemble focused ones.
         panoramic: for a dual-view ensemble only; the i-th belongs to the i-th focused one, if there are any.
 
     Raises:
-        UserError: no photograph, panoramic ones for an ensemble of single images, or unequal numbers.
+        UserError: panoramic photographs for an ensemble of single images, or unequal numbers.
     """
-    if not images and not panoramic:
-        raise UserError("No photograph given: name at least one file as IMAGE.")
-    if not ensemble.dual:
-        if panoramic:
-            raise UserError("--panoramic: this ensemble takes single images; name the file as IMAGE.")
-        return list(images)
+    if panoramic and not ensemble.dual:
+        raise UserError("--panoramic: this ensemble takes single images; name the file as IMAGE.")
     if images and panoramic and len(images) != len(panoramic):
         raise UserError(
             f"{len(images)} focused photographs (IMAGE), but {len(panoramic)} panoramic ones (--panoramic): "
             "give equally many of both, in the same order, or photographs of one view only."
         )
-    pairs = []
-    for halves in zip_longest(images, panoramic):
-        left, right = (None if half is None else half.pixels for half in halves)
-        name = " + ".join(half.name for half in halves if half is not None)
-        synthetic = [half.provenance for half in halves if half is not None and half.provenance is not None]
-        pairs.append(Photograph(name, ensemble.pair(left, right), _shared(synthetic)))
-    return pairs
+    return [Files(*halves) for halves in zip_longest(images, panoramic)]
+
+
+def short_names(files: Sequence[Files]) -> list[str]:
+    """The names of the files without their folders, unless two are the same; of a pair both names."""
+    names = [" + ".join(path.name for path in one.given) for one in files]
+    if len(set(names)) == len(names):
+        return names
+    return [" + ".join(map(str, one.given)) for one in files]
+
+
+def require_readable(paths: Sequence[Path]) -> None:
+    """Raise UserError if there is no file, or one that cannot be read; one message names all of these."""
+    if not paths:
+        raise UserError("No photograph given: name at least one file as IMAGE.")
+    if len(paths) == 1:
+        read_image(paths[0])
+        return
+    errors = collect_errors(read_image, paths, "Checking the photographs")
+    raise_together([message for _, message in errors], "photograph(s) cannot be read")
+
+
+def inputs(ensemble: Ensemble, files: Sequence[Files]) -> Sequence[Path | np.ndarray]:
+    """What `Ensemble.predict` takes: the paths, or pairs of photographs."""
+    if ensemble.dual:
+        return [ensemble.pair(*pair) for pair in files]
+    return [path for photograph in files for path in photograph.given]
+
+
+def read_photograph(ensemble: Ensemble, files: Files) -> Photograph:
+    """A photograph or pair with its provenance; UserError if a file cannot be read."""
+    halves = [None if path is None else _read(path) for path in files]
+    shown = [half for half in halves if half is not None]
+    if not ensemble.dual:
+        return shown[0]
+    pair = ensemble.pair(*(None if half is None else half.pixels for half in halves))
+    return Photograph(pair, _shared([half.provenance for half in shown if half.provenance is not None]))
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(IMAGE_SUFFIXES) and path.is_file()
+
+
+def _read(path: Path) -> Photograph:
+    data = read_regular(path, MAX_FILE_BYTES, str(path))
+    pixels = read_image(data, str(path))  # first: it reports what is damaged
+    return Photograph(pixels, file_provenance(data))
 
 
 def _shared(synthetic: Sequence[Provenance]) -> Provenance | None:

@@ -104,9 +104,6 @@ class NoveltyRates:
         return found if self.unlike is None else {**found, "unlike": self.unlike.as_json()}
 
 
-UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """Predictions for N labelled images, and the metrics that follow from them.
@@ -324,35 +321,16 @@ class Evaluation:
         }
 
     def table(self) -> pd.DataFrame:
-        """One row per image: file, condition, predicted, unsure, and `p_<condition>` for each condition.
+        """`Prediction.to_frame` with the images' files and their `condition`.
 
-        For a pair also `partner`, the panoramic image's file. With auxiliary classes also `joint_<name>` for
-        each class: the models' mean probability over conditions and auxiliary classes, while the `p_` columns
-        are among the conditions alone. For a calibrated ensemble also `prediction_set` (names separated by
-        "; "), `novelty` and `novel`. The last column, `prior`, says which frequencies of the conditions the
-        probabilities assume; "unknown" if the ensemble does not tell.
+        For a pair also `partner`, the panoramic image's file.
         """
-        prediction = self.prediction
-        frame = pd.DataFrame(
-            {
-                "file": self.files,
-                "condition": [self.conditions[k] for k in self.truth],
-                "predicted": [self.conditions[k] for k in prediction.predicted],
-                "unsure": prediction.unsure,
-            }
-        )
+        frame = self.prediction.to_frame(list(self.files))
         if self.partners is not None:
             frame.insert(1, "partner", self.partners)
-        for k, name in enumerate(self.conditions):
-            frame[f"p_{name}"] = prediction.combined[:, k]
-        if prediction.auxiliary and prediction.joint is not None:
-            for k, name in enumerate([*self.conditions, *prediction.auxiliary]):
-                frame[f"joint_{name}"] = prediction.joint[:, :, k].mean(axis=0)
-        if prediction.prediction_sets is not None:
-            sets = (prediction.possible(image) or [] for image in range(len(frame)))
-            frame["prediction_set"] = ["; ".join(names) for names in sets]
-            frame["novelty"], frame["novel"] = prediction.novelty, prediction.novel
-        return frame.assign(prior=UNKNOWN if prediction.prior is None else prediction.prior.name)
+        place = list(frame.columns).index("predicted")
+        frame.insert(place, "condition", [self.conditions[k] for k in self.truth])
+        return frame
 
     def write(self, folder: Path) -> None:
         """Write metrics.json, probabilities.csv, confusion.png and reliability.png into `folder`.

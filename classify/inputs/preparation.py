@@ -13,21 +13,6 @@ from morphoscope.configs import UserError, arguments
 from morphoscope.configs.classifier import EnsembleTraining
 
 
-def check_images(images: Any, fewest: int = 0) -> None:
-    """Raise UserError unless this is an array [N, H, W, 3] or a sequence of images, at least `fewest`.
-
-    The images themselves are checked when they are read: there may be more than fit into memory.
-    """
-    takes = "uint8 RGB images, an array [N, H, W, 3] or a list of arrays [H, W, 3]"
-    is_array = isinstance(images, np.ndarray)
-    if isinstance(images, str | bytes) or not (is_array or isinstance(images, Sequence)):
-        arguments.refuse("images", takes, images)
-    if is_array and (images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8):
-        arguments.refuse("images", takes, images)
-    if len(images) < fewest:
-        arguments.refuse("images", f"at least {fewest} image", images)
-
-
 def check_image(image: Any) -> None:
     """Raise UserError unless this is a uint8 RGB image [H, W, 3]."""
     if not _is_image(image):

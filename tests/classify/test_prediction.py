@@ -103,3 +103,36 @@ def test_the_published_rule_takes_the_largest_of_all_classes() -> None:
     # Divided by the target conditions first, the second model becomes sure, of the condition a.
     assert combine(per_fold)[0].argmax(axis=1).tolist() == [0]
     assert Prediction(["a", "b"], per_fold, *pool(per_fold)).published is None
+
+
+def test_the_table_has_a_row_per_image() -> None:
+    plain = Prediction(["a", "b", "c"], PER_FOLD, *combine(PER_FOLD))
+    table = plain.to_frame()
+    assert list(table.columns) == ["predicted", "unsure", "p_a", "p_b", "p_c"]
+    assert list(table["predicted"]) == ["a", "c", "c"] and table["unsure"].tolist() == [False, True, False]
+    np.testing.assert_array_equal(table[["p_a", "p_b", "p_c"]].to_numpy(), plain.combined)
+    assert list(plain.to_frame(["x", "y", "z"])["file"]) == ["x", "y", "z"]
+    for wrong in (["x"], "xyz", [1, 2, 3]):
+        with pytest.raises(UserError, match="names takes"):
+            plain.to_frame(wrong)  # type: ignore[arg-type]
+
+
+def test_the_table_of_a_calibrated_ensemble_with_auxiliary_classes() -> None:
+    joint = np.concatenate([0.75 * PER_FOLD, np.full((3, 3, 1), 0.25)], axis=2).astype(np.float32)
+    whole = Prediction(
+        ["a", "b", "c"],
+        PER_FOLD,
+        *combine(PER_FOLD),
+        coverage=0.9,
+        prediction_sets=np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], bool),
+        novelty=np.array([0.1, 0.2, 0.3], np.float32),
+        novel=np.array([False, False, True]),
+        auxiliary=["nevus"],
+        joint=joint,
+    )
+    table = whole.to_frame()
+    assert list(table["prediction_set"]) == ["a; b", "c", "c; a"]
+    assert list(table["novel"]) == [False, False, True]
+    np.testing.assert_allclose(table["joint_nevus"], 0.25)
+    np.testing.assert_allclose(table["joint_a"], 0.75 * PER_FOLD[:, :, 0].mean(axis=0), atol=1e-6)
+    assert whole.to_frame(["x", "y", "z"]).shape == (3, 1 + 2 + 3 + 4 + 3)
