@@ -67,6 +67,17 @@ def test_patterns_are_written_as_json(predict, tmp_path):
         assert one["votes"] == expected.votes[index]
 
 
+def test_the_files_state_the_prior(predict, tmp_path):
+    """Training weighted the conditions equally; the files say for whom the probabilities are."""
+    predict("photos/a.png", "--output", "plain.csv")
+    predict("photos/a.png", "--output", "cohort.json", "--prevalence", "cohort")
+    plain, other = pd.read_csv(tmp_path / "plain.csv"), json.loads((tmp_path / "cohort.json").read_text())
+    ensemble = Ensemble.load(ENSEMBLE)
+    assert plain["prior"][0] == ensemble.prior.name
+    assert other["prior"]["name"] == ensemble.cohort_prior.name
+    assert sum(other["prior"]["frequencies"].values()) == pytest.approx(1, abs=1e-4)
+
+
 def test_names_that_occur_twice_have_their_folders_in_the_table(predict):
     _, out, _ = predict("photos/a.png", "photos/=b.png")
     assert "photos/" not in out and "=b.png" in out

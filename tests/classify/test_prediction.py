@@ -108,7 +108,8 @@ def test_the_published_rule_takes_the_largest_of_all_classes() -> None:
 def test_the_table_has_a_row_per_image() -> None:
     plain = Prediction(["a", "b", "c"], PER_FOLD, *combine(PER_FOLD))
     table = plain.to_frame()
-    assert list(table.columns) == ["predicted", "unsure", "p_a", "p_b", "p_c"]
+    assert list(table.columns) == ["predicted", "unsure", "p_a", "p_b", "p_c", "prior"]
+    assert set(table["prior"]) == {"unknown"}
     assert list(table["predicted"]) == ["a", "c", "c"] and table["unsure"].tolist() == [False, True, False]
     np.testing.assert_array_equal(table[["p_a", "p_b", "p_c"]].to_numpy(), plain.combined)
     assert list(plain.to_frame(["x", "y", "z"])["file"]) == ["x", "y", "z"]
@@ -135,4 +136,4 @@ def test_the_table_of_a_calibrated_ensemble_with_auxiliary_classes() -> None:
     assert list(table["novel"]) == [False, False, True]
     np.testing.assert_allclose(table["joint_nevus"], 0.25)
     np.testing.assert_allclose(table["joint_a"], 0.75 * PER_FOLD[:, :, 0].mean(axis=0), atol=1e-6)
-    assert whole.to_frame(["x", "y", "z"]).shape == (3, 1 + 2 + 3 + 4 + 3)
+    assert whole.to_frame(["x", "y", "z"]).shape == (3, 1 + 2 + 3 + 4 + 3 + 1)
