@@ -10,8 +10,11 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted(
-        page for page in (ROOT / "docs").rglob("*.md") if page.name not in ("contributing.md", "changelog.md")
+        page
+        for page in (ROOT / "docs").rglob("*.md")
+        if page.name not in ("contributing.md", "changelog.md", "security-policy.md")
     ),
 ]
 _FENCE = re.compile(r"^```(\w*|\{\w+\} ?\S*)\s*$")  # {…}: directives of the site
