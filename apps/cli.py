@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 # Before any library reads them: the program phones nobody.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -46,6 +46,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from morphoscope.runtime.version import version
+
+        say(f"morphoscope {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
+
+
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(generate.app, name="generate")
 app.add_typer(classify.app, name="classify")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -15,7 +16,7 @@ from pydantic import (
 
 from morphoscope.cohort.conditions import Description, describe
 from morphoscope.cohort.names import require_usable_names
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, first_names
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.errors import validation_problems
 from morphoscope.configs.views import View
@@ -121,6 +122,26 @@ class EnsembleMetadata(_Recorded):
     def descriptions(self) -> dict[str, Description]:
         """What the names of the conditions stand for: as recorded, else as far as it is built in."""
         return describe(self.conditions, self.described)
+
+    @property
+    def summary(self) -> str:
+        """Models, conditions, size and cohort in two lines, for people."""
+        shown = "phantoms only" if self.phantom else f"cohort {self.cohort or 'unknown'}"
+        auxiliary = f" and {len(self.auxiliary)} auxiliary classes" if self.auxiliary else ""
+        backbone, images = self.config.network.backbone, self.config.images
+        return (
+            f"{len(self.folds)} models ({backbone}, {images.resolution} px, {images.views}-view); "
+            f"{len(self.conditions)} conditions ({first_names(self.conditions)}){auxiliary};\n"
+            f" trained on {shown} (digest {self.cohort_digest or 'unknown'})"
+        )
+
+    def condition_index(self, target: str | int) -> int:
+        """The position, 0 to K - 1, of a condition given by name or position; UserError if unknown."""
+        if isinstance(target, str) and target in self.conditions:
+            return self.conditions.index(target)
+        if isinstance(target, int | np.integer) and 0 <= int(target) < len(self.conditions):
+            return int(target)
+        raise UserError(f"Unknown condition {target!r}; there are {', '.join(self.conditions)}.")
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads: plain values, without the fields that were never given."""

@@ -89,6 +89,9 @@ class Ensemble:
         normalisation = Normalisation(mean=list(backbone["mean"]), std=list(backbone["std"]))
         self.metadata = metadata.model_copy(update={"folds": list(models), "normalisation": normalisation})
 
+    def __repr__(self) -> str:
+        return f"<Ensemble: {self.metadata.summary}; {'' if self.calibrations else 'not '}calibrated>"
+
     @property
     def config(self) -> EnsembleTraining:
         """The settings that it was trained with."""
@@ -270,7 +273,7 @@ class Ensemble:
             UserError: an unknown condition, method or option, or not a uint8 RGB image.
         """
         settings = attribution_settings(method, options)
-        index, array = self._condition_index(target), as_array(image)
+        index, array = self.metadata.condition_index(target), as_array(image)
         pixels = to_tensor(self._preparation.inputs([array]), self.device)
         models = [AsShown(model, pixels) for model in self.models] if self.dual else self.models
         batch = max(1, images_at_a_time(self.resolution) // 4)  # gradients keep all activations
@@ -390,10 +393,3 @@ class Ensemble:
         k = len(self.conditions)
         prior = assumed_prior(self.metadata, np.bincount(predicted.truth, minlength=k))
         return Calibration.fit(predicted, subspaces, shift_to_images(prior, predicted.truth, k))
-
-    def _condition_index(self, target: str | int) -> int:
-        if isinstance(target, str) and target in self.conditions:
-            return self.conditions.index(target)
-        if isinstance(target, (int, np.integer)) and 0 <= target < len(self.conditions):
-            return int(target)
-        raise UserError(f"Unknown condition {target!r}; there are {', '.join(self.conditions)}.")

@@ -10,7 +10,7 @@ from morphoscope.classify.certainty import Calibration, conformal, disagreement
 from morphoscope.classify.certainty.prior import Prior, reweighted
 from morphoscope.classify.certainty.scaling import pooled
 from morphoscope.classify.inputs.pairs import Form
-from morphoscope.configs import UserError, arguments
+from morphoscope.configs import UserError, arguments, first_names
 
 _SURE = 0.5
 """A prediction is unsure unless its highest probability exceeds this."""
@@ -53,6 +53,14 @@ class Prediction:
     auxiliary: Sequence[str] = ()
     joint: np.ndarray | None = None
     prior: Prior | None = None
+
+    def __repr__(self) -> str:
+        calibrated = "calibrated" if self.prediction_sets is not None else "not calibrated"
+        assumed = "unknown frequencies of the conditions" if self.prior is None else self.prior.name
+        return (
+            f"<Prediction: {len(self.combined)} images by {self.models} models, {calibrated};\n"
+            f" {len(self.conditions)} conditions ({first_names(self.conditions)}), assuming {assumed}>"
+        )
 
     def with_prior(self, prior: Prior) -> "Prediction":
         """The same predictions for patients among whom the conditions have other frequencies (Bayes' rule).

@@ -43,7 +43,7 @@ from morphoscope.cohort.storage import (
     without_leftovers,
 )
 from morphoscope.cohort.workers import collect_errors, raise_together
-from morphoscope.configs import UserError, arguments
+from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.runtime import write_atomically, write_text
 
 _FOLD = re.compile(r"[0-9]*|test")
@@ -137,6 +137,14 @@ class Cohort:
         if unknown:
             raise UserError(f"{store.location}: unknown conditions: {', '.join(unknown)}.")
         return cls(store, rows, conditions, described=described)
+
+    def __repr__(self) -> str:
+        known = (
+            f", digest {self.digest}" if "digest" in self.__dict__ else ""
+        )  # computing it reads every image
+        names, phantom = first_names(self.conditions), ", phantoms only" if self.phantom else ""
+        counts = f"{len(self)} images of {self.rows['group'].nunique()} groups{phantom}"
+        return f"<Cohort {self.root.name}: {counts};\n {len(self.conditions)} conditions ({names}){known}>"
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from morphoscope.cohort import Provenance
-from morphoscope.configs import UserError, arguments
+from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
@@ -43,6 +43,13 @@ class GeneratorModel:
         self.conditions = metadata.conditions
         self.descriptions = metadata.descriptions
         self.resolution = G.img_resolution
+
+    def __repr__(self) -> str:
+        names, phantom = first_names(self.conditions), ", phantoms only" if self.phantoms_only else ""
+        return (
+            f"<GeneratorModel: {self.resolution} px, digest {self.digest}{phantom};\n"
+            f" {len(self.conditions)} conditions ({names})>"
+        )
 
     @classmethod
     def load(cls, path: Path, device: torch.device | str = "cpu") -> "GeneratorModel":

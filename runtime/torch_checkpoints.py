@@ -4,7 +4,6 @@ import json
 import pickle
 import struct
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import open_regular
 from morphoscope.runtime.files import write_atomically
+from morphoscope.runtime.version import version
 
 _KEY = "morphoscope"
 _MAX_HEADER = 64 << 20  # bytes; a million names of training images take 20 MB
@@ -46,7 +46,7 @@ def write_checkpoint(
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    described = {**metadata, "kind": kind, "version": _version(), "git_revision": _git_revision()}
+    described = {**metadata, "kind": kind, "version": version(), "git_revision": _git_revision()}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
         try:
@@ -147,13 +147,6 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a training state; delete it to start again.")
     return state
-
-
-def _version() -> str:
-    try:
-        return version("morphoscope")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _git_revision() -> str:

@@ -391,3 +391,22 @@ def test_the_messages_say_what_is_taken_and_what_came(made: types.SimpleNamespac
     for call, message in calls:
         with pytest.raises(UserError, match=message):
             call()
+
+
+def test_objects_say_what_they_are(made: types.SimpleNamespace) -> None:
+    ensemble, generator = made.ensemble, made.generator
+    digest = made.cohort.digest
+    test = made.cohort.select(made.cohort.rows["fold"] == "test")
+    evaluation = classify.evaluate(ensemble, test, rows="all")
+    said = {
+        ensemble: ["5 models", "7 conditions (HMI, IP,", "128 px", "phantoms only", "digest", "calibrated"],
+        generator: ["64 px", f"digest {generator.digest}", "7 conditions", "phantoms only"],
+        made.cohort: ["42 images of 21 groups", "7 conditions", f"digest {digest}", "phantoms only"],
+        "prediction": ["1 images by 5 models, calibrated", "7 conditions", "equally frequent"],
+        "evaluation": [f"{len(test)} images", "rows all of cohort phantoms", "7 conditions", "accuracy "],
+    }
+    objects = {"prediction": ensemble.predict(photograph()), "evaluation": evaluation}
+    for key, words in said.items():
+        text = repr(objects.get(key, key) if isinstance(key, str) else key)
+        assert [word for word in words if word not in text] == [], text
+        assert len(text.splitlines()) <= 3 and len(text) < 400

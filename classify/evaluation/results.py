@@ -20,6 +20,7 @@ from morphoscope.classify.evaluation.figures import draw_confusion, draw_reliabi
 from morphoscope.classify.evaluation.rules import Rule, rules
 from morphoscope.classify.prediction import Prediction
 from morphoscope.cohort.spreadsheet import write_csv
+from morphoscope.configs import first_names
 from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 from morphoscope.runtime import write_text
@@ -133,6 +134,16 @@ class Evaluation:
     unlike_groups: np.ndarray | None = None
     partners: np.ndarray | None = None
     cohort_prior: Prior | None = None
+
+    def __repr__(self) -> str:
+        facts, groups = self.facts, len(set(self.groups))
+        phantom = ", phantoms only" if facts.phantom else ""
+        return (
+            f"<Evaluation: {len(self.truth)} {facts.samples} of {groups} patients, rows {facts.rows} of "
+            f"cohort {facts.cohort} (digest {facts.cohort_digest}){phantom};\n"
+            f" {len(self.conditions)} conditions ({first_names(self.conditions)}), "
+            f"accuracy {self.correct.mean():.3f}>"
+        )
 
     @cached_property
     def confusion(self) -> np.ndarray:

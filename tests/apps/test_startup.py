@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import morphoscope
 from morphoscope.apps import cli
 
 HEAVY = ("torch", "gradio", "matplotlib", "pandas", "scipy", "timm", "sklearn", "cv2", "captum")
@@ -66,6 +68,15 @@ for words in {commands()!r}:
     assert not heavy, (words, heavy)
 """
     subprocess.run([sys.executable, "-c", probe], check=True, cwd=tmp_path)
+
+
+def test_the_version_is_light(tmp_path: Path) -> None:
+    assert loaded(["--version"], tmp_path) == (0, [])
+    shown = CliRunner().invoke(cli.app, ["--version"]).output
+    assert shown == f"morphoscope {version('morphoscope')}\n"
+    assert morphoscope.__version__ == version("morphoscope")
+    with pytest.raises(AttributeError, match="no attribute 'x'"):
+        morphoscope.x  # noqa: B018 (raises)
 
 
 @pytest.mark.parametrize(
