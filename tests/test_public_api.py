@@ -262,7 +262,8 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
     return {
         "Ensemble.load": Case(classify.Ensemble.load, path=ENSEMBLE, device="cpu", test_time=1),
         "Ensemble.pair": Case(ensemble.pair, focused=image, panoramic=image),
-        "Ensemble.predict": Case(ensemble.predict, images=[image], batch=1),
+        "Ensemble.predict": Case(ensemble.predict, images=[image], batch=1, prevalence="uniform"),
+        "Ensemble.requested_prior": Case(ensemble.requested_prior, prevalence="uniform"),
         "Ensemble.predict_fold": Case(ensemble.predict_fold, fold=fold, images=[image]),
         "Ensemble.calibrate": Case(ensemble.calibrate, cohort=other),
         "Ensemble.require_training_cohort": Case(ensemble.require_training_cohort, cohort=other),
