@@ -9,7 +9,7 @@ import numpy as np
 from morphoscope.classify.certainty.prior import COHORT, Prior, loss_weights
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.cohort.csv_tables import read_table
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.configs.classifier import LossGroup
 from morphoscope.configs.user_files import read_regular
 
@@ -74,6 +74,9 @@ def assumed_prior(metadata: EnsembleMetadata, calibration: np.ndarray | None) ->
     return Prior.named(tuple(map(float, found)), known)
 
 
+_TAKES = "cohort, uniform, a table's path, frequencies {condition: share}, or a Prior"
+
+
 def requested_prior(prevalence: Prevalence, conditions: list[str], cohort: Prior | None) -> Prior:
     """The prior that a user names.
 
@@ -90,9 +93,17 @@ def requested_prior(prevalence: Prevalence, conditions: list[str], cohort: Prior
         if len(prevalence.frequencies) != len(conditions):
             raise UserError(f"{len(prevalence.frequencies)} frequencies for {len(conditions)} conditions.")
         return prevalence
-    if prevalence == "uniform":
+    if isinstance(prevalence, Mapping):
+        given = {
+            arguments.text("A condition", name): arguments.real_number(f"The prevalence of {name}", share)
+            for name, share in prevalence.items()
+        }
+        return _checked(given, conditions, "prevalence", "the given frequencies")
+    path = arguments.path("prevalence", prevalence, _TAKES)
+    name = str(path)
+    if name == "uniform":
         return Prior.uniform(len(conditions))
-    if prevalence == "cohort":
+    if name == "cohort":
         if cohort is None:
             raise UserError(
                 "The ensemble's file does not record the frequencies of the conditions in its training "
@@ -100,10 +111,7 @@ def requested_prior(prevalence: Prevalence, conditions: list[str], cohort: Prior
                 "and prevalence."
             )
         return cohort
-    if isinstance(prevalence, Mapping):
-        return _checked(dict(prevalence), conditions, "prevalence", "the given frequencies")
-    name = str(prevalence)
-    return _checked(_table(Path(prevalence)), conditions, name, f"the frequencies of {Path(name).name}")
+    return _checked(_table(path), conditions, name, f"the frequencies of {path.name}")
 
 
 def _table(path: Path) -> dict[str, float]:
