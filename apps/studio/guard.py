@@ -23,6 +23,10 @@ _MAX_REQUEST = 64 * 2**10  # bytes of JSON; the page sends a few hundred
 _MAX_TEXT = 1_000  # characters of a value in it
 _MAX_DRAINED = 2**30  # bytes of a file that is too large: read to its end, so that the browser hears why
 _SECONDS = 60  # for one upload
+_PROTECTION = [  # with every answer
+    (b"content-security-policy", b"frame-ancestors 'self'"),  # no other page shows this one in a frame
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 class Guard:
@@ -30,6 +34,7 @@ class Guard:
 
     - Hosts other than those served get 421, and pages of other origins 403: a page elsewhere cannot reach a
       local studio by a name that it makes resolve to this machine (DNS rebinding).
+    - Browsers do not show the page in a frame of another page, which could mislead whoever uses it.
     - Headers in which a proxy would name the host are dropped.
     - Paths that the page does not use do not exist, such as Gradio's uploads, files, proxies and interfaces.
     - Photographs go to `uploads`, not to a disk, and the reply names no path.
@@ -52,7 +57,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._http(scope, receive, _protected(send))
         else:
             await send({"type": "websocket.close", "code": 1008})  # the page uses none
 
@@ -178,6 +183,17 @@ async def _body(request: Request, limit: int) -> bytes | None:
 def _without_forwarded(scope: Scope) -> Scope:
     kept = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(_FORWARDED)]
     return {**scope, "headers": kept}
+
+
+def _protected(send: Send) -> Send:
+    """Add the headers that tell browsers what not to do with an answer."""
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *_PROTECTION]}
+        await send(message)
+
+    return wrapped
 
 
 def _in_our_words(scope: Scope, receive: Receive, send: Send) -> Send:

@@ -66,6 +66,13 @@ class TestWhoIsServed:
         assert "access-control-allow-credentials" not in headers
         assert status == 400 or "is served as 127.0.0.1, ::1, localhost only" in text
 
+    @pytest.mark.parametrize("path", ["/", "/nothing"])
+    def test_pages_of_other_addresses_cannot_show_it_in_a_frame(self, client: Client, path: str) -> None:
+        """There, someone could be led to choose a photograph without knowing for what."""
+        _, headers, _ = client("GET", path)
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
     def test_two_names_get_421(self, client: Client) -> None:
         host, port = client.netloc.split(":")
         with socket.create_connection((host, int(port))) as connection:
