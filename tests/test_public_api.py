@@ -152,7 +152,7 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
     one, new = made.cohort, made.folder / "phantoms"  # a destination that exists: nothing is ever written
     rows = one.rows[["file", "condition"]]
     table = {"source": made.folder / "phantoms" / "manifest.csv", "destination": new, "images": None}
-    table |= {"allow_unlisted": False}
+    table |= {"allow_unlisted": False, "to_srgb": False}
     return {
         "Cohort.load": Case(cohort.Cohort.load, path=new, strict=True),
         "Cohort.from_rows": Case(cohort.Cohort.from_rows, root=new, rows=rows, conditions=one.conditions),
@@ -169,7 +169,12 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             cohort.import_csv, **table, file_column="file", condition_column="condition", group_column="group"
         ),
         "import_dataset_json": Case(
-            cohort.import_dataset_json, source=new, destination=new, conditions=one.conditions, view="other"
+            cohort.import_dataset_json,
+            source=new,
+            destination=new,
+            conditions=one.conditions,
+            view="other",
+            to_srgb=False,
         ),
         "import_folder": Case(
             cohort.import_folder,
@@ -179,8 +184,9 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             group_pattern="(a)",
             split_folders=False,
             step_inside=False,
+            to_srgb=False,
         ),
-        "import_isic": Case(cohort.import_isic, **table, view="focused"),
+        "import_isic": Case(cohort.import_isic, **table, view="focused", condition_column="dx"),
         "import_siim_isic": Case(cohort.import_siim_isic, **table),
         "join_cohorts": Case(cohort.join_cohorts, cohorts=[one, one], destination=new, test_fold_only=False),
         "new_folder": Case(lambda path: cohort.new_folder(path).__enter__(), path=new),
@@ -248,7 +254,7 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         ),
         "augment_multipliers": Case(generate.augment_multipliers, name="bgc"),
         "plan_training": Case(generate.plan_training, folder=exists, **training),
-        "train_generator": Case(generate.train_generator, run=RunFolder(exists), **training),
+        "train_generator": Case(generate.train_generator, run=RunFolder(exists), overwrite=False, **training),
     }
 
 
@@ -280,10 +286,19 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             run=RunFolder(exists),
             repeats=1,
             auxiliary=[],
+            view="focused",
+            device="cpu",
+            overwrite=False,
         ),
         "combine": Case(classify.combine, per_fold=np.full((1, 2, 3), 0.3, np.float32)),
         "evaluate": Case(
-            classify.evaluate, ensemble=ensemble, cohort=other, rows="test", unlike=other, view="face"
+            classify.evaluate,
+            ensemble=ensemble,
+            cohort=other,
+            rows="test",
+            unlike=other,
+            view="face",
+            prevalence="uniform",
         ),
         "write_explanation": Case(
             classify.write_explanation,
@@ -292,6 +307,8 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             found=found,
             condition="NF1",
             file="a.jpg",
+            notes=["a"],
+            provenance=None,
         ),
         "legend": Case(classify.legend, width=100, height=40, signed=True),
         "overlay": Case(
@@ -318,6 +335,7 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             view="face",
             folds=["9"],  # there are no such images and fold, so that nothing is trained
             device="cpu",
+            overwrite=False,
         ),
     }
 
@@ -370,6 +388,15 @@ def test_what_can_never_be_right_is_refused(name: str, made: types.SimpleNamespa
     for argument in case.valid:
         with pytest.raises(UserError):
             case.function(**case.valid | {argument: object()})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_argument_is_tried(name: str, made: types.SimpleNamespace) -> None:
+    """A new argument belongs in its function's case."""
+    case = all_cases(made)[name]
+    parameters = inspect.signature(case.function).parameters.values()
+    named = {each.name for each in parameters if each.kind is not each.VAR_KEYWORD}
+    assert named - set(case.valid) - {"console", "args", "kwargs"} == set()
 
 
 def test_the_messages_say_what_is_taken_and_what_came(made: types.SimpleNamespace) -> None:

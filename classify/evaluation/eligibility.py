@@ -42,18 +42,22 @@ def eligible_samples(ensemble: Ensemble, cohort: Cohort, mask: np.ndarray, form:
     return found
 
 
-def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
-    """Refuse an evaluation that the ensemble cannot do, or that would not be fair.
-
-    Raises:
-        UserError: unknown rows; a condition that the ensemble does not know; `unlike` without a calibration;
-            or a cohort that does not fit the rows.
-    """
+def check_types(ensemble: object, cohort: object, rows: object, unlike: object) -> None:
+    """Raise UserError for an argument of another type, or unknown rows."""
     arguments.instance("ensemble", ensemble, Ensemble, "an Ensemble, e.g. from Ensemble.load")
     arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
     arguments.one_of("rows", rows, get_args(Rows))
     if unlike is not None:
         arguments.instance("unlike", unlike, Cohort, "a Cohort, or None")
+
+
+def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Cohort | None) -> None:
+    """Refuse an evaluation that the ensemble cannot do, or that would not be fair.
+
+    Raises:
+        UserError: a condition that the ensemble does not know; `unlike` without a calibration;
+            or a cohort that does not fit the rows.
+    """
     unknown = sorted(set(cohort.rows["condition"]) - set(ensemble.conditions))
     if unknown:
         raise UserError(

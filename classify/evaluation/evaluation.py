@@ -9,6 +9,7 @@ from morphoscope.classify.certainty.novelty import NoveltyScores
 from morphoscope.classify.certainty.strata import attributes
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation.eligibility import (
+    check_types,
     eligible_rows,
     eligible_samples,
     evaluated_form,
@@ -64,6 +65,7 @@ def evaluate(
             only; a condition that the ensemble does not know; no image in these rows; or a cohort that does
             not fit the rows (with another split, training images would count as test images).
     """
+    check_types(ensemble, cohort, rows, unlike)
     if view is not None:
         arguments.one_of("view", view, get_args(View))
     prior = None if prevalence is None else ensemble.requested_prior(prevalence)

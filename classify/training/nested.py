@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder, write_text
 from morphoscope.runtime.statistics import Estimate
+from morphoscope.runtime.torch_devices import resolve_device
 
 _LEAST_FOLDS = 3  # one to test on, and two of the others to calibrate on in turn
 # Fields of a prediction with an entry per image, and the axis of the images.
@@ -74,7 +75,11 @@ def cross_validate(
     repeats = arguments.whole_number("repeats", repeats, 1, 100)
     arguments.instance("config", config, EnsembleTraining, "an EnsembleTraining, e.g. from load_config")
     arguments.instance("run", run, RunFolder, "a RunFolder")
+    arguments.flag("overwrite", overwrite)
     check_cohorts(cohort, (), auxiliary, None)
+    resolve_device(device)  # an unknown one is an error now
+    if view is not None:
+        arguments.one_of("view", view, get_args(View))
     names = _folds(cohort)
     pooled = []
     for repeat in range(repeats):

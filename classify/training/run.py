@@ -85,6 +85,7 @@ def train_ensemble(
     """
     arguments.instance("config", config, EnsembleTraining, "an EnsembleTraining, e.g. from load_config")
     arguments.instance("run", run, RunFolder, "a RunFolder")
+    arguments.flag("overwrite", overwrite)
     check_cohorts(cohort, synthetic, auxiliary, folds)
     cohorts = TrainingCohorts(cohort, synthetic, auxiliary, view)
     with run.held():

@@ -23,7 +23,7 @@ from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, unwritable_reason
 from morphoscope.cohort.stripping import strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together
-from morphoscope.configs import UserError
+from morphoscope.configs import UserError, arguments
 from morphoscope.runtime import write_text
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,7 @@ def copy_in(
         described = read_conditions(
             store.read(CONDITIONS, MAX_CONDITIONS_BYTES), f"{store.location}/{CONDITIONS}"
         )
+    arguments.flag("to_srgb", to_srgb)
     sources = list(rows["file"])
     raise_together(_unwritable(store, sources), "file name(s) cannot be used")
     targets = [_target(name) for name in sources]

@@ -64,6 +64,8 @@ def import_isic(
     """
     destination = arguments.path("destination", destination)
     arguments.flag("allow_unlisted", allow_unlisted)
+    if condition_column is not None:
+        arguments.text("condition_column", condition_column)
     arguments.one_of("view", view, get_args(View))
     table, store, name = open_table(source, images)
     file_column = find_column(table, _FILE_COLUMNS, name)

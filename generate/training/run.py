@@ -54,6 +54,7 @@ def train_generator(
         KeyboardInterrupt: Ctrl-C or SIGTERM stopped it, after it saved its state.
     """
     arguments.instance("run", run, RunFolder, "a RunFolder")
+    arguments.flag("overwrite", overwrite)
     processes = check_processes(processes)
     console = console or terminal.console(stderr=True)
     with _held(run, processes):
