@@ -158,6 +158,7 @@ def evaluate(
     from morphoscope.apps.commands.classifier_output import print_descriptions, print_evaluation
     from morphoscope.classify import Ensemble
     from morphoscope.classify import evaluate as evaluate_ensemble
+    from morphoscope.classify.evaluation import write_page
     from morphoscope.cohort import Cohort, CohortInput
     from morphoscope.runtime import InputFiles
 
@@ -176,11 +177,13 @@ def evaluate(
             model, cohort, settings.rows, strange, settings.view, settings.prevalence
         )
         evaluation.write(folder.path)
+        report = write_page(evaluation, folder.path, model.descriptions)
     print_evaluation(evaluation)
     print_descriptions(model)
     if evaluation.facts.epoch_chosen_on_these_images:
         say("Each model's best epoch was chosen on these same images, so these metrics are optimistic.")
     say(f"Wrote {folder.path}")
+    say(f"Report: {report}")
 
 
 @app.command()
@@ -269,10 +272,11 @@ def explain(
     device: Device = "auto",
     seed: Annotated[int | None, option(Explaining, "seed")] = None,
 ) -> None:
-    """Map the pixels that a condition's probability depends on: overlay.png, map.npy, folds.npy (per model).
+    """Map the pixels that a condition's probability depends on: report.html, overlay.png, map.npy and more.
 
     overlay.png shows the image and the map beside it, with condition, file and method.
-    Integrated gradients also write deltas.npy, the convergence delta of each model.
+    folds.npy has the map of each model. Integrated gradients also write deltas.npy, each model's
+    convergence delta.
     """
     settings = load_config(
         Explaining,
@@ -293,7 +297,9 @@ def explain(
         require_readable,
         short_names,
     )
+    from morphoscope.apps.verdict import assumption
     from morphoscope.classify import Ensemble, write_explanation
+    from morphoscope.classify.attribution.page import write_explanation_page
     from morphoscope.cohort.conditions import long_name
     from morphoscope.runtime import InputFiles, write_atomically
 
@@ -302,8 +308,9 @@ def explain(
     model = Ensemble.load(ensemble, device)
     (files,) = ensemble_files(model, focused, others)
     (name,), (pixels, provenance) = short_names([files]), read_photograph(model, files)
+    prediction = model.predict([pixels])
     if condition is None:
-        condition = model.conditions[int(model.predict([pixels]).predicted[0])]
+        condition = model.conditions[int(prediction.predicted[0])]
     inputs: dict[str, Any] = {"ensemble": InputFiles(ensemble), "condition": condition}
     for view, shown in (("image", image), ("panoramic", panoramic)):
         inputs[view] = None if shown is None else InputFiles(shown)
@@ -312,6 +319,9 @@ def explain(
     with open_run(run, "explain", settings, overwrite=overwrite, **inputs) as folder:
         found = model.attribute(pixels, condition, **settings.model_dump())
         write_explanation(folder.path / "overlay.png", pixels, found, named, name, notes, provenance)
+        probability = prediction.combined[0, model.conditions.index(condition)]
+        answer = f"{probability:.3f}. {assumption(prediction)}"
+        write_explanation_page(folder.path, found, named, name, answer, notes)
         for file, array in {"map": found.map, "folds": found.per_fold, "deltas": found.deltas}.items():
             if array is not None:
                 with write_atomically(folder.path / f"{file}.npy") as temporary:

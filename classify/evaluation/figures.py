@@ -6,14 +6,17 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from morphoscope.runtime import write_atomically
 from morphoscope.runtime.calibration_error import Reliability
+from morphoscope.runtime.reporting.plots import plain, save
 
 
 def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title: str) -> None:
-    """Write a row-normalised confusion matrix as PNG; each cell shows the row's proportion and the count.
+    """Write a row-normalised confusion matrix as PNG, SVG and PDF.
+
+    Each cell shows the row's proportion and the count.
 
     Args:
+        path: of the PNG; the others have its name with their own suffix.
         counts: int [K, K], row = true condition, column = predicted.
         conditions: K names.
     """
@@ -24,7 +27,7 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
     figure = Figure(figsize=(side + 0.8, side), dpi=150, layout="constrained")
     axes = figure.subplots()
     matrix = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [fill(name, 14) for name in conditions]
+    names = [fill(plain(name), 14) for name in conditions]
     axes.set_xticks(range(classes), names, rotation=45, ha="right")
     axes.set_yticks(range(classes), [f"{name}\n(n={n})" for name, n in zip(names, totals[:, 0], strict=True)])
     axes.set_xlabel("predicted")
@@ -35,14 +38,16 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
         text = f"{shares[row, column]:.2f}\n({counts[row, column]})"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(matrix, ax=axes, fraction=0.046, label="row-normalised proportion")
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, bbox_inches="tight")  # constrained layout alone cuts the row label
+    save(figure, path)
 
 
 def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, title: str) -> None:
-    """Write a reliability diagram as PNG: accuracy against confidence; on the diagonal the two agree.
+    """Write a reliability diagram as PNG, SVG and PDF: accuracy against confidence.
+
+    On the diagonal the two agree.
 
     Args:
+        path: of the PNG; the others have its name with their own suffix.
         bins: of the combined probabilities; each point is drawn with its interval by patient.
         before: of the probabilities at temperature 1, drawn in grey; None if there are none.
     """
@@ -62,5 +67,4 @@ def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, 
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     counts.bar(bins.confidence, bins.images, width=0.02, color="#0072B2")
     counts.set(xlabel="confidence (highest probability), mean of the bin", ylabel="images")
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary)
+    save(figure, path)

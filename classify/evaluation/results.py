@@ -344,9 +344,10 @@ class Evaluation:
         return frame
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json, probabilities.csv, confusion.png and reliability.png into `folder`.
+        """Write metrics.json, probabilities.csv, and the figures confusion and reliability into `folder`.
 
-        If there are strata, also strata.csv. Each file is written completely or not at all.
+        Figures are PNG, SVG and PDF. If there are strata, also strata.csv. Each file is written completely or
+        not at all.
 
         Raises:
             UserError: the folder cannot be written.

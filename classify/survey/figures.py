@@ -15,7 +15,7 @@ from morphoscope.runtime.reporting.report import Figure
 
 
 def confusion_figures(analysis: Analysis, folder: Path) -> list[Figure]:
-    """Write confusion-VIEW-WHO.png, of clinicians and classifier for each view, into `folder`."""
+    """Write confusion-VIEW-WHO (PNG, SVG, PDF), of clinicians and classifier for each view, into `folder`."""
     figures = []
     for view in views_answered(analysis):
         for who, column in (("clinicians", "answer"), ("classifier", "predicted")):

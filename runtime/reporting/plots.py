@@ -1,9 +1,12 @@
 """The style of all charts: colours, names as labels, and SVG as text."""
 
 from io import StringIO
+from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from morphoscope.runtime.files import write_atomically
 
 # Okabe and Ito's palette for colour-blind readers, without its yellow, which is too pale on white.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#404040")
@@ -19,6 +22,20 @@ def colour(index: int) -> str:
 def plain(name: str) -> str:
     """A name as a label: Matplotlib parses $ as mathematics, and omits legend entries that start with _."""
     return name.replace("$", r"\$").lstrip("_")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG to `path` and, beside it, as SVG and PDF; each file atomically.
+
+    The same figure gives the same files.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    with matplotlib.rc_context({"svg.hashsalt": "morphoscope"}):  # otherwise ids are random
+        for suffix, undated in ((".png", {}), (".svg", {"Date": None}), (".pdf", {"CreationDate": None})):
+            with write_atomically(path.with_suffix(suffix)) as temporary:
+                figure.savefig(temporary, bbox_inches="tight", metadata=undated)
 
 
 def svg(figure: Figure) -> str:

@@ -35,6 +35,9 @@ def test_explain_by_another_method(run, phantoms, tmp_path):
     assert not (tmp_path / "cam" / "deltas.npy").exists()
     width, height = Image.open(tmp_path / "cam" / "overlay.png").size
     assert width > 2 * 480 and 480 < height < width
+    page = (tmp_path / "cam" / "report.html").read_text()
+    assert "Grad-CAM" in page and image.name in page and "equally frequent conditions" in page
+    assert "data:image/png;base64," in page and "trained on phantoms" in page
     assert yaml.safe_load((tmp_path / "cam" / "config.yaml").read_text())["method"] == "gradcam"
 
 

@@ -61,10 +61,9 @@ def test_everything_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
         assert min(picture.size) > 400
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "confusion.png",
-        "metrics.json",
-        "probabilities.csv",
-        "reliability.png",
+        *("confusion.pdf", "confusion.png", "confusion.svg"),
+        *("metrics.json", "probabilities.csv"),
+        *("reliability.pdf", "reliability.png", "reliability.svg"),
     ]
 
 

@@ -24,7 +24,12 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
         "analysis.json",
         "answers.csv",
         "confidence.csv",
-        *(f"confusion-{v}-{w}.png" for v in ("focused", "panoramic") for w in ("classifier", "clinicians")),
+        *(
+            f"confusion-{view}-{who}.{kind}"
+            for view in ("focused", "panoramic")
+            for who in ("classifier", "clinicians")
+            for kind in ("pdf", "png", "svg")
+        ),
         "experience.csv",
         "groups.csv",
         "power.csv",
