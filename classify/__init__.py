@@ -2,7 +2,7 @@
 
 from morphoscope.classify.attribution import Attribution, legend, overlay, write_explanation
 from morphoscope.classify.ensemble import Ensemble
-from morphoscope.classify.evaluation import Evaluation, evaluate
+from morphoscope.classify.evaluation import Evaluation, evaluate, write_evaluation_page
 from morphoscope.classify.prediction import Prediction, combine
 from morphoscope.classify.training import FoldPlan, cross_validate, plan_folds, train_ensemble
 from morphoscope.runtime.statistics import Estimate
@@ -21,5 +21,6 @@ __all__ = [
     "overlay",
     "plan_folds",
     "train_ensemble",
+    "write_evaluation_page",
     "write_explanation",
 ]

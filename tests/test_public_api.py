@@ -73,11 +73,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> types.SimpleNamespace:
     phantoms = cohort.phantom(folder / "phantoms", per_condition=6, size=32)
     split = phantoms.split(folds=2, test_fraction=0.3)
     split.save()
+    ensemble = classify.Ensemble.load(ENSEMBLE)
+    evaluation = classify.evaluate(ensemble, split.select(range(4)), rows="all")
+    evaluation.write(folder)
     return types.SimpleNamespace(
         folder=folder,
+        evaluation=evaluation,
         cohort=split,
         generator=generate.load(GENERATOR),
-        ensemble=classify.Ensemble.load(ENSEMBLE),
+        ensemble=ensemble,
         config=load_config(GeneratorTraining, family="generate", preset="cpu64"),
         classifier=load_config(EnsembleTraining, family="classify", preset="lite"),
     )
@@ -300,6 +304,9 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             view="face",
             prevalence="uniform",
         ),
+        "write_evaluation_page": Case(
+            classify.write_evaluation_page, evaluation=made.evaluation, folder=made.folder, descriptions={}
+        ),
         "write_explanation": Case(
             classify.write_explanation,
             path=made.folder / "one.png",
@@ -378,6 +385,7 @@ def test_wrong_types_are_user_errors(name: str, made: types.SimpleNamespace, tmp
     assert not (made.folder / "x.jpg").exists()
     assert set(made.folder.iterdir()) - set(before) <= {
         made.folder / "one.png",
+        made.folder / "report.html",
         made.folder / "again.safetensors",
     }
 

@@ -156,9 +156,8 @@ def evaluate(
     )
 
     from morphoscope.apps.commands.classifier_output import print_descriptions, print_evaluation
-    from morphoscope.classify import Ensemble
+    from morphoscope.classify import Ensemble, write_evaluation_page
     from morphoscope.classify import evaluate as evaluate_ensemble
-    from morphoscope.classify.evaluation import write_page
     from morphoscope.cohort import Cohort, CohortInput
     from morphoscope.runtime import InputFiles
 
@@ -177,7 +176,7 @@ def evaluate(
             model, cohort, settings.rows, strange, settings.view, settings.prevalence
         )
         evaluation.write(folder.path)
-        report = write_page(evaluation, folder.path, model.descriptions)
+        report = write_evaluation_page(evaluation, folder.path, model.descriptions)
     print_evaluation(evaluation)
     print_descriptions(model)
     if evaluation.facts.epoch_chosen_on_these_images:

@@ -6,6 +6,8 @@ from pathlib import Path
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.classify.evaluation.results import Evaluation
 from morphoscope.cohort.conditions import Description, long_name
+from morphoscope.configs import arguments
+from morphoscope.configs.user_files import require_regular
 from morphoscope.runtime.reporting import Figure, Section, Table, write_report
 from morphoscope.runtime.statistics import Estimate, format_estimate
 
@@ -46,7 +48,9 @@ _STRATA = (
 )
 
 
-def write_page(evaluation: Evaluation, folder: Path, descriptions: Mapping[str, Description]) -> Path:
+def write_evaluation_page(
+    evaluation: Evaluation, folder: Path, descriptions: Mapping[str, Description]
+) -> Path:
     """Write report.html beside the files of `Evaluation.write`, whose figures it contains.
 
     Args:
@@ -57,8 +61,13 @@ def write_page(evaluation: Evaluation, folder: Path, descriptions: Mapping[str, 
         The page's path.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: an argument of another type, no figures in the folder, or the file cannot be written.
     """
+    arguments.instance("evaluation", evaluation, Evaluation, "an Evaluation, from `evaluate`")
+    arguments.instance("descriptions", descriptions, Mapping, "a mapping, as in Ensemble.descriptions")
+    folder = arguments.path("folder", folder, "the folder that Evaluation.write has written into")
+    for figure in ("confusion.svg", "reliability.svg"):
+        require_regular(folder / figure)
     facts = evaluation.facts
     names = {name: long_name(name, descriptions) for name in evaluation.conditions}
     patients = len(set(evaluation.groups))

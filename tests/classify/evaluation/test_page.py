@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from morphoscope.classify import Evaluation, Prediction, combine
-from morphoscope.classify.evaluation import EvaluationFacts, write_page
+from morphoscope.classify.evaluation import EvaluationFacts, write_evaluation_page
 from morphoscope.cohort.conditions import Description
+from morphoscope.configs import UserError
 
 
 def evaluation(calibrated: bool) -> Evaluation:
@@ -37,7 +38,7 @@ def evaluation(calibrated: bool) -> Evaluation:
 
 def page_of(found: Evaluation, folder: Path) -> str:
     found.write(folder)
-    page = write_page(found, folder, {"blue": Description(name="blue", full_name="blue spots")})
+    page = write_evaluation_page(found, folder, {"blue": Description(name="blue", full_name="blue spots")})
     return page.read_text(encoding="utf-8")
 
 
@@ -71,3 +72,9 @@ def test_the_same_evaluation_gives_the_same_figures(tmp_path: Path) -> None:
     for file in ("confusion.svg", "confusion.pdf", "reliability.svg", "reliability.pdf"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     assert (tmp_path / "one" / "confusion.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_folder_without_the_figures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"confusion\.svg: no such file"):
+        write_evaluation_page(evaluation(False), tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
