@@ -19,7 +19,7 @@ from morphoscope.cohort.conditions import (
     describe,
     read_conditions,
 )
-from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
+from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table, table_text
 from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import (
     DATASET,
@@ -352,7 +352,7 @@ class Cohort:
         if self._whole is not None:
             raise UserError(f"{self.root}: a selection would overwrite the whole manifest; use save_as.")
         texts = {
-            MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
+            MANIFEST: table_text(self.rows),
             DATASET: dataset_json(self.rows, self.conditions),
         }
         with without_leftovers(self.root, texts):
@@ -371,7 +371,7 @@ class Cohort:
         if "mask" in self.rows.columns:
             names += [name for name in self.rows["mask"] if name]
         texts = {
-            MANIFEST: self.rows.to_csv(index=False, lineterminator="\n"),
+            MANIFEST: table_text(self.rows),
             DATASET: dataset_json(self.rows, self.conditions),
         }
         if self.described:

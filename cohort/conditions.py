@@ -21,7 +21,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.csv_tables import read_table, table_text
 from morphoscope.cohort.names import normalise_name
 from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
@@ -133,7 +133,7 @@ def read_conditions(data: bytes, where: str) -> list[Description]:
 def conditions_csv(descriptions: Iterable[Description]) -> str:
     """The text of `conditions.csv`."""
     rows = pd.DataFrame([one.model_dump() for one in descriptions], columns=list(_COLUMNS))
-    return rows.to_csv(index=False, lineterminator="\n")
+    return table_text(rows)
 
 
 def isic_descriptions(conditions: Iterable[str]) -> list[Description]:

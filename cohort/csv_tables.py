@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from contextlib import suppress
 from io import StringIO
+from itertools import chain
+from typing import Literal
 
 import pandas as pd
 
@@ -64,6 +66,19 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
             f"{first_names(uneven)}. A value that contains the separator {separator!r} needs quotation marks."
         )
     return pd.DataFrame([cells for _, cells in rows[1:]], columns=header, dtype=str)
+
+
+def table_text(table: pd.DataFrame, float_format: str | None = None) -> str:
+    """CSV that `read_table` reads back: comma, UTF-8, lines that end in a line feed.
+
+    The csv module leaves a lone carriage return without quotation marks, although it ends a line for readers;
+    where a cell has one, all text is quoted.
+    """
+    texts = (table[column] for column in table.columns if not pd.api.types.is_numeric_dtype(table[column]))
+    cells = chain(map(str, table.columns), *(column.astype(str) for column in texts))
+    broken = any("\r" in cell for cell in cells)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
+    return table.to_csv(index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
 
 
 def _separates(text: str, separator: str) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.csv_tables import read_table, table_text
 from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_atomically
 
@@ -35,7 +35,7 @@ def write_csv(path: Path, table: pd.DataFrame, float_format: str = "%.6f") -> No
     """
     marked = table.rename(columns=_marked).map(_marked)
     with write_atomically(path) as temporary:
-        marked.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+        temporary.write_text(table_text(marked, float_format), encoding="utf-8", newline="")
 
 
 def read_csv(path: Path, max_bytes: int) -> pd.DataFrame:

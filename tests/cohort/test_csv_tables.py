@@ -3,11 +3,12 @@
 import csv
 from io import StringIO
 
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from morphoscope.cohort.csv_tables import read_table
+from morphoscope.cohort.csv_tables import read_table, table_text
 from morphoscope.configs import UserError
 
 
@@ -141,3 +142,20 @@ def test_a_field_more_or_less_in_any_row_is_refused(
     assume(any(cell.strip() for cell in row))
     with pytest.raises(UserError, match="fields of the header"):
         read_table(written(header, rows, ","), "t.csv")
+
+
+CELLS = st.text(st.sampled_from("\r\n\",;\t'=a "), max_size=6).map(str.strip)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1), st.text('\r\n"=a', max_size=6).map(str.strip))
+def test_any_text_that_is_written_is_read_back(rows: list[tuple[str, str]], header: str) -> None:
+    """A lone carriage return was written without quotation marks, which broke its line."""
+    rows = [(f"x{first}", second) for first, second in rows]  # rows without any content are not kept
+    table = pd.DataFrame(rows, columns=["name", f"note{header}"], dtype=str)
+    pd.testing.assert_frame_equal(read_table(table_text(table).encode(), "a.csv"), table)
+
+
+def test_ordinary_text_is_written_without_quotation_marks() -> None:
+    table = pd.DataFrame({"a": ["x", "y,z"], "b": [1.5, 2.0]})
+    assert table_text(table) == 'a,b\nx,1.5\n"y,z",2.0\n'
+    assert table_text(table, "%.3f") == 'a,b\nx,1.500\n"y,z",2.000\n'
