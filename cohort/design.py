@@ -9,8 +9,6 @@ from morphoscope.cohort.folds import assign_folds
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Auditing
-from morphoscope.runtime.calibration_error import errors_by_chance
-from morphoscope.runtime.statistics import proportion_interval
 
 COVERAGE = 0.9
 """Proportion of prediction sets that should hold the true condition, as `classify train` calibrates."""
@@ -92,6 +90,8 @@ def audit(rows: pd.DataFrame, settings: Auditing) -> Design:
     Raises:
         UserError: no real image, some with and some without a fold, or a split that is not possible.
     """
+    from morphoscope.runtime.calibration_error import errors_by_chance  # SciPy: other commands go without
+
     real = _split(rows[rows["source"] == "real"].reset_index(drop=True), settings)
     tested = (real["fold"] == TEST_FOLD).to_numpy()
     chosen = tested if tested.any() else ~tested
@@ -175,6 +175,8 @@ def _sizes(groups: pd.Series) -> np.ndarray:
 
 def _part(groups: pd.Series, settings: Auditing, random: np.random.Generator) -> Part:
     """Simulate a proportion of the images of these groups: beta-binomial successes."""
+    from morphoscope.runtime.statistics import proportion_interval  # SciPy, as above
+
     images = _sizes(groups)
     if not len(images):
         return Part(0, 0, 1.0, 0.0)
