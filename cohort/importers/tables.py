@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from morphoscope.cohort.conditions import CONDITIONS
 from morphoscope.cohort.csv_tables import MAX_TABLE_BYTES, read_table
@@ -143,6 +141,9 @@ def patients(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _joined(patient: pd.Series, lesion: pd.Series) -> list[int]:
     """The number of each row's component: rows with the same known patient or the same known lesion."""
+    from scipy.sparse import coo_array  # only here: the other commands of a cohort start without SciPy
+    from scipy.sparse.csgraph import connected_components
+
     rows = np.arange(len(patient))
     nodes = [
         pd.factorize(names.where(names != "", [f"\n{row}" for row in rows]))[0] for names in (patient, lesion)

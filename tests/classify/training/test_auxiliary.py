@@ -151,7 +151,8 @@ def test_one_softmax_is_trained_and_its_target_conditions_are_evaluated(
     cohort: Cohort, lesions: Cohort, config: EnsembleTraining, tmp_path: Path
 ) -> None:
     config = config.model_copy(
-        update={"epochs": 6, "augmentation": 0.2, "auxiliary_names": {"white": "pale"}}
+        # The last epoch: the target conditions are correct before the auxiliary ones are.
+        update={"epochs": 6, "patience": None, "augmentation": 0.2, "auxiliary_names": {"white": "pale"}}
     )
     run = RunFolder(tmp_path / "run")
     trained = train_ensemble(config, cohort, run, auxiliary=[lesions], folds=["0"], device="cpu")
