@@ -86,7 +86,8 @@ class TestMorph:
         lines = page.locator("#morph-curve .ms-wide svg").inner_html()
         page.get_by_label("To condition").click()
         page.get_by_role("option", name="red").click()
-        expect(page.locator("#morph-curve .ms-curve")).to_have_attribute("aria-label", re.compile("to red"))
+        curve = page.locator("#morph-curve .ms-curve")
+        expect(curve).to_have_attribute("aria-label", re.compile("morph from dark to red"))
         assert page.locator("#morph-curve .ms-wide svg").inner_html() != lines
         expect(page.locator("#morph-share")).to_contain_text("Share of red")
         expect(page.locator("#morph-frame figcaption")).to_contain_text("red")
