@@ -76,7 +76,7 @@ def table_text(table: pd.DataFrame, float_format: str | None = None) -> str:
     """
     texts = (table[column] for column in table.columns if not pd.api.types.is_numeric_dtype(table[column]))
     cells = chain(map(str, table.columns), *(column.astype(str) for column in texts))
-    broken = any("\r" in cell for cell in cells)
+    broken = any(isinstance(cell, str) and "\r" in cell for cell in cells)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
     return table.to_csv(index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
 

@@ -159,3 +159,8 @@ def test_ordinary_text_is_written_without_quotation_marks() -> None:
     table = pd.DataFrame({"a": ["x", "y,z"], "b": [1.5, 2.0]})
     assert table_text(table) == 'a,b\nx,1.5\n"y,z",2.0\n'
     assert table_text(table, "%.3f") == 'a,b\nx,1.500\n"y,z",2.000\n'
+
+
+def test_a_missing_text_is_an_empty_cell() -> None:
+    table = pd.DataFrame({"a": ["x", None, "y"], "b": [1.5, float("nan"), 2.0]})
+    assert table_text(table) == "a,b\nx,1.5\n,\ny,2.0\n"

@@ -29,7 +29,7 @@ with joined("cpu") as processes:
     try:
         processes.on_main(fails)
     except UserError as error:
-        print(rank, error)
+        sys.stdout.write(f"{rank} {error}\\n")  # at once, since both processes write
     assert not processes.any(False)  # nobody was left waiting
 """
 
