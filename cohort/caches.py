@@ -8,6 +8,7 @@ compares a sample with the images. Nothing is read or written through a link.
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,10 @@ import numpy as np
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import open_regular
 from morphoscope.runtime import write_atomically
+from morphoscope.runtime.files import final_name
 
 _BLOCK = 2**20
+_ABANDONED = 86_400  # seconds; no array takes that long, and several processes may share a folder
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> It
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
+    _remove_abandoned(path.parent)
     with write_atomically(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         yield array
@@ -48,6 +52,17 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> It
         digest = _digest(temporary, temporary.stat().st_size)
         with temporary.open("ab") as file:
             file.write(digest)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed, once they are a day old."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        try:
+            old = time.time() - path.lstat().st_mtime > _ABANDONED
+            if old and final_name(path.name) is not None:
+                path.unlink()
+        except OSError as error:  # another process was faster, or may not
+            log.debug("%s: not removed (%s)", path, error)
 
 
 def stored_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray | None:
