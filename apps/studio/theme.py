@@ -106,6 +106,8 @@ CSS = """
 .dark .gradio-container :is(input, button, a, summary, [tabindex]):focus-visible,
 .gradio-container.dark :is(input, button, a, summary, [tabindex]):focus-visible {
   outline-color: var(--primary-300) !important; }
+/* A long name ends before the arrow. */
+.gradio-container input[role="combobox"] { padding-right: 1.6rem; text-overflow: ellipsis; }
 /* Gradio leaves the list of a dropdown open when Tab leaves it. */
 .gradio-container .block:not(:focus-within) [role="listbox"] { display: none !important; }
 .ms-drop:focus-within { outline: 3px solid var(--primary-600); outline-offset: 2px; }
