@@ -1,6 +1,7 @@
 """The command line as a user calls it, a headless browser, and property tests without a clock."""
 
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -30,8 +31,12 @@ def command_line(monkeypatch, capsys):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["morphoscope", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
+        terminated = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as stop:
+                cli.main()
+        finally:
+            signal.signal(signal.SIGTERM, terminated)  # the next test's processes would inherit it
         out = capsys.readouterr()
         return stop.value.code or 0, out.out, out.err
 
