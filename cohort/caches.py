@@ -82,7 +82,9 @@ def stored_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) ->
         array = np.lib.format.open_memmap(path, mode="r")  # never unpickles
         if _digest(path, size) == recorded and array.shape == shape and array.dtype == dtype:
             return array
-        log.warning("%s is damaged or was replaced; it is computed again.", path)
+        log.warning(
+            "%s is damaged, was replaced or comes from an earlier version; it is computed again.", path
+        )
     except (OSError, ValueError, EOFError) as error:  # a UserError is a ValueError
         log.warning("%s is damaged (%s); it is computed again.", path, error)
     return None

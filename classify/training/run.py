@@ -38,6 +38,7 @@ _STOPPING = "Stopping after this step; finished epochs are kept …"
 
 # Written by versions without records of runs.
 _FINGERPRINT = "fingerprint.txt"
+_LATER = ("answer",)  # settings that came after fingerprints: at their defaults, earlier ones hold
 
 
 def train_ensemble(
@@ -174,12 +175,18 @@ def _request(config: EnsembleTraining, cohorts: TrainingCohorts) -> Request:
 def _fingerprint(config: EnsembleTraining, cohorts: TrainingCohorts) -> str:
     """A digest of the request, which the files of finished folds record.
 
-    Fields that may change when a run resumes count as left at their defaults.
+    Fields that may change when a run resumes count as left at their defaults. Settings that earlier versions
+    did not have are left out while they have their defaults, so that runs of those versions resume.
     """
     fields = fields_of(EnsembleTraining)
     free = {name: fields[name].info.default for name in fields_marked(EnsembleTraining, Resume.MAY_CHANGE)}
+    settings = config.model_copy(update=free).model_dump(mode="json")
     facts = {
-        "config": config.model_copy(update=free).model_dump(mode="json"),
+        "config": {
+            name: value
+            for name, value in settings.items()
+            if name not in _LATER or value != fields[name].info.default
+        },
         "cohort": cohorts.cohort.digest,
         "synthetic": [extra.digest for extra in cohorts.synthetic],
         "auxiliary": [extra.digest for extra in cohorts.auxiliary],
