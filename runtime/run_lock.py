@@ -184,10 +184,10 @@ class RunLock:
         )
 
     def _close(self) -> None:
-        if self._guard is not None:
-            _guards.discard(self._guard)
+        if self._guard in _guards:  # in a forked worker it is closed, and the number may be another file's
+            _guards.remove(self._guard)
             os.close(self._guard)
-            self._guard = None
+        self._guard = None
 
 
 def process_start(pid: int) -> str | None:
