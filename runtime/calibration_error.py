@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from morphoscope.runtime.statistics import Estimate, proportion_by_group
+from morphoscope.runtime.statistics import Estimate, draw_groups, proportion_by_group
 
 _MOST_BINS, _IMAGES_PER_BIN = 15, 20
 _REPLICATES = 1000
@@ -105,7 +105,7 @@ def calibration_error(
     errors, squares = _errors_by_chance(confidence, owner, patient, correlation, random)
     limit = float(np.quantile(errors, 0.95))
     unexplained = max(0.0, 1 - float(squares.mean()) / square) if square > 0 else 0.0
-    drawn = _draw_patients(len(names), random)
+    drawn = draw_groups(len(names), _REPLICATES, random)
     replicates = np.abs(drawn @ gaps).sum(axis=1) / (drawn @ np.bincount(patient))
     debiased = value * unexplained**0.5
     below, above = np.quantile(replicates, [0.025, 0.975]) - replicates.mean()
@@ -132,7 +132,7 @@ def error_difference(
         In [-1, 1]; below 0 if the error became smaller.
     """
     names, patient = np.unique(groups, return_inverse=True)
-    drawn = _draw_patients(len(names), np.random.default_rng(seed))
+    drawn = draw_groups(len(names), _REPLICATES, np.random.default_rng(seed))
     values, replicates = [], []
     for probabilities in (before, after):
         confidence, correct, owner = _binned(probabilities, truth)
@@ -185,11 +185,6 @@ def _error(gaps: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Mean absolute and mean squared difference, both [...], of sums [..., B] and images per bin [B]."""
     total = images.sum()
     return np.abs(gaps).sum(axis=-1) / total, (gaps**2 / images).sum(axis=-1) / total
-
-
-def _draw_patients(patients: int, random: np.random.Generator) -> np.ndarray:
-    """How often each patient is drawn, int64 [R, P]."""
-    return random.multinomial(patients, np.full(patients, 1 / patients), size=_REPLICATES)
 
 
 def _correlation(confidence: np.ndarray, correct: np.ndarray, patient: np.ndarray) -> float:

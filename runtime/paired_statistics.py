@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from morphoscope.runtime.statistics import Estimate, auroc
+from morphoscope.runtime.statistics import Estimate, Z, auroc, draw_groups, fraction_below
 
 _REPLICATES = 2000
 _EXACT = 12  # up to this many patients with a difference, all exchanges are enumerated
 _EXCHANGES = 9999
-_Z = 1.959964
 
 
 class Difference(NamedTuple):
@@ -59,7 +58,7 @@ def paired_difference(
         counts = np.bincount(owner)
         sums = np.bincount(owner, weights=difference[inside])
         values.append(sums.sum() / counts.sum())
-        drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES)
+        drawn = draw_groups(len(names), _REPLICATES, random)
         # The replicates of G patients vary less than their mean does, by (G - 1) / G.
         wider = np.sqrt(len(names) / max(len(names) - 1, 1))
         replicates.append(values[-1] + wider * (drawn @ sums / (drawn @ counts) - values[-1]))
@@ -68,7 +67,7 @@ def paired_difference(
         variances.append(variance)
     value = float(np.mean(values))
     low, high = np.quantile(np.mean(replicates, axis=0), [0.025, 0.975])
-    middle, half = float(np.mean(centres)), _Z * float(np.sqrt(np.sum(variances))) / len(present)
+    middle, half = float(np.mean(centres)), Z * float(np.sqrt(np.sum(variances))) / len(present)
     limit = 1.0 if all(scores.min() >= 0 and scores.max() <= 1 for scores in (first, second)) else np.inf
     estimate = Estimate(
         value,
@@ -131,7 +130,7 @@ def auroc_difference(
     value = areas[1].value - areas[0].value
     placements = _placements(second, positive) - _placements(first, positive)
     variance = _clustered_variance(placements, positive, groups)
-    half = _Z * np.sqrt(variance)
+    half = Z * np.sqrt(variance)
     if half > 1e-9:
         return Estimate(value, float(max(value - half, -1)), float(min(value + half, 1)))
     a, b = areas
@@ -143,12 +142,8 @@ def auroc_difference(
 def _placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Of each image the fraction of images of the other kind that it is ordered correctly with, ties half."""
     found = np.empty(len(scores))
-    ordered = [np.sort(scores[positive == kind]) for kind in (False, True)]
-    for kind, other in ((True, ordered[0]), (False, ordered[1])):
-        own = scores[positive == kind]
-        below, up_to = (np.searchsorted(other, own, side=side) for side in ("left", "right"))
-        fraction = (below + up_to) / 2 / len(other)
-        found[positive == kind] = fraction if kind else 1 - fraction
+    found[positive] = fraction_below(scores[~positive], scores[positive])
+    found[~positive] = 1 - fraction_below(scores[positive], scores[~positive])
     return found
 
 

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
 _REPLICATES = 2000
-_Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
+Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
 _PRIOR_CORRELATION, _PRIOR_PATIENTS = 0.5, 8.0  # see `proportion_interval`
 
 
@@ -66,8 +66,8 @@ def proportion_interval(hits: np.ndarray, images: np.ndarray) -> tuple[np.ndarra
         (low, high), float64 [...] in [0, 1].
     """
     value, effective = hits.sum(axis=-1) / images.sum(axis=-1), _effective_images(hits, images)
-    centre = (value * effective + _Z**2 / 2) / (effective + _Z**2)
-    half = _Z * np.sqrt(centre * (1 - centre) / (effective + _Z**2))
+    centre = (value * effective + Z**2 / 2) / (effective + Z**2)
+    half = Z * np.sqrt(centre * (1 - centre) / (effective + Z**2))
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
@@ -132,6 +132,11 @@ def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
     return counts
 
 
+def draw_groups(groups: int, replicates: int, random: np.random.Generator) -> np.ndarray:
+    """How often each group is drawn when as many are drawn with replacement: int64 [replicates, groups]."""
+    return random.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
+
+
 def balanced_accuracy(
     truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, seed: int = 0
 ) -> Estimate:
@@ -158,9 +163,7 @@ def balanced_accuracy(
         totals = np.bincount(owner)
         hits = np.bincount(owner, weights=predicted[of_class] == label)
         recalls.append(hits.sum() / totals.sum())
-        drawn = random.multinomial(
-            len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES
-        )  # [R, groups]
+        drawn = draw_groups(len(names), _REPLICATES, random)
         replicates.append(drawn @ hits / (drawn @ totals))
         effective = float(_effective_images(hits, totals))
         correct = recalls[-1] * effective
@@ -193,14 +196,14 @@ def _delong(negatives: np.ndarray, positives: np.ndarray, value: float) -> tuple
     """DeLong's 95% interval, from the variance of each score's fraction of correctly ordered pairs."""
     if min(len(negatives), len(positives)) < 2:
         return value, value
-    of_positives = _fraction_below(negatives, positives)
-    of_negatives = 1 - _fraction_below(positives, negatives)
+    of_positives = fraction_below(negatives, positives)
+    of_negatives = 1 - fraction_below(positives, negatives)
     variance = of_positives.var(ddof=1) / len(positives) + of_negatives.var(ddof=1) / len(negatives)
     standard_error = np.sqrt(variance)
-    return value - _Z * standard_error, value + _Z * standard_error
+    return value - Z * standard_error, value + Z * standard_error
 
 
-def _fraction_below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def fraction_below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Fraction of `scores` below each threshold, ties half: float64, the shape of `thresholds`."""
     ordered = np.sort(scores)
     below, up_to = (np.searchsorted(ordered, thresholds, side=side) for side in ("left", "right"))
@@ -213,7 +216,7 @@ def _newcombe(negatives: int, positives: int, value: float) -> tuple[float, floa
 
     def excess(area: float) -> float:
         variance = area * (1 - area) * (1 + mean * (1 - area) / (2 - area) + mean * area / (1 + area))
-        return (value - area) ** 2 - _Z**2 * variance / (negatives * positives)
+        return (value - area) ** 2 - Z**2 * variance / (negatives * positives)
 
     inside = min(max(value, 1e-9), 1 - 1e-9)  # at 0 and 1 the variance is 0, so that `value` is itself a root
     return (
