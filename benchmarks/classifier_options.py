@@ -25,7 +25,7 @@ from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.calibration_error import calibration_error
-from morphoscope.runtime.statistics import Estimate, format_estimate
+from morphoscope.runtime.statistics import Estimate, draw_groups, format_estimate
 
 BASELINE = "baseline"
 ARMS = {
@@ -122,11 +122,11 @@ def paired_difference(
         seed: of the draws.
     """
     random = np.random.default_rng(seed)
-    seeds = random.multinomial(len(differences), np.full(len(differences), 1 / len(differences)), _REPLICATES)
+    seeds = draw_groups(len(differences), _REPLICATES, random)
     by_class = []
     for label in np.unique(truth):
         names, owner = np.unique(groups[truth == label], return_inverse=True)
-        drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_REPLICATES)
+        drawn = draw_groups(len(names), _REPLICATES, random)
         sums = [np.bincount(owner, one) for one in differences[:, truth == label]]  # [S, patients]
         totals = (seeds * (drawn @ np.transpose(sums))).sum(axis=1) / len(differences)
         by_class.append(totals / (drawn @ np.bincount(owner)))

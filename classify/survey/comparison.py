@@ -11,7 +11,7 @@ from scipy.stats import ttest_rel
 from morphoscope.classify.survey.agreement import Agreement, agreement, one_way_agreement
 from morphoscope.classify.survey.building import SURVEY_VIEWS, Surveys
 from morphoscope.configs import UserError
-from morphoscope.runtime.statistics import Estimate
+from morphoscope.runtime.statistics import Estimate, draw_groups
 
 BOTH, ALL = "both", "all"  # views; specialties
 
@@ -164,7 +164,7 @@ def _percentile_interval(value: float, replicates: np.ndarray) -> Estimate:
 
 def _bootstrap_weights(total: int, replicates: int, random: np.random.Generator) -> np.ndarray:
     """How often each of `total` units is drawn in each replicate: float64 [replicates, total]."""
-    return random.multinomial(total, np.full(total, 1 / total), size=replicates).astype(np.float64)
+    return draw_groups(total, replicates, random).astype(np.float64)
 
 
 def _compare_subset(subset: Subset, replicates: int, seed: int) -> Comparison:
