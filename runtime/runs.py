@@ -28,6 +28,7 @@ CONFIG = "config.yaml"
 
 _REQUEST = "request.json"
 _SHOWN_CHANGES = 8
+MOST_LOG_BYTES = 256 * 2**20  # a line has about 500 bytes
 _MOST_BYTES = 64 * 2**20  # of a request, which describes each image of a cohort in 24 bytes
 
 
@@ -214,10 +215,11 @@ class RunFolder:
             only: if given, complete lines without these values stay.
 
         Raises:
-            UserError: a file cannot be written or the disk is full.
+            UserError: a file is no regular file or cannot be read or written, or the disk is full.
         """
         for path in self.path.glob(files):
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            text = read_regular(path, MOST_LOG_BYTES).decode(errors="replace")
+            lines = text.splitlines(keepends=True)
             kept = [line for line in lines if _is_kept(line, key, last, only)]
             if kept != lines:
                 write_text(path, "".join(kept))

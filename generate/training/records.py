@@ -14,10 +14,10 @@ from morphoscope.configs.user_files import read_regular
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.metrics import QualityReport
 from morphoscope.generate.snapshots import read_snapshot_metadata
+from morphoscope.runtime.runs import MOST_LOG_BYTES
 
 STATS, ALARMS = "stats.jsonl", "alarms.jsonl"
 _MAX_CONFIG_BYTES = 100_000
-_MAX_LOG_BYTES = 256 * 2**20  # a tick has about 500 bytes
 
 _DIGITS = 9  # in the names of snapshots; earlier versions had 6
 
@@ -233,7 +233,7 @@ def read_lines(path: Path, from_json: Callable[[dict[str, Any]], Record]) -> Lin
     if not path.exists():
         return Lines([], 0)
     records, damaged = [], 0
-    for text in read_regular(path, _MAX_LOG_BYTES).decode(errors="replace").splitlines():
+    for text in read_regular(path, MOST_LOG_BYTES).decode(errors="replace").splitlines():
         try:
             records.append(from_json(dict(json.loads(text))))
         except (ValueError, LookupError, TypeError):  # a UserError is a ValueError

@@ -1,6 +1,7 @@
 """Run folders: numbering, the resolved config, and statistics line by line."""
 
 import json
+import os
 import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,6 +113,12 @@ def test_later_lines_are_removed_from_every_json_lines_file(tmp_path: Path) -> N
     for name in ("stats.jsonl", "metric-x.jsonl"):
         lines = [json.loads(line)["kimg"] for line in (tmp_path / name).read_text().splitlines()]
         assert lines == [1.0, 2.0]
+
+
+def test_a_log_that_is_a_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "stats.jsonl")
+    with pytest.raises(UserError, match=r"stats\.jsonl: a named pipe"):
+        RunFolder(tmp_path).forget_after("kimg", 1.0)
 
 
 def test_only_one_part_of_a_run_may_be_forgotten(tmp_path: Path) -> None:
