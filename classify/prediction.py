@@ -148,6 +148,25 @@ class Prediction:
             joint=None if self.joint is None else self.joint[:, one],
         )
 
+    def reordered(self, conditions: Sequence[str]) -> "Prediction":
+        """The same predictions with the K conditions in another order; auxiliary classes stay behind them."""
+        order = [self.conditions.index(name) for name in conditions]
+        joint = [*order, *range(len(order), len(order) + len(self.auxiliary))]
+
+        def moved(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[:, order]
+
+        return replace(
+            self,
+            conditions=list(conditions),
+            per_fold=self.per_fold[:, :, order],
+            combined=self.combined[:, order],
+            uncalibrated=moved(self.uncalibrated),
+            prediction_sets=moved(self.prediction_sets),
+            joint=None if self.joint is None else self.joint[:, :, joint],
+            prior=self.prior and self.prior.reordered(order),
+        )
+
     @property
     def published(self) -> tuple[np.ndarray, np.ndarray] | None:
         """By the published rule: (the answers, int64 [N] from 0 to K+M-1; no model is sure, bool [N]).

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -98,7 +98,7 @@ class Guard:
                 return JSONResponse({"token": "too-many"})
             if data is None:
                 return JSONResponse({"token": "too-large"})
-            self.uploads.put(token, Upload(_name(request.query_params), data))
+            self.uploads.put(token, Upload(shown_name(request.query_params.get("name", "")), data))
             return JSONResponse({"token": token})
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,10 +160,6 @@ def _is_value(value: Any) -> bool:
         or isinstance(value, (bool, int, float))
         or (isinstance(value, str) and len(value) <= _MAX_TEXT)
     )
-
-
-def _name(query: QueryParams) -> str:
-    return shown_name(query.get("name", ""))
 
 
 async def _body(request: Request, limit: int) -> bytes | None:

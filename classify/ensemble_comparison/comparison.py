@@ -152,26 +152,11 @@ def compare_ensembles(
 def _reordered(found: Evaluation, conditions: list[str]) -> Evaluation:
     """The evaluation with its conditions in another order."""
     order = [found.conditions.index(name) for name in conditions]
-    if order == list(range(len(order))):
-        return found
-    prediction = found.prediction
-    sets = prediction.prediction_sets
-    moved = replace(
-        prediction,
-        conditions=conditions,
-        per_fold=prediction.per_fold[:, :, order],
-        combined=prediction.combined[:, order],
-        uncalibrated=None if prediction.uncalibrated is None else prediction.uncalibrated[:, order],
-        prediction_sets=None if sets is None else sets[:, order],
-        auxiliary=(),
-        joint=None,
-        prior=prediction.prior and prediction.prior.reordered(order),
-    )
     return replace(
         found,
         conditions=conditions,
         truth=np.argsort(order)[found.truth],
-        prediction=moved,
+        prediction=found.prediction.reordered(conditions),
         cohort_prior=found.cohort_prior and found.cohort_prior.reordered(order),
     )
 

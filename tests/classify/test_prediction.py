@@ -137,3 +137,27 @@ def test_the_table_of_a_calibrated_ensemble_with_auxiliary_classes() -> None:
     np.testing.assert_allclose(table["joint_nevus"], 0.25)
     np.testing.assert_allclose(table["joint_a"], 0.75 * PER_FOLD[:, :, 0].mean(axis=0), atol=1e-6)
     assert whole.to_frame(["x", "y", "z"]).shape == (3, 1 + 2 + 3 + 4 + 3 + 1)
+
+
+def test_another_order_of_the_conditions_moves_everything_with_its_name() -> None:
+    joint = np.array([[[0.1, 0.2, 0.3, 0.25, 0.15]]], np.float32)
+    whole = Prediction(
+        ["a", "b", "c"],
+        PER_FOLD,
+        PER_FOLD.mean(axis=0),
+        np.zeros(3, bool),
+        prediction_sets=np.array([[True, False, False], [False, True, True], [True, True, True]]),
+        auxiliary=["x", "y"],
+        joint=joint,
+        prior=Prior((0.5, 0.3, 0.2), "these"),
+    )
+    moved = whole.reordered(["c", "a", "b"])
+    assert moved.conditions == ["c", "a", "b"] and moved.prior == Prior((0.2, 0.5, 0.3), "these")
+    np.testing.assert_array_equal(moved.per_fold, PER_FOLD[:, :, [2, 0, 1]])
+    np.testing.assert_allclose(moved.joint, [[[0.3, 0.1, 0.2, 0.25, 0.15]]])
+    for image in range(3):
+        assert set(moved.possible(image) or []) == set(whole.possible(image) or [])
+        assert moved.conditions[moved.predicted[image]] == whole.conditions[whole.predicted[image]]
+    back = moved.reordered(["a", "b", "c"])
+    np.testing.assert_array_equal(back.combined, whole.combined)
+    assert back.prior == whole.prior and back.auxiliary == whole.auxiliary
