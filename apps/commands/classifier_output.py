@@ -7,11 +7,12 @@ from pathlib import Path
 from rich.table import Table
 
 from morphoscope.apps.verdict import assumption
-from morphoscope.classify import Ensemble, Estimate, Evaluation, Prediction
+from morphoscope.classify import Attribution, Ensemble, Estimate, Evaluation, Prediction
 from morphoscope.classify.certainty.calibration import ACCEPTED
 from morphoscope.classify.certainty.prior import COHORT
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.configs import UserError
+from morphoscope.configs.commands import Explaining
 from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.terminal import say, show, table
 
@@ -136,6 +137,20 @@ def prediction_table(names: Sequence[str], prediction: Prediction) -> Table:
             cells.append(", ".join(prediction.possible(index) or []))
         rows.append((name, *cells, "; ".join(doubts)))
     return table(["image", *prediction.conditions, *possible, ""], rows)
+
+
+def print_attribution(found: Attribution, named: str, settings: Explaining) -> None:
+    """Print how far the models agree on a map of the condition `named`, what it sums to, and a warning."""
+    say(f"Evidence for {named} by {settings.method}.")
+    if found.agreement is not None:
+        say(f"Mean rank correlation between the folds' maps: {found.agreement:.2f}.")
+    if found.difference is not None:
+        say(
+            f"The map sums to {found.difference:+.3f} of probability (baseline {settings.baseline}); "
+            f"convergence delta up to {found.convergence_delta:+.4f}."
+        )
+    if found.warning:
+        say(f"Warning: {found.warning} (--steps {2 * settings.steps})")
 
 
 def print_descriptions(model: Ensemble) -> None:

@@ -90,39 +90,19 @@ def train(
     if repeats > 1 and not nested:
         raise UserError("--repeats: only with --nested.")
 
+    from morphoscope.apps.commands.classifier_output import print_repeats
     from morphoscope.classify import cross_validate, train_ensemble
     from morphoscope.cohort import Cohort
 
     cohort = Cohort.load(path)
     extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
     folder = run_folder(run, f"{path.stem}-{'nested-' * nested}{preset}")
+    common: dict[str, Any] = {"auxiliary": beside, "view": view, "device": device, "overwrite": overwrite}
     if nested:
-        from morphoscope.apps.commands.classifier_output import print_repeats
-
-        evaluations = cross_validate(
-            settings,
-            cohort,
-            folder,
-            repeats=repeats,
-            auxiliary=beside,
-            view=view,
-            device=device,
-            overwrite=overwrite,
-        )
-        print_repeats(evaluations)
+        print_repeats(cross_validate(settings, cohort, folder, repeats=repeats, **common))
         say(f"Wrote {folder.path}")
         return
-    train_ensemble(
-        settings,
-        cohort,
-        folder,
-        synthetic=extras,
-        folds=comma_list(folds) or None,
-        device=device,
-        auxiliary=beside,
-        view=view,
-        overwrite=overwrite,
-    )
+    train_ensemble(settings, cohort, folder, synthetic=extras, folds=comma_list(folds) or None, **common)
     say(f"Ensemble: {folder.path / 'ensemble.safetensors'}")
 
 
@@ -289,7 +269,7 @@ def explain(
 
     import numpy as np
 
-    from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS
+    from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS, print_attribution
     from morphoscope.apps.commands.photographs import (
         ensemble_files,
         read_photograph,
@@ -325,16 +305,7 @@ def explain(
             if array is not None:
                 with write_atomically(folder.path / f"{file}.npy") as temporary:
                     np.save(temporary, array)
-    say(f"Evidence for {named} by {settings.method}.")
-    if found.agreement is not None:
-        say(f"Mean rank correlation between the folds' maps: {found.agreement:.2f}.")
-    if found.difference is not None:
-        say(
-            f"The map sums to {found.difference:+.3f} of probability (baseline {settings.baseline}); "
-            f"convergence delta up to {found.convergence_delta:+.4f}."
-        )
-    if found.warning:
-        say(f"Warning: {found.warning} (--steps {2 * settings.steps})")
+    print_attribution(found, named, settings)
     say(f"Wrote {folder.path}")
 
 
