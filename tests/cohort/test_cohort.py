@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from morphoscope.cohort import Cohort, phantom, read_image, write_image
-from morphoscope.cohort.caches import new_array
 from morphoscope.cohort.manifest import dataset_json
 from morphoscope.cohort.names import normalise_name
 from morphoscope.configs import UserError
@@ -149,73 +147,6 @@ def test_a_selection_does_not_overwrite_the_manifest(cohort: Cohort) -> None:
     assert len(Cohort.load(cohort.root)) == 12
 
 
-def test_images_are_cached_and_follow_the_files(cohort: Cohort) -> None:
-    first = cohort.images(16)
-    assert first.shape == (12, 16, 16, 3)
-    assert first.dtype == np.uint8
-    assert isinstance(first, np.memmap)
-    caches = sorted((cohort.root / ".cache").iterdir())
-    again = Cohort.load(cohort.root).split(3).images(16)  # a new split leaves the arrays valid
-    np.testing.assert_array_equal(first, again)
-    assert sorted((cohort.root / ".cache").iterdir()) == caches
-    write_image(cohort.root / "images/00.png", np.zeros((8, 8, 3), np.uint8))
-    changed = Cohort.load(cohort.root).images(16)
-    assert (changed[0] == 0).all()
-    np.testing.assert_array_equal(changed[1:], first[1:])
-
-
-def test_a_damaged_cache_is_computed_again(cohort: Cohort) -> None:
-    first = np.array(cohort.images(16))
-    cache = next((cohort.root / ".cache").iterdir())
-    cache.write_bytes(cache.read_bytes()[:100])
-    np.testing.assert_array_equal(cohort.images(16), first)
-
-
-@pytest.mark.parametrize("kind", ["other pixels", "floating point", "other shape", "a link", "a named pipe"])
-def test_a_replaced_cache_is_computed_again(cohort: Cohort, tmp_path: Path, kind: str) -> None:
-    first = np.array(cohort.images(16))
-    cache = next((cohort.root / ".cache").iterdir())
-    cache.unlink()
-    if kind == "other pixels":  # with a digest that fits: a sample of the images shows it
-        with new_array(cache, first.shape, np.uint8) as array:
-            array[:] = 255 - first
-    elif kind == "floating point":
-        with new_array(cache, first.shape, np.float64) as array:
-            array[:] = np.nan
-    elif kind == "other shape":
-        np.save(cache, first[:3])
-    elif kind == "a link":
-        np.save(tmp_path / "elsewhere.npy", first)
-        cache.symlink_to(tmp_path / "elsewhere.npy")
-    else:
-        os.mkfifo(cache)
-    again = Cohort.load(cohort.root).images(16)
-    assert again.dtype == np.uint8
-    np.testing.assert_array_equal(again, first)
-    assert not cache.is_symlink() and cache.is_file()
-
-
-def test_a_linked_cache_folder_is_not_followed(
-    cohort: Cohort, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    cohort.cache_folder.symlink_to(tmp_path / "elsewhere")
-    assert cohort.images(16).shape == (12, 16, 16, 3)
-    assert "is a link, which is not followed" in caplog.text
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_images_stay_in_memory_where_nothing_can_be_written(
-    cohort: Cohort, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("morphoscope.cohort.caches.os.access", lambda path, mode: False)
-    images = cohort.images(16)
-    assert not (cohort.root / ".cache").exists()
-    assert "in memory only" in caplog.text
-    monkeypatch.undo()
-    np.testing.assert_array_equal(images, cohort.images(16))
-
-
 def test_crop_takes_the_centre_and_letterbox_keeps_all(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = 255
@@ -282,14 +213,6 @@ def test_a_damaged_mask_is_named(masked: Cohort) -> None:
     (masked.root / "left.png").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"left\.png: not an image"):
         masked.lesion_mask(0, 12)
-
-
-def test_arrays_are_kept_in_the_folder_or_beside_the_zip(cohort: Cohort, tmp_path: Path) -> None:
-    assert cohort.cache_folder == cohort.select([0]).cache_folder == cohort.root / ".cache"
-    zipped = cohort.save_as(tmp_path / "zips" / "copy.zip")
-    assert zipped.cache_folder == tmp_path / "zips" / ".cache"
-    zipped.images(8)
-    assert len(list(zipped.cache_folder.iterdir())) == 1
 
 
 @pytest.mark.parametrize(("size", "fit"), [(0, "crop"), (100_000, "crop"), (16, "stretch")])
