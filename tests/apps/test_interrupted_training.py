@@ -97,8 +97,10 @@ def test_a_training_that_is_stopped_after_its_last_fold_says_so(cohort: Path, tm
     assert not (run / ".run" / "holder.json").exists()
 
 
+# A test run in the background of a script ignores SIGINT, and its processes would, too.
 STOPPED_WHILE_LOADING = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "morphoscope.apps.cli":
