@@ -1,0 +1,12 @@
+"""`morphoscope generate …`: train a generator and use it. A module per command or family of commands."""
+
+import typer
+
+from morphoscope.apps.commands.generate.measuring import metrics
+from morphoscope.apps.commands.generate.morphing import morph
+from morphoscope.apps.commands.generate.sampling import augment, sample
+from morphoscope.apps.commands.generate.training import report, train
+
+app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
+for command in (train, sample, morph, augment, metrics, report):  # in the order of the help
+    app.command()(command)
