@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from morphoscope.runtime.statistics import Estimate, Z, auroc, draw_groups, fraction_below
+from morphoscope.runtime.roc import auroc, clustered_variance, placements
+from morphoscope.runtime.statistics import Estimate, Z, draw_groups
 
 _REPLICATES = 2000
 _EXACT = 12  # up to this many patients with a difference, all exchanges are enumerated
@@ -126,43 +127,16 @@ def auroc_difference(
     """
     if positive.all() or not positive.any():
         return None
-    areas = [auroc(scores[~positive], scores[positive]) for scores in (first, second)]
+    areas = [auroc(scores, positive, groups) for scores in (first, second)]
     value = areas[1].value - areas[0].value
-    placements = _placements(second, positive) - _placements(first, positive)
-    variance = _clustered_variance(placements, positive, groups)
-    half = Z * np.sqrt(variance)
+    placed = placements(second, positive) - placements(first, positive)
+    half = Z * np.sqrt(clustered_variance(placed, positive, groups).value)
     if half > 1e-9:
         return Estimate(value, float(max(value - half, -1)), float(min(value + half, 1)))
     a, b = areas
     low = value - np.hypot(b.value - b.low, a.high - a.value)
     high = value + np.hypot(b.high - b.value, a.value - a.low)
     return Estimate(value, float(max(low, -1)), float(min(high, 1)))
-
-
-def _placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Of each image the fraction of images of the other kind that it is ordered correctly with, ties half."""
-    found = np.empty(len(scores))
-    found[positive] = fraction_below(scores[~positive], scores[positive])
-    found[~positive] = 1 - fraction_below(scores[positive], scores[~positive])
-    return found
-
-
-def _clustered_variance(placements: np.ndarray, positive: np.ndarray, groups: np.ndarray) -> float:
-    """Variance of a (difference of) mean placement, from its sums by patient (Obuchowski 1997)."""
-    owner = np.unique(groups, return_inverse=True)[1]
-    clusters = owner.max() + 1
-    parts = []
-    for kind in (True, False):
-        weights = (positive == kind).astype(np.float64)
-        centred = (placements - placements[positive == kind].mean()) * weights
-        sums, counts = np.bincount(owner, centred), np.bincount(owner, weights)
-        parts.append((sums / counts.sum(), int((counts > 0).sum())))
-    (own, with_positive), (other, with_negative) = parts
-    variance = sum(
-        (sums**2).sum() * number / max(number - 1, 1)
-        for sums, number in ((own, with_positive), (other, with_negative))
-    )
-    return float(max(variance + 2 * (own * other).sum() * clusters / max(clusters - 1, 1), 0.0))
 
 
 def holm(p_values: list[float]) -> list[float]:

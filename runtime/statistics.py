@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import binomtest, bootstrap, mannwhitneyu
+from scipy.stats import binomtest, bootstrap
 
 _REPLICATES = 2000
 Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
@@ -65,31 +64,41 @@ def proportion_interval(hits: np.ndarray, images: np.ndarray) -> tuple[np.ndarra
     Returns:
         (low, high), float64 [...] in [0, 1].
     """
-    value, effective = hits.sum(axis=-1) / images.sum(axis=-1), _effective_images(hits, images)
+    value, effective = hits.sum(axis=-1) / images.sum(axis=-1), effective_images(hits, images)
     centre = (value * effective + Z**2 / 2) / (effective + Z**2)
     half = Z * np.sqrt(centre * (1 - centre) / (effective + Z**2))
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def _effective_images(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """The number of independent images that would say as much, see `proportion_interval`."""
+def effective_images(sums: np.ndarray, images: np.ndarray, squares: np.ndarray | None = None) -> np.ndarray:
+    """The number of independent images that would say as much about a mean, see `proportion_interval`.
+
+    Args:
+        sums: sum of each patient's values, which are in [0, 1]; of hits and misses the hits, [..., G].
+        images: images of each patient, at least 1, [..., G].
+        squares: sum of the squares of each patient's values, [..., G]; if None, all values are 0 or 1.
+
+    Returns:
+        float64 [...], up to the number of images.
+    """
     patients, total = images.shape[-1], images.sum(axis=-1)
-    value = hits.sum(axis=-1) / total
+    value = sums.sum(axis=-1) / total
     size = (images**2).sum(axis=-1) / total  # m
     shown = patients * 4 * value * (1 - value)  # in patients: nothing if all images have the same outcome
     prior = _PRIOR_CORRELATION * _PRIOR_PATIENTS
-    correlation = (shown * _intraclass_correlation(hits, images) + prior) / (shown + _PRIOR_PATIENTS)
+    found = _intraclass_correlation(sums, images, sums if squares is None else squares)
+    correlation = (shown * found + prior) / (shown + _PRIOR_PATIENTS)
     effective: np.ndarray = total / (1 + (size - 1) * correlation)
     return effective
 
 
-def _intraclass_correlation(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Correlation of two images of one patient, limited to [0, 1]: arguments as in `proportion_interval`."""
+def _intraclass_correlation(sums: np.ndarray, images: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Correlation of two images of one patient, limited to [0, 1]: arguments as in `effective_images`."""
     patients, total = images.shape[-1], images.sum(axis=-1)
-    own = hits / images
-    value = (hits.sum(axis=-1) / total)[..., None]
+    own = sums / images
+    value = (sums.sum(axis=-1) / total)[..., None]
     between = (images * (own - value) ** 2).sum(axis=-1) / max(patients - 1, 1)
-    within = (images * own * (1 - own)).sum(axis=-1) / np.maximum(total - patients, 1)
+    within = (squares - images * own**2).sum(axis=-1) / np.maximum(total - patients, 1)
     size = (total - (images**2).sum(axis=-1) / total) / max(patients - 1, 1)
     variance = between + (size - 1) * within
     return np.clip((between - within) / np.where(variance > 0, variance, 1), 0, 1)
@@ -165,61 +174,10 @@ def balanced_accuracy(
         recalls.append(hits.sum() / totals.sum())
         drawn = draw_groups(len(names), _REPLICATES, random)
         replicates.append(drawn @ hits / (drawn @ totals))
-        effective = float(_effective_images(hits, totals))
+        effective = float(effective_images(hits, totals))
         correct = recalls[-1] * effective
         posterior.append(random.beta(correct + 0.5, effective - correct + 0.5, _REPLICATES))
     ends = [np.quantile(np.mean(draws, axis=0), [0.025, 0.975]) for draws in (replicates, posterior)]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     value = float(np.mean(recalls))
     return Estimate(value, float(min(low, value)), float(max(high, value)))
-
-
-def auroc(negatives: np.ndarray, positives: np.ndarray) -> Estimate:
-    """Area under the ROC curve: the probability that a positive scores higher than a negative, ties half.
-
-    Each end of the interval is the wider of DeLong's (1988), which follows the scores themselves but has no
-    width where the classes are perfectly separated, and Newcombe's (2006, method 5), which keeps its width
-    there.
-
-    Args:
-        negatives, positives: scores of the two classes [M] and [N], M and N >= 1, in any unit, larger for
-            positives; taken to be independent.
-    """
-    pairs = len(negatives) * len(positives)
-    value = float(mannwhitneyu(positives, negatives).statistic / pairs)
-    ends = [_delong(negatives, positives, value), _newcombe(len(negatives), len(positives), value)]
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    return Estimate(value, float(max(low, 0)), float(min(high, 1)))
-
-
-def _delong(negatives: np.ndarray, positives: np.ndarray, value: float) -> tuple[float, float]:
-    """DeLong's 95% interval, from the variance of each score's fraction of correctly ordered pairs."""
-    if min(len(negatives), len(positives)) < 2:
-        return value, value
-    of_positives = fraction_below(negatives, positives)
-    of_negatives = 1 - fraction_below(positives, negatives)
-    variance = of_positives.var(ddof=1) / len(positives) + of_negatives.var(ddof=1) / len(negatives)
-    standard_error = np.sqrt(variance)
-    return value - Z * standard_error, value + Z * standard_error
-
-
-def fraction_below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Fraction of `scores` below each threshold, ties half: float64, the shape of `thresholds`."""
-    ordered = np.sort(scores)
-    below, up_to = (np.searchsorted(ordered, thresholds, side=side) for side in ("left", "right"))
-    return (below + up_to) / 2 / len(ordered)
-
-
-def _newcombe(negatives: int, positives: int, value: float) -> tuple[float, float]:
-    """Newcombe's 95% interval: the areas from which `value` is 1.96 of their own standard errors away."""
-    mean = (negatives + positives) / 2 - 1
-
-    def excess(area: float) -> float:
-        variance = area * (1 - area) * (1 + mean * (1 - area) / (2 - area) + mean * area / (1 + area))
-        return (value - area) ** 2 - Z**2 * variance / (negatives * positives)
-
-    inside = min(max(value, 1e-9), 1 - 1e-9)  # at 0 and 1 the variance is 0, so that `value` is itself a root
-    return (
-        float(brentq(excess, 0.0, inside)) if value > 0 else 0.0,
-        float(brentq(excess, inside, 1.0)) if value < 1 else 1.0,
-    )

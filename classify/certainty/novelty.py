@@ -12,7 +12,8 @@ from scipy.linalg import eigh
 
 from morphoscope.classify.certainty.conformal import ROUNDING, p_values
 from morphoscope.classify.certainty.correlation import mean_level
-from morphoscope.runtime.statistics import Estimate, auroc, proportion_by_group
+from morphoscope.runtime.roc import auroc
+from morphoscope.runtime.statistics import Estimate, proportion_by_group
 
 DIMENSIONS = 32
 """Maximum number of principal directions of a subspace; fewer for few images."""
@@ -162,17 +163,25 @@ class Detection:
         }
 
 
-def detection(inside: np.ndarray, outside: NoveltyScores, groups: np.ndarray) -> Detection:
+def detection(
+    inside: np.ndarray, inside_groups: np.ndarray, outside: NoveltyScores, groups: np.ndarray
+) -> Detection:
     """Measure how well novelty separates images out of distribution.
 
     Args:
         inside: novelty of images like the training images, float32 [N], N >= 1.
+        inside_groups: patient of each of the N images, [N]; none of them is also a patient of the M images.
         outside: scores of M images that are not, M >= 1.
         groups: patient of each of the M images, [M].
     """
+    patients = [np.unique(names, return_inverse=True)[1] for names in (inside_groups, groups)]
     return Detection(
         len(outside.novelty),
-        auroc(inside, outside.novelty),
+        auroc(
+            np.concatenate([inside, outside.novelty]),
+            np.repeat([False, True], [len(inside), len(groups)]),
+            np.concatenate([patients[0], patients[1] + len(inside)]),
+        ),
         proportion_by_group(outside.novel, groups),
         proportion_by_group(outside.novelty <= np.quantile(inside, 0.95), groups),
     )

@@ -249,7 +249,7 @@ class Evaluation:
         if self.unlike is not None:
             alone = np.arange(len(self.unlike.novelty))
             groups = alone if self.unlike_groups is None else self.unlike_groups
-            unlike = novelty.detection(inside, self.unlike, groups)
+            unlike = novelty.detection(inside, self.groups, self.unlike, groups)
         return NoveltyRates(proportion_by_group(novel, self.groups), unlike)
 
     def metrics(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from morphoscope.runtime.statistics import (
     Estimate,
-    auroc,
     balanced_accuracy,
     confusion_counts,
     format_estimate,
@@ -65,27 +64,6 @@ def test_bootstrap_is_reproducible_and_draws_whole_groups() -> None:
     assert grouped == balanced_accuracy(truth, predicted, patients)
     assert grouped.value == alone.value == 0.5
     assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # about the square root of 4
-
-
-def test_auroc_is_the_fraction_of_pairs_in_order() -> None:
-    low, high = np.array([1.0, 2, 3, 4]), np.array([2.5, 3, 5])
-    assert auroc(low, high).value == pytest.approx((2 + 2.5 + 4) / 12)
-    assert auroc(high, low).value == pytest.approx(1 - 8.5 / 12)
-
-
-def test_auroc_interval_agrees_with_the_bootstrap() -> None:
-    random = np.random.default_rng(0)
-    low, high = random.normal(0, 1, 80), random.normal(1.5, 1, 60)
-    found = auroc(low, high)
-    draws = [auroc(random.choice(low, 80), random.choice(high, 60)).value for _ in range(400)]
-    assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist(), abs=0.02)
-
-
-def test_a_perfect_auroc_of_few_images_is_not_certain() -> None:
-    found = auroc(np.arange(10.0), np.arange(10.0) + 100)
-    assert found.value == found.high == 1 and 0.75 < found.low < 0.9
-    assert auroc(np.arange(10.0) + 100, np.arange(10.0)).high == pytest.approx(1 - found.low)
-    assert auroc(np.zeros(1), np.ones(1)).low < 0.3
 
 
 def test_format_estimate_prints_the_value_with_its_interval() -> None:

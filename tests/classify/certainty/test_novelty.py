@@ -38,7 +38,7 @@ def test_like_images_are_accepted_and_others_are_not() -> None:
     assert 0.01 < alike.novel.mean() < 0.1  # 5% are meant to be
     other = scores(novelty, np.random.default_rng(1).normal(size=(50, 60)))
     assert other.novel.all()
-    found = detection(alike.novelty, other, np.arange(50))
+    found = detection(alike.novelty, np.arange(500), other, np.arange(50))
     assert found.images == 50 and found.auroc.value == 1 and found.auroc.low < 1
     assert found.detected.value == 1 and found.missed_at_95.value == 0
 

@@ -56,6 +56,6 @@ def test_healthy_skin_and_noise_are_unlike_lesions(backbone: ConditionClassifier
     noise = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for images, auroc in ((photographs(HEALTHY, 3), 0.85), (noise, 0.99)):
         outside = novelty.detect(subspace.distance(features(backbone, images))[None])
-        found = detection(inside, outside, np.arange(len(images)))
+        found = detection(inside, np.arange(len(inside)), outside, np.arange(len(images)))
         assert found.auroc.value > auroc and outside.novel.mean() > false_alarms.mean() + 0.3
     assert false_alarms.mean() < 0.2

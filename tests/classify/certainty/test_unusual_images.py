@@ -66,5 +66,6 @@ def test_images_that_are_not_photographs_are_called_novel(
     found = ensemble.predict(images)
     assert found.novel is not None and found.novelty is not None and unseen.novelty is not None
     assert found.novel.all()
-    separated = detection(unseen.novelty, NoveltyScores(found.novelty, found.novel), np.arange(COUNT))
+    scores = NoveltyScores(found.novelty, found.novel)
+    separated = detection(unseen.novelty, np.arange(len(unseen.novelty)), scores, np.arange(COUNT))
     assert separated.auroc.value > 0.99  # and far off, not only just beyond the threshold
