@@ -124,6 +124,13 @@ class TrainingGroup(Config):
         ge=0,
         description="number of discriminator layers, counted from the input, that are not trained (Freeze-D)",
     )
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="factor by which the learning rate falls with every doubling of the resolution, in both "
+        "networks; below 1, layers near the image change less, for trainings that start from a snapshot",
+    )
     ema_kimg: Annotated[float | None, Resume.KEEPS_AUTOMATIC] = Field(
         None,
         gt=0,

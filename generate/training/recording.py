@@ -5,7 +5,7 @@ centre's GPU takes to run them. A replay launches them all at once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,13 +20,14 @@ class Outcome:
 
     Attributes:
         values: scalars to log, by name.
-        gradients: (parameter, its gradient) for the parameters that the loss depends on.
-        mean: a further tensor to average over the whole batch, if any.
+        gradients: (parameter, its gradient) for all trained parameters; zeros where the loss does not depend
+            on one.
+        means: further tensors to average over the whole batch, by name.
     """
 
     values: Tensors
     gradients: list[tuple[torch.nn.Parameter, torch.Tensor]]
-    mean: torch.Tensor | None = None
+    means: Tensors = field(default_factory=dict)
 
 
 class RecordedStep:

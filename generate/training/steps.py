@@ -35,9 +35,16 @@ class _Fakes(NamedTuple):
     ws: torch.Tensor
     w: torch.Tensor
 
+    @property
+    def mean_w(self) -> torch.Tensor:
+        """Mean of w over the images [w_dim], without gradients."""
+        return self.w.detach().mean(dim=0)
+
 
 class Steps:
     """The steps `generator`, `path_length`, `discriminator` and `r1`; each takes its input tensors by name.
+
+    The outcomes of those that generate images have the mean of w [w_dim] among their means, as "w".
 
     They may be recorded (`RecordedStep`): whatever changes between iterations is an input, or a tensor that
     is changed in place.
@@ -75,30 +82,32 @@ class Steps:
                 self._weights[1].fill_(influence)
 
     def generator(self, inputs: Tensors) -> Outcome:
-        """The generator's loss; the outcome's mean is the mean of w [w_dim]."""
+        """The generator's loss."""
         with self._trained(self.G) as parameters:
             c = inputs["labels"]
             fakes = self._synthesise(self._latents(len(c)), inputs)
             loss = generator_loss(self._logits(fakes.images, c), self._weights)
             gradients = self._gradients(loss, parameters)
-        return Outcome({"loss_G": loss.detach()}, gradients, fakes.w.detach().mean(dim=0))
+        return Outcome({"loss_G": loss.detach()}, gradients, {"w": fakes.mean_w})
 
     def path_length(self, inputs: Tensors) -> Outcome:
-        """Path length regularisation (StyleGAN2, section 3.2); the outcome's mean is the mean length."""
+        """Path length regularisation (StyleGAN2, section 3.2); also the mean "length", a scalar."""
         config = self.config
         with self._trained(self.G) as parameters:
-            images, ws, _ = self._synthesise(self._latents(len(inputs["labels"])), inputs)
+            fakes = self._synthesise(self._latents(len(inputs["labels"])), inputs)
+            images = fakes.images
             noise = torch.randn_like(images) / sqrt(images.shape[2] * images.shape[3])
-            lengths = path_lengths(images, ws, noise)
+            lengths = path_lengths(images, fakes.ws, noise)
             mean = lengths.detach().mean()
             penalty = (lengths - self.pl_mean.lerp(mean, config.loss.pl_decay)).square().mean()
             gradients = self._gradients(
                 penalty * (config.loss.pl_weight * config.loss.g_interval), parameters
             )
-        return Outcome({"path_length": mean, "path_penalty": penalty.detach()}, gradients, mean)
+        values = {"path_length": mean, "path_penalty": penalty.detach()}
+        return Outcome(values, gradients, {"w": fakes.mean_w, "length": mean})
 
     def discriminator(self, inputs: Tensors) -> Outcome:
-        """The discriminator's loss; with LeCam the outcome's mean holds mean logits [real/fake, outputs]."""
+        """The discriminator's loss; with LeCam also the mean "logits" [real/fake, outputs]."""
         c = inputs["labels"]
         with torch.no_grad():
             fakes = self._synthesise(self._latents(len(c)), inputs)
@@ -113,14 +122,14 @@ class Steps:
             }
             if self.ada is not None:
                 self.ada.observe(self._weighted(real))
-            mean = None
+            means = {"w": fakes.mean_w}
             if self.lecam is not None:
-                mean = torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)])
+                means["logits"] = torch.stack([real.detach().mean(dim=0), fake.detach().mean(dim=0)])
                 penalty = self.lecam.penalty(real, fake, self._weights)
                 values["lecam"] = penalty.detach()
                 loss = loss + self.config.loss.lecam_weight * penalty
             gradients = self._gradients(loss, parameters)
-        return Outcome(values, gradients, mean)
+        return Outcome(values, gradients, means)
 
     def r1(self, inputs: Tensors) -> Outcome:
         """The gradient penalty at real images (Mescheder et al. 2018)."""
@@ -144,9 +153,15 @@ class Steps:
     def _gradients(
         self, loss: torch.Tensor, parameters: list[torch.nn.Parameter]
     ) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-        """Gradients of this micro-batch's part of the batch's loss, for the parameters that it depends on."""
-        found = torch.autograd.grad(loss / self.micro_batches, parameters, allow_unused=True)
-        return [(p, gradient) for p, gradient in zip(parameters, found, strict=True) if gradient is not None]
+        """Gradients of this micro-batch's part of the batch's loss.
+
+        A penalty does not depend on every bias. As in the published release these have zero gradients, with
+        which Adam's second moment decays, rather than none, with which Adam would leave it as it is.
+        """
+        found = torch.autograd.grad(
+            loss / self.micro_batches, parameters, allow_unused=True, materialize_grads=True
+        )
+        return list(zip(parameters, found, strict=True))
 
     def _latents(self, number: int) -> torch.Tensor:
         return torch.randn([number, self.config.network.z_dim], device=self.device)

@@ -15,6 +15,7 @@ from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.data import RealImages
+from morphoscope.generate.training.optimizers import build_optimizer
 from morphoscope.generate.training.recording import RecordedStep, Tensors
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
@@ -88,8 +89,9 @@ class GeneratorTrainer:
                 kimg=config.augmentation.ada_kimg,
                 ceiling=config.augmentation.ada_ceiling,
             )
-        self.G_opt = self._optimizer(self.G, config.loss.g_interval if config.loss.pl_weight > 0 else None)
-        self.D_opt = self._optimizer(self.D, config.loss.d_interval if config.loss.gamma else None)
+        fused = device.type == "cuda"
+        self.G_opt = build_optimizer(self.G, config.training, config.loss.g_interval, fused)
+        self.D_opt = build_optimizer(self.D, config.training, config.loss.d_interval, fused)
         self.steps = Steps(config, self.G, self.D, self.augment, self.ada, device)
         record = device.type == "cuda" and config.training.cuda_graphs
         pool = torch.cuda.graph_pool_handle() if record else None
@@ -103,14 +105,6 @@ class GeneratorTrainer:
         self.iteration = 0
         own = self.steps.micro_batches // processes.world
         self._own_micro_batches = range(processes.rank * own, (processes.rank + 1) * own)
-
-    def _optimizer(self, network: torch.nn.Module, interval: int | None) -> torch.optim.Adam:
-        """Adam with rate and betas corrected for lazy regularisation (StyleGAN2, appendix B)."""
-        ratio = 1.0 if interval is None else interval / (interval + 1)
-        betas = (0.0**ratio, 0.99**ratio)
-        fused = self.device.type == "cuda"
-        rate = self.config.training.lr * ratio
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=1e-8, fused=fused)
 
     def iterate(self) -> Values:
         """Train on one batch: G, sometimes its path lengths, D, sometimes R1; then EMA and ADA.
@@ -176,29 +170,25 @@ class GeneratorTrainer:
         return {"real_images": images, "real_labels": labels}
 
     def _train_generator(self) -> Values:
-        values, mean = self._optimise(
+        values, _ = self._optimise(
             "G", self.G_opt, lambda index: self._choices(self.config.training.micro_batch)
         )
-        assert mean is not None
-        self.G.mapping.follow(mean)
         return values
 
     def _regularise_path_length(self) -> Values:
         """Path length regularisation (StyleGAN2, section 3.2)."""
         number = max(self.config.training.micro_batch // self.config.loss.pl_batch_shrink, 1)
-        values, mean = self._optimise("path_length", self.G_opt, lambda index: self._choices(number))
-        assert mean is not None
-        self.steps.pl_mean.lerp_(mean, self.config.loss.pl_decay)
+        values, means = self._optimise("path_length", self.G_opt, lambda index: self._choices(number))
+        self.steps.pl_mean.lerp_(means["length"], self.config.loss.pl_decay)
         return values
 
     def _train_discriminator(self, reals: dict[int, Tensors]) -> Values:
         def inputs(index: int) -> Tensors:
             return reals[index] | self._choices(self.config.training.micro_batch)
 
-        values, mean = self._optimise("D", self.D_opt, inputs)
+        values, means = self._optimise("D", self.D_opt, inputs)
         if self.steps.lecam is not None:
-            assert mean is not None
-            self.steps.lecam.observe(*mean)
+            self.steps.lecam.observe(*means["logits"])
         return values
 
     def _regularise_r1(self, reals: dict[int, Tensors]) -> Values:
@@ -206,15 +196,16 @@ class GeneratorTrainer:
 
     def _optimise(
         self, purpose: str, optimizer: torch.optim.Optimizer, inputs: Callable[[int], Tensors]
-    ) -> tuple[Values, torch.Tensor | None]:
-        """One step of the optimiser on the gradients of all micro-batches.
+    ) -> tuple[Values, Tensors]:
+        """One step of the optimiser on the gradients of all micro-batches; w_avg follows their mean w.
 
         Returns:
-            The means of the values over this process's own micro-batches, and `Outcome.mean` averaged over
+            The means of the values over this process's own micro-batches, and `Outcome.means` averaged over
             all micro-batches.
         """
         values: Values = {}
-        gradient = mean = None
+        means: Tensors = {}
+        gradient = None
         for index in self._own_micro_batches:
             self._seed(purpose, index)
             outcome = self._computations[purpose](inputs(index))
@@ -222,11 +213,10 @@ class GeneratorTrainer:
                 values[name] = values.get(name, 0) + value / len(self._own_micro_batches)
             flat = torch.cat([part.reshape(-1) for _, part in outcome.gradients])
             gradient = flat if gradient is None else gradient.add_(flat)
-            if outcome.mean is not None:
-                part = outcome.mean / self.steps.micro_batches
-                mean = part if mean is None else mean.add_(part)
+            for name, mean in outcome.means.items():
+                means[name] = means.get(name, 0) + mean / self.steps.micro_batches
         assert gradient is not None
-        self.processes.sum([gradient] if mean is None else [gradient, mean])
+        self.processes.sum([gradient, *means.values()])
         torch.nan_to_num(gradient, nan=0, posinf=1e5, neginf=-1e5, out=gradient)
         parameters = [parameter for parameter, _ in outcome.gradients]
         parts = gradient.split([parameter.numel() for parameter in parameters])
@@ -234,7 +224,9 @@ class GeneratorTrainer:
             parameter.grad = part.view_as(parameter)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return values, mean
+        if "w" in means:
+            self.G.mapping.follow(means["w"])
+        return values, means
 
     def _seed(self, purpose: str, index: int) -> None:
         key = [self.config.seed, self.iteration, _PURPOSES.index(purpose), index]
