@@ -22,9 +22,9 @@ _TRANSFERRED = {
 }
 ARMS = GeneratorArms(
     settings={"scratch": [], **_TRANSFERRED},
-    baseline=["mirror=true", "tick_kimg=0.8", "snapshot_ticks=4"],
+    baseline=["mirror=true", "tick_kimg=0.8", "snapshot_ticks=2"],
     resolution=64,
-    measured_at=[3200, 6400],
+    measured_at=[1600, 3200, 4800],
     images=50,
     start_from=dict.fromkeys(_TRANSFERRED, _PHANTOMS),
 )

@@ -1,5 +1,6 @@
 """The metadata in an ensemble's file: checked before use, since a file may come from anywhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +72,7 @@ class EnsembleMetadata(_Recorded):
         view: the only view among the training images; None for all views.
         phantom: whether all training images show phantoms.
         generators: digests of the generators whose images were trained on.
+        foreign_generators: those among them that started from a foreign model.
         scores: how each fold's model was trained.
         auxiliary_cohorts: name and digest of each.
         auxiliary: names of the auxiliary classes.
@@ -92,6 +94,7 @@ class EnsembleMetadata(_Recorded):
     view: View | None = None
     phantom: bool = False
     generators: list[str] = []
+    foreign_generators: list[str] = []
     scores: dict[str, FoldScores] = {}
     auxiliary_cohorts: list[str] = []
     auxiliary: Annotated[list[str], Field(max_length=10_000)] = []
@@ -133,7 +136,13 @@ class EnsembleMetadata(_Recorded):
             f"{len(self.folds)} models ({backbone}, {images.resolution} px, {images.views}-view); "
             f"{len(self.conditions)} conditions ({first_names(self.conditions)}){auxiliary};\n"
             f" trained on {shown} (digest {self.cohort_digest or 'unknown'})"
+            + (f". {self.leak_note}" if self.leak_note else "")
         )
+
+    @property
+    def leak_note(self) -> str | None:
+        """What the leak check could not cover; None if it covered everything."""
+        return foreign_note(self.foreign_generators) if self.foreign_generators else None
 
     def condition_index(self, target: str | int) -> int:
         """The position, 0 to K - 1, of a condition given by name or position; UserError if unknown."""
@@ -183,3 +192,12 @@ class EnsembleMetadata(_Recorded):
         if not set(self.auxiliary).isdisjoint(self.conditions):
             raise ValueError("auxiliary: it names a condition")
         return self
+
+
+def foreign_note(generators: Sequence[str]) -> str:
+    """What the leak check cannot cover, given digests of generators that started from a foreign model."""
+    return (
+        f"Synthetic images come from generator {', '.join(generators)}, which started from a foreign model. "
+        "The training images of that model are unknown, so the leak check does not cover them: they may be "
+        "among those that this classifier is evaluated on."
+    )

@@ -18,6 +18,8 @@ A cohort is a folder (or uncompressed zip) of RGB images with a `manifest.csv`, 
 | trained_on_cohort | synthetic rows: digest of the cohort (with its split) whose folds those are |
 | ancestor_cohorts | optional: digests of other cohorts that its earlier trainings used, as a JSON list |
 
+In place of a digest the last two may say "foreign", of a model whose training images are unknown.
+
 Any further columns are kept. `dataset.json`, the label file of the StyleGAN tools, is written beside it.
 Every cell is a string in `Cohort.rows`.
 

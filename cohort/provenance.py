@@ -30,6 +30,8 @@ SYNTHETIC_COLUMNS = [
     "trained_on_cohort",
     "ancestor_cohorts",
 ]
+FOREIGN = "foreign"
+"""In `trained_on_cohort` and `ancestor_cohorts`, in place of a digest: nobody knows the training images."""
 _STATEMENT, _SOFTWARE, _CONTENT = "Synthetic", "Software", "Morphoscope"  # keywords of the three texts
 _MARK = {key.encode() for key in (_STATEMENT, _SOFTWARE, _CONTENT)}
 _NO_PATIENT = "shows no patient"

@@ -90,12 +90,26 @@ class DiscriminatorKeywords(_Network):
     epilogue_kwargs: EpilogueKeywords | None = None
 
 
-class Ancestor(_Strict):
-    """What an earlier snapshot that a training builds on was trained on."""
+def _without_digest(values: Any) -> Any:
+    """A model without a cohort digest is foreign: it may say nothing of folds and phantoms."""
+    if isinstance(values, dict) and values.get("cohort_digest") is None:
+        return {"trained_on_folds": [], "phantom": False, **values, "cohort_digest": None}
+    return values
 
-    cohort_digest: Digest
+
+class Ancestor(_Strict):
+    """What an earlier snapshot that a training builds on was trained on; without a digest it is foreign."""
+
+    cohort_digest: Digest | None
     trained_on_folds: Folds
     phantom: bool
+
+    _unknown = model_validator(mode="before")(_without_digest)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its training images are unknown, as those of a model that was made elsewhere."""
+        return self.cohort_digest is None
 
 
 class SnapshotMetadata(BaseModel):
@@ -106,7 +120,8 @@ class SnapshotMetadata(BaseModel):
     Attributes:
         conditions: names in the order of the label vector.
         described: what they stand for; empty if not recorded. See `descriptions`.
-        cohort_digest: digest of the cohort that this training took its images from.
+        cohort_digest: digest of the cohort that this training took its images from; None for a foreign model,
+            which was made elsewhere, of unknown images.
         trained_on_folds: folds of that cohort whose images this training or an earlier one saw.
         started_from: the snapshots that this training builds on, the most recent first. Older files name
             at most one, not in a list.
@@ -121,7 +136,7 @@ class SnapshotMetadata(BaseModel):
 
     conditions: list[Name] = Field(min_length=1, max_length=1000)
     described: list[Description] = Field([], max_length=1000)
-    cohort_digest: Digest
+    cohort_digest: Digest | None
     trained_on_folds: Folds
     started_from: list[Ancestor] = Field([], max_length=1000)
     images: int | None = None
@@ -161,7 +176,20 @@ class SnapshotMetadata(BaseModel):
     @property
     def phantoms_only(self) -> bool:
         """Whether neither this training nor any that it builds on has seen anything but phantoms."""
-        return all(training.phantom for training in self.lineage)
+        return all(training.phantom and not training.foreign for training in self.lineage)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the images of this training, or of one that it builds on, are unknown."""
+        return any(training.foreign for training in self.lineage)
+
+    @property
+    def origin(self) -> str:
+        """For people: the digest of the training cohort, and what is not known."""
+        if self.cohort_digest is None:
+            return "foreign model: its training images are unknown"
+        started = "; started from a foreign model, whose training images are unknown" if self.foreign else ""
+        return f"{self.cohort_digest}{started}"
 
     @property
     def fit(self) -> Fit:
@@ -172,6 +200,8 @@ class SnapshotMetadata(BaseModel):
     def view(self) -> View | None:
         """The only view among the training images; None for all views."""
         return next((view for view in get_args(View) if view == self.config.get("view")), None)
+
+    _unknown = model_validator(mode="before")(_without_digest)
 
     @field_validator("started_from", mode="before")
     @classmethod

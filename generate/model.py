@@ -46,9 +46,10 @@ class GeneratorModel:
 
     def __repr__(self) -> str:
         names, phantom = first_names(self.conditions), ", phantoms only" if self.phantoms_only else ""
+        foreign = f";\n trained on {self.metadata.origin}" if self.metadata.foreign else ""
         return (
             f"<GeneratorModel: {self.resolution} px, digest {self.digest}{phantom};\n"
-            f" {len(self.conditions)} conditions ({names})>"
+            f" {len(self.conditions)} conditions ({names}){foreign}>"
         )
 
     @classmethod

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 from morphoscope.cohort import Cohort, new_folder
-from morphoscope.cohort.provenance import write_synthetic_image
+from morphoscope.cohort.provenance import FOREIGN, write_synthetic_image
 from morphoscope.configs import arguments
 from morphoscope.configs.views import View
 from morphoscope.generate.model import GeneratorModel, check_seeds
@@ -32,7 +32,8 @@ def augment(
     Image k of a condition has seed `seed` + k times the number of conditions + its index, so every image has
     its own seed. Each row records the generator's digest, the seed, the label, psi, and the cohort and folds
     that the generator was trained on; `ancestor_cohorts` is a JSON list of the other cohorts of real images
-    that the generator's ancestors were trained on. Each PNG is marked as synthetic in its metadata.
+    that the generator's ancestors were trained on, with "foreign" for unknown images. Each PNG is marked as
+    synthetic in its metadata.
 
     Args:
         destination: a new folder; it appears once the cohort is complete.
@@ -82,8 +83,12 @@ def augment(
 def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
     """The cells that are the same for every image of a generator."""
     metadata = model.metadata
-    own = metadata.cohort_digest
-    ancestors = {ancestor.cohort_digest for ancestor in metadata.started_from if not ancestor.phantom}
+    own = metadata.cohort_digest or FOREIGN
+    ancestors = {
+        ancestor.cohort_digest or FOREIGN
+        for ancestor in metadata.started_from
+        if ancestor.foreign or not ancestor.phantom
+    }
     return {
         "view": view or metadata.view or "other",
         "fold": "",

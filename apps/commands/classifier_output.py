@@ -75,6 +75,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
     _print_certainty(evaluation)
     _print_priors(evaluation)
     _print_strata(evaluation)
+    if evaluation.facts.leak_note:
+        say(f"Warning: {evaluation.facts.leak_note}")
 
 
 def print_repeats(evaluations: Sequence[Evaluation]) -> None:

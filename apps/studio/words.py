@@ -118,7 +118,7 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
     return [
         ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
         ("Generator: conditions", _named(generator)),
-        ("Generator: training cohort", generator.metadata.cohort_digest),
+        ("Generator: training cohort", generator.metadata.origin),
         (
             "Classifier",
             f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px",

@@ -139,6 +139,7 @@ def _facts(
         epoch_chosen_on_these_images=rows == "out_of_fold" and ensemble.config.training.patience is not None,
         calibration=None if calibration is None else calibration.summary,
         calibration_note=note,
+        leak_note=ensemble.metadata.leak_note,
         unlike=None if unlike is None else unlike.root.name,
         unlike_models=None if unlike is None else models,
         rule=ensemble.config.training.answer,

@@ -108,6 +108,8 @@ def _subject(evaluation: Evaluation, patients: int) -> Section:
         alarms.append(f"No image of {', '.join(evaluation.missing)}: nothing here says anything about this.")
     if facts.epoch_chosen_on_these_images:
         alarms.append("Each model's best epoch was chosen on these same images: the metrics are optimistic.")
+    if facts.leak_note:
+        alarms.append(facts.leak_note)
     if facts.calibration_note:
         alarms.append(facts.calibration_note)
     elif facts.calibration is None:

@@ -56,6 +56,7 @@ class EvaluationFacts:
             the images evaluated.
         calibration: the ensemble's, for samples of this form; None if there is none or it was not used.
         calibration_note: why the calibration was not used, if so.
+        leak_note: what the leak check of the training could not cover, if anything.
         unlike: name of the folder with the images out of distribution, if any.
         unlike_models: the models that predicted those, if any.
         rule: which answers the training chose its epochs by; see `Rule`.
@@ -75,6 +76,7 @@ class EvaluationFacts:
     epoch_chosen_on_these_images: bool = False
     calibration: CalibrationSummary | None = None
     calibration_note: str | None = None
+    leak_note: str | None = None
     unlike: str | None = None
     unlike_models: str | None = None
     rule: Literal["targets", "published"] = "targets"

@@ -9,7 +9,7 @@ from morphoscope.classify.description import MAX_IMAGES
 from morphoscope.classify.inputs.pairs import PairedImages, form_pairs
 from morphoscope.classify.inputs.views import require_halves
 from morphoscope.classify.training.auxiliary import auxiliary_targets
-from morphoscope.classify.training.plans import FoldPlan
+from morphoscope.classify.training.plans import FoldPlan, foreign_generators
 from morphoscope.classify.training.pool import ImagePool, PoolPart, class_targets
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
@@ -70,6 +70,11 @@ class TrainingCohorts:
     def generators(self) -> list[str]:
         """Digests of the generators of the synthetic images, sorted."""
         return sorted({name for extra in self.synthetic for name in extra.rows["generator"]})
+
+    @property
+    def foreign_generators(self) -> list[str]:
+        """Those among them that started from a foreign model, whose training images are unknown."""
+        return sorted({name for extra in self.synthetic for name in foreign_generators(extra)})
 
     def seen_images(self, plans: Sequence[FoldPlan]) -> list[str] | None:
         """Hashes of all images that a model is trained or validated on, sorted; None if they are too many."""

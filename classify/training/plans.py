@@ -1,18 +1,22 @@
 """Which images each fold's model may be trained on: the leak rule (for auxiliary cohorts see `auxiliary`)."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
 
+from morphoscope.classify.description import foreign_note
 from morphoscope.classify.inputs.pairs import HALVES
 from morphoscope.classify.inputs.views import in_view, require_pair, require_paired_test
 from morphoscope.classify.training.auxiliary import auxiliary_rows, require_apart_from_test
 from morphoscope.cohort import TEST_FOLD, Cohort
-from morphoscope.cohort.provenance import read_ancestor_cohorts, read_names
+from morphoscope.cohort.provenance import FOREIGN, read_ancestor_cohorts, read_names
 from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.views import View
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,10 @@ def plan_folds(
 
     A synthetic image may be used for fold j only if its generator saw no image of fold j. It may never be
     used if the generator saw the test fold, or if the generator or one of its ancestors was trained on
-    another cohort or split. For auxiliary images see `auxiliary_rows`. No file of the view (or, if dual,
-    views) may be in two folds, whatever its names. With a view, the test must be fair to both views, see
-    `require_paired_test`. The rules for pairs are the same, since a pair lies within one group.
+    another cohort or split. A foreign model, whose training images are unknown, may be an ancestor, with a
+    warning, but not the generator itself. For auxiliary images see `auxiliary_rows`. No file of the view (or,
+    if dual, views) may be in two folds, whatever its names. With a view, the test must be fair to both views,
+    see `require_paired_test`. The rules for pairs are the same, since a pair lies within one group.
 
     Args:
         cohort: real images with their folds.
@@ -195,6 +200,12 @@ def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
     """UserError if a generator or one of its ancestors saw another split, whose folds are other patients."""
     trained_on = _cells(extra, "trained_on_cohort")
     _refuse_unknown(extra, [digest == "" for digest in trained_on], "which cohort", "trained_on_cohort")
+    if FOREIGN in trained_on:
+        raise UserError(
+            f"{extra.root}: generator {_generators(extra)} is a foreign model, whose training images are "
+            "unknown: they may be validation or test images of this cohort. Start a training from it "
+            "(`morphoscope generate train --start-from`) and use images of the generator that this gives."
+        )
     other = sorted(set(trained_on) - {cohort.digest})
     if other:
         raise UserError(
@@ -207,13 +218,22 @@ def _require_same_split(extra: Cohort, cohort: Cohort) -> None:
     _refuse_unknown(
         extra, [cohorts is None for cohorts in ancestors], "which earlier cohorts", "ancestor_cohorts"
     )
-    earlier = sorted({digest for cohorts in ancestors for digest in cohorts or ()})
+    earlier = sorted({digest for cohorts in ancestors for digest in cohorts or ()} - {FOREIGN})
     if earlier:
         raise UserError(
             f"{extra.root}: generator {_generators(extra)} was started from one that was trained on other "
             f"cohorts or splits (digest {', '.join(earlier)}), whose patients may be in this cohort's "
             "validation or test folds. Train a generator on this cohort alone, as it is split now."
         )
+    if foreign := foreign_generators(extra):
+        log.warning("%s: %s", extra.root, foreign_note(foreign))
+
+
+def foreign_generators(extra: Cohort) -> list[str]:
+    """Digests of the generators of synthetic images that have a foreign ancestor, sorted."""
+    ancestors = [read_ancestor_cohorts(cell) or () for cell in _cells(extra, "ancestor_cohorts")]
+    named = zip(_cells(extra, "generator"), ancestors, strict=True)
+    return sorted({generator for generator, cohorts in named if FOREIGN in cohorts})
 
 
 def _cells(extra: Cohort, column: str) -> list[str]:

@@ -276,6 +276,7 @@ def _recorded(cohorts: TrainingCohorts, classes: list[str], plans: Sequence[Fold
         "view": cohorts.view,
         "phantom": cohorts.phantom,
         "generators": cohorts.generators,
+        "foreign_generators": cohorts.foreign_generators,
         "auxiliary_cohorts": [f"{extra.root.name} {extra.digest}" for extra in cohorts.auxiliary],
     }
     auxiliary, seen = classes[len(cohorts.cohort.conditions) :], cohorts.seen_images(plans)

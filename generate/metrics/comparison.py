@@ -34,9 +34,9 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Coh
     elif rows == "training":
         if metadata.cohort_digest != cohort.digest:
             raise UserError(
-                f"{cohort.root}: the generator was trained on another cohort or split (digest "
-                f"{metadata.cohort_digest}, not {cohort.digest}), so its training images are unknown; "
-                "choose --rows all."
+                f"{cohort.root}: the generator was not trained on this cohort and split (digest "
+                f"{cohort.digest}; trained on {metadata.origin}), so which of these images it has seen is "
+                "unknown; choose --rows all."
             )
         chosen = real & folds.isin(metadata.trained_on_folds).to_numpy()
     else:
@@ -64,8 +64,13 @@ def _require_unseen(cohort: Cohort, metadata: SnapshotMetadata) -> None:
         )
     if metadata.cohort_digest != cohort.digest:
         log.warning(
-            "The generator was trained on another cohort or split (digest %s, not %s), so it may have been "
-            "trained on these images.",
-            metadata.cohort_digest,
+            "The generator was not trained on this cohort and split (digest %s; trained on %s), so it may "
+            "have been trained on these images.",
             cohort.digest,
+            metadata.origin,
+        )
+    elif metadata.foreign:
+        log.warning(
+            "The generator started from a foreign model, whose training images are unknown; that model may "
+            "have been trained on these images."
         )

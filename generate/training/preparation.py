@@ -102,6 +102,11 @@ def prepare(
     resolved, metadata = described.config, described.metadata
     if described.changed and processes.is_main:
         say(f"Changed, because training starts from {start_from}: {', '.join(described.changed)}", to=console)
+    if metadata.foreign and unfinished is None and processes.is_main:
+        log.warning(
+            "The training starts from a foreign model. The images that it was trained on are unknown, so no "
+            "leak check can cover them; snapshots and synthetic images record this."
+        )
     end = resolved.conditions.transition_end_kimg
     if end is not None and end > resolved.training.kimg:
         log.warning(

@@ -106,6 +106,7 @@ def _facts(records: Records) -> Section:
         facts += [
             ("conditions", f"{len(conditions)}: {', '.join(named)}"),
             ("training images", "not recorded" if images is None else str(images)),
+            ("training cohort", records.metadata.origin),
         ]
     facts.append(("resolution", f"{records.config.resolution} px"))
     recent = [tick.values for tick in records.ticks[-_RECENT:]]

@@ -133,6 +133,12 @@ def test_evaluation_says_that_there_is_no_calibration(capsys: Shown, plain: Pred
     assert "not calibrated" in capsys.readouterr().out
 
 
+def test_evaluation_warns_of_what_the_leak_check_did_not_cover(capsys: Shown, plain: Prediction) -> None:
+    noted = EvaluationFacts("test", "toy", "0" * 16, leak_note="A foreign model.")
+    print_evaluation(replace(evaluation(plain), facts=noted))
+    assert "Warning: A foreign model." in capsys.readouterr().out
+
+
 def test_evaluation_says_why_a_calibration_was_not_used(capsys: Shown, plain: Prediction) -> None:
     noted = EvaluationFacts("out_of_fold", "toy", "0" * 16, calibration_note="Nothing is left.")
     print_evaluation(replace(evaluation(plain), facts=noted))

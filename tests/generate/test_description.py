@@ -78,7 +78,6 @@ def test_conditions_are_described_as_recorded(tiny_snapshot, tmp_path):
         ("trained_on_folds", ABSENT),
         ("trained_on_folds", "01"),
         ("trained_on_folds", [0, 1]),
-        ("cohort_digest", ABSENT),
         ("cohort_digest", "=cmd()"),
         ("phantom", ABSENT),
         ("phantom", "false"),
@@ -179,6 +178,21 @@ def test_a_generator_without_labels_describes_itself(tmp_path):
     G, D = Generator(**generator).eval(), Discriminator(**discriminator)
     model, _ = described(tmp_path, G, D, generator, discriminator)
     assert (model.sample("early", [0]) == model.sample("late", [0])).all()
+
+
+@pytest.mark.parametrize("of", ["itself", "an ancestor"])
+def test_a_model_without_a_cohort_digest_is_foreign(tiny_snapshot, tmp_path, of):
+    """Whatever it claims about phantoms."""
+    foreign = {"cohort_digest": ABSENT, "phantom": True}
+    changes = {"started_from": [{"phantom": True}]} if of == "an ancestor" else foreign
+    path = rewritten(tiny_snapshot, tmp_path / "foreign.safetensors", changes)
+    model, own = load(path), load(tiny_snapshot)
+    assert model.metadata.foreign and not model.metadata.phantoms_only
+    assert not own.metadata.foreign
+    assert own.metadata.origin == own.metadata.cohort_digest
+    said = "foreign model: its" if of == "itself" else "started from a foreign model, whose"
+    assert f"{said} training images are unknown" in model.metadata.origin
+    assert "foreign" in repr(model) and "foreign" not in repr(own)
 
 
 def test_older_snapshots_name_one_ancestor(tiny_snapshot, tmp_path):

@@ -184,6 +184,19 @@ def test_ancestors_on_other_real_cohorts_are_recorded(model, tiny_cohort, tmp_pa
     assert [json.loads(cell) for cell in cohort.rows["ancestor_cohorts"]] == [["aa", "cc"]] * 2
 
 
+def test_foreign_models_are_recorded(model, tiny_cohort, tmp_path):
+    """By the word in place of a digest: of the generator itself, and of its ancestors."""
+    link = {"trained_on_folds": ["0"], "phantom": False}
+    for own, ancestors, expected in (
+        (tiny_cohort.digest, [{}], (tiny_cohort.digest, ["foreign"])),
+        (None, [{**link, "cohort_digest": "cc"}], ("foreign", ["cc"])),
+    ):
+        child = described(model, cohort_digest=own, started_from=ancestors)
+        rows = augment(child, tmp_path / expected[0], per_condition=1).rows
+        assert set(rows["trained_on_cohort"]) == {expected[0]}
+        assert [json.loads(cell) for cell in rows["ancestor_cohorts"]] == [expected[1]] * 2
+
+
 @pytest.mark.parametrize(("ancestor_is_phantom", "no_patient"), [(True, True), (False, False)])
 def test_no_patient_is_promised_only_if_all_trainings_used_phantoms(
     model, tmp_path, ancestor_is_phantom, no_patient

@@ -38,6 +38,7 @@ FORMAT = {
         "distance_correlation": "float",
     },
     "calibration_note": "None",
+    "leak_note": "None",
     "unlike": "str",
     "unlike_judged_by": "str",
     "rule": "str",

@@ -56,6 +56,8 @@ def test_the_page_has_the_metrics_with_their_intervals(calibrated: bool, tmp_pat
     assert text.count("data:image/svg+xml;base64,") == 2
     assert ("Prediction sets" in words) == ("Another kind of image" in words) == calibrated
     assert ("is not calibrated" in words) == (found.facts.calibration is None)
+    noted = replace(found, facts=replace(found.facts, leak_note="A foreign model."))
+    assert "A foreign model." in page_of(noted, tmp_path) and "A foreign model." not in text
     if calibrated:
         assert "stated coverage 90%" in words and "0.68" in words
 

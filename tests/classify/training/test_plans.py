@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from morphoscope.classify import plan_folds
+from morphoscope.classify.training.material import TrainingCohorts
 from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 
@@ -72,6 +74,23 @@ def test_a_generator_whose_ancestors_saw_another_split_is_an_error(
     grown = make_synthetic(["1"], ancestor_cohorts='["1234567890abcdef"]')
     with pytest.raises(UserError, match=r"other cohorts or splits \(digest 1234567890abcdef\)"):
         plan_folds(cohort, [grown], folds=["0"])
+
+
+def test_a_foreign_ancestor_is_said_to_be_so_and_a_foreign_generator_is_refused(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort], caplog: pytest.LogCaptureFixture
+) -> None:
+    started = make_synthetic(["1"], ancestor_cohorts='["foreign"]')
+    with caplog.at_level(logging.WARNING):
+        assert len(plan_folds(cohort, [started], folds=["0"])[0].synthetic[0]) == 6
+    assert "generator feedc0de, which started from a foreign model" in caplog.text
+    assert "the leak check does not cover them" in caplog.text
+    cohorts = TrainingCohorts(cohort, [started, make_synthetic(["1"])], [], None)
+    assert cohorts.foreign_generators == cohorts.generators == ["feedc0de"]
+    with pytest.raises(UserError, match=r"feedc0de is a foreign model.*--start-from"):
+        plan_folds(cohort, [make_synthetic([], trained_on_cohort="foreign")], folds=["0"])
+    mixed = make_synthetic(["1"], ancestor_cohorts='["1234567890abcdef", "foreign"]')
+    with pytest.raises(UserError, match=r"other cohorts or splits \(digest 1234567890abcdef\)"):
+        plan_folds(cohort, [mixed], folds=["0"])
 
 
 @pytest.mark.parametrize("column", ["trained_on_folds", "trained_on_cohort"])

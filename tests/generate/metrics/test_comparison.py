@@ -51,8 +51,22 @@ def test_another_cohort_may_have_been_trained_on(tiny_cohort, caplog):
     with caplog.at_level(logging.WARNING):
         assert folds_of(real_rows(tiny_cohort, "test", other)) == ["test"]
     assert "may have been trained on these images" in caplog.text
-    with pytest.raises(UserError, match="another cohort"):
+    with pytest.raises(UserError, match="not trained on this cohort"):
         real_rows(tiny_cohort, "training", other)
+
+
+def test_a_foreign_model_may_have_been_trained_on_them(tiny_cohort, caplog):
+    foreign = metadata(None, [])
+    with caplog.at_level(logging.WARNING):
+        for own, said in (
+            (foreign, "foreign model: its"),
+            (metadata("abc", ["0"], foreign.lineage), "started"),
+        ):
+            assert folds_of(real_rows(tiny_cohort, "test", own)) == ["test"]
+            assert said in caplog.text
+        caplog.clear()
+        real_rows(tiny_cohort, "test", metadata(tiny_cohort.digest, ["0"], foreign.lineage))
+    assert "that model may have been trained on these images" in caplog.text
 
 
 def test_no_row_at_all(tiny_cohort):
