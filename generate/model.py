@@ -11,9 +11,9 @@ import torch
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.user_files import open_regular
+from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
-from morphoscope.generate.networks.synthesis import NOISE_MODES
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.runtime.torch_devices import resolve_device
 
@@ -38,6 +38,7 @@ class GeneratorModel:
     ) -> None:
         self.G = G
         self.class_means = class_means
+        self.centres = TruncationCentres(G, class_means)
         self.metadata = metadata
         self.digest = digest
         self.conditions = metadata.conditions
@@ -128,8 +129,8 @@ class GeneratorModel:
         Args:
             condition: a name, a mixture {name: share}, or K shares.
             seeds: N integers from 0 to 2**32 - 1.
-            psi: truncation towards the mean w of the condition, or the mixture of such means; 1 is no
-                truncation, 0 the mean itself.
+            psi: truncation towards the mean w of the condition or mixture; 1 is no truncation, 0 the mean
+                itself.
             noise_mode: const (the same noise in every image), random or none.
 
         Raises:
@@ -189,7 +190,14 @@ class GeneratorModel:
             draw_latents(seeds, self.G.z_dim), np.reshape(labels, (-1, len(self.conditions))), psi
         )
 
-    @torch.no_grad()
+    def class_mean(self, condition: Condition) -> torch.Tensor:
+        """Mean w of a condition or mixture, the centre of its truncation: float32 [w_dim].
+
+        Raises:
+            UserError: an unknown condition or an invalid mixture.
+        """
+        return self.centres.of(self._tensor(self.label(condition)[None]))[0]
+
     def synthesise(
         self, z: torch.Tensor, labels: np.ndarray, psi: float = 1.0, noise_mode: str = "const"
     ) -> np.ndarray:
@@ -203,27 +211,40 @@ class GeneratorModel:
         Raises:
             UserError: an argument of another type or shape, or values that are not numbers in the images.
         """
-        self._check(z, labels, psi, noise_mode)
-        device = self.class_means.device
-        images = []
-        for start in range(0, len(z), _BATCH):
-            part = slice(start, start + _BATCH)
-            c = torch.from_numpy(labels[part]).to(device, torch.float32)
-            ws = self.G.mapping(z[part].to(device), c)
-            centre = (self.G.mapping.spread_stages(c) @ self.class_means)[:, None]
-            batch = self.G.synthesis(centre.lerp(ws, psi), noise_mode)
+        return self.images(self.codes(z, labels, psi), noise_mode)
+
+    @torch.no_grad()
+    def codes(self, z: torch.Tensor, labels: np.ndarray, psi: float = 1.0) -> torch.Tensor:
+        """Truncated intermediate latents [N, num_ws, w_dim]; arguments as for `synthesise`."""
+        self._check(z, labels, psi)
+        c = self._tensor(labels)
+        ws = self.G.mapping(z.to(c.device), c)
+        return ws if psi == 1 else self.centres.of(c)[:, None].lerp(ws, psi)
+
+    @torch.no_grad()
+    def images(self, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
+        """Images uint8 [N, R, R, 3] RGB of intermediate latents [N, num_ws, w_dim].
+
+        Raises:
+            UserError: codes of another shape, or values that are not numbers in the images.
+        """
+        arguments.instance("codes", codes, torch.Tensor, "a tensor [N, num_ws, w_dim]")
+        images = [np.zeros((0, self.resolution, self.resolution, 3), np.uint8)]
+        for start in range(0, len(codes), _BATCH):
+            batch = self.G.synthesis(codes[start : start + _BATCH], noise_mode)
             if not torch.isfinite(batch).all():  # they would become black pixels
                 raise UserError(
                     "The generator's images have values that are not numbers (NaN or infinite): its weights "
                     "are unusable. Use an earlier snapshot, or one of another training."
                 )
             images.append(to_uint8(batch))
-        if not images:
-            return np.zeros((0, self.resolution, self.resolution, 3), np.uint8)
         return np.concatenate(images)
 
-    def _check(self, z: torch.Tensor, labels: np.ndarray, psi: float, noise_mode: str) -> None:
-        """Raise UserError for arguments of `synthesise` that do not fit this generator."""
+    def _tensor(self, labels: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(labels).to(self.class_means.device, torch.float32)
+
+    def _check(self, z: torch.Tensor, labels: np.ndarray, psi: float) -> None:
+        """Raise UserError for arguments of `codes` that do not fit this generator."""
         width, classes = self.G.z_dim, len(self.conditions)
         if not isinstance(z, torch.Tensor) or not z.is_floating_point() or z.shape[1:] != (width,):
             arguments.refuse("z", f"a floating-point tensor [N, {width}]", z)
@@ -232,7 +253,6 @@ class GeneratorModel:
         if labels.shape != (len(z), classes):
             arguments.refuse("labels", f"an array [{len(z)}, {classes}], one row per latent", labels)
         arguments.real_number("psi", psi)
-        arguments.one_of("noise_mode", noise_mode, NOISE_MODES)
 
 
 def draw_latents(seeds: Sequence[int], z_dim: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.generate.centres import class_means
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
@@ -17,7 +18,6 @@ KIND = "generator"
 Tensors = dict[str, torch.Tensor]
 Network = TypeVar("Network", Generator, Discriminator)
 _CLASS_MEANS = "w_class"
-_CLASS_MEAN_SAMPLES = 4096
 
 
 class StoredGenerator(NamedTuple):
@@ -103,22 +103,6 @@ def plain_generator(G: Generator, label_influence: float) -> Generator:
     plain = copy.deepcopy(G)
     fold_label_influence(plain.mapping, label_influence)
     return plain
-
-
-@torch.no_grad()
-def class_means(G: Generator, conditions: int) -> torch.Tensor:
-    """Mean w of each class over 4096 random z, [K, w_dim]: the centre of truncation (spec 8).
-
-    Args:
-        conditions: K, number of classes.
-    """
-    device = G.mapping.w_avg.device
-    randomness = torch.Generator().manual_seed(0)
-    z = torch.randn([_CLASS_MEAN_SAMPLES, G.z_dim], generator=randomness).to(device)
-    means = []
-    for label in torch.eye(conditions, device=device):
-        means.append(G.mapping(z, label.expand(len(z), -1))[:, 0].mean(dim=0))
-    return torch.stack(means)
 
 
 def _load(

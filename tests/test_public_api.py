@@ -253,6 +253,11 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "GeneratorModel.synthesise": Case(
             model.synthesise, z=torch.ones(1, model.G.z_dim), labels=labels, psi=1.0, noise_mode="const"
         ),
+        "GeneratorModel.codes": Case(model.codes, z=torch.ones(1, model.G.z_dim), labels=labels, psi=1.0),
+        "GeneratorModel.images": Case(
+            model.images, codes=torch.ones(1, model.G.num_ws, model.G.w_dim), noise_mode="const"
+        ),
+        "GeneratorModel.class_mean": Case(model.class_mean, condition="NF1"),
         "augment": Case(
             generate.augment, model=model, destination=exists, per_condition=1, seed=0, psi=1.0, view="face"
         ),
