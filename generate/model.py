@@ -14,12 +14,11 @@ from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
+from morphoscope.generate.rendering import BATCH, render
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.runtime.torch_devices import resolve_device
 
 Condition = str | Mapping[str, float] | Sequence[float]
-
-_BATCH = 16
 
 
 class GeneratorModel:
@@ -143,8 +142,8 @@ class GeneratorModel:
     def stream(self, condition: Condition, seeds: Sequence[int], psi: float) -> Iterator[np.ndarray]:
         """Like `sample`, but yields single images uint8 [R, R, 3], so that any number fits in memory."""
         check_seeds(seeds)
-        for start in range(0, len(seeds), _BATCH):
-            yield from self.sample(condition, seeds[start : start + _BATCH], psi)
+        for start in range(0, len(seeds), BATCH):
+            yield from self.sample(condition, seeds[start : start + BATCH], psi)
 
     def morph(self, a: str, b: str, seed: int, steps: int | Sequence[float], psi: float = 0.7) -> np.ndarray:
         """Frames from condition a to condition b with one seed, by mixing the labels: uint8 [steps, R, R, 3].
@@ -221,24 +220,9 @@ class GeneratorModel:
         ws = self.G.mapping(z.to(c.device), c)
         return ws if psi == 1 else self.centres.of(c)[:, None].lerp(ws, psi)
 
-    @torch.no_grad()
     def images(self, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
-        """Images uint8 [N, R, R, 3] RGB of intermediate latents [N, num_ws, w_dim].
-
-        Raises:
-            UserError: codes of another shape, or values that are not numbers in the images.
-        """
-        arguments.instance("codes", codes, torch.Tensor, "a tensor [N, num_ws, w_dim]")
-        images = [np.zeros((0, self.resolution, self.resolution, 3), np.uint8)]
-        for start in range(0, len(codes), _BATCH):
-            batch = self.G.synthesis(codes[start : start + _BATCH], noise_mode)
-            if not torch.isfinite(batch).all():  # they would become black pixels
-                raise UserError(
-                    "The generator's images have values that are not numbers (NaN or infinite): its weights "
-                    "are unusable. Use an earlier snapshot, or one of another training."
-                )
-            images.append(to_uint8(batch))
-        return np.concatenate(images)
+        """Images uint8 [N, R, R, 3] RGB of intermediate latents; as `rendering.render`."""
+        return render(self.G.synthesis, codes, noise_mode)
 
     def _tensor(self, labels: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(labels).to(self.class_means.device, torch.float32)
@@ -280,8 +264,3 @@ def file_digest(path: Path) -> str:
     """First 16 hex digits of a file's SHA-256."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def to_uint8(images: torch.Tensor) -> np.ndarray:
-    """NCHW float [-1, 1] => NHWC uint8."""
-    return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load
-from morphoscope.generate.model import draw_latents, to_uint8
+from morphoscope.generate.model import draw_latents
+from morphoscope.generate.rendering import to_uint8
 from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
 

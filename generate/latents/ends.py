@@ -1,0 +1,116 @@
+"""Where an image comes from: the ends of morphs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from morphoscope.generate.model import GeneratorModel, draw_latents
+
+Centre = Literal["condition", "global"]
+
+
+@dataclass(frozen=True)
+class ProjectedPhotograph:
+    """A photograph found in a generator.
+
+    Attributes:
+        digest: first 16 hex digits of the SHA-256 of the photograph's file. Nothing else names it, since its
+            file's name may be a patient's.
+        generator: digest of the generator.
+        space: w, one code for all layers; w_plus, a code for each layer; tuned, a code and tuned weights.
+        label: the mixture of conditions that it was found at.
+        codes: float32 [num_ws, w_dim].
+        synthesis: tensors of the synthesis network that replace the generator's, by name: noise maps and
+            tuned weights; empty if there are none.
+        record: further facts about the projection, as plain JSON values.
+    """
+
+    digest: str
+    generator: str
+    space: Literal["w", "w_plus", "tuned"]
+    label: Mapping[str, float]
+    codes: torch.Tensor
+    synthesis: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A step from a code along a direction.
+
+    Attributes:
+        name: of the direction.
+        offset: what is added to the codes, [num_ws, w_dim]: direction times strength.
+        strength: signed; see `directions` for its unit.
+    """
+
+    name: str
+    strength: float
+    offset: torch.Tensor
+
+
+@dataclass(frozen=True)
+class End:
+    """Where an image comes from: a seed or a projected photograph, under a label.
+
+    Attributes:
+        source: a seed, or a photograph. It is what stays the same when the label changes.
+        label: a mixture {condition: share}. A photograph under another label than its own has its codes
+            moved by the difference of the two labels' mean w.
+        moves: added to the codes.
+    """
+
+    source: int | ProjectedPhotograph
+    label: Mapping[str, float]
+    moves: tuple[Move, ...] = ()
+
+    @property
+    def seed(self) -> int | None:
+        """Of the latent z; None for a photograph."""
+        return self.source if isinstance(self.source, int) else None
+
+
+@torch.no_grad()
+def seed_codes(
+    model: GeneratorModel, z: torch.Tensor, labels: torch.Tensor, psi: float, centre: Centre
+) -> torch.Tensor:
+    """Truncated codes [N, num_ws, w_dim] of z [N, z_dim] and labels [N, K].
+
+    Args:
+        psi: truncation; 1 is none, 0 the centre itself.
+        centre: condition, the mean w of each label; global, that of all training labels.
+    """
+    ws = model.G.mapping(z.to(labels.device), labels)
+    return truncation_centres(model, labels, centre)[:, None].lerp(ws, psi)
+
+
+def truncation_centres(model: GeneratorModel, labels: torch.Tensor, centre: Centre) -> torch.Tensor:
+    """The centre of truncation of each label: [N, K] => [N, w_dim]."""
+    if centre == "global":
+        return model.G.mapping.w_avg.expand(len(labels), -1)
+    return model.centres.of(labels)
+
+
+def source_codes(
+    model: GeneratorModel, end: End, labels: torch.Tensor, psi: float, centre: Centre
+) -> torch.Tensor:
+    """The codes [N, num_ws, w_dim] of an end's source under labels [N, K], without the end's moves.
+
+    Photographs are not truncated: they would not be the same photographs.
+    """
+    source = end.source
+    if isinstance(source, int):
+        z = draw_latents([source], model.G.z_dim).expand(len(labels), -1)
+        return seed_codes(model, z, labels, psi, centre)
+    moved = model.centres.of(labels) - model.class_mean(source.label)
+    return source.codes.to(labels.device) + moved[:, None]
+
+
+def offset(model: GeneratorModel, end: End) -> torch.Tensor:
+    """The sum of an end's moves, [num_ws, w_dim]."""
+    total = torch.zeros([model.G.num_ws, model.G.w_dim], device=model.class_means.device)
+    for move in end.moves:
+        total = total + move.offset.to(total.device)
+    return total

@@ -1,0 +1,149 @@
+"""Paths between two ends: which codes lie between them, and the images of these."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from morphoscope.configs import UserError
+from morphoscope.generate.latents.ends import (
+    Centre,
+    End,
+    offset,
+    seed_codes,
+    source_codes,
+    truncation_centres,
+)
+from morphoscope.generate.model import GeneratorModel, draw_latents
+from morphoscope.generate.networks.synthesis import SynthesisNetwork
+from morphoscope.generate.rendering import BATCH, render
+from morphoscope.runtime.progress import track
+
+Way = Literal["label", "w", "both"]
+Interpolation = Literal["linear", "spherical"]
+
+
+@dataclass(frozen=True)
+class LatentPath:
+    """A way from one end to another. Ratio 0 is end a, ratio 1 end b, and each is exactly its own image.
+
+    Attributes:
+        way: what changes along the path. label, the labels are mixed, and where the seeds differ z goes from
+            one to the other on the sphere; w, the codes of the two ends are interpolated; both, the labels
+            are mixed, and the codes of the two sources under that label are interpolated.
+        interpolation: of codes. linear, or spherical around the centres of truncation, which keeps their
+            distance from these: in the middle of a line the distance is smaller, and the image blander.
+        psi: truncation of what comes from seeds.
+        centre: of the truncation.
+    """
+
+    a: End
+    b: End
+    way: Way = "label"
+    interpolation: Interpolation = "linear"
+    psi: float = 0.7
+    centre: Centre = "condition"
+
+    def labels(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The label at each ratio, [N, K]."""
+        t = np.asarray(ratios, np.float64)[:, None]
+        mixed: np.ndarray = (1 - t) * model.label(self.a.label) + t * model.label(self.b.label)
+        return mixed
+
+    @torch.no_grad()
+    def codes(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> torch.Tensor:
+        """The codes at each ratio, [N, num_ws, w_dim].
+
+        Raises:
+            UserError: way label between two sources of which one is a photograph.
+        """
+        device = model.class_means.device
+        t = torch.as_tensor(np.asarray(ratios), dtype=torch.float32, device=device)[:, None, None]
+        labels = torch.from_numpy(self.labels(model, ratios)).to(device, torch.float32)
+        if self.way == "label" or (self.way == "both" and self.a.source is self.b.source):
+            found = self._by_label(model, labels, t[:, 0])
+        else:
+            found = self._by_code(model, labels, t)
+        return found + offset(model, self.a).lerp(offset(model, self.b), t)
+
+    def _by_label(self, model: GeneratorModel, labels: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        a, b = self.a.source, self.b.source
+        if isinstance(a, int) and isinstance(b, int):
+            first, second = draw_latents([a, b], model.G.z_dim).to(t.device).split(1)
+            z = first.expand(len(t), -1) if a == b else spherical(first, second, t)
+            return seed_codes(model, z, labels, self.psi, self.centre)
+        if a is not b:
+            raise UserError(
+                "A photograph and another source have no latent z between them: choose the way w or both."
+            )
+        return source_codes(model, self.a, labels, self.psi, self.centre)
+
+    def _by_code(self, model: GeneratorModel, labels: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        if self.way == "both":
+            first, second = labels, labels
+        else:
+            device = labels.device
+            own = [torch.from_numpy(model.label(end.label)).to(device)[None] for end in (self.a, self.b)]
+            first, second = own
+        a = source_codes(model, self.a, first, self.psi, self.centre)
+        b = source_codes(model, self.b, second, self.psi, self.centre)
+        if self.interpolation == "linear":
+            return torch.lerp(a, b, t)
+        from_a = truncation_centres(model, first, self.centre)[:, None]
+        from_b = truncation_centres(model, second, self.centre)[:, None]
+        return torch.lerp(from_a, from_b, t) + spherical(a - from_a, b - from_b, t)
+
+    def frames(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The images at each ratio, uint8 [N, R, R, 3].
+
+        Raises:
+            UserError: as for `codes`.
+        """
+        codes = self.codes(model, ratios)
+        a, b = _replaced(self.a), _replaced(self.b)
+        if self.a.source is self.b.source or not (a or b):
+            network = with_tensors(model.G.synthesis, a)
+            starts = range(0, len(codes), BATCH)
+            parts = [render(network, codes[i : i + BATCH]) for i in track(starts, "Generating frames")]
+            return np.concatenate(parts) if parts else render(network, codes)
+        own = model.G.synthesis.state_dict()
+        images = []
+        for ratio, code in zip(track(list(ratios), "Generating frames"), codes, strict=True):
+            mixed = {
+                name: torch.lerp(a.get(name, own[name]), b.get(name, own[name]), float(ratio))
+                for name in {*a, *b}
+            }
+            images.append(render(with_tensors(model.G.synthesis, mixed), code[None]))
+        return np.concatenate(images)
+
+
+def spherical(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """From vectors a to b [..., D]: directions along the great circle, lengths linearly; t [..., 1].
+
+    Vectors of nearly the same or the opposite direction, and those of no length, are interpolated linearly.
+    """
+    lengths = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    unit = [vector / length.clamp_min(1e-12) for vector, length in zip((a, b), lengths, strict=True)]
+    angle = (unit[0] * unit[1]).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
+    sine = angle.sin()
+    usable = (sine > 1e-4) & (lengths[0] > 1e-12) & (lengths[1] > 1e-12)
+    safe = torch.where(usable, sine, torch.ones_like(sine))
+    direction = (((1 - t) * angle).sin() * unit[0] + (t * angle).sin() * unit[1]) / safe
+    return torch.where(usable, direction * torch.lerp(*lengths, t), (1 - t) * a + t * b)
+
+
+def with_tensors(synthesis: SynthesisNetwork, tensors: dict[str, torch.Tensor]) -> SynthesisNetwork:
+    """The network itself, or a copy with some of its tensors replaced."""
+    if not tensors:
+        return synthesis
+    network = copy.deepcopy(synthesis)
+    network.load_state_dict(tensors, strict=False)
+    return network
+
+
+def _replaced(end: End) -> dict[str, torch.Tensor]:
+    """What an end replaces in the synthesis network."""
+    return {} if isinstance(end.source, int) else dict(end.source.synthesis)
