@@ -160,7 +160,7 @@ def encode_synthetic_png(image: Image.Image, provenance: Provenance, compress_le
 
 
 def write_synthetic_image(path: Path, pixels: np.ndarray, provenance: Provenance) -> None:
-    """Write uint8 [H, W, 3] RGB atomically as a PNG file that carries its provenance.
+    """Write uint8 [H, W, 3] RGB, or [H, W] grey, atomically as a PNG file that carries its provenance.
 
     Raises:
         UserError: the folder cannot be written or the disk is full.

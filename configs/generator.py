@@ -23,6 +23,10 @@ class ImagesGroup(Config):
     resolution: int = Field(
         64, description="side of the square images in pixels; a power of two from 8 to 1024"
     )
+    img_channels: Literal[1, 3] = Field(
+        3,
+        description="channels of the images: 3 for RGB, 1 for grey (colour images become their luma)",
+    )
     fit: Literal["crop", "letterbox"] = Field(
         "crop",
         description="how an image that is not square becomes square: crop keeps the central square, "

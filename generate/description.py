@@ -51,7 +51,7 @@ class SynthesisKeywords(_Strict):
 class _Network(_Strict):
     c_dim: int = Field(ge=0, le=1000)
     img_resolution: Resolution
-    img_channels: Literal[3]
+    img_channels: Literal[1, 3]
     mapping_kwargs: MappingKeywords | None = None
 
     @field_validator("img_resolution")
@@ -187,9 +187,9 @@ class SnapshotMetadata(BaseModel):
     def origin(self) -> str:
         """For people: the digest of the training cohort, and what is not known."""
         if self.cohort_digest is None:
-            return "foreign model: its training images are unknown"
-        started = "; started from a foreign model, whose training images are unknown" if self.foreign else ""
-        return f"{self.cohort_digest}{started}"
+            return "unknown images (a foreign model)"
+        start = ", starting from a foreign model of unknown images" if self.foreign else ""
+        return f"{self.cohort_digest}{start}"
 
     @property
     def fit(self) -> Fit:

@@ -50,7 +50,7 @@ def write_samples(
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
         provenance = model.provenance({name: 1.0}, seed, settings.psi)
-        _write_image(path, image, provenance, settings.printed_mark)
+        _write_image(path, model, image, provenance, settings.printed_mark)
         if len(strip) < _SHEET_IMAGES:
             strip.append(image)
     shown = [
@@ -80,7 +80,8 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
     labels = [mixture(a, b, float(share)) for share in np.linspace(0, 1, settings.steps)]
     for index, (label, frame) in enumerate(zip(labels, frames, strict=True)):
         provenance = model.provenance(label, settings.seed, settings.psi)
-        _write_image(folder / f"frame{index:03d}.png", frame, provenance, settings.printed_mark)
+        path = folder / f"frame{index:03d}.png"
+        _write_image(path, model, frame, provenance, settings.printed_mark)
     full = [full_name(name, model.descriptions) for name in (a, b)]
     strip = Strip(
         f"{a} to {b}",
@@ -97,6 +98,9 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
     return folder / "strip.png"
 
 
-def _write_image(path: Path, image: np.ndarray, provenance: Provenance, printed: bool) -> None:
+def _write_image(
+    path: Path, model: GeneratorModel, image: np.ndarray, provenance: Provenance, printed: bool
+) -> None:
     """Write one image, uint8 [R, R, 3], marked in its metadata and, with `printed`, in print too."""
-    write_synthetic_image(path, readably_marked(image, provenance) if printed else image, provenance)
+    shown = readably_marked(image, provenance) if printed else model.stored(image)
+    write_synthetic_image(path, shown, provenance)

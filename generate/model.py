@@ -22,7 +22,7 @@ Condition = str | Mapping[str, float] | Sequence[float]
 
 
 class GeneratorModel:
-    """A generator with the names of its conditions. Images are uint8 RGB [N, R, R, 3].
+    """A generator with the names of its conditions. Images are uint8 RGB [N, R, R, 3], also of grey ones.
 
     Attributes:
         conditions: names in the order of the label vector.
@@ -46,9 +46,10 @@ class GeneratorModel:
 
     def __repr__(self) -> str:
         names, phantom = first_names(self.conditions), ", phantoms only" if self.phantoms_only else ""
+        grey = " grey" if self.grey else ""
         foreign = f";\n trained on {self.metadata.origin}" if self.metadata.foreign else ""
         return (
-            f"<GeneratorModel: {self.resolution} px, digest {self.digest}{phantom};\n"
+            f"<GeneratorModel: {self.resolution} px{grey}, digest {self.digest}{phantom};\n"
             f" {len(self.conditions)} conditions ({names}){foreign}>"
         )
 
@@ -66,6 +67,15 @@ class GeneratorModel:
         device = resolve_device(device)
         G, class_means, metadata = read_generator(path)
         return cls(G.to(device), class_means.to(device), metadata, file_digest(path))
+
+    @property
+    def grey(self) -> bool:
+        """Whether the images are grey, so that their three channels are equal."""
+        return self.G.img_channels == 1
+
+    def stored(self, image: np.ndarray) -> np.ndarray:
+        """What the file of an image [R, R, 3] holds: of a grey one a single channel, uint8 [R, R]."""
+        return image[..., 0] if self.grey else image
 
     @property
     def phantoms_only(self) -> bool:

@@ -11,7 +11,7 @@ BATCH = 16
 
 @torch.no_grad()
 def render(synthesis: SynthesisNetwork, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
-    """Images uint8 [N, R, R, 3] RGB of intermediate latents [N, num_ws, w_dim].
+    """Images uint8 [N, R, R, 3] RGB, also of grey ones, of intermediate latents [N, num_ws, w_dim].
 
     Raises:
         UserError: codes of another shape, an unknown noise mode, or values that are not numbers.
@@ -30,5 +30,6 @@ def render(synthesis: SynthesisNetwork, codes: torch.Tensor, noise_mode: str = "
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
-    """NCHW float [-1, 1] => NHWC uint8."""
-    return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    """NCHW float [-1, 1] => NHWC uint8 RGB; a single channel becomes three equal ones."""
+    pixels = (images * 127.5 + 128).clamp(0, 255).to(torch.uint8).cpu().expand(-1, 3, -1, -1)
+    return pixels.permute(0, 2, 3, 1).numpy()

@@ -66,7 +66,7 @@ def augment(
         ):
             file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
             provenance = model.provenance({condition: 1.0}, image_seed, psi)
-            write_synthetic_image(folder / file, image, provenance)
+            write_synthetic_image(folder / file, model.stored(image), provenance)
             rows.append(
                 {
                     "file": file,

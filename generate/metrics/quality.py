@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from morphoscope.cohort import Cohort, Fit
+from morphoscope.cohort.luma import in_grey
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics.caching import cached_features
 from morphoscope.generate.metrics.diversity import diversity
@@ -104,13 +105,17 @@ class QualityReport:
 class QualityMeter:
     """Compares generators with one set of real images, whose features are computed once."""
 
-    def __init__(self, network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit = "crop") -> None:
+    def __init__(
+        self, network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit = "crop", grey: bool = False
+    ) -> None:
         """
         Args:
             reals: the rows to compare with, e.g. those trained on, or a test fold.
             resolution: R of the generator, pixels. Real images are resized to it first, so that a difference
                 in sharpness does not count.
             fit: how real images are made square, as in the training.
+            grey: whether the generator is of grey images; real ones are converted, so that colour does not
+                count.
 
         Raises:
             UserError: fewer than 4 real images, or some cannot be read.
@@ -121,7 +126,8 @@ class QualityMeter:
             )
         self.network = network
         self.resolution = resolution
-        features = cached_features(network, reals.images(resolution, fit), reals.cache_folder)
+        images = reals.images(resolution, fit)
+        features = cached_features(network, in_grey(images) if grey else images, reals.cache_folder)
         labels = reals.labels
         self._conditions = reals.conditions
         self._overall = _RealSet(features)

@@ -17,7 +17,7 @@ def generator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) -> dic
         "c_dim": _label_width(config, conditions),
         "w_dim": config.network.w_dim,
         "img_resolution": config.images.resolution,
-        "img_channels": 3,
+        "img_channels": config.images.img_channels,
         "mapping_kwargs": {"num_layers": config.network.mapping_layers, **_stages(config, conditions)},
         "synthesis_kwargs": {
             "channel_base": config.network.channel_base,
@@ -35,7 +35,7 @@ def discriminator_kwargs(config: ResolvedTraining, conditions: Sequence[str]) ->
     return {
         "c_dim": _label_width(config, conditions),
         "img_resolution": config.images.resolution,
-        "img_channels": 3,
+        "img_channels": config.images.img_channels,
         "architecture": config.network.d_architecture,
         "channel_base": config.network.channel_base,
         "channel_max": config.network.channel_max,
@@ -56,7 +56,8 @@ def after_transfer(
     """The config of a training that starts from a snapshot with this metadata.
 
     The networks take their shape from the snapshot; resolution and conditions may differ. A conditional
-    snapshot has its transition behind it, so none begins again. Unless the config sets them, the average has
+    snapshot has its transition behind it, so none begins again. Weights of RGB images are converted for grey
+    ones and vice versa (`transfer`). Unless the config sets them, the average has
     no ramp-up, since it starts from a trained network, and p may change faster (spec 3).
 
     Returns:
@@ -85,6 +86,7 @@ def after_transfer(
     for name, value in (("ema_rampup", None), ("ada_kimg", min(config.augmentation.ada_kimg, 100))):
         if name not in config.given:
             found[name] = value
+    channels = config.images.img_channels
     kept = fields_marked(GeneratorTraining, Resume.KEEPS_SNAPSHOTS)
     assert found.keys() <= kept, "a resumed run would forget it"
     configured = config.model_dump()
@@ -93,6 +95,10 @@ def after_transfer(
         for name, value in found.items()
         if configured[name] not in (value, None)
     ]
+    if generator.img_channels != channels:
+        changes.append(
+            f"layers at the image, converted to {channels} channels (was {generator.img_channels})"
+        )
     return validated(GeneratorTraining, configured | found), changes
 
 

@@ -16,7 +16,7 @@ class RealImages:
     """An endless stream of training images; several processes may each take their own stretches of it.
 
     Args:
-        images: uint8 [M, R, R, 3], may be memory-mapped; a GPU with enough memory gets a copy.
+        images: uint8 [M, R, R, C], may be memory-mapped; a GPU with enough memory gets a copy.
         labels: int64 [M], class indices below `classes`.
         classes: number of conditions.
         seed: of the order.
@@ -54,7 +54,7 @@ class RealImages:
         """Images `start` to `start + number` (exclusive) of the stream.
 
         Returns:
-            float32 [number, 3, R, R] in [-1, 1], channels last in memory, and one-hot labels [number, K].
+            float32 [number, C, R, R] in [-1, 1], channels last in memory, and one-hot labels [number, K].
         """
         indices = np.array([self._index(position) for position in range(start, start + number)])
         if isinstance(self._images, torch.Tensor):

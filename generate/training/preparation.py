@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort, CohortInput
+from morphoscope.cohort.luma import in_grey
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
@@ -55,7 +56,7 @@ class Preparation:
 
     Attributes:
         part: the rows that are trained on.
-        images: of `part`, uint8 [M, R, R, 3].
+        images: of `part`, uint8 [M, R, R, 3]; in grey if they are trained on in grey.
         metadata: of the snapshots that it will write, apart from their kimg.
         resumed: whether it continues an interrupted run.
     """
@@ -114,7 +115,8 @@ def prepare(
         )
     processes.on_main(lambda: native_runs(where.type, where.index))  # one process builds kernels for all
     images = _images(part, resolved, processes)
-    trainer = GeneratorTrainer(resolved, images, part.labels, part.conditions, processes)
+    channels = images[..., : resolved.images.img_channels]
+    trainer = GeneratorTrainer(resolved, channels, part.labels, part.conditions, processes)
     if unfinished is not None:
         resume(trainer, folder, unfinished)
     elif start_from is not None:
@@ -217,14 +219,15 @@ def feature_network(source: str | None, device: torch.device) -> FeatureNetwork 
 
 
 def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.ndarray:
-    """The training images, uint8 [M, R, R, 3]; the main process fills the cache before the others read."""
+    """The training images, uint8 [M, R, R, 3], perhaps in grey; the main process fills the cache first."""
 
     def fill() -> None:
         part.images(config.images.resolution, config.images.fit)
 
     if processes.world > 1:
         processes.on_main(fill)
-    return part.images(config.images.resolution, config.images.fit)
+    images = part.images(config.images.resolution, config.images.fit)
+    return in_grey(images) if config.images.img_channels == 1 else images
 
 
 def training_part(

@@ -26,7 +26,7 @@ class _Fakes(NamedTuple):
     """Generated images.
 
     Attributes:
-        images: [N, 3, R, R].
+        images: [N, C, R, R].
         ws: [N, num_ws, w_dim], with style mixing (StyleGAN, section 3.1).
         w: [N, w_dim], before style mixing.
     """

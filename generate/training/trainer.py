@@ -52,7 +52,7 @@ class GeneratorTrainer:
 
     Args:
         config: resolved for the number of processes.
-        images: uint8 [M, R, R, 3], may be memory-mapped.
+        images: uint8 [M, R, R, C], may be memory-mapped; C is the config's img_channels.
         labels: int64 [M], indices into `conditions`.
         conditions: names of the conditions.
         processes: the processes that train together, with the device of this one.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from morphoscope.cohort.luma import LUMA_WEIGHTS
 from morphoscope.configs import UserError
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
@@ -23,7 +24,8 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
 
     So a snapshot of half the resolution works too (progressive growing, Karras et al. 2018). Label embeddings
     are matched by the names of the conditions; those of new conditions keep their random initialisation.
-    After an unconditional snapshot the label has no influence on the generator at first.
+    After an unconditional snapshot the label has no influence on the generator at first. Layers at the image
+    are converted between RGB and grey, see `_with_channels`.
 
     Args:
         conditions: names of the trainer's conditions.
@@ -38,10 +40,11 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     before = metadata.conditions if network.c_dim else []
     weights = _with_stages_embedded(network)
     d_weights = _with_stages_embedded(read_discriminator(path))
+    weights = _with_channels(weights, trainer.G)
     unmatched = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
-    d_weights = _with_heads(_relabelled(d_weights, trainer.D, before, conditions), trainer.D)
-    unmatched += _copy(d_weights, trainer.D, path)
+    d_weights = _relabelled(_with_channels(d_weights, trainer.D), trainer.D, before, conditions)
+    unmatched += _copy(_with_heads(d_weights, trainer.D), trainer.D, path)
     new = [f"embedding of {name}" for name in conditions if before and name not in before]
     return unmatched + (new if trainer.config.conditions.conditional else [])
 
@@ -76,6 +79,27 @@ def _relabelled(
         # A wider layer has a smaller run-time gain, 1 / sqrt(in_features); this factor compensates for it.
         widened[:, :width] = source[_FIRST_LAYER] * sqrt(widened.shape[1] / width)
         weights[_FIRST_LAYER] = widened
+    return weights
+
+
+def _with_channels(source: Tensors, network: Generator | Discriminator) -> Tensors:
+    """The weights of the layers to and from the image, for as many channels as the network has.
+
+    From RGB to grey, G makes the luma of what it made, and D's logits of a grey image stay the same. From
+    grey to RGB, G makes the same image in all channels, and D sees the mean of the channels.
+    """
+    weights = dict(source)
+    luma = torch.tensor(LUMA_WEIGHTS)
+    for name, own in source.items():
+        layer, _, kind = name.rpartition(".")
+        if layer.endswith("torgb") and len(own) != network.img_channels:
+            if network.img_channels == 1:
+                weights[name] = torch.tensordot(luma, own, dims=1)[None]
+            else:
+                weights[name] = own.repeat(3, *[1] * (own.ndim - 1))
+        elif layer.endswith("fromrgb") and kind == "weight" and own.shape[1] != network.img_channels:
+            # A layer's run-time gain is 1 / sqrt(in_channels).
+            weights[name] = own.sum(dim=1, keepdim=True).expand(-1, network.img_channels, -1, -1) / sqrt(3)
     return weights
 
 

@@ -68,7 +68,8 @@ class Watch:
         self.device = prepared.trainer.device
         self.meter: QualityMeter | None = None
         if network is not None:
-            self.meter = QualityMeter(network, prepared.part, config.images.resolution, config.images.fit)
+            images, grey = config.images, config.images.img_channels == 1
+            self.meter = QualityMeter(network, prepared.part, images.resolution, images.fit, grey)
         self.alarm = CollapseAlarm()
         self._warned: set[str] = set()
         for path in run.path.glob("metric-*.jsonl"):  # an alarm that was raised is not raised again

@@ -60,7 +60,7 @@ def test_conditions_are_described_as_recorded(tiny_snapshot, tmp_path):
         ("generator.img_resolution", 24),
         ("generator.img_resolution", 2**40),
         ("generator.img_resolution", "16"),
-        ("generator.img_channels", 1),
+        ("generator.img_channels", 2),
         ("generator.z_dim", 10**12),
         ("generator.w_dim", -1),
         ("generator.mapping_kwargs.num_layers", 10**9),
@@ -190,8 +190,8 @@ def test_a_model_without_a_cohort_digest_is_foreign(tiny_snapshot, tmp_path, of)
     assert model.metadata.foreign and not model.metadata.phantoms_only
     assert not own.metadata.foreign
     assert own.metadata.origin == own.metadata.cohort_digest
-    said = "foreign model: its" if of == "itself" else "started from a foreign model, whose"
-    assert f"{said} training images are unknown" in model.metadata.origin
+    said = {"itself": "unknown images (a foreign model)", "an ancestor": "a foreign model of unknown images"}
+    assert said[of] in model.metadata.origin
     assert "foreign" in repr(model) and "foreign" not in repr(own)
 
 

@@ -54,7 +54,7 @@ def metrics(
     for condition in occurring:
         model.label(condition)  # report a condition that the generator lacks before the work starts
     features = load_feature_network(settings.network, device)
-    meter = QualityMeter(features, reals, model.resolution, model.metadata.fit)
+    meter = QualityMeter(features, reals, model.resolution, model.metadata.fit, model.grey)
     inputs = {"generator": model.digest, "cohort": CohortInput(cohort)}
     with open_run(run, "metrics", settings, overwrite=overwrite, **inputs) as folder:
         report = meter.measure(partial(model.sample, psi=settings.psi), settings.images, settings.seed)

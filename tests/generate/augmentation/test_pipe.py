@@ -176,6 +176,23 @@ def test_hue_and_saturation_do_not_change_grey_images() -> None:
     torch.testing.assert_close(_pipe(lumaflip=1)(images, percentile=0.9), -images)
 
 
+@pytest.mark.parametrize("preset", ["bgcfnc", "skin"])
+@pytest.mark.parametrize("percentile", [0.2, 0.7])
+def test_a_grey_image_becomes_the_mean_of_what_it_becomes_in_rgb(preset: str, percentile: float) -> None:
+    pipe = AugmentPipe(**{**augment_multipliers(preset), "noise": 0})
+    grey = _images(c=1)
+    expected = pipe(grey.repeat(1, 3, 1, 1), percentile).mean(dim=1, keepdim=True)
+    torch.testing.assert_close(pipe(grey, percentile), expected, atol=1e-5, rtol=0)
+
+
+def test_diffaugment_treats_grey_as_rgb() -> None:
+    grey, results = _images(c=1), []
+    for images in (grey, grey.repeat(1, 3, 1, 1)):
+        torch.manual_seed(0)
+        results.append(DiffAugment()(images).mean(dim=1))
+    torch.testing.assert_close(*results, atol=1e-5, rtol=0)
+
+
 def test_filter_bank_splits_images_and_keeps_power() -> None:
     bank = AugmentPipe().Hz_fbank
     impulse = torch.zeros(43)

@@ -59,8 +59,8 @@ def test_a_foreign_model_may_have_been_trained_on_them(tiny_cohort, caplog):
     foreign = metadata(None, [])
     with caplog.at_level(logging.WARNING):
         for own, said in (
-            (foreign, "foreign model: its"),
-            (metadata("abc", ["0"], foreign.lineage), "started"),
+            (foreign, "(a foreign model)"),
+            (metadata("abc", ["0"], foreign.lineage), "starting from a foreign"),
         ):
             assert folds_of(real_rows(tiny_cohort, "test", own)) == ["test"]
             assert said in caplog.text

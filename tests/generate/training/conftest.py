@@ -35,7 +35,7 @@ def make_trainer(tiny_config, tiny_cohort):
 
     def make(**settings):
         config = tiny_config.model_copy(update=settings).resolved()
-        images = tiny_cohort.images(config.images.resolution)
+        images = tiny_cohort.images(config.images.resolution)[..., : config.images.img_channels]
         alone = Processes(torch.device("cpu"))
         return GeneratorTrainer(config, images, tiny_cohort.labels, tiny_cohort.conditions, alone)
 

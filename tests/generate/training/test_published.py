@@ -169,9 +169,9 @@ def test_layer_decay_shortens_the_first_step(make_trainer):
         assert moved[name] == pytest.approx(rate * factor, rel=1e-3), name
 
 
-@pytest.mark.parametrize("kernels", ["native", "reference"])
-def test_a_state_resumes_exactly(make_trainer, assert_same_state, kernels):
-    settings = {"layer_decay": 0.7, "freeze_d": 2}
+@pytest.mark.parametrize(("kernels", "channels"), [("native", 3), ("reference", 3), ("native", 1)])
+def test_a_state_resumes_exactly(make_trainer, assert_same_state, kernels, channels):
+    settings = {"layer_decay": 0.7, "freeze_d": 2, "img_channels": channels}
     with backend(kernels):
         whole = make_trainer(**settings)
         for _ in range(3):
