@@ -44,7 +44,8 @@ def modulated_conv2d(
     check_modulated(x, w, s, f)
     if not isinstance(demodulate, bool):
         refuse("demodulate", "True or False", demodulate)
-    if reference_chosen():
+    # In an export the number of images is a symbol, and ONNX takes only a constant as the number of groups.
+    if reference_chosen() and not torch.compiler.is_exporting():
         return modulated_conv2d_grouped(x, w, s, f, up, down, padding, demodulate, weight_is_correlated)
     if w.shape[2:] == (1, 1) and up == down == 1 and parse_padding(padding) == (0, 0, 0, 0):
         return _modulated_product(x, w, s, demodulate)

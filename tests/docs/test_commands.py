@@ -25,6 +25,7 @@ NOT_RUN = {
     r"source \.venv/bin/activate": "of the shell that a person types into",
     r"\.venv/bin/": "what CI runs",
     r"bash benchmarks/": "needs a GPU",
+    r"morphoscope generate import\b": "needs another program's file; see tests/generate/formats",
     r"torchrun\b": "tests/generate/training/test_processes.py trains in several processes",
     r"sbatch\b": "tests/apps/test_slurm_script.py runs the script without a cluster",
 }
@@ -206,10 +207,18 @@ def only_this_table(folder: Path, table: pd.DataFrame, kept: pd.Series) -> None:
     table.to_csv(folder / "train.csv", index=False)
 
 
+def imported(reader: Reader) -> None:
+    """The snapshot that an import would have written."""
+    shutil.copy(
+        ROOT / "apps" / "bundled" / "phantom-generator.safetensors", reader.folder / "network.safetensors"
+    )
+
+
 # What a page, or one of its sections, takes for granted. Sections without an entry share the page's folder.
 SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
     ("docs/training.md", ""): generator,
+    ("docs/other-programs.md", ""): imported,
     ("docs/classifying.md", ""): ensemble,
     ("docs/classifying.md", "Two photographs of one lesion"): two_views,
     ("docs/classifying.md", "Against clinicians"): for_clinicians,

@@ -1,0 +1,1 @@
+"""Other programs' files of generators: read without executing anything of them."""
