@@ -11,8 +11,9 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
-from morphoscope.generate.snapshots import read_discriminator
+from morphoscope.generate.snapshots import KIND, read_discriminator
 from morphoscope.runtime import RunFolder
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 
 def train_on(config, cohort, folder, snapshot):
@@ -69,6 +70,24 @@ def test_folds_of_an_ancestor_on_another_cohort_do_not_count(
     metadata = load(path).metadata
     assert metadata.trained_on_folds == ["2"]
     assert metadata.started_from[0].cohort_digest == tiny_cohort.digest != metadata.cohort_digest
+
+
+def test_starting_from_a_foreign_model_is_recorded_and_said(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path, caplog
+):
+    """In a warning, in the lineage, in the report; also after a resume."""
+    tensors, metadata = read_checkpoint(tiny_snapshot, KIND)
+    unknown = ("cohort_digest", "trained_on_folds", "started_from", "phantom", "images", "config")
+    foreign = tmp_path / "foreign.safetensors"
+    write_checkpoint(foreign, KIND, tensors, {k: v for k, v in metadata.items() if k not in unknown})
+    path, _ = train_on(tiny_config, tiny_cohort, tmp_path / "run", foreign)
+    assert "starts from a foreign model" in caplog.text
+    longer = tiny_config.model_copy(update={"kimg": 0.008, "lr": 1e-9})
+    for snapshot in (path, train_generator(longer, tiny_cohort, RunFolder(tmp_path / "run"))):
+        found = load(snapshot).metadata
+        assert [training.foreign for training in found.lineage] == [False, True]
+        assert found.trained_on_folds == ["0", "1", "2"]
+    assert "starting from a foreign model" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_start_from_half_the_resolution(tiny_config, tiny_cohort, tiny_snapshot, tmp_path):
