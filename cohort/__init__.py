@@ -44,6 +44,7 @@ two folds …) raise `morphoscope.configs.UserError`; one message lists all find
 from morphoscope.cohort.checks import CheckReport
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.costs import MAX_PIXELS
+from morphoscope.cohort.exporting import export_dataset_json, export_folders
 from morphoscope.cohort.importers import (
     import_classifynf1,
     import_csv,
@@ -72,6 +73,8 @@ __all__ = [
     "PhantomImage",
     "Problem",
     "Provenance",
+    "export_dataset_json",
+    "export_folders",
     "import_classifynf1",
     "import_csv",
     "import_dataset_json",

@@ -168,6 +168,10 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "Cohort.split": Case(one.split, folds=2, seed=0, test_fraction=0.0),
         "Cohort.with_folds": Case(one.with_folds, folds=one.rows["fold"]),
         "Cohort.save_as": Case(one.save_as, path=new),
+        "export_dataset_json": Case(
+            cohort.export_dataset_json, cohort=one, destination=new, resolution=16, fit="crop"
+        ),
+        "export_folders": Case(cohort.export_folders, cohort=one, destination=new),
         "import_classifynf1": Case(cohort.import_classifynf1, **table, view="focused"),
         "import_csv": Case(
             cohort.import_csv, **table, file_column="file", condition_column="condition", group_column="group"

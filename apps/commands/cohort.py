@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, option
+from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, comma_list, option
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Auditing, PhantomDrawing, Splitting
 from morphoscope.configs.schema import Config
@@ -35,6 +35,13 @@ class Format(StrEnum):
     isic = "isic"
     siim_isic = "siim-isic"
     classifynf1 = "classifynf1"
+
+
+class ExportLayout(StrEnum):
+    """Layouts that a cohort can be written in for other programs."""
+
+    folder = "folder"
+    dataset_json = "dataset-json"
 
 
 def _importer(layout: Format) -> "Callable[..., Cohort]":
@@ -132,6 +139,36 @@ def join(
             f"The cohorts were split into different folds ({listed}). Unless that is intended, join them "
             "with --test-fold-only and split the result."
         )
+
+
+@app.command("export")
+def export_images(
+    path: CohortPath,
+    destination: Annotated[Path, typer.Argument(help="New folder; with dataset-json, or a .zip.")],
+    layout: Annotated[ExportLayout, typer.Option(help="How other programs read it.")] = ExportLayout.folder,
+    resolution: Annotated[
+        int | None, typer.Option(help="dataset-json: side in pixels, a power of two.")
+    ] = None,
+    folds: Annotated[str, typer.Option(help="Comma-separated folds to write; all if not given.")] = "",
+) -> None:
+    """Write a cohort for other programs; patients and folds are not written, marks of synthesis stay."""
+    from morphoscope.cohort import Cohort, export_dataset_json, export_folders
+
+    cohort = Cohort.load(path)
+    if wanted := comma_list(folds):
+        unknown = sorted(set(wanted) - set(cohort.rows["fold"]))
+        if unknown:
+            raise UserError(f"--folds: {path} has no fold {unknown[0]!r}.")
+        cohort = cohort.select(cohort.rows["fold"].isin(wanted))
+    if layout is ExportLayout.folder:
+        if resolution is not None:
+            raise UserError("--resolution: only for --layout dataset-json.")
+        export_folders(cohort, destination)
+    else:
+        if resolution is None:
+            raise UserError("--layout dataset-json needs --resolution, a power of two.")
+        export_dataset_json(cohort, destination, resolution)
+    say(f"Wrote {len(cohort)} images to {destination}")
 
 
 @app.command()
