@@ -75,6 +75,7 @@ class GeneratorModel:
 
     def stored(self, image: np.ndarray) -> np.ndarray:
         """What the file of an image [R, R, 3] holds: of a grey one a single channel, uint8 [R, R]."""
+        arguments.instance("image", image, np.ndarray, "an array [R, R, 3]")
         return image[..., 0] if self.grey else image
 
     @property

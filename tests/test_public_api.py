@@ -254,6 +254,7 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             lambda **values: list(model.stream(**values)), condition="NF1", seeds=[0], psi=0.7
         ),
         "GeneratorModel.morph": Case(model.morph, a="NF1", b="TSC", seed=0, steps=2, psi=0.7),
+        "GeneratorModel.stored": Case(model.stored, image=np.zeros((64, 64, 3), np.uint8)),
         "GeneratorModel.synthesise": Case(
             model.synthesise, z=torch.ones(1, model.G.z_dim), labels=labels, psi=1.0, noise_mode="const"
         ),
