@@ -118,17 +118,26 @@ def load_feature_network(source: str = DEFAULT_NETWORK, device: torch.device | s
     return _inception(Path(source).expanduser(), where)
 
 
-def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
+def efficientnet_lite0() -> nn.Module:
+    """timm's EfficientNet-Lite0 with the weights of the `offline` extra and its head, on the CPU.
+
+    Raises:
+        UserError: the extra is not installed, or its file is damaged.
+    """
     import timm  # here, because importing it takes seconds, which sampling does not need
 
-    path = offline_file()
     with torch.device("meta"):  # draws no random numbers, so that those of a training stay the same
-        network = timm.create_model(OFFLINE_BACKBONE, pretrained=False)
+        network: nn.Module = timm.create_model(OFFLINE_BACKBONE, pretrained=False)
     network.load_state_dict(offline_state(list(network.state_dict())), assign=True)
+    return network
+
+
+def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
+    network = efficientnet_lite0()
     network.classifier = nn.Identity()
     return FeatureNetwork(
         DEFAULT_NETWORK,
-        file_digest(path),
+        file_digest(offline_file()),
         network,
         dimensions=1280,
         size=224,
