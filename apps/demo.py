@@ -15,10 +15,12 @@ from morphoscope.cohort import Cohort
 from morphoscope.cohort.conditions import full_name, long_name
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Morphing, Sampling
+from morphoscope.configs.commands import Sampling
 from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.configs.morphs import Morphing
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
-from morphoscope.generate.exports import write_morph, write_samples
+from morphoscope.generate.exports import write_samples
+from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.sheets import Strip, write_sheet
 from morphoscope.runtime import RunFolder, write_text
 from morphoscope.runtime.reporting.report import Figure, Section, write_report

@@ -50,9 +50,14 @@ def readably_marked(image: np.ndarray, provenance: Provenance) -> np.ndarray:
     Returns:
         uint8 [f H + strip, f W, 3].
     """
+    return marked(readable(image), provenance.summary)
+
+
+def readable(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3], enlarged by the smallest whole factor that makes it at least 384 pixels wide."""
     height, width = image.shape[:2]
     factor = math.ceil(READABLE_WIDTH / width)
-    if factor > 1:
-        size = (factor * width, factor * height)
-        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
-    return marked(image, provenance.summary)
+    if factor == 1:
+        return image
+    size = (factor * width, factor * height)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

@@ -103,16 +103,6 @@ class Sampling(Config):
     printed_mark: PrintedMark = False
 
 
-class Morphing(Config):
-    """`generate morph`."""
-
-    command: ClassVar[str] = "generate morph"
-    steps: int = Field(9, ge=2, le=1000, description="number of frames, including both ends")
-    seed: Seed = Field(0, description="seed of the morph; all frames share it")
-    psi: Truncation = 0.7
-    printed_mark: PrintedMark = False
-
-
 class Augmenting(Config):
     """`generate augment`."""
 

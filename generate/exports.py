@@ -1,4 +1,4 @@
-"""Samples and morphs as files, all marked as synthetic: sheets in a caption, every image in its metadata."""
+"""Samples as files, all marked as synthetic: sheets in a caption, every image in its metadata."""
 
 from pathlib import Path
 
@@ -8,14 +8,13 @@ from rich.console import Console
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import full_name
 from morphoscope.cohort.marking import readably_marked
-from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_image
-from morphoscope.configs.commands import Morphing, Sampling
+from morphoscope.cohort.provenance import write_synthetic_image
+from morphoscope.configs.commands import Sampling
 from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.generate.sheets import Strip, write_synthetic_sheet
 from morphoscope.runtime.progress import track
 
 _SHEET_IMAGES = 16  # of each condition
-_LONGEST_STRIP = 12  # frames in one row; more are arranged as in other sheets
 
 
 def write_samples(
@@ -50,7 +49,7 @@ def write_samples(
     ):
         path = folder / model.file_stem(name) / f"seed{seed:04d}.png"
         provenance = model.provenance({name: 1.0}, seed, settings.psi)
-        _write_image(path, model, image, provenance, settings.printed_mark)
+        write_image(path, model, image, provenance, settings.printed_mark)
         if len(strip) < _SHEET_IMAGES:
             strip.append(image)
     shown = [
@@ -68,37 +67,7 @@ def check_samples(model: GeneratorModel, settings: Sampling) -> None:
     check_seeds([settings.seed, settings.seed + settings.count - 1])
 
 
-def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: Morphing) -> Path:
-    """Write a morph from condition a to b as frame000.png … and strip.png; return the path of the strip.
-
-    The strip shows below each frame the share of each condition. Up to 12 frames stand in one row.
-
-    Raises:
-        UserError: an unknown condition.
-    """
-    frames = model.morph(a, b, settings.seed, settings.steps, settings.psi)
-    labels = [mixture(a, b, float(share)) for share in np.linspace(0, 1, settings.steps)]
-    for index, (label, frame) in enumerate(zip(labels, frames, strict=True)):
-        provenance = model.provenance(label, settings.seed, settings.psi)
-        path = folder / f"frame{index:03d}.png"
-        _write_image(path, model, frame, provenance, settings.printed_mark)
-    full = [full_name(name, model.descriptions) for name in (a, b)]
-    strip = Strip(
-        f"{a} to {b}",
-        frames,
-        " to ".join(full) if all(full) else "",
-        captions=[label_text(label) for label in labels],
-    )
-    write_synthetic_sheet(
-        folder / "strip.png",
-        [strip],
-        model.provenance(seed=settings.seed, psi=settings.psi),
-        one_row=len(frames) <= _LONGEST_STRIP,
-    )
-    return folder / "strip.png"
-
-
-def _write_image(
+def write_image(
     path: Path, model: GeneratorModel, image: np.ndarray, provenance: Provenance, printed: bool
 ) -> None:
     """Write one image, uint8 [R, R, 3], marked in its metadata and, with `printed`, in print too."""

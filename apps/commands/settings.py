@@ -15,13 +15,20 @@ from morphoscope.configs.commands import (
     Evaluating,
     Explaining,
     Measuring,
-    Morphing,
     PhantomDrawing,
     Sampling,
     Splitting,
 )
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.help import default_text, meaning, range_text, type_text
+from morphoscope.configs.morphs import (
+    DirectionDrawing,
+    GridDrawing,
+    Looping,
+    Morphing,
+    StyleMixing,
+    TriangleDrawing,
+)
 from morphoscope.configs.schema import Config, Resume, SchemaField, fields_of, groups_of
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 from morphoscope.runtime.terminal import say, show, table
@@ -33,6 +40,11 @@ SCHEMAS: list[type[Config]] = [
     GeneratorTraining,
     Sampling,
     Morphing,
+    Looping,
+    GridDrawing,
+    TriangleDrawing,
+    StyleMixing,
+    DirectionDrawing,
     Augmenting,
     Measuring,
     EnsembleTraining,

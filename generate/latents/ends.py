@@ -6,9 +6,8 @@ from typing import Literal
 
 import torch
 
+from morphoscope.configs.morphs import Centre
 from morphoscope.generate.model import GeneratorModel, draw_latents
-
-Centre = Literal["condition", "global"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,13 @@ class End:
     source: int | ProjectedPhotograph
     label: Mapping[str, float]
     moves: tuple[Move, ...] = ()
+
+    def same_source(self, other: "End") -> bool:
+        """Whether both are of one seed or one projection, so that only the label and the moves differ."""
+        a, b = self.source, other.source
+        if isinstance(a, int) or isinstance(b, int):
+            return isinstance(a, int) and isinstance(b, int) and a == b
+        return a is b or (a.digest == b.digest and a.space == b.space and a.codes.equal(b.codes))
 
     @property
     def seed(self) -> int | None:

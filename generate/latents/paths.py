@@ -3,14 +3,13 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.configs.morphs import Centre, Interpolation, Way
 from morphoscope.generate.latents.ends import (
-    Centre,
     End,
     offset,
     seed_codes,
@@ -21,9 +20,6 @@ from morphoscope.generate.model import GeneratorModel, draw_latents
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
 from morphoscope.generate.rendering import BATCH, render
 from morphoscope.runtime.progress import track
-
-Way = Literal["label", "w", "both"]
-Interpolation = Literal["linear", "spherical"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class LatentPath:
         device = model.class_means.device
         t = torch.as_tensor(np.asarray(ratios), dtype=torch.float32, device=device)[:, None, None]
         labels = torch.from_numpy(self.labels(model, ratios)).to(device, torch.float32)
-        if self.way == "label" or (self.way == "both" and self.a.source is self.b.source):
+        if self.way == "label" or (self.way == "both" and self.a.same_source(self.b)):
             found = self._by_label(model, labels, t[:, 0])
         else:
             found = self._by_code(model, labels, t)
@@ -75,7 +71,7 @@ class LatentPath:
             first, second = draw_latents([a, b], model.G.z_dim).to(t.device).split(1)
             z = first.expand(len(t), -1) if a == b else spherical(first, second, t)
             return seed_codes(model, z, labels, self.psi, self.centre)
-        if a is not b:
+        if not self.a.same_source(self.b):
             raise UserError(
                 "A photograph and another source have no latent z between them: choose the way w or both."
             )
@@ -104,7 +100,7 @@ class LatentPath:
         """
         codes = self.codes(model, ratios)
         a, b = _replaced(self.a), _replaced(self.b)
-        if self.a.source is self.b.source or not (a or b):
+        if self.a.same_source(self.b) or not (a or b):
             network = with_tensors(model.G.synthesis, a)
             starts = range(0, len(codes), BATCH)
             parts = [render(network, codes[i : i + BATCH]) for i in track(starts, "Generating frames")]

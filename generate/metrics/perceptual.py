@@ -112,7 +112,7 @@ class _LpipsMaps(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        weights = [linear.model[-1].weight for linear in network.lins]  # type: ignore[union-attr,operator]
+        weights = [linear.model[-1].weight for linear in network.lins]  # type: ignore[union-attr]
         self.roots = [weight.detach().clamp_min(0).sqrt() for weight in weights]  # [1, C, 1, 1]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -161,7 +161,7 @@ def _lpips(path: Path, device: torch.device) -> PerceptualNetwork:
 
 def _downloaded_alexnet() -> Path:
     """torchvision's weights of AlexNet in torch's cache, downloaded there if they are not."""
-    from torchvision.models import AlexNet_Weights
+    from torchvision.models import AlexNet_Weights  # type: ignore[import-untyped]
 
     url = AlexNet_Weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name

@@ -1,20 +1,14 @@
 """The training film: the sheets of generated images in a run folder, in order."""
 
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError
+from morphoscope.generate.films import write_mp4
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
 from morphoscope.generate.training.records import list_sheets, snapshot_images
-from morphoscope.runtime import write_atomically
 
 FILM = "film.mp4"
 _LARGEST = 1920  # pixels, either side
@@ -43,9 +37,8 @@ def write_film(run: Path, fps: float = 4) -> Path | None:
         return None
     first, meaning = _read(sheets[0][1])
     path = run / FILM
-    with write_atomically(path) as temporary:
-        command = _command(temporary, _frame_size(first.size), fps, meaning)
-        _encode(command, (_frame(kimg, sheet, first.size) for kimg, sheet in sheets), path)
+    frames = (_frame(kimg, sheet, first.size) for kimg, sheet in sheets)
+    write_mp4(path, frames, _frame_size(first.size), fps, "a training film", meaning)
     return path
 
 
@@ -85,60 +78,3 @@ def _frame_size(sheet: tuple[int, int]) -> tuple[int, int]:
 
 def _banner_height(width: int) -> int:
     return max(20, width // 36)
-
-
-def _command(path: Path, size: tuple[int, int], fps: float, meaning: str) -> list[str]:
-    try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise UserError(
-            f"{path.parent / FILM}: there is no ffmpeg for this machine; set IMAGEIO_FFMPEG_EXE to the path "
-            f"of one ({error})."
-        ) from error
-    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"]
-    encoding = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
-    title, comment = "title=SYNTHETIC images: a training film", f"comment=Synthetic? {meaning}"
-    # faststart: a browser plays it while it loads
-    target = ["-metadata", title, "-metadata", comment, "-movflags", "+faststart", str(path)]
-    return [program, "-y", "-v", "error", *source, "-i", "-", *encoding, *target]
-
-
-def _encode(command: list[str], frames: Iterator[bytes], path: Path) -> None:
-    """Send frames to ffmpeg, which never outlives this call.
-
-    It runs in its own session. Ctrl-C reaches the whole process group, and a training that stops in an
-    orderly way must still be able to finish its film.
-    """
-    with tempfile.TemporaryFile() as errors, _started(command, errors, path) as process:
-        try:
-            _feed(process, frames)
-            code = process.wait()
-        except BaseException:
-            process.kill()
-            raise
-        if code != 0:
-            errors.seek(0)
-            reason = errors.read().decode(errors="replace").strip() or f"exit code {code}"
-            raise UserError(f"{path}: ffmpeg could not write the film ({reason.splitlines()[-1]}).")
-
-
-def _started(command: list[str], errors: IO[bytes], path: Path) -> subprocess.Popen[bytes]:
-    """The program, whose errors go to a file: a pipe that is not read could block it."""
-    try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, start_new_session=True)
-    except OSError as error:
-        raise UserError(
-            f"{path}: the film was not written, since ffmpeg cannot be started ({command[0]}: "
-            f"{error.strerror}); set IMAGEIO_FFMPEG_EXE to the path of an ffmpeg, or unset it."
-        ) from error
-
-
-def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:
-    """Write all frames and close the pipe; if ffmpeg has ended, its exit code gives the reason."""
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        try:
-            for frame in frames:
-                process.stdin.write(frame)
-        finally:
-            process.stdin.close()

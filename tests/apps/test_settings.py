@@ -22,7 +22,12 @@ COMMON = {
     "cohort audit": {"folds", "test", "accuracy", "correlation", "seed"},
     "generate train": {"kimg", "resolution", "batch", "seed"},
     "generate sample": {"conditions", "count", "psi", "printed_mark", "seed"},
-    "generate morph": {"steps", "psi", "printed_mark", "seed"},
+    "generate morph": {"steps", "way", "interpolation", "even", "film", "psi", "printed_mark", "seed"},
+    "generate loop": {"steps", "way", "interpolation", "even", "film", "psi", "printed_mark", "seed"},
+    "generate grid": {"count", "steps", "way", "psi", "seed"},
+    "generate triangle": {"side", "psi", "seed"},
+    "generate mix": {"layers", "psi", "seed"},
+    "generate directions": {"axes", "count", "layers", "strength", "psi", "seed"},
     "generate augment": {"per_condition", "view", "psi", "seed"},
     "generate metrics": {"rows", "images", "network", "psi", "seed"},
     "classify train": {"epochs", "resolution", "batch", "seed"},
@@ -88,7 +93,8 @@ def test_an_option_reaches_its_setting(words: str, command_line, tmp_path, monke
     needed: list[str] = []
     for param in command.params:
         if param.required:
-            needed += [f"--{param.name}", "none"] if isinstance(param, typer.core.TyperOption) else ["none"]
+            words_of = ["none"] * max(param.nargs, 1)
+            needed += [param.opts[0], *words_of] if isinstance(param, typer.core.TyperOption) else words_of
     for name, option in own_options(words).items():
         if range_text(fields_of(BY_COMMAND[words])[name].info):
             code, _, err = command_line(*words.split(), *needed, option.opts[0], "-7")
@@ -113,7 +119,7 @@ def test_all_commands_are_listed(command_line) -> None:
         assert f"│ {words.replace(' ', '.')} " in out
         assert f" {len(fields_of(schema))} " in out
     _, out, _ = command_line("settings", "--json")
-    assert json.loads(out)["generate.train"] == 50
+    assert json.loads(out)["generate.train"] == 52
 
 
 @pytest.mark.parametrize("words", COMMON)

@@ -14,10 +14,12 @@ from morphoscope.cohort import Cohort
 from morphoscope.cohort.marking import readably_marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
-from morphoscope.configs.commands import Morphing, Sampling
+from morphoscope.configs.commands import Sampling
+from morphoscope.configs.morphs import Morphing
 from morphoscope.generate import Generator, GeneratorModel, augment, load
 from morphoscope.generate.description import SnapshotMetadata
-from morphoscope.generate.exports import write_morph, write_samples
+from morphoscope.generate.exports import write_samples
+from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.snapshots import write_snapshot
 
 HOSTILE = ["../../up", "/tmp/absolute", "a/b", "a_b", "..", ".hidden", "A_B", "café (early)", "x" * 200]
@@ -128,7 +130,7 @@ def test_sheets_record_what_their_images_share(model, tmp_path):
 
 @pytest.mark.parametrize(("steps", "wide"), [(12, True), (30, False)])
 def test_a_short_morph_is_one_row(model, tmp_path, steps, wide):
-    with Image.open(write_morph(model, tmp_path, "dark", "pale", Morphing(steps=steps))) as strip:
+    with Image.open(write_morph(model, tmp_path, "dark", "pale", Morphing(steps=steps)).sheet) as strip:
         assert (strip.width > 3 * strip.height) == wide
 
 

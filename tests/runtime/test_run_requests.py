@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from morphoscope.configs import UserError
-from morphoscope.configs.commands import Morphing, Sampling
+from morphoscope.configs.commands import Sampling
 from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.configs.morphs import Morphing
 from morphoscope.runtime import InputFiles, Request, RunFolder, write_text
 from morphoscope.runtime.runs import check_request, recorded_request
 

@@ -1,6 +1,7 @@
-"""`morphoscope generate morph`."""
+"""`morphoscope generate morph | loop`: from one end to another, as frames, strips and films."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,15 +16,28 @@ from morphoscope.apps.commands.options import (
     option,
 )
 from morphoscope.configs import load_config
-from morphoscope.configs.commands import Morphing
+from morphoscope.configs.morphs import Film, Interpolation, Looping, Morphing, Way
 from morphoscope.runtime.terminal import say
+
+if TYPE_CHECKING:
+    from morphoscope.generate.latents.spacing import Spacing
+
+END_HELP = (
+    "A condition (NF1), a mixture (60% NF1 + 40% TSC), or a projected photograph (file.safetensors). Add "
+    ":SEED for another seed, :CONDITION for a photograph under another condition, @DIRECTION=STRENGTH for a "
+    "step along a direction."
+)
 
 
 def morph(
     generator: GeneratorPath,
-    start: Annotated[str, typer.Argument(metavar="FROM", help="Condition at the left end.")],
-    end: Annotated[str, typer.Argument(metavar="TO", help="Condition at the right end.")],
+    start: Annotated[str, typer.Argument(metavar="FROM", help=f"Left end. {END_HELP}")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="Right end, in the same form.")],
     steps: Annotated[int | None, option(Morphing, "steps")] = None,
+    way: Annotated[Way | None, option(Morphing, "way")] = None,
+    interpolation: Annotated[Interpolation | None, option(Morphing, "interpolation")] = None,
+    even: Annotated[bool | None, option(Morphing, "even", "--even/--not-even")] = None,
+    film: Annotated[Film | None, option(Morphing, "film")] = None,
     psi: Annotated[float | None, option(Morphing, "psi")] = None,
     printed_mark: Annotated[bool | None, option(Morphing, "printed_mark")] = None,
     run: Run = None,
@@ -33,18 +47,90 @@ def morph(
     device: Device = "auto",
     seed: Annotated[int | None, option(Morphing, "seed")] = None,
 ) -> None:
-    """Morph one condition into another with one seed: a strip and its frames, marked as synthetic."""
+    """Morph one condition, seed or projected photograph into another: frames, a strip and a film, marked."""
     settings = load_config(
-        Morphing, file=config, overrides=set_, steps=steps, psi=psi, printed_mark=printed_mark, seed=seed
+        Morphing,
+        file=config,
+        overrides=set_,
+        steps=steps,
+        way=way,
+        interpolation=interpolation,
+        even=even,
+        film=film,
+        psi=psi,
+        printed_mark=printed_mark,
+        seed=seed,
     )
 
     from morphoscope.generate import load
-    from morphoscope.generate.exports import write_morph
+    from morphoscope.generate.latents.parsing import parse_ends
+    from morphoscope.generate.morph_files import path_between, write_morph
 
     model = load(generator, device)
-    model.label(start), model.label(end)  # a misspelt condition must not leave a run folder behind
-    name = f"morph-{model.file_stem(start)}-{model.file_stem(end)}"
+    ends = parse_ends([start, end], model, settings.seed)
+    path_between(settings, *ends).codes(model, [0])  # what cannot be done leaves no run folder behind
+    name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])
     inputs = {"start": start, "end": end, "generator": model.digest}
     with open_run(run, name, settings, overwrite=overwrite, **inputs) as folder:
-        strip = write_morph(model, folder.path, start, end, settings)
-    say(f"Wrote {strip}")
+        written = write_morph(model, folder.path, start, end, settings)
+    _report_spacing(written.spacing)
+    say(f"Wrote {written.sheet}")
+
+
+def loop(
+    generator: GeneratorPath,
+    ends: Annotated[list[str], typer.Argument(metavar="END...", help=f"At least two. {END_HELP}")],
+    steps: Annotated[int | None, option(Looping, "steps")] = None,
+    way: Annotated[Way | None, option(Looping, "way")] = None,
+    interpolation: Annotated[Interpolation | None, option(Looping, "interpolation")] = None,
+    even: Annotated[bool | None, option(Looping, "even", "--even/--not-even")] = None,
+    film: Annotated[Film | None, option(Looping, "film")] = None,
+    psi: Annotated[float | None, option(Looping, "psi")] = None,
+    printed_mark: Annotated[bool | None, option(Looping, "printed_mark")] = None,
+    run: Run = None,
+    overwrite: Overwrite = False,
+    config: ConfigFile = None,
+    set_: Set = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, option(Looping, "seed")] = None,
+) -> None:
+    """Morph through several ends and back to the first: a film without a seam, frames and a sheet, marked."""
+    settings = load_config(
+        Looping,
+        file=config,
+        overrides=set_,
+        steps=steps,
+        way=way,
+        interpolation=interpolation,
+        even=even,
+        film=film,
+        psi=psi,
+        printed_mark=printed_mark,
+        seed=seed,
+    )
+
+    from morphoscope.configs import UserError
+    from morphoscope.generate import load
+    from morphoscope.generate.latents.parsing import parse_ends
+    from morphoscope.generate.morph_files import path_between, write_loop
+
+    if len(ends) < 2:
+        raise UserError("A loop needs at least two ends.")
+    model = load(generator, device)
+    parsed = parse_ends(ends, model, settings.seed)
+    for a, b in zip(parsed, [*parsed[1:], parsed[0]], strict=True):
+        path_between(settings, a, b).codes(model, [0])
+    inputs = {"ends": ends, "generator": model.digest}
+    with open_run(run, "loop", settings, overwrite=overwrite, **inputs) as folder:
+        written = write_loop(model, folder.path, ends, settings)
+    _report_spacing(written.spacing)
+    say(f"Wrote {written.sheet}")
+
+
+def _report_spacing(spacings: "Sequence[Spacing]") -> None:
+    for spacing in spacings:
+        before, after = spacing.unevenness
+        say(
+            f"Largest to smallest step: {before:.2f} with evenly spaced ratios, {after:.2f} as placed "
+            f"(features of {spacing.network})."
+        )

@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from morphoscope.configs import UserError
+from morphoscope.generate import films
 from morphoscope.generate.training import film
 from morphoscope.generate.training.film import write_film
 
@@ -102,9 +103,9 @@ def test_earlier_film_survives(tmp_path, monkeypatch, stop):
 
 def test_errors_of_ffmpeg_are_reported(tmp_path, monkeypatch):
     write_sheet(tmp_path, 10, 99)
-    original = film._command
+    original = films.ffmpeg_command
     monkeypatch.setattr(
-        film, "_command", lambda *given: [*original(*given)[:-1], "-c:v", "nonsense", "x.mp4"]
+        films, "ffmpeg_command", lambda *given: [*original(*given)[:-1], "-c:v", "nonsense", "x.mp4"]
     )
     with pytest.raises(UserError, match=r"film\.mp4: ffmpeg could not write the film.*(nonsense|ncoder)"):
         write_film(tmp_path)
