@@ -6,6 +6,7 @@ from functools import lru_cache
 from threading import Lock
 
 import numpy as np
+import torch
 
 from morphoscope.apps.batching import Batcher
 from morphoscope.classify import Attribution, Ensemble, Prediction
@@ -13,6 +14,7 @@ from morphoscope.cohort import Provenance
 from morphoscope.cohort.provenance import label_text, mixture
 from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
+from morphoscope.generate.latents import End, LatentPath
 from morphoscope.runtime.torch_memory import give_back_freed_memory
 
 CURVE_FRAMES = 17
@@ -28,6 +30,12 @@ class Morph:
     b: str
     seed: int
     psi: float
+
+    @property
+    def path(self) -> LatentPath:
+        """The path through the generator's latents."""
+        ends = End(self.seed, {self.a: 1.0}), End(self.seed, {self.b: 1.0})
+        return LatentPath(*ends, psi=self.psi)
 
 
 @dataclass(frozen=True)
@@ -154,12 +162,9 @@ class Workbench:
         self.look_at(Frame(Morph(name, name, 0, 1.0), 0.0))
 
     def _look_at(self, frames: Sequence[Frame]) -> list[tuple[np.ndarray, Prediction]]:
-        images: dict[Frame, np.ndarray] = {}
-        for psi in {frame.morph.psi for frame in frames}:
-            same = [frame for frame in dict.fromkeys(frames) if frame.morph.psi == psi]
-            seeds = [frame.morph.seed for frame in same]
-            new = self.generator.mixtures([frame.label for frame in same], seeds, psi)
-            images.update(zip(same, new, strict=True))
+        distinct = list(dict.fromkeys(frames))
+        codes = torch.cat([frame.morph.path.codes(self.generator, [frame.share]) for frame in distinct])
+        images = dict(zip(distinct, self.generator.images(codes), strict=True))
         shown = [images[frame] for frame in frames]
         prediction = self.ensemble.predict(shown)
         return [(image, prediction.of(position)) for position, image in enumerate(shown)]
@@ -167,5 +172,5 @@ class Workbench:
     def _curve(self, morph: Morph) -> Curve:
         shares = np.linspace(0, 1, CURVE_FRAMES)
         with self._batcher.turn:
-            frames = self.generator.morph(morph.a, morph.b, morph.seed, shares.tolist(), morph.psi)
+            frames = morph.path.frames(self.generator, shares)
             return Curve(morph, shares, self.ensemble.predict(frames))

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from morphoscope.apps.morph_chart import draw_curve
@@ -75,6 +76,23 @@ class Brightness:
         return Attribution(flat, flat[None], 0.4, np.array([0.001]), name, method, "mean")
 
 
+class Levels:
+    """Networks whose only latent is the grey level, 0 to 255: 255 times the share of the second condition."""
+
+    z_dim = w_dim = num_ws = 1
+    img_resolution = 16
+
+    @property
+    def synthesis(self) -> "Levels":
+        return self
+
+    def mapping(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return 255 * c[:, 1, None, None]
+
+    def __call__(self, codes: torch.Tensor, noise_mode: str) -> torch.Tensor:
+        return (codes[..., None] / 127.5 - 1).expand(-1, 3, 16, 16)
+
+
 class Grey:
     """A generator of plain grey pictures: black is dark, white is pale."""
 
@@ -82,20 +100,12 @@ class Grey:
     descriptions: ClassVar[Descriptions] = {}
 
     def __init__(self) -> None:
-        self.metadata = SimpleNamespace(cohort_digest="feedc0de")
+        self.metadata = SimpleNamespace(cohort_digest="feedc0de", origin="feedc0de")
         self.phantoms_only = True
+        self.G, self.class_means = Levels(), torch.tensor([[0.0], [255.0]])
+        self.centres = SimpleNamespace(of=lambda labels: labels @ self.class_means)
 
-    provenance = GeneratorModel.provenance
-
-    def morph(self, a: str, b: str, seed: int, steps: list[float], psi: float) -> np.ndarray:
-        ends = [255 * CONDITIONS.index(a), 255 * CONDITIONS.index(b)]
-        levels = [(1 - share) * ends[0] + share * ends[1] for share in steps]
-        return np.stack([np.full((16, 16, 3), level).astype(np.uint8) for level in levels])
-
-    def mixtures(self, conditions: list[dict[str, float]], seeds: list[int], psi: float) -> np.ndarray:
-        return np.concatenate(
-            [self.morph(*CONDITIONS, 0, [label.get("pale", 0)], psi) for label in conditions]
-        )
+    provenance, label, images = GeneratorModel.provenance, GeneratorModel.label, GeneratorModel.images
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def test_a_morph_with_films(model, tmp_path):
     assert provenance_of(tmp_path / "frame004.png") == model.provenance({"TSC": 1.0}, 5, 0.7)
     assert provenance_of(written.sheet) == model.provenance(psi=0.7)
     with Image.open(tmp_path / "frame004.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), model.sample("TSC", [5])[0])
+        expected = model.sample("TSC", [5])[0]
+        np.testing.assert_allclose(np.asarray(image).astype(int), expected.astype(int), atol=1)
     with Image.open(tmp_path / "morph.gif") as film:
         assert film.n_frames == 5 and b"Synthetic" in film.info["comment"]
         shown = film.convert("RGB")
@@ -98,7 +99,8 @@ def test_sheets(model, tmp_path):
         path = tmp_path / f"{name}.png"
         sheet.write(path)
         assert provenance_of(path).generator == model.digest, name
-    np.testing.assert_array_equal(sheets["directions"].strips[0].images[1], model.sample("NF1", [0])[0])
+    middle = sheets["directions"].strips[0].images[1].astype(int)
+    np.testing.assert_allclose(middle, model.sample("NF1", [0])[0].astype(int), atol=1)
     assert [strip.name for strip in sheets["axes"].strips][:2] == ["@NF1>HMI", "@NF1>IP"]
 
 
