@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate import GeneratorModel, load
+from morphoscope.generate import GeneratorModel, load, train_generator
 from morphoscope.generate.formats.importing import agreement, import_stylegan2
 from morphoscope.generate.snapshots import read_discriminator
+from morphoscope.runtime import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,19 @@ def test_the_discriminator_is_there_for_further_training(imported, networks):
     images, labels = torch.rand(4, 3, 16, 16), torch.eye(2).repeat(2, 1)
     D = read_discriminator(imported[0])
     assert torch.equal(D(images, labels), networks["D"](images, labels))
+
+
+def test_a_training_starts_from_it(imported, tiny_config, tiny_cohort, tmp_path):
+    """With layers frozen and rates by resolution, in grey; what has no match is initialised."""
+    settings = {"kimg": 0.004, "lr": 1e-9, "freeze_d": 2, "layer_decay": 0.5, "img_channels": 1}
+    path = train_generator(
+        tiny_config.model_copy(update=settings), tiny_cohort, RunFolder(tmp_path), start_from=imported[0]
+    )
+    model, start = load(path), load(imported[0])
+    assert [training.foreign for training in model.metadata.lineage] == [False, True]
+    assert model.grey and model.conditions == tiny_cohort.conditions
+    before, after = (one.G.synthesis.b8.conv1.weight for one in (start, model))
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
 
 
 def test_the_report_says_what_was_read(imported, networks):
