@@ -6,23 +6,40 @@ report = meter.measure(lambda condition, seeds: model.sample(condition, seeds, p
 report.named_values()                                        # {"kid_efficientnet_lite0": …, …}
 """
 
-from morphoscope.generate.metrics.comparison import real_rows
+from morphoscope.generate.metrics.comparison import SeenAndHeldOut, real_rows, seen_and_held_out
+from morphoscope.generate.metrics.copying import Copying, CopyingReport, RealFeatures, measure_copying
+from morphoscope.generate.metrics.copying_table import COLUMNS as COPYING_COLUMNS
+from morphoscope.generate.metrics.copying_table import EXPLANATION as COPYING_EXPLANATION
+from morphoscope.generate.metrics.copying_table import copying_rows
 from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import FeatureNetwork, load_feature_network
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import KernelDistance, kernel_distance
+from morphoscope.generate.metrics.memorisation import CopyingMeter
+from morphoscope.generate.metrics.modes import repeated_pairs
 from morphoscope.generate.metrics.quality import Quality, QualityMeter, QualityReport
 
 __all__ = [
+    "COPYING_COLUMNS",
+    "COPYING_EXPLANATION",
+    "Copying",
+    "CopyingMeter",
+    "CopyingReport",
     "FeatureNetwork",
     "FeatureStatistics",
     "KernelDistance",
     "Quality",
     "QualityMeter",
     "QualityReport",
+    "RealFeatures",
+    "SeenAndHeldOut",
+    "copying_rows",
     "diversity",
     "frechet_distance",
     "kernel_distance",
     "load_feature_network",
+    "measure_copying",
     "real_rows",
+    "repeated_pairs",
+    "seen_and_held_out",
 ]

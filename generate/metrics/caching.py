@@ -6,12 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from morphoscope.cohort import Cohort, Fit
 from morphoscope.cohort.caches import can_store, new_array, stored_array
+from morphoscope.cohort.luma import in_grey
 from morphoscope.generate.metrics.features import FeatureNetwork
 
 _VERSION = 1  # increase it when `FeatureNetwork.features` changes its values, so that old files are not used
 
 log = logging.getLogger(__name__)
+
+
+def real_features(
+    network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit, grey: bool
+) -> np.ndarray:
+    """Features float32 [N, D] of real images at a generator's resolution, and in grey if its images are."""
+    images = reals.images(resolution, fit)
+    return cached_features(network, in_grey(images) if grey else images, reals.cache_folder)
 
 
 def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The real images that a generator is compared with."""
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +25,7 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Coh
         UserError: there is no such row; the generator or an ancestor was trained on the test fold; "training"
             with a cohort that the generator was not trained on.
     """
-    real = (cohort.rows["source"] == "real").to_numpy()
-    view = metadata.view
-    if view is not None:
-        real = real & (cohort.rows["view"] == view).to_numpy()
+    real, view = _real_of_its_view(cohort, metadata), metadata.view
     folds = cohort.rows["fold"]
     if rows == "test":
         chosen = real & (folds == TEST_FOLD).to_numpy()
@@ -47,6 +45,42 @@ def real_rows(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> Coh
     if rows == "test":
         _require_unseen(cohort, metadata)
     return cohort.select(np.flatnonzero(chosen))
+
+
+class SeenAndHeldOut(NamedTuple):
+    """Real rows of a cohort that a generator or an ancestor was trained on, and rows that none has seen."""
+
+    seen: Cohort
+    held_out: Cohort
+
+
+def seen_and_held_out(cohort: Cohort, rows: Compared, metadata: SnapshotMetadata) -> SeenAndHeldOut | None:
+    """The rows that tell copies from other images; None if none are known or held out.
+
+    Args:
+        rows: what may count as held out: "test": the test fold; "training": all other folds, so that the test
+            fold stays unused; "all": both.
+        metadata: of the generator's snapshot.
+    """
+    if metadata.cohort_digest != cohort.digest:
+        return None
+    real = _real_of_its_view(cohort, metadata)
+    folds = cohort.rows["fold"]
+    seen = folds.isin(metadata.trained_on_folds).to_numpy()
+    test = (folds == TEST_FOLD).to_numpy()
+    allowed = {"test": test, "training": ~test, "all": np.ones(len(cohort), bool)}[rows]
+    held_out = ~seen & allowed & (folds != "").to_numpy()
+    if not (real & seen).any() or not (real & held_out).any():
+        return None
+    return SeenAndHeldOut(
+        cohort.select(np.flatnonzero(real & seen)), cohort.select(np.flatnonzero(real & held_out))
+    )
+
+
+def _real_of_its_view(cohort: Cohort, metadata: SnapshotMetadata) -> np.ndarray:
+    """Which rows are real, and of the generator's view if it was trained on one: bool [N]."""
+    real = (cohort.rows["source"] == "real").to_numpy()
+    return real if metadata.view is None else real & (cohort.rows["view"] == metadata.view).to_numpy()
 
 
 def _require_unseen(cohort: Cohort, metadata: SnapshotMetadata) -> None:

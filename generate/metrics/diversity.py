@@ -16,6 +16,11 @@ def diversity(features: np.ndarray) -> float:
         features: [N, D], N at least 2.
     """
     assert len(features) >= 2, "a distance needs two images"
-    if len(features) > _LARGEST:
-        features = features[np.random.default_rng(0).choice(len(features), _LARGEST, replace=False)]
-    return float(pdist(features.astype(np.float64)).mean())
+    return float(pdist(sample_of(features).astype(np.float64)).mean())
+
+
+def sample_of(features: np.ndarray, most: int = _LARGEST) -> np.ndarray:
+    """The features [N, D] themselves; of more than `most`, a random sample with a fixed seed."""
+    if len(features) <= most:
+        return features
+    return features[np.random.default_rng(0).choice(len(features), most, replace=False)]

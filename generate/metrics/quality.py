@@ -2,20 +2,20 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from morphoscope.cohort import Cohort, Fit
-from morphoscope.cohort.luma import in_grey
 from morphoscope.configs import UserError
-from morphoscope.generate.metrics.caching import cached_features
+from morphoscope.generate.metrics.caching import real_features
 from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import INCEPTION, FeatureNetwork
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import kernel_distance
+from morphoscope.generate.metrics.modes import repeated_pairs
 from morphoscope.runtime.progress import Work, working
 
 _FEWEST = 4  # images per set; with fewer the kernel distance could not draw different subsets
@@ -34,6 +34,8 @@ class Quality:
         kernel, kernel_deviation: kernel distance (unbiased; preferred for small sets), mean and standard
             deviation over subsets.
         diversity, real_diversity: mean distance between two images of the generated and the real set.
+        repeated: proportion of the pairs of generated images that show the same image twice; NaN if it was
+            not measured (by an earlier version).
     """
 
     generated: int
@@ -43,6 +45,19 @@ class Quality:
     kernel_deviation: float
     diversity: float
     real_diversity: float
+    repeated: float = math.nan
+
+    @property
+    def different(self) -> float:
+        """Number of equally frequent images that would repeat as often; infinite if none repeats."""
+        return 1 / self.repeated if self.repeated else math.inf
+
+    @property
+    def different_text(self) -> str:
+        """That number for tables; "–" if it was not measured."""
+        if math.isnan(self.repeated):
+            return "–"
+        return f"{self.different:.0f}" if self.repeated else "no repetition"
 
     @property
     def relative_diversity(self) -> float:
@@ -67,10 +82,10 @@ class QualityReport:
     def named_values(self) -> dict[str, float]:
         """All values by name (spec 6).
 
-        The names are "kid_<network>", "kid_<network>_deviation" (standard deviation), "fd_<network>" and
-        "diversity_<network>" (generated / real), and the same with "/<condition>" appended. With the
-        published Inception weights they are "kid", "kid_deviation" and "fid", without the "50k_full" that
-        elsewhere marks values from 50,000 images.
+        The names are "kid_<network>", "kid_<network>_deviation" (standard deviation), "fd_<network>",
+        "diversity_<network>" (generated / real) and "repeated_<network>", and the same with "/<condition>"
+        appended. With the published Inception weights they are "kid", "kid_deviation" and "fid", without the
+        "50k_full" that elsewhere marks values from 50,000 images.
         """
         kid, fd = f"kid_{self.network}", f"fd_{self.network}"
         if self.network == INCEPTION:
@@ -85,6 +100,7 @@ class QualityReport:
                 f"{kid}_deviation{suffix}": quality.kernel_deviation,
                 f"{fd}{suffix}": quality.frechet,
                 f"diversity_{self.network}{suffix}": quality.relative_diversity,
+                f"repeated_{self.network}{suffix}": quality.repeated,
             }
         return values
 
@@ -126,8 +142,7 @@ class QualityMeter:
             )
         self.network = network
         self.resolution = resolution
-        images = reals.images(resolution, fit)
-        features = cached_features(network, in_grey(images) if grey else images, reals.cache_folder)
+        features = real_features(network, reals, resolution, fit, grey)
         labels = reals.labels
         self._conditions = reals.conditions
         self._overall = _RealSet(features)
@@ -147,8 +162,14 @@ class QualityMeter:
     ) -> QualityReport:
         """Generate images of each condition that occurs among the real ones, and compare.
 
-        The overall set has the same proportions of conditions as the real images: all generated images of the
-        most frequent condition, and the first ones (at least one) of each other condition.
+        Arguments and errors as for `generate`, result as of `compare`.
+        """
+        return self.compare(self.generate(sample, images, seed), seed)
+
+    def generate(
+        self, sample: Callable[[str, Sequence[int]], np.ndarray], images: int, seed: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Features float32 [images, D] of generated images of each condition among the real ones.
 
         Image k of a condition has seed `seed` + k times the number of the cohort's conditions + its index, as
         in a synthetic cohort. No global random numbers are drawn, so that those of a training stay the same.
@@ -162,18 +183,33 @@ class QualityMeter:
         """
         if images < _FEWEST:
             raise UserError(f"images: {images} per condition; at least {_FEWEST} are needed.")
-        most = max(self._counts.values())
-        together, by_condition = [], {}
         total = images * len(self._counts)
         with working("Generating and measuring images", total, unit="images", transient=True) as work:
-            for name, count in self._counts.items():
+            found = {}
+            for name in self._counts:
                 work.status = name
-                features = self._generated(sample, name, images, seed, work)
-                together.append(features[: max(1, round(images * count / most))])
-                if name in self._by_condition:
-                    by_condition[name] = self._by_condition[name].compare(features, seed)
-            work.status = "all"
-            overall = self._overall.compare(np.concatenate(together), seed)
+                found[name] = self._generated(sample, name, images, seed, work)
+        return found
+
+    def compare(self, generated: Mapping[str, np.ndarray], seed: int = 0) -> QualityReport:
+        """Compare generated images with the real ones.
+
+        The overall set has the same proportions of conditions as the real images: all generated images of the
+        most frequent condition, and the first ones (at least one) of each other condition.
+
+        Args:
+            generated: {condition: features [M, D]}, of at least the conditions of the real images.
+            seed: of the subsets of the kernel distance.
+        """
+        most = max(self._counts.values())
+        together = [
+            generated[name][: max(1, round(len(generated[name]) * count / most))]
+            for name, count in self._counts.items()
+        ]
+        by_condition = {
+            name: reals.compare(generated[name], seed) for name, reals in self._by_condition.items()
+        }
+        overall = self._overall.compare(np.concatenate(together), seed)
         return QualityReport(self.network.name, overall, by_condition)
 
     def _generated(
@@ -217,4 +253,5 @@ class _RealSet:
             kernel_deviation=kernel.sd,
             diversity=diversity(generated),
             real_diversity=self.diversity,
+            repeated=repeated_pairs(generated, self.features),
         )

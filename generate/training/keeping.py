@@ -6,7 +6,7 @@ from morphoscope.generate.training.records import best_measurement, list_snapsho
 
 
 def best_snapshot(run: Path) -> Path | None:
-    """The snapshot with the lowest kernel distance to the training images, of those that still exist.
+    """The snapshot with the lowest kernel distance, of those that still exist; see `best_measurement`.
 
     None if none of them was measured. Where a run was measured with several feature networks, the one that
     measured most snapshots decides.

@@ -16,7 +16,12 @@ from morphoscope.configs import UserError, arguments
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
 from morphoscope.generate.description import Ancestor, SnapshotMetadata
-from morphoscope.generate.metrics import FeatureNetwork, load_feature_network
+from morphoscope.generate.metrics import (
+    FeatureNetwork,
+    SeenAndHeldOut,
+    load_feature_network,
+    seen_and_held_out,
+)
 from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.generate.training.architecture import (
     after_transfer,
@@ -58,6 +63,8 @@ class Preparation:
         part: the rows that are trained on.
         images: of `part`, uint8 [M, R, R, 3]; in grey if they are trained on in grey.
         metadata: of the snapshots that it will write, apart from their kimg.
+        comparison: what is trained on and what is held out for choosing snapshots and for finding copies; the
+            test fold is not among it. None if no fold is held out.
         resumed: whether it continues an interrupted run.
     """
 
@@ -65,6 +72,7 @@ class Preparation:
     part: Cohort
     images: np.ndarray
     metadata: SnapshotMetadata
+    comparison: SeenAndHeldOut | None
     resumed: bool
 
 
@@ -123,7 +131,16 @@ def prepare(
         initialised = ", ".join(transfer_weights(trainer, start_from, part.conditions))
         if initialised and processes.is_main:
             say(f"Re-initialised, because {start_from} has no match: {initialised}", to=console)
-    return Preparation(trainer, part, images, metadata, resumed=unfinished is not None)
+    comparison = _comparison(cohort, metadata, resolved.conditions.conditional)
+    return Preparation(trainer, part, images, metadata, comparison, resumed=unfinished is not None)
+
+
+def _comparison(cohort: Cohort, metadata: SnapshotMetadata, conditional: bool) -> SeenAndHeldOut | None:
+    """Training images and held-out ones, with the conditions of the training."""
+    found = seen_and_held_out(cohort, "training", metadata)
+    if found is None or conditional:
+        return found
+    return SeenAndHeldOut(*(part.as_one_condition(ALL) for part in found))
 
 
 class _Description(NamedTuple):

@@ -12,7 +12,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.loading import parse_yaml
 from morphoscope.configs.user_files import read_regular
 from morphoscope.generate.description import SnapshotMetadata
-from morphoscope.generate.metrics import QualityReport
+from morphoscope.generate.metrics import CopyingReport, Quality, QualityReport
 from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.runtime.runs import MOST_LOG_BYTES
 
@@ -69,20 +69,53 @@ class Measurement:
 
     Attributes:
         snapshot: the name of its file; "" if not recorded.
+        report: compared with the training images.
+        held_out: compared with held-out images; None if there are none.
+        copying: tests for copies; None without enough held-out patients.
     """
 
     kimg: float
     snapshot: str
     report: QualityReport
+    held_out: QualityReport | None = None
+    copying: CopyingReport | None = None
+
+    @property
+    def choice(self) -> Quality:
+        """The quality by which the best snapshot is chosen: on held-out images if there are any."""
+        return (self.held_out or self.report).overall
+
+    def named_values(self) -> dict[str, float]:
+        """All values by name, for trackers: those on held-out images begin with "held_out/"."""
+        held_out = {} if self.held_out is None else self.held_out.named_values()
+        copying = {} if self.copying is None else self.copying.named_values()
+        return {
+            **self.report.named_values(),
+            **{f"held_out/{name}": value for name, value in held_out.items()},
+            **copying,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
-        return {"kimg": self.kimg, "snapshot": self.snapshot, **self.report.as_json()}
+        further = {"held_out": self.held_out, "copying": self.copying}
+        return {
+            "kimg": self.kimg,
+            "snapshot": self.snapshot,
+            **self.report.as_json(),
+            **{name: report.as_json() for name, report in further.items() if report is not None},
+        }
 
     @classmethod
     def from_json(cls, line: dict[str, Any]) -> "Measurement":
         """The measurement that `as_json` described; UserError if the line describes something else."""
-        return cls(float(line["kimg"]), str(line.get("snapshot", "")), QualityReport.from_json(line))
+        held_out, copying = line.get("held_out"), line.get("copying")
+        return cls(
+            float(line["kimg"]),
+            str(line.get("snapshot", "")),
+            QualityReport.from_json(line),
+            None if held_out is None else QualityReport.from_json(held_out),
+            None if copying is None else CopyingReport.from_json(copying),
+        )
 
 
 Record = TypeVar("Record", Tick, Alarm, Measurement)
@@ -180,7 +213,7 @@ class Records:
         return next((tick.values[name] for tick in reversed(self.ticks) if name in tick.values), None)
 
     def best(self, network: str) -> Measurement | None:
-        """The snapshot of the lowest kernel distance by this network, of those that still exist."""
+        """The best snapshot by this network, of those that still exist; see `best_measurement`."""
         return best_measurement(self.run, self.metrics[network])
 
     def _lines(self, path: Path, from_json: Callable[[dict[str, Any]], Record]) -> list[Record]:
@@ -249,12 +282,14 @@ def read_measurements(path: Path) -> list[Measurement]:
 def best_measurement(run: Path, measurements: Sequence[Measurement]) -> Measurement | None:
     """The one of the lowest kernel distance, of the snapshots that still exist in `run`.
 
-    Of several measurements of one file name, the last one counts.
+    The distance is that to held-out images if any snapshot was compared with them: to the training images, a
+    copy of them would be the nearest. Of several measurements of one file name, the last one counts.
     """
     existing = {path.name for path in list_snapshots(run)}
     latest = {one.snapshot: one for one in measurements if one.snapshot in existing}
-    finite = [one for one in latest.values() if is_finite(one.report.overall.kernel)]
-    return min(finite, key=lambda one: one.report.overall.kernel, default=None)
+    on_held_out = [one for one in latest.values() if one.held_out is not None]
+    finite = [one for one in on_held_out or latest.values() if is_finite(one.choice.kernel)]
+    return min(finite, key=lambda one: one.choice.kernel, default=None)
 
 
 def is_finite(value: Any) -> bool:

@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from morphoscope.cohort.conditions import long_name
-from morphoscope.generate.metrics import Quality
+from morphoscope.generate.metrics import Quality, QualityReport
 from morphoscope.generate.sheets import UNREADABLE, read_sheet
-from morphoscope.generate.training.collapse import DIVERSITY_ALARM, alarms_begin
+from morphoscope.generate.training.collapse import DIVERSITY_ALARM, alarms_begin, collapsed
+from morphoscope.generate.training.copying_report import copying_section
 from morphoscope.generate.training.curves import Curve, curve_of, draw_curves
 from morphoscope.generate.training.film import FILM, sheets_by_kimg
-from morphoscope.generate.training.records import ALARMS, STATS, Measurement, Records, Tick
+from morphoscope.generate.training.records import ALARMS, STATS, Records, Tick
 from morphoscope.runtime.progress import format_duration
 from morphoscope.runtime.reporting.report import Figure, Section, Table, write_report
 
@@ -40,6 +41,7 @@ def write_training_report(run: Path) -> Path:
         _facts(records),
         sheets,
         *(_quality(records, network) for network in records.metrics),
+        *(copying_section(network, measured) for network, measured in records.metrics.items()),
         _curves(records),
         Section("Config", "The resolved config, as in config.yaml.", code=records.config.text.strip()),
     ]
@@ -138,7 +140,10 @@ def _best(records: Records, network: str) -> str:
     best = records.best(network)
     if best is None:
         return f"none has a finite KID ({network})"
-    return f"{best.snapshot or 'unnamed'} at {best.kimg:g} kimg: KID ({network}) {_kid(best.report.overall)}"
+    chosen = f"{best.snapshot or 'unnamed'} at {best.kimg:g} kimg: KID ({network}) {_kid(best.choice)}"
+    if best.held_out is None:
+        return f"{chosen} against the training images, since none are held out; this favours copies of them"
+    return f"{chosen} against {best.choice.real} held-out images"
 
 
 def _sheets(records: Records) -> Section:
@@ -175,33 +180,57 @@ def _fitted(path: Path, notes: list[str]) -> bytes | None:
 def _quality(records: Records, network: str) -> Section:
     """A table of the newest values, and their curves."""
     measured = records.metrics[network]
-    newest = measured[-1].report
+    newest, held_out = measured[-1].report, measured[-1].held_out
     alarming = measured[-1].kimg >= alarms_begin(records.config.kimg or 0)
+    on_held_out = {} if held_out is None else {"all": held_out.overall, **held_out.by_condition}
+    reports = [(one.kimg, one.report) for one in measured]
+    held_out_reports = [(one.kimg, one.held_out) for one in measured if one.held_out is not None]
     return Section(
         f"Quality by {network}",
-        f"The table shows the values at {measured[-1].kimg:g} kimg. KID (kernel distance ± its standard "
-        "deviation over subsets) is unbiased and preferred for small sets; the Fréchet distance increases as "
-        "the number of images decreases. Diversity is the mean distance between two generated images divided "
-        "by that between two real ones: 1 is ideal, a value near 0 is a collapse.",
+        f"The table shows the values at {measured[-1].kimg:g} kimg, compared with the training images except "
+        "in the column held out. KID (kernel distance ± its standard deviation over subsets) is unbiased and "
+        "preferred for small sets; the Fréchet distance increases as the number of images decreases. "
+        "Different images is how many equally frequent images would repeat as often as the generated ones "
+        "do. Diversity is the mean distance between two generated images divided by that between two real "
+        "ones: 1 is ideal, a value near 0 is a collapse.",
         table=Table(
-            ["condition", "generated", "real", f"KID ({network})", f"Fréchet ({network})", "diversity"],
             [
-                _cells("all", newest.overall, alarming),
-                *(_cells(name, one, alarming) for name, one in newest.by_condition.items()),
+                "condition",
+                "generated",
+                "real",
+                f"KID ({network})",
+                "KID, held out",
+                f"Fréchet ({network})",
+                "different images",
+                "diversity",
+            ],
+            [
+                _cells(name, one, on_held_out.get(name), alarming)
+                for name, one in [("all", newest.overall), *newest.by_condition.items()]
             ],
         ),
         figures=[
             Figure(
-                draw_curves(_quality_curves(measured, "kernel", "kernel_deviation"), f"KID ({network})"),
+                draw_curves(_quality_curves(reports, "kernel", "kernel_deviation"), f"KID ({network})"),
                 "Kernel distance to the training images, with its standard deviation; lower is better.",
             ),
+            *(
+                Figure(
+                    draw_curves(
+                        _quality_curves(held_out_reports, "kernel", "kernel_deviation"),
+                        f"KID ({network}), held out",
+                    ),
+                    "Kernel distance to held-out images, by which the best snapshot is chosen.",
+                )
+                for _ in held_out_reports[:1]
+            ),
             Figure(
-                draw_curves(_quality_curves(measured, "frechet"), f"Fréchet distance ({network})"),
+                draw_curves(_quality_curves(reports, "frechet"), f"Fréchet distance ({network})"),
                 "Fréchet distance to the training images; lower is better.",
             ),
             Figure(
                 draw_curves(
-                    _quality_curves(measured, "relative_diversity"),
+                    _quality_curves(reports, "relative_diversity"),
                     "diversity, generated / real",
                     line=(DIVERSITY_ALARM, "alarm"),
                     span=(0, 1.05),
@@ -213,7 +242,9 @@ def _quality(records: Records, network: str) -> Section:
     )
 
 
-def _quality_curves(measured: list[Measurement], value: str, sd: str | None = None) -> list[Curve]:
+def _quality_curves(
+    reports: list[tuple[float, QualityReport]], value: str, sd: str | None = None
+) -> list[Curve]:
     """Curves of one field of `Quality`, overall and by condition; `sd` names its standard deviation."""
 
     def quality_curve(name: str, colour: int | None, found: Sequence[tuple[float, Quality]]) -> Curve:
@@ -223,24 +254,25 @@ def _quality_curves(measured: list[Measurement], value: str, sd: str | None = No
         x = np.array([kimg for kimg, _ in found])
         return Curve(name, x, column(value), colour, None if sd is None else column(sd))
 
-    names = dict.fromkeys(name for one in measured for name in one.report.by_condition)
-    curves = [quality_curve("all", None, [(one.kimg, one.report.overall) for one in measured])]
+    names = dict.fromkeys(name for _, report in reports for name in report.by_condition)
+    curves = [quality_curve("all", None, [(kimg, report.overall) for kimg, report in reports])]
     for k, name in enumerate(names):
-        found = [(one.kimg, quality) for one in measured if (quality := one.report.by_condition.get(name))]
+        found = [(kimg, quality) for kimg, report in reports if (quality := report.by_condition.get(name))]
         curves.append(quality_curve(name, k, found))
     return curves
 
 
-def _cells(name: str, quality: Quality, alarming: bool) -> list[str]:
-    """One row of the table of quality; with `alarming` a low diversity is marked."""
-    ratio = quality.relative_diversity
+def _cells(name: str, quality: Quality, held_out: Quality | None, alarming: bool) -> list[str]:
+    """One row of the table of quality; with `alarming` a collapse is marked."""
     return [
         name,
         str(quality.generated),
         str(quality.real),
         _kid(quality),
+        "–" if held_out is None else _kid(held_out),
         f"{quality.frechet:#.4g}",
-        f"{ratio:.2f}" + (" (alarm)" if alarming and ratio < DIVERSITY_ALARM else ""),
+        quality.different_text,
+        f"{quality.relative_diversity:.2f}" + (" (alarm)" if alarming and collapsed(quality) else ""),
     ]
 
 

@@ -4,7 +4,6 @@ report (spec 7)."""
 import logging
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -14,12 +13,14 @@ from rich.console import Console
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.conditions import full_name
 from morphoscope.configs import UserError
-from morphoscope.generate.metrics import FeatureNetwork, QualityMeter
+from morphoscope.generate.metrics import FeatureNetwork
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.sheets import Strip, write_sheet, write_synthetic_sheet
 from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.generate.training.collapse import CollapseAlarm
+from morphoscope.generate.training.copying_alarm import CopyingAlarm
 from morphoscope.generate.training.film import FILM, write_film
+from morphoscope.generate.training.measuring import SnapshotMeter
 from morphoscope.generate.training.preparation import Preparation
 from morphoscope.generate.training.progress import TrainingProgress
 from morphoscope.generate.training.records import (
@@ -36,6 +37,7 @@ from morphoscope.generate.training.report import write_training_report
 from morphoscope.generate.training.tracking import Tracker
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.progress import working
+from morphoscope.runtime.terminal import say
 from morphoscope.runtime.torch_memory import memory_gb
 
 _SHEET_IMAGES = 10  # of each condition
@@ -66,15 +68,15 @@ class Watch:
         self.run = run
         self.trackers = trackers
         self.device = prepared.trainer.device
-        self.meter: QualityMeter | None = None
+        self.meter: SnapshotMeter | None = None
         if network is not None:
-            images, grey = config.images, config.images.img_channels == 1
-            self.meter = QualityMeter(network, prepared.part, images.resolution, images.fit, grey)
-        self.alarm = CollapseAlarm()
+            self.meter = SnapshotMeter(network, prepared)
+            say(self.meter.choice, to=console)
+        self.collapse, self.copying = CollapseAlarm(), CopyingAlarm()
         self._warned: set[str] = set()
         for path in run.path.glob("metric-*.jsonl"):  # an alarm that was raised is not raised again
             for one in read_measurements(path):
-                self.alarm.check(one.report, one.kimg, config.training.kimg)
+                self._alarms(one)
         self.progress = TrainingProgress(
             console, round(config.training.kimg * 1000), prepared.trainer.images_seen
         )
@@ -172,15 +174,22 @@ class Watch:
                 self._warned.add(str(error))
                 log.warning("The training continues without this file: %s", error)
 
-    def _measure(self, meter: QualityMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
-        report = meter.measure(partial(model.sample, psi=1.0), self.config.logging.metric_images)
-        measurement = Measurement(kimg, path.name, report)
-        self.run.append(f"metric-{report.network}.jsonl", **measurement.as_json())
-        self.trackers.log(kimg, report.named_values())
-        message = self.alarm.check(report, kimg, self.config.training.kimg)
-        if message is not None:
+    def _measure(self, meter: SnapshotMeter, path: Path, model: GeneratorModel, kimg: float) -> None:
+        measurement = meter.measure(model, kimg, path.name)
+        self.run.append(f"metric-{measurement.report.network}.jsonl", **measurement.as_json())
+        self.trackers.log(kimg, measurement.named_values())
+        for message in self._alarms(measurement):
             self.run.append(ALARMS, **Alarm(kimg, message).as_json())
             log.warning("Alarm at %.1f kimg: %s", kimg, message)
+
+    def _alarms(self, measurement: Measurement) -> list[str]:
+        """The messages that this measurement adds to those of earlier ones."""
+        total = self.config.training.kimg
+        messages = (
+            self.collapse.check(measurement.report, measurement.kimg, total),
+            self.copying.check(measurement.copying),
+        )
+        return [message for message in messages if message is not None]
 
 
 def has_film(run: Path) -> bool:

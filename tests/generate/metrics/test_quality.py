@@ -68,7 +68,9 @@ def test_distances_grow_with_a_shift(meter):
 def test_a_collapse_shows_in_the_diversity_of_that_condition_only(meter):
     report = meter.measure(Generator(collapsed=["pale"]), images=20)
     assert report.by_condition["pale"].relative_diversity == 0
+    assert report.by_condition["pale"].different == 1
     assert report.by_condition["dark"].relative_diversity > 0.5
+    assert report.by_condition["dark"].repeated == 0
 
 
 def test_seeds_are_those_of_a_synthetic_cohort(meter):
@@ -126,7 +128,7 @@ def test_too_few_images_are_refused(make_network, meter, tiny_cohort):
 def quality(value):
     return Quality(
         generated=10, real=20, frechet=value, kernel=value / 10, kernel_deviation=0.01,
-        diversity=value, real_diversity=2 * value,
+        diversity=value, real_diversity=2 * value, repeated=0.25,
     )  # fmt: skip
 
 
@@ -137,7 +139,9 @@ def test_values_are_named_after_the_network_unless_it_is_the_published_one(netwo
     values = QualityReport(network, quality(3.0), {"NF1": quality(5.0)}).named_values()
     assert values == {
         kid: 0.3, f"{kid}_deviation": 0.01, fd: 3.0, f"diversity_{network}": 0.5,
+        f"repeated_{network}": 0.25,
         f"{kid}/NF1": 0.5, f"{kid}_deviation/NF1": 0.01, f"{fd}/NF1": 5.0, f"diversity_{network}/NF1": 0.5,
+        f"repeated_{network}/NF1": 0.25,
     }  # fmt: skip
 
 

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from morphoscope.generate.metrics import Quality, QualityReport, diversity
+from morphoscope.generate.metrics import Quality, QualityReport, diversity, repeated_pairs
 from morphoscope.generate.training.collapse import DIVERSITY_ALARM, CollapseAlarm, alarms_begin
 
 
-def quality(diversity, real_diversity):
-    return Quality(100, 100, 1.0, 0.01, 0.001, diversity, real_diversity)
+def quality(diversity, real_diversity, repeated=0.0):
+    return Quality(100, 100, 1.0, 0.01, 0.001, diversity, real_diversity, repeated)
 
 
 def report(**ratios):
@@ -50,6 +50,30 @@ def test_no_alarm_before_a_tenth_of_the_training_nor_before_10_thousand_images(t
 def test_real_images_without_diversity_raise_no_alarm(real):
     unknown = QualityReport("some-features", quality(3.0, 3.0), {"a": quality(0.0, real)})
     assert CollapseAlarm().check(unknown, 50, TOTAL) is None
+
+
+@pytest.mark.parametrize("images", [20, 5, 3, 2, 1])
+def test_a_few_images_repeated_raise_the_alarm(images):
+    """20, 5, 3 and 2 repeated images had 0.97, 0.83, 0.72 and 0.54 of the diversity, and raised none."""
+    random = np.random.default_rng(0)
+    real, others = random.normal(size=(2, 100, 64))
+    repeated = others[random.integers(0, images, 100)] + random.normal(0, 0.01, (100, 64))
+    found = [repeated_pairs(generated, real) for generated in (repeated, others)]
+    qualities = [
+        quality(diversity(generated), diversity(real), pairs)
+        for generated, pairs in zip((repeated, others), found, strict=True)
+    ]
+    message = CollapseAlarm().check(
+        QualityReport("some-features", qualities[1], dict(zip(["few", "many"], qualities, strict=True))),
+        50,
+        TOTAL,
+    )
+    assert qualities[0].different == pytest.approx(images, rel=0.15)
+    assert message is not None and "1 of 2 conditions" in message
+    expected = (
+        f"few {qualities[0].relative_diversity:.2f} with {round(qualities[0].different)} different image"
+    )
+    assert expected in message
 
 
 @pytest.mark.parametrize("different", [1, 2, 4, 10])

@@ -2,9 +2,17 @@
 
 import json
 
-from morphoscope.generate.metrics import Quality, QualityReport
+import numpy as np
+
+from morphoscope.generate.metrics import Quality, QualityReport, kernel_distance
 from morphoscope.generate.training.keeping import best_snapshot, discard_old
-from morphoscope.generate.training.records import list_sheets, list_snapshots, sheet_name, snapshot_name
+from morphoscope.generate.training.records import (
+    Measurement,
+    list_sheets,
+    list_snapshots,
+    sheet_name,
+    snapshot_name,
+)
 
 
 def make_run(folder, distances):
@@ -30,6 +38,28 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
     assert best_snapshot(run).name == "snapshot-000001.safetensors"
     discard_old(run, keep=2)
     assert left(run) == [1, 4, 5]
+
+
+def test_held_out_images_choose_and_the_training_images_would_choose_a_copier(tmp_path):
+    """An exact copier of 100 images scored -0.0098 against them, and honest samples +0.0021."""
+    random = np.random.default_rng(0)
+    training, held_out = random.normal(size=(2, 100, 16))
+    generated = {"copier": training[random.integers(0, 100, 400)], "honest": random.normal(size=(400, 16))}
+
+    def report(features, real):
+        kernel = kernel_distance(features, real)
+        return QualityReport("network", Quality(400, 100, 1.0, *kernel, 1.0, 1.0), {})
+
+    measured = []
+    for kimg, features in enumerate(generated.values()):
+        name = f"snapshot-{kimg:06d}.safetensors"
+        (tmp_path / name).write_bytes(b"")
+        measured.append(Measurement(kimg, name, report(features, training), report(features, held_out)))
+    blind = [Measurement(one.kimg, one.snapshot, one.report) for one in measured]
+    for lines, best in [(blind, 0), (measured, 1), ([*blind, *measured], 1)]:
+        text = "".join(json.dumps(one.as_json()) + "\n" for one in lines)
+        (tmp_path / "metric-network.jsonl").write_text(text)
+        assert best_snapshot(tmp_path).name == measured[best].snapshot
 
 
 def test_a_distance_of_nan_is_never_best(tmp_path):

@@ -92,7 +92,8 @@ def test_headline_facts(run):
     assert "20 of 40 kimg (50%)" in page
     assert rows["speed"] == ["30.0 s/kimg, 33.3 images/s; 10 min left, not counting snapshots"]
     assert rows["best snapshot"] == [
-        "snapshot-000010.safetensors at 10 kimg: KID (some-features) 0.100 ± 0.010"
+        "snapshot-000010.safetensors at 10 kimg: KID (some-features) 0.100 ± 0.010 against the training "
+        "images, since none are held out; this favours copies of them"
     ]
     assert rows["augmentation probability p"] == ["0.190"]  # from the newest tick that has it
     assert "SYNTHETIC" in page
@@ -102,13 +103,40 @@ def test_headline_facts(run):
 def test_newest_quality_by_condition_with_names_escaped(run):
     page = html(run)
     rows = cells(page)
-    assert rows["all"] == ["100", "80", "0.200 ± 0.010", "12.50", "0.90"]
+    assert rows["all"] == ["100", "80", "0.200 ± 0.010", "–", "12.50", "–", "0.90"]
     assert rows["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31 (alarm)"
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("kimg: 40.0", "kimg: 400.0"))  # no alarms before 40
     assert cells(html(run))["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31"
     assert "<b>NF1" not in page
     assert rows["condition"][2:4] == [f"KID ({NETWORK})", f"Fréchet ({NETWORK})"]
+
+
+def test_held_out_images_choose_the_snapshot_and_show_copies(run):
+    test = {"generated": 100, "training": 80, "held_out": 30, "patients": 20, "closer": [0.95, 0.9, 0.98]}
+    test |= {"c_t": -9.0, "p_value": 1e-9, "pull": 0.7, "pull_p_value": 2e-4}
+    for kimg, kernel in [(5, 0.1), (10, 0.3), (20, 0.2)]:
+        report = {"network": NETWORK, "overall": quality(kernel), "by_condition": {"tsc": quality(kernel)}}
+        append(
+            run / f"metric-{NETWORK}.jsonl",
+            {"kimg": float(kimg), "snapshot": f"snapshot-{kimg:06d}.safetensors", **report}
+            | {"held_out": report, "copying": {"network": NETWORK, "overall": test, "by_condition": {}}},
+        )
+    page = html(run)
+    rows = cells(page)
+    assert rows["best snapshot"][0].startswith("snapshot-000005.safetensors at 5 kimg")
+    assert rows["best snapshot"][0].endswith("against 80 held-out images")
+    assert rows["all (alarm)"] == [
+        "100",
+        "30",
+        "20",
+        "0.95 (0.90 to 0.98)",
+        "-9.00",
+        "1e-09",
+        "0.700",
+        "0.0002",
+    ]
+    assert "Kernel distance to held-out images" in page
 
 
 def test_newest_sheet_is_shown_beside_real_images_and_stays_marked(run):

@@ -1,5 +1,6 @@
 """What is recorded of a run: metrics, the best snapshot, alarms, and what an interruption left out."""
 
+import io
 import json
 import logging
 import re
@@ -7,6 +8,7 @@ import signal
 
 import pytest
 import torch
+from rich.console import Console
 
 from morphoscope.configs import UserError
 from morphoscope.generate import load, train_generator
@@ -43,6 +45,23 @@ def test_every_snapshot_is_measured_and_the_best_is_kept(measured_config, tiny_c
     assert (tmp_path / "film.mp4").exists()
     assert "SYNTHETIC" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "log.txt").read_text().count("s/kimg") == 3
+
+
+def test_excluded_folds_choose_and_are_said_to(measured_config, tiny_cohort, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    config = measured_config.model_copy(update={"kimg": 1})
+    run = RunFolder(tmp_path / "run")
+    train_generator(config, tiny_cohort, run, exclude_folds=["1", "2"], console=console)
+    (line,) = lines(run.path / "metric-averages.jsonl")
+    assert line["overall"]["real"] == 6  # fold 0
+    assert line["held_out"]["overall"]["real"] == 12  # folds 1 and 2; the test fold stays unused
+    assert line["copying"]["overall"]["patients"] == 12
+    assert set(line["copying"]["by_condition"]) == {"dark", "pale"}
+    assert "chosen against 12 held-out images (folds 1, 2)" in console.file.getvalue()
+    train_generator(config, tiny_cohort, RunFolder(tmp_path / "all"), console=console)
+    (line,) = lines(tmp_path / "all" / "metric-averages.jsonl")
+    assert "held_out" not in line and "copying" not in line
+    assert "No images are held out" in console.file.getvalue()
 
 
 def test_an_alarm_is_raised_once_even_after_resuming(

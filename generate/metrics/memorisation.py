@@ -1,0 +1,46 @@
+"""Tests for copies of training images, for one training part and the images held out of it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from morphoscope.cohort import Cohort, Fit
+from morphoscope.generate.metrics.caching import real_features
+from morphoscope.generate.metrics.copying import CopyingReport, RealFeatures, measure_copying
+from morphoscope.generate.metrics.features import FeatureNetwork
+
+
+class CopyingMeter:
+    """Tests generators for copies; the features of the real images are computed once."""
+
+    def __init__(
+        self,
+        network: FeatureNetwork,
+        training: Cohort,
+        held_out: Cohort,
+        resolution: int,
+        fit: Fit = "crop",
+        grey: bool = False,
+    ) -> None:
+        """
+        Args:
+            training: images that the generator, or one that it started from, was trained on.
+            held_out: real images of other patients of the same cohort.
+            resolution, fit, grey: as for `QualityMeter`.
+
+        Raises:
+            UserError: some images cannot be read.
+        """
+        self._network = network.name
+        self._training, self._held_out = (
+            RealFeatures(
+                real_features(network, part, resolution, fit, grey),
+                part.rows["condition"].to_numpy(),
+                part.rows["group"].to_numpy(),
+            )
+            for part in (training, held_out)
+        )
+
+    def measure(self, generated: Mapping[str, np.ndarray], seed: int = 0) -> CopyingReport | None:
+        """Test generated images, {condition: features [M, D]}, as `measure_copying` does."""
+        return measure_copying(self._network, self._training, self._held_out, generated, seed)
