@@ -115,6 +115,18 @@ class Augmenting(Config):
     )
     seed: Seed = Field(0, description="seed of the first image; every image has a seed of its own")
     psi: Truncation = 1.0
+    drop_closer: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="drop images that are closer to a training image than this quantile of the same "
+        "distances of held-out real images, e.g. 0.05; needs --cohort. By default none is dropped",
+    )
+    network: str = Field(
+        DEFAULT_NETWORK,
+        description="network in whose features drop_closer measures distances: efficientnet_lite0, or a file "
+        "of Inception weights",
+    )
 
 
 class Measuring(Config):

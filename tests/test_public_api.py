@@ -264,7 +264,14 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         ),
         "GeneratorModel.class_mean": Case(model.class_mean, condition="NF1"),
         "augment": Case(
-            generate.augment, model=model, destination=exists, per_condition=1, seed=0, psi=1.0, view="face"
+            generate.augment,
+            model=model,
+            destination=exists,
+            per_condition=1,
+            seed=0,
+            psi=1.0,
+            view="face",
+            copies=None,
         ),
         "augment_multipliers": Case(generate.augment_multipliers, name="bgc"),
         "plan_training": Case(generate.plan_training, folder=exists, **training),

@@ -7,6 +7,7 @@ report.named_values()                                        # {"kid_efficientne
 """
 
 from morphoscope.generate.metrics.comparison import SeenAndHeldOut, real_rows, seen_and_held_out
+from morphoscope.generate.metrics.copy_filter import CopyFilter
 from morphoscope.generate.metrics.copying import Copying, CopyingReport, RealFeatures, measure_copying
 from morphoscope.generate.metrics.copying_table import COLUMNS as COPYING_COLUMNS
 from morphoscope.generate.metrics.copying_table import EXPLANATION as COPYING_EXPLANATION
@@ -22,6 +23,7 @@ from morphoscope.generate.metrics.quality import Quality, QualityMeter, QualityR
 __all__ = [
     "COPYING_COLUMNS",
     "COPYING_EXPLANATION",
+    "CopyFilter",
     "Copying",
     "CopyingMeter",
     "CopyingReport",

@@ -15,7 +15,7 @@ from morphoscope.apps.commands.options import (
     open_run,
     option,
 )
-from morphoscope.configs import load_config
+from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Augmenting, Sampling
 from morphoscope.configs.views import View
 from morphoscope.runtime.terminal import say
@@ -62,6 +62,10 @@ def augment(
     per_condition: Annotated[int | None, option(Augmenting, "per_condition")] = None,
     view: Annotated[View | None, option(Augmenting, "view")] = None,
     psi: Annotated[float | None, option(Augmenting, "psi")] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="The cohort that the generator was trained on, for --drop-closer.")
+    ] = None,
+    drop_closer: Annotated[float | None, option(Augmenting, "drop_closer")] = None,
     config: ConfigFile = None,
     set_: Set = None,
     device: Device = "auto",
@@ -69,15 +73,39 @@ def augment(
 ) -> None:
     """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
     settings = load_config(
-        Augmenting, file=config, overrides=set_, per_condition=per_condition, view=view, psi=psi, seed=seed
+        Augmenting,
+        file=config,
+        overrides=set_,
+        per_condition=per_condition,
+        view=view,
+        psi=psi,
+        drop_closer=drop_closer,
+        seed=seed,
     )
+    if (cohort is None) != (settings.drop_closer is None):
+        raise UserError("--cohort and --drop-closer belong together: give both or neither.")
 
+    from morphoscope.cohort import Cohort
     from morphoscope.generate import augment as write_cohort
     from morphoscope.generate import load
+    from morphoscope.generate.metrics import CopyFilter, load_feature_network
+    from morphoscope.generate.synthetic import dropped_copies
     from morphoscope.runtime import RunFolder
 
     model = load(generator, device)
-    cohort = write_cohort(model, destination, **settings.model_dump())
-    resolved = settings.model_copy(update={"view": cohort.rows["view"].iloc[0]})
-    RunFolder(destination).write_config(resolved, generator=model.digest)
-    say(f"Wrote {len(cohort)} synthetic images to {destination}")
+    copies = None
+    if cohort is not None and settings.drop_closer is not None:
+        network = load_feature_network(settings.network, device)
+        copies = CopyFilter(network, model, Cohort.load(cohort), settings.drop_closer)
+    options = settings.model_dump(exclude={"drop_closer", "network"})
+    made = write_cohort(model, destination, copies=copies, **options)
+    resolved = settings.model_copy(update={"view": made.rows["view"].iloc[0]})
+    dropped = {name: count for name, count in dropped_copies(made).items() if count}
+    facts = {"generator": model.digest}
+    if copies is not None:
+        facts["dropped"] = str(sum(dropped.values()))
+    RunFolder(destination).write_config(resolved, **facts)
+    if copies is not None:
+        named = f" ({', '.join(f'{name} {count}' for name, count in dropped.items())})" if dropped else ""
+        say(f"Dropped {sum(dropped.values())} images that are too close to a training image{named}")
+    say(f"Wrote {len(made)} synthetic images to {destination}")
