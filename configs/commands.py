@@ -146,6 +146,14 @@ class Measuring(Config):
     )
     seed: Seed = Field(0, description="seed of the first generated image")
     psi: Truncation = 1.0
+    closest_pairs: int = Field(
+        0,
+        ge=0,
+        le=500,
+        description="number of generated images to show beside their nearest training images, in "
+        "closest-pairs.html. That page shows real images: store and share it under the same rules as the "
+        "cohort. 0 writes none",
+    )
 
 
 class Evaluating(Config):

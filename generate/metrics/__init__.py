@@ -6,6 +6,7 @@ report = meter.measure(lambda condition, seeds: model.sample(condition, seeds, p
 report.named_values()                                        # {"kid_efficientnet_lite0": …, …}
 """
 
+from morphoscope.generate.metrics.closest_pairs import Pair, closest_pairs, write_pairs
 from morphoscope.generate.metrics.comparison import SeenAndHeldOut, real_rows, seen_and_held_out
 from morphoscope.generate.metrics.copy_filter import CopyFilter
 from morphoscope.generate.metrics.copying import Copying, CopyingReport, RealFeatures, measure_copying
@@ -30,11 +31,13 @@ __all__ = [
     "FeatureNetwork",
     "FeatureStatistics",
     "KernelDistance",
+    "Pair",
     "Quality",
     "QualityMeter",
     "QualityReport",
     "RealFeatures",
     "SeenAndHeldOut",
+    "closest_pairs",
     "copying_rows",
     "diversity",
     "frechet_distance",
@@ -44,4 +47,5 @@ __all__ = [
     "real_rows",
     "repeated_pairs",
     "seen_and_held_out",
+    "write_pairs",
 ]

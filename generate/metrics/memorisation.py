@@ -6,12 +6,17 @@ import numpy as np
 
 from morphoscope.cohort import Cohort, Fit
 from morphoscope.generate.metrics.caching import real_features
+from morphoscope.generate.metrics.closest_pairs import Pair, closest_pairs
 from morphoscope.generate.metrics.copying import CopyingReport, RealFeatures, measure_copying
 from morphoscope.generate.metrics.features import FeatureNetwork
 
 
 class CopyingMeter:
-    """Tests generators for copies; the features of the real images are computed once."""
+    """Tests generators for copies; the features of the real images are computed once.
+
+    Attributes:
+        training_rows: the rows that were given as `training`.
+    """
 
     def __init__(
         self,
@@ -32,6 +37,7 @@ class CopyingMeter:
             UserError: some images cannot be read.
         """
         self._network = network.name
+        self.training_rows = training
         self._training, self._held_out = (
             RealFeatures(
                 real_features(network, part, resolution, fit, grey),
@@ -44,3 +50,7 @@ class CopyingMeter:
     def measure(self, generated: Mapping[str, np.ndarray], seed: int = 0) -> CopyingReport | None:
         """Test generated images, {condition: features [M, D]}, as `measure_copying` does."""
         return measure_copying(self._network, self._training, self._held_out, generated, seed)
+
+    def closest_pairs(self, generated: Mapping[str, np.ndarray], count: int) -> list[Pair]:
+        """The closest pairs of a generated and a training image; rows are those of `training_rows`."""
+        return closest_pairs(generated, self._training.features, count)

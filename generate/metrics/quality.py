@@ -191,6 +191,11 @@ class QualityMeter:
                 found[name] = self._generated(sample, name, images, seed, work)
         return found
 
+    def seeds(self, condition: str, images: int, seed: int) -> list[int]:
+        """The seeds of the images of a condition that `generate` makes, in order."""
+        first, step = seed + self._conditions.index(condition), len(self._conditions)
+        return [first + k * step for k in range(images)]
+
     def compare(self, generated: Mapping[str, np.ndarray], seed: int = 0) -> QualityReport:
         """Compare generated images with the real ones.
 
@@ -221,8 +226,7 @@ class QualityMeter:
         work: Work,
     ) -> np.ndarray:
         """Features float32 [images, D] of generated images."""
-        first, step = seed + self._conditions.index(condition), len(self._conditions)
-        seeds = [first + k * step for k in range(images)]
+        seeds = self.seeds(condition, images, seed)
         features = []
         for start in range(0, images, _AT_ONCE):
             part = seeds[start : start + _AT_ONCE]

@@ -109,7 +109,7 @@ def test_newest_quality_by_condition_with_names_escaped(run):
     (run / "config.yaml").write_text(config.replace("kimg: 40.0", "kimg: 400.0"))  # no alarms before 40
     assert cells(html(run))["&lt;b&gt;NF1&lt;/b&gt;"][-1] == "0.31"
     assert "<b>NF1" not in page
-    assert rows["condition"][2:4] == [f"KID ({NETWORK})", f"Fréchet ({NETWORK})"]
+    assert rows["condition"][2:5] == [f"KID ({NETWORK})", "KID, held out", f"Fréchet ({NETWORK})"]
 
 
 def test_held_out_images_choose_the_snapshot_and_show_copies(run):
