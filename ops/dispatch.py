@@ -1,5 +1,6 @@
 """Choice between the native kernels and the reference implementation, and the log message about it."""
 
+import functools
 import logging
 import os
 import threading
@@ -12,7 +13,8 @@ from typing import Literal, Protocol, get_args
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.ops.native.cpu_library import cpu_library
+from morphoscope.ops.native.bfloat16 import Instructions, fastest_instructions
+from morphoscope.ops.native.cpu_library import CpuLibrary, cpu_library
 from morphoscope.ops.native.toolchain import Unavailable
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Kernels(Protocol):
 
 
 _chosen: ContextVar[Backend | None] = ContextVar("backend", default=None)
+_instructions: ContextVar[Instructions | None] = ContextVar("instructions", default=None)
 _lock = threading.Lock()
 _kernels: dict[str, Kernels | Unavailable] = {}
 
@@ -137,3 +140,30 @@ def _log(device: str, found: Kernels | Unavailable) -> None:
         )
     else:
         log.debug("%s: using the native kernels (%s).", device, found.description)
+
+
+def bfloat16_instructions() -> Instructions | Unavailable:
+    """The CPU's instructions for products in bfloat16, or why it has none."""
+    chosen = _instructions.get()
+    return _bfloat16_of_this_cpu() if chosen is None else chosen
+
+
+@functools.cache
+def _bfloat16_of_this_cpu() -> Instructions | Unavailable:
+    library = kernels("cpu", None, quiet=True)
+    if not isinstance(library, CpuLibrary):
+        return Unavailable("there are no native kernels", "run `morphoscope doctor` to see why")
+    try:
+        return fastest_instructions(library)
+    except Unavailable as error:
+        return error
+
+
+@contextmanager
+def bfloat16_by(instructions: Instructions) -> Iterator[None]:
+    """Multiply with other instructions than the fastest within a `with` block: an emulation, for tests."""
+    token = _instructions.set(instructions)
+    try:
+        yield
+    finally:
+        _instructions.reset(token)

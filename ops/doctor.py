@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from morphoscope.ops.dispatch import kernels
+from morphoscope.ops.dispatch import bfloat16_instructions, kernels
 from morphoscope.ops.native.toolchain import Unavailable, find_cxx, find_nvcc
 from morphoscope.ops.self_test import OpReport, self_test
 
@@ -62,6 +62,7 @@ def _facts() -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("torch", f"{torch.__version__} ({cuda}), {torch.get_num_threads()} CPU threads"),
         ("C++ compiler", _cxx()),
+        ("bfloat16 on the CPU", _bfloat16()),
         ("CUDA compiler", _nvcc()),
     ]
 
@@ -72,6 +73,11 @@ def _cxx() -> str:
     except Unavailable:
         return "none usable"
     return f"{cxx.name} ({shlex.join(cxx.command)})"
+
+
+def _bfloat16() -> str:
+    found = bfloat16_instructions()
+    return f"no: {found.reason}" if isinstance(found, Unavailable) else f"by {found.label}"
 
 
 def _nvcc() -> str:

@@ -17,6 +17,7 @@ from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.library import define, differentiated
 from morphoscope.ops.modulated_conv2d import check_modulated, modulated_conv2d
 from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
+from morphoscope.ops.precision import bfloat16_chosen
 
 
 def modulated_layer(
@@ -56,7 +57,8 @@ def modulated_layer(
     if inference and _fused(x, w, f, up, act):
         # The kernel correlates, hence the flip. The gain up² makes up for inserted zeros (conv2d_resample).
         f = None if up == 1 else f.flip([0, 1]) * up**2  # type: ignore[union-attr]
-        result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation)
+        bfloat16 = bfloat16_chosen() if x.dtype == torch.float32 else None
+        result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation, bfloat16)
         return result
     if inference and native_runs(x.device.type, x.device.index):
         return _in_two_passes(x, w, s, f, up, noise, b, activation)
@@ -131,7 +133,7 @@ def _fake(
 
 _modulated_layer = define(
     "modulated_layer(Tensor x, Tensor w, Tensor s, Tensor? f, Tensor? noise, Tensor? b, str act, "
-    "float alpha, float gain, float clamp) -> Tensor",
+    "float alpha, float gain, float clamp, int? bfloat16=None) -> Tensor",
     _fake,
     cpu.modulated_layer,
 )

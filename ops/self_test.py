@@ -9,12 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from morphoscope.ops.bias_act import bias_act
 from morphoscope.ops.conv2d_resample import conv2d_resample
-from morphoscope.ops.dispatch import backend
+from morphoscope.ops.dispatch import backend, bfloat16_by, bfloat16_instructions, reference_chosen
 from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.filters import setup_filter
 from morphoscope.ops.grid_sample import grid_sample
 from morphoscope.ops.modulated_conv2d import modulated_conv2d
 from morphoscope.ops.modulated_layer import modulated_layer
+from morphoscope.ops.native.toolchain import Unavailable
+from morphoscope.ops.precision import convolutions_in
 from morphoscope.ops.upfirdn2d import downsample2d, upsample2d
 
 TOLERANCE = 1e-4  # a few hundred float32 terms summed in another order differ by a hundredth of this
@@ -94,7 +96,7 @@ def _cases(device: torch.device) -> list[Case]:
     def finished(x: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return epilogue(x, b, scale=s, noise=noise, act="lrelu", clamp=2.0, f=f, up=2, padding=(2, 1, 2, 1))
 
-    return [
+    cases = [
         Case("bias_act", lambda x, b: bias_act(x, b, act="lrelu", clamp=2.0), (x, b)),
         Case("upfirdn2d", resampled, (x[:, :4],)),
         Case("grid_sample", lambda x: grid_sample(x, grid), (x[:, :4],)),
@@ -103,6 +105,17 @@ def _cases(device: torch.device) -> list[Case]:
         Case("modulated_conv2d", modulated, (x, w, s)),
         Case("modulated_layer", layer, (x, w, s, b), differentiable=False),
     ]
+    instructions = bfloat16_instructions()
+    if device.type == "cpu" and not isinstance(instructions, Unavailable):
+
+        def in_bfloat16(*inputs: torch.Tensor) -> torch.Tensor:
+            """The reference is the emulation of the instructions, whose sums are theirs."""
+            used = instructions.emulation if reference_chosen() else instructions
+            with backend("native"), bfloat16_by(used), convolutions_in("bfloat16"):
+                return layer(*inputs)
+
+        cases.append(Case("modulated_layer in bfloat16", in_bfloat16, (x, w, s, b), differentiable=False))
+    return cases
 
 
 def _examine(case: Case, device: torch.device) -> OpReport:

@@ -19,7 +19,7 @@ from morphoscope.generate.networks.layers import (
 )
 from morphoscope.ops import bias_act, modulated_conv2d, modulated_layer, setup_filter, upsample2d
 from morphoscope.ops.activations import ACTIVATIONS
-from morphoscope.ops.precision import without_emulation
+from morphoscope.ops.precision import autocast_of_convolutions
 
 NOISE_MODES = ("random", "const", "none")
 
@@ -221,7 +221,7 @@ class SynthesisNetwork(torch.nn.Module):
         if not isinstance(ws, torch.Tensor) or ws.shape[1:] != (self.num_ws, self.w_dim):
             arguments.refuse("ws", f"a tensor [N, {self.num_ws}, {self.w_dim}]", ws)
         arguments.one_of("noise_mode", noise_mode, NOISE_MODES)
-        with without_emulation(ws.device.type):
+        with autocast_of_convolutions(ws.device.type):
             return self._synthesise(ws, noise_mode)
 
     def _synthesise(self, ws: torch.Tensor, noise_mode: str) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """3x3 convolutions on a CPU: choice of the algorithm, packed weights, and the call.
 
-Each algorithm is a file of csrc/cpu: winograd.cpp, direct.cpp or upsampling.cpp.
+Each algorithm is a file of csrc/cpu: winograd.cpp, direct.cpp, upsampling.cpp or, for products in bfloat16,
+bf16_conv3x3.cpp.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,8 @@ from morphoscope.ops.native.params import (
 MODE_CODES = {"same": 0, "down": 1, "up": 2}
 
 # Packed weights of each algorithm per pair of channels.
-_PRODUCTS = {"direct": 9, "upsampling": 18, "winograd": 36}
+_PRODUCTS = {"bfloat16": 9, "direct": 9, "upsampling": 18, "winograd": 36}
+_BFLOAT16_UNIT = 32  # BF16_COLUMNS and BF16_DEPTH of csrc/cpu/bf16.h: channels are packed in whole units
 
 # Winograd's weights are four times as large as the original ones, so that with few tiles it waits for memory.
 # Below this number of results per channel, direct products are faster.
@@ -43,10 +45,12 @@ def output_size(size: torch.Size, mode: str, adjoint: bool = False) -> tuple[int
     return (h - 1) // 2, (w - 1) // 2
 
 
-def conv3x3(x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool) -> torch.Tensor:
+def conv3x3(
+    x: torch.Tensor, w: torch.Tensor, mode: str, adjoint: bool, bfloat16: int | None = None
+) -> torch.Tensor:
     """Kernel of `ops.conv3x3`: one convolution or its transpose, either with w [O, C, 3, 3]."""
     weights = view_of(w, mode, adjoint)
-    return run(x, pack(weights, algorithm_for(x, weights)))
+    return run(x, pack(weights, algorithm_for(x, weights, bfloat16)), bfloat16=bfloat16)
 
 
 class Weights(NamedTuple):
@@ -64,8 +68,10 @@ def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
     return Weights(w.transpose(0, 1), mode == "same", {"same": "same", "down": "up", "up": "down"}[mode])
 
 
-def algorithm_for(x: torch.Tensor, weights: Weights) -> str:
+def algorithm_for(x: torch.Tensor, weights: Weights, bfloat16: int | None) -> str:
     """A key of `_PRODUCTS`."""
+    if bfloat16 is not None:
+        return "bfloat16"
     if weights.mode == "up":
         return "upsampling"
     pixels = x.shape[0] * x.shape[2] * x.shape[3]
@@ -84,7 +90,11 @@ class Packed(NamedTuple):
 def pack(weights: Weights, algorithm: str) -> Packed:
     """Pack weights [O, C, 3, 3] for `algorithm`."""
     w, flipped, mode = weights
-    packed = w.new_empty(_PRODUCTS[algorithm] * w.shape[0] * w.shape[1])
+    if algorithm == "bfloat16":
+        units = [-(-channels // _BFLOAT16_UNIT) * _BFLOAT16_UNIT for channels in w.shape[:2]]
+        packed = w.new_empty(_PRODUCTS[algorithm] * units[0] * units[1], dtype=torch.bfloat16)
+    else:
+        packed = w.new_empty(_PRODUCTS[algorithm] * w.shape[0] * w.shape[1])
     strides = list(w.stride())
     last_tap = 2 * (strides[2] + strides[3]) * w.element_size() if flipped else 0
     if flipped:
@@ -110,8 +120,12 @@ def run(
     s: torch.Tensor | None = None,
     f: torch.Tensor | None = None,
     epilogue: Epilogue | None = None,
+    bfloat16: int | None = None,
 ) -> torch.Tensor:
-    """Convolve x · s [N, C], correlate the result of "up" with f [4, 4], apply the epilogue: one call."""
+    """Convolve x · s [N, C], correlate the result of "up" with f [4, 4], apply the epilogue: one call.
+
+    `bfloat16` is the value of `Instructions` for weights that are packed for "bfloat16".
+    """
     x = x.contiguous(memory_format=torch.channels_last)
     n, c, h, w = x.shape
     size = output_size(x.shape, packed.mode) if f is None else (2 * h, 2 * w)
@@ -129,6 +143,7 @@ def run(
         w=w,
         c=c,
         o=packed.channels,
+        instructions=bfloat16 or 0,
         has_epilogue=epilogue is not None,
     )
     if epilogue is not None:
@@ -137,7 +152,9 @@ def run(
     return y
 
 
-def conv3x3_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: str) -> torch.Tensor:
+def conv3x3_weight_gradient(
+    x: torch.Tensor, dy: torch.Tensor, mode: str, bfloat16: int | None = None
+) -> torch.Tensor:
     """Kernel of the gradient of `ops.conv3x3` with respect to w [O, C, 3, 3]."""
     x = x.contiguous(memory_format=torch.channels_last)
     dy = dy.contiguous(memory_format=torch.channels_last)
@@ -154,6 +171,8 @@ def conv3x3_weight_gradient(x: torch.Tensor, dy: torch.Tensor, mode: str) -> tor
         w=w,
         c=c,
         o=dy.shape[1],
+        instructions=bfloat16 or 0,
     )
-    cpu_library().call("winograd_weight_gradient" if mode == "same" else "direct_weight_gradient", params)
+    algorithm = "bfloat16" if bfloat16 is not None else "winograd" if mode == "same" else "direct"
+    cpu_library().call(f"{algorithm}_weight_gradient", params)
     return dw

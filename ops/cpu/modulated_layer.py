@@ -25,16 +25,20 @@ def modulated_layer(
     alpha: float,
     gain: float,
     clamp: float,
+    bfloat16: int | None = None,
 ) -> torch.Tensor:
-    """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or [N, O, 2H, 2W] with f [4, 4]."""
-    kept = _kept(w, x, "same" if f is None else "up")
+    """x [N, I, H, W], w [O, I, 3, 3], s [N, I] -> [N, O, H, W], or [N, O, 2H, 2W] with f [4, 4].
+
+    `bfloat16` is None, or a value of `Instructions` that multiply in bfloat16.
+    """
+    kept = _kept(w, x, "same" if f is None else "up", bfloat16)
     s = s.to(x.dtype).contiguous()
     with torch.autocast("cpu", enabled=False):
         scale = demodulation(kept.energy, s)
     if noise is not None and noise.ndim == 4:
         noise = noise.squeeze(1)
     f = None if f is None else f.to(x.dtype).contiguous()
-    run = partial(conv3x3.run, x, kept.packed, s, f)
+    run = partial(conv3x3.run, x, kept.packed, s, f, bfloat16=bfloat16)
     return with_epilogue(run, x, scale, noise, b, Activation(act, alpha, gain, clamp))
 
 
@@ -49,7 +53,7 @@ class _Kept(NamedTuple):
 _kept_weights = WeakTensorKeyDictionary()
 
 
-def _kept(w: torch.Tensor, x: torch.Tensor, mode: str) -> _Kept:
+def _kept(w: torch.Tensor, x: torch.Tensor, mode: str, bfloat16: int | None) -> _Kept:
     """Packed weights of w, packed again when w has changed; they live as long as w.
 
     The state contains a checksum of all values, because torch does not count changes through `.data`, through
@@ -57,7 +61,7 @@ def _kept(w: torch.Tensor, x: torch.Tensor, mode: str) -> _Kept:
     at 64 px); packing the weights every time would double the time.
     """
     weights = conv3x3.Weights(w.detach(), False, mode)
-    algorithm = conv3x3.algorithm_for(x, weights)
+    algorithm = conv3x3.algorithm_for(x, weights, bfloat16)
     checksum = _checksum(w)
     state = (algorithm, w.dtype, w.shape, w.stride(), checksum)
     kept: _Kept | None = _kept_weights.get(w)

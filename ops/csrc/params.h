@@ -91,6 +91,7 @@ struct Conv3x3Params {
     int64 dtype;  // FLOAT32 or FLOAT64
     int64 mode;
     int64 n, h, w, c, o;  // C and O are multiples of `conv3x3_multiple`
+    int64 instructions;   // Bf16Instructions (cpu/bf16.h), of the kernels that multiply in bfloat16
     int64 has_epilogue;
     Epilogue epilogue;
 };
@@ -112,6 +113,29 @@ struct WeightGradientParams {
     int64 dtype;
     int64 mode;
     int64 n, h, w, c, o;  // H and W of x
+    int64 instructions;   // as in Conv3x3Params
+};
+
+// What the CPU and the operating system say about instructions for bfloat16, and what follows (cpu/bf16_cpu.cpp).
+enum Usability { LACKING = 0, DISABLED = 1, REFUSED = 2, USABLE = 3 };
+
+struct Bf16CpuState {
+    int64 leaf1_ecx, leaf7_ebx, leaf7_edx, leaf7_1_eax;  // registers of the instruction CPUID
+    int64 xcr0;             // which registers the operating system saves
+    int64 tiles_permitted;  // whether Linux has granted the tiles to this process
+    int64 amx, avx512_bf16;  // Usability, the result
+};
+
+// A product of bfloat16 matrices by the instructions alone, for tests (Bf16Product in cpu/bf16.h).
+struct Bf16ProductParams {
+    const void* a;
+    const void* offsets;
+    int64 a_step;
+    const void* panel;
+    int64 steps, rows;
+    void* out;
+    int64 accumulate;
+    int64 instructions;
 };
 
 // Checksum of `bytes` bytes from `data` on.

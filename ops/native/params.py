@@ -67,7 +67,10 @@ class GridSampleParams(ctypes.Structure):
 class Conv3x3Params(ctypes.Structure):
     _fields_ = [
         *[(name, _POINTER) for name in ("x", "weight", "s", "f", "y")],
-        *[(name, _INT) for name in ("dtype", "mode", "n", "h", "w", "c", "o", "has_epilogue")],
+        *[
+            (name, _INT)
+            for name in ("dtype", "mode", "n", "h", "w", "c", "o", "instructions", "has_epilogue")
+        ],
         ("epilogue", Epilogue),
     ]
 
@@ -82,7 +85,25 @@ class PackParams(ctypes.Structure):
 class WeightGradientParams(ctypes.Structure):
     _fields_ = [
         *[(name, _POINTER) for name in ("x", "dy", "dw")],
-        *[(name, _INT) for name in ("dtype", "mode", "n", "h", "w", "c", "o")],
+        *[(name, _INT) for name in ("dtype", "mode", "n", "h", "w", "c", "o", "instructions")],
+    ]
+
+
+class Bf16CpuState(ctypes.Structure):
+    _fields_ = [
+        *[(name, _INT) for name in ("leaf1_ecx", "leaf7_ebx", "leaf7_edx", "leaf7_1_eax", "xcr0")],
+        *[(name, _INT) for name in ("tiles_permitted", "amx", "avx512_bf16")],
+    ]
+
+
+class Bf16ProductParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("a", "offsets")],
+        ("a_step", _INT),
+        ("panel", _POINTER),
+        *[(name, _INT) for name in ("steps", "rows")],
+        ("out", _POINTER),
+        *[(name, _INT) for name in ("accumulate", "instructions")],
     ]
 
 

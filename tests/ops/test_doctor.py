@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from morphoscope.ops import doctor
-from morphoscope.ops.dispatch import reference_chosen
+from morphoscope.ops.dispatch import bfloat16_instructions, reference_chosen
+from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.ops.native.toolchain import Unavailable
 from morphoscope.ops.self_test import TOLERANCE, OpReport, self_test
 
@@ -22,6 +23,7 @@ OPS = {
     "bias_act", "upfirdn2d", "grid_sample", "epilogue",
     "conv2d_resample", "modulated_conv2d", "modulated_layer",
 }  # fmt: skip
+IN_BFLOAT16 = {"modulated_layer in bfloat16"}
 
 
 def test_this_machine_and_every_operation() -> None:
@@ -38,8 +40,20 @@ def test_this_machine_and_every_operation() -> None:
         assert cpu.file.exists()
     else:
         assert cpu.fix
-    assert {row.op for row in report.ops if row.device == "cpu"} == OPS
+    found = bfloat16_instructions()
+    has = not isinstance(found, Unavailable)
+    assert facts["bfloat16 on the CPU"] == (f"by {found.label}" if has else f"no: {found.reason}")
+    assert {row.op for row in report.ops if row.device == "cpu"} == OPS | (IN_BFLOAT16 if has else set())
     assert all(row.passed for row in report.ops), report.ops
+
+
+def test_instructions_for_bfloat16_are_compared_with_their_emulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulation stands for the instructions of a CPU that has them."""
+    monkeypatch.setattr(self_test_module, "bfloat16_instructions", lambda: Instructions.EMULATED_AMX)
+    rows = {row.op: row for row in self_test(CPU)}
+    assert set(rows) == OPS | IN_BFLOAT16
+    assert all(row.passed for row in rows.values())
+    assert rows["modulated_layer in bfloat16"].kernels == ("modulated_layer",)
 
 
 def test_a_wrong_result_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,11 @@ _CALLS = {
     "upsampling": "weight = packed('upsampling', 'up'); call = lambda: run(x, weight, None, f)",
     "winograd's gradient": "call = lambda: conv3x3_weight_gradient(small, small, 'same')",
     "strided gradient": "call = lambda: conv3x3_weight_gradient(small, small[:, :, :4, :4], 'down')",
+    "bfloat16": "weight = packed('bfloat16'); call = lambda: run(x[:1], weight, bfloat16=1)",
+    "bfloat16, upsampling": (
+        "weight = packed('bfloat16', 'up'); call = lambda: run(x[:1], weight, None, f, bfloat16=1)"
+    ),
+    "bfloat16, gradient": "call = lambda: conv3x3_weight_gradient(small, small, 'same', bfloat16=1)",
     "grid_sample": "call = lambda: grid_sample_transposed_cpu(u, grid, 1024, 1024)",
 }
 # From little more than what is in use to plenty; each allocation that fails must be an exception.
