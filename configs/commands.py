@@ -6,6 +6,7 @@ from pydantic import Field
 
 from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.generator import DEFAULT_NETWORK
+from morphoscope.configs.precision import PrecisionOnCpu
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import PairedView, View
 
@@ -100,6 +101,7 @@ class Sampling(Config):
     count: int = Field(8, ge=1, le=10_000, description="images per condition")
     seed: Seed = Field(0, description="seed of the first image; the seed increases by 1 per image")
     psi: Truncation = 0.7
+    precision: PrecisionOnCpu = "float32"
     printed_mark: PrintedMark = False
 
 

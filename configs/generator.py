@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from morphoscope.configs.errors import UserError
 from morphoscope.configs.loading import validated
+from morphoscope.configs.precision import PrecisionOnCpu
 from morphoscope.configs.schema import Config, GroupedConfig, Resume
 from morphoscope.configs.views import View
 
@@ -111,6 +112,7 @@ class TrainingGroup(Config):
         description="images that a process computes at once; the gradients of several micro-batches are "
         "added up. By default the whole share of a process",
     )
+    precision: PrecisionOnCpu = "float32"
     tf32: bool = Field(False, description="on a GPU, let float32 products round to TF32")
     cuda_graphs: Annotated[bool, Resume.MAY_CHANGE] = Field(
         True,

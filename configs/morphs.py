@@ -6,6 +6,7 @@ from pydantic import Field
 
 from morphoscope.configs.commands import PrintedMark, Seed, Truncation
 from morphoscope.configs.generator import DEFAULT_NETWORK
+from morphoscope.configs.precision import PrecisionOnCpu
 from morphoscope.configs.schema import Config
 
 Way = Literal["label", "w", "both"]
@@ -76,6 +77,7 @@ class Morphing(FilmSettings):
     command: ClassVar[str] = "generate morph"
     steps: int = Field(9, ge=2, le=1000, description="number of frames, including both ends")
     film: _Film = "none"
+    precision: PrecisionOnCpu = "float32"
 
 
 class Looping(FilmSettings):

@@ -10,12 +10,14 @@ import torch
 
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError, arguments, first_names
+from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.rendering import BATCH, render
 from morphoscope.generate.snapshots import read_generator
+from morphoscope.ops.precision import check_precision, convolutions_in
 from morphoscope.runtime.torch_devices import resolve_device
 
 Condition = str | Mapping[str, float] | Sequence[float]
@@ -30,16 +32,23 @@ class GeneratorModel:
         resolution: R, pixels.
         digest: first 16 hex digits of the file's SHA-256; recorded with every synthetic image.
         metadata: of the snapshot: what the generator was trained on, and how.
+        precision: of the convolutions on a CPU, float32 or bfloat16.
     """
 
     def __init__(
-        self, G: Generator, class_means: torch.Tensor, metadata: SnapshotMetadata, digest: str
+        self,
+        G: Generator,
+        class_means: torch.Tensor,
+        metadata: SnapshotMetadata,
+        digest: str,
+        precision: ConvolutionPrecision = "float32",
     ) -> None:
         self.G = G
         self.class_means = class_means
         self.centres = TruncationCentres(G, class_means)
         self.metadata = metadata
         self.digest = digest
+        self.precision = precision
         self.conditions = metadata.conditions
         self.descriptions = metadata.descriptions
         self.resolution = G.img_resolution
@@ -54,19 +63,25 @@ class GeneratorModel:
         )
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu") -> "GeneratorModel":
+    def load(
+        cls, path: Path, device: torch.device | str = "cpu", precision: ConvolutionPrecision = "float32"
+    ) -> "GeneratorModel":
         """Read a snapshot.
 
         Args:
             device: a device, or auto, cpu, cuda or cuda:N.
+            precision: float32, or on a CPU bfloat16: the 3x3 convolutions then round the operands of their
+                products to 8 significant bits if the CPU has AMX or AVX512-BF16, and are float32 otherwise.
 
         Raises:
-            UserError: the file is missing, cut short or not a generator snapshot, or there is no such device.
+            UserError: the file is missing, cut short or not a generator snapshot, there is no such device, or
+                the precision is unknown or not for this device.
         """
         path = arguments.path("path", path, "the path of a generator's file")
         device = resolve_device(device)
+        check_precision(precision, device)
         G, class_means, metadata = read_generator(path)
-        return cls(G.to(device), class_means.to(device), metadata, file_digest(path))
+        return cls(G.to(device), class_means.to(device), metadata, file_digest(path), precision)
 
     @property
     def grey(self) -> bool:
@@ -233,7 +248,8 @@ class GeneratorModel:
 
     def images(self, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
         """Images uint8 [N, R, R, 3] RGB of intermediate latents; as `rendering.render`."""
-        return render(self.G.synthesis, codes, noise_mode)
+        with convolutions_in(self.precision):
+            return render(self.G.synthesis, codes, noise_mode)
 
     def _tensor(self, labels: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(labels).to(self.class_means.device, torch.float32)

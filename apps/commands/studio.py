@@ -7,6 +7,7 @@ import typer
 
 from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
 from morphoscope.apps.commands.options import Device
+from morphoscope.configs.precision import ConvolutionPrecision
 
 _BUNDLED = "the bundled phantom model"
 
@@ -19,6 +20,10 @@ def studio(
         Path, typer.Option(help="An ensemble's .safetensors file.", show_default=_BUNDLED)
     ] = ENSEMBLE,
     port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1.")] = 7860,
+    precision: Annotated[
+        ConvolutionPrecision,
+        typer.Option(help="Of the generator's convolutions on a CPU; see `generate sample`."),
+    ] = "float32",
     device: Device = "auto",
 ) -> None:
     """Open the studio in the browser, on this machine only: morph, classify, see what the classifier sees."""
@@ -27,7 +32,7 @@ def studio(
     from morphoscope.generate import load
     from morphoscope.ops.dispatch import native_runs
 
-    model = load(generator, device)
+    model = load(generator, device, precision)
     page = build(model, Ensemble.load(ensemble, device))
     computes_on = model.class_means.device
     native_runs(computes_on.type, computes_on.index)  # built now, so that the first visitor does not wait

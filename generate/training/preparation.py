@@ -39,6 +39,7 @@ from morphoscope.generate.training.resume import (
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.generate.training.transfer import transfer_weights
 from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.precision import check_precision
 from morphoscope.runtime import Request
 from morphoscope.runtime.runs import recorded_request
 from morphoscope.runtime.terminal import say
@@ -99,6 +100,7 @@ def prepare(
     exclude_folds = [] if exclude_folds is None else exclude_folds
     check_training(config, cohort, exclude_folds, start_from)
     where = processes.device
+    check_precision(config.training.precision, where)
     set_precision(where, config.training.tf32)
     if where.type == "cpu":
         keep_freed_memory()

@@ -19,6 +19,7 @@ from morphoscope.generate.training.optimizers import build_optimizer
 from morphoscope.generate.training.recording import RecordedStep, Tensors
 from morphoscope.generate.training.steps import Steps
 from morphoscope.generate.training.transition import label_influence
+from morphoscope.ops.precision import convolutions_in
 from morphoscope.runtime.torch_devices import to_device
 from morphoscope.runtime.torch_optimizers import load_optimizer
 from morphoscope.runtime.torch_processes import Processes
@@ -116,7 +117,7 @@ class GeneratorTrainer:
             UserError: a micro-batch does not fit the GPU's memory.
         """
         try:
-            with fastest_convolutions():
+            with fastest_convolutions(), convolutions_in(self.config.training.precision):
                 return self._iterate()
         except torch.OutOfMemoryError as error:
             if self.processes.world > 1:  # the others wait for this one; torchrun stops them when it fails

@@ -6,10 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.configs import UserError
 from morphoscope.generate import load
 from morphoscope.generate.model import draw_latents
 from morphoscope.generate.rendering import to_uint8
+from morphoscope.ops.dispatch import bfloat16_by, native_runs
+from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.runtime.torch_checkpoints import write_checkpoint
 
 
@@ -44,6 +47,23 @@ def test_full_truncation_gives_the_mean_of_the_condition_for_every_seed(model):
     np.testing.assert_array_equal(images[0], images[1])
     ws = model.class_means[model.conditions.index("pale")].expand(1, model.G.num_ws, -1)
     np.testing.assert_array_equal(images[0], to_uint8(model.G.synthesis(ws, "const"))[0])
+
+
+def test_images_in_bfloat16_are_close_to_those_in_float32():
+    """The bundled model, by an emulated instruction: at least 38 dB for each condition."""
+    if not native_runs("cpu", None):
+        pytest.skip("no native kernels can be built here")
+    exact, rounded = (load(GENERATOR, precision=precision) for precision in ("float32", "bfloat16"))
+    assert (exact.precision, rounded.precision) == ("float32", "bfloat16")
+    with bfloat16_by(Instructions.EMULATED_AVX512_BF16):
+        for condition in exact.conditions[:2]:
+            difference = rounded.sample(condition, [0]).astype(float) - exact.sample(condition, [0])
+            assert 38 < 10 * np.log10(255**2 / np.square(difference).mean()) < 70
+
+
+def test_an_unknown_precision_is_refused_before_the_file_is_read(tmp_path):
+    with pytest.raises(UserError, match="precision takes one of float32, bfloat16, not str 'half'"):
+        load(tmp_path / "absent.safetensors", precision="half")
 
 
 @given(st.floats(0, 1))

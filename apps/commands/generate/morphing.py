@@ -17,6 +17,7 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.morphs import Film, Interpolation, Looping, Morphing, Way
+from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.runtime.terminal import say
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def morph(
     even: Annotated[bool | None, option(Morphing, "even", "--even/--not-even")] = None,
     film: Annotated[Film | None, option(Morphing, "film")] = None,
     psi: Annotated[float | None, option(Morphing, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(Morphing, "precision")] = None,
     printed_mark: Annotated[bool | None, option(Morphing, "printed_mark")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
@@ -58,6 +60,7 @@ def morph(
         even=even,
         film=film,
         psi=psi,
+        precision=precision,
         printed_mark=printed_mark,
         seed=seed,
     )
@@ -66,7 +69,7 @@ def morph(
     from morphoscope.generate.latents.parsing import parse_ends
     from morphoscope.generate.morph_files import path_between, write_morph
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     ends = parse_ends([start, end], model, settings.seed)
     path_between(settings, *ends).codes(model, [0])  # what cannot be done leaves no run folder behind
     name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])

@@ -17,6 +17,7 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Augmenting, Sampling
+from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.configs.views import View
 from morphoscope.runtime.terminal import say
 
@@ -26,6 +27,7 @@ def sample(
     condition: Annotated[list[str] | None, option(Sampling, "conditions", note="repeatable")] = None,
     count: Annotated[int | None, option(Sampling, "count")] = None,
     psi: Annotated[float | None, option(Sampling, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(Sampling, "precision")] = None,
     printed_mark: Annotated[bool | None, option(Sampling, "printed_mark")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
@@ -42,6 +44,7 @@ def sample(
         conditions=condition or None,
         count=count,
         psi=psi,
+        precision=precision,
         printed_mark=printed_mark,
         seed=seed,
     )
@@ -49,7 +52,7 @@ def sample(
     from morphoscope.generate import load
     from morphoscope.generate.exports import check_samples, write_samples
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
     with open_run(run, "sample", settings, overwrite=overwrite, generator=model.digest) as folder:
         sheet = write_samples(model, folder.path, settings)

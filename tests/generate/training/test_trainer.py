@@ -7,6 +7,8 @@ from morphoscope.configs import UserError
 from morphoscope.generate import Discriminator, Generator
 from morphoscope.generate.training.architecture import discriminator_kwargs, generator_kwargs
 from morphoscope.generate.training.losses import generator_loss
+from morphoscope.ops.dispatch import bfloat16_by, native_runs
+from morphoscope.ops.native.bfloat16 import Instructions
 
 
 @pytest.fixture
@@ -43,6 +45,21 @@ def test_iteration_changes_both_networks_and_reports_finite_values(trainer):
     assert not torch.equal(before[1], flat(trainer.D))
     assert {"loss_G", "loss_D", "path_length", "r1"} <= stats.keys()
     assert all(value.isfinite() for value in stats.values())
+
+
+def test_precision_chooses_the_products_of_all_convolutions(make_trainer):
+    """Losses and gradient penalties in bfloat16 follow those in float32; the sums are float32 in both."""
+    if not native_runs("cpu", None):
+        pytest.skip("no native kernels can be built here")
+    wide = {"channel_base": 512, "channel_max": 32}
+    with bfloat16_by(Instructions.EMULATED_AVX512_BF16):
+        exact, rounded = (
+            make_trainer(**wide, precision=precision).iterate() for precision in ("float32", "bfloat16")
+        )
+    assert exact.keys() == rounded.keys() >= {"loss_G", "loss_D", "path_length", "r1"}
+    for name in ("loss_G", "loss_D", "path_length", "r1"):
+        assert rounded[name] != exact[name]
+        assert rounded[name].item() == pytest.approx(exact[name].item(), rel=0.02)
 
 
 def test_freeze_d_keeps_the_first_layers(make_trainer):
