@@ -4,6 +4,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -75,7 +76,16 @@ def machine(device: torch.device) -> str:
             f"convolutions in {convolutions}"
         )
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, {capability}, torch {torch.__version__}"
+    return f"{_cpu_name()}, {torch.get_num_threads()} threads, {capability}, torch {torch.__version__}"
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def copy_bandwidth(device: torch.device) -> float:

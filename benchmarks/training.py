@@ -8,19 +8,19 @@ weights the penalties by their frequency.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from timing import interleaved, machine, with_backend
 
-from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.configs.generator import GeneratorTraining, ResolvedTraining
 from morphoscope.generate.training.trainer import GeneratorTrainer, fastest_convolutions
 from morphoscope.runtime.torch_devices import resolve_device, set_precision
 from morphoscope.runtime.torch_memory import keep_freed_memory
 from morphoscope.runtime.torch_processes import Processes
 
-_SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
+SMALL = {"channel_base": 2048, "channel_max": 64, "batch": 32, "num_fp16_res": 0}
 
 
 def main() -> None:
@@ -34,27 +34,44 @@ def main() -> None:
     if device.type == "cpu":
         keep_freed_memory()  # as the training command does
     set_precision(device, tf32=False)
-    settings = {} if options.auto else _SMALL
+    settings = {} if options.auto else SMALL
     config = GeneratorTraining(resolution=options.resolution, augment="bgc", **settings).resolved()
     # One trainer per implementation, because on a GPU a trainer replays the kernels that it has recorded.
-    parts = {name: iteration_parts(build(config, device)) for name in ("reference", "native")}
-    times = {name: {} for name in parts}
-    for part in parts["native"]:
-        runs = {name: with_backend(name, parts[name][part]) for name in parts}
-        with fastest_convolutions():
-            for name, taken in interleaved(runs, device, repetitions=7).items():
-                times[name][part] = taken
-    often = {"G": 1.0, "path length": 1 / config.loss.g_interval, "D": 1.0, "R1": 1 / config.loss.d_interval}
+    parts = {
+        name: {part: with_backend(name, run) for part, run in iteration_parts(build(config, device)).items()}
+        for name in ("reference", "native")
+    }
+    times = time_parts(parts, device)
     print(
         f"{machine(device)}; {config.images.resolution} px, batch {config.training.batch}, "
         f"channels {config.network.channel_base}"
     )
-    average = {name: sum(taken[part] * often[part] for part in often) for name, taken in times.items()}
+    averages = {name: average(taken, config) for name, taken in times.items()}
     for name, taken in times.items():
         listed = ", ".join(f"{part} {milliseconds:.0f}" for part, milliseconds in taken.items())
-        speed = average[name] / config.training.batch  # ms per image is s per 1000
-        print(f"{name:10} {average[name]:7.0f} ms per iteration, {speed:.1f} s per 1000 images  ({listed})")
-    print(f"ratio {average['reference'] / average['native']:.2f}")
+        speed = averages[name] / config.training.batch  # ms per image is s per 1000
+        print(f"{name:10} {averages[name]:7.0f} ms per iteration, {speed:.1f} s per 1000 images  ({listed})")
+    print(f"ratio {averages['reference'] / averages['native']:.2f}")
+
+
+def time_parts(
+    parts: Mapping[str, Mapping[str, Callable[[], object]]], device: torch.device
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by implementation and part; the implementations of a part are interleaved."""
+    times: dict[str, dict[str, float]] = {name: {} for name in parts}
+    for part in next(iter(parts.values())):
+        with fastest_convolutions():
+            runs = {name: parts[name][part] for name in parts}
+            for name, taken in interleaved(runs, device, repetitions=7).items():
+                times[name][part] = taken
+    return times
+
+
+def average(taken: Mapping[str, float], config: ResolvedTraining) -> float:
+    """Milliseconds of an average iteration, in which penalties are as frequent as in training."""
+    loss = config.loss
+    often = {"G": 1.0, "path length": 1 / loss.g_interval, "D": 1.0, "R1": 1 / loss.d_interval}
+    return sum(taken[part] * often[part] for part in often)
 
 
 def build(config: GeneratorTraining, device: torch.device) -> GeneratorTrainer:

@@ -1,0 +1,156 @@
+"""Convolutions in bfloat16 on a CPU that has AMX or AVX512-BF16, against the reference in float32.
+
+    python benchmarks/bfloat16.py
+    python benchmarks/bfloat16.py --emulate
+    python benchmarks/bfloat16.py --losses 4000
+
+The first measures one image of the full-size 256 px generator (random weights) and a training iteration at
+64 px (the networks of benchmarks/training.py) in one run. On a CPU without these instructions, it says that
+they are not available. With `--emulate`, it prints only how close the images are, by emulated instructions,
+on any CPU; PSNR is relative to the range of the float32 image. `--losses` trains small networks at 32 px on
+phantoms with that many images in float32, in bfloat16, and in float32 with another seed. It prints the losses
+by quarters of the training.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from synthesis import build as build_synthesis
+from synthesis import psnr
+from timing import interleaved, machine, with_backend
+from training import SMALL, average, build, iteration_parts, time_parts
+
+from morphoscope.apps.bundled_models import GENERATOR
+from morphoscope.cohort import phantom
+from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate import load
+from morphoscope.generate.training.trainer import GeneratorTrainer
+from morphoscope.ops.dispatch import bfloat16_by, bfloat16_instructions
+from morphoscope.ops.native.bfloat16 import Instructions
+from morphoscope.ops.native.toolchain import Unavailable
+from morphoscope.ops.precision import convolutions_in
+from morphoscope.runtime.torch_memory import keep_freed_memory
+from morphoscope.runtime.torch_processes import Processes
+
+CPU = torch.device("cpu")
+_LOSSES = ("loss_G", "loss_D", "r1", "path_penalty")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--emulate", action="store_true", help="print how close the images are, on any CPU")
+    parser.add_argument("--losses", type=int, help="number of images to train with")
+    options = parser.parse_args()
+    print(machine(CPU))
+    found = bfloat16_instructions()
+    emulated = isinstance(found, Unavailable)
+    if options.losses:
+        with bfloat16_by(Instructions.EMULATED_AVX512_BF16 if emulated else found):
+            compare_losses(options.losses)
+        return
+    if options.emulate:
+        for instructions in (Instructions.EMULATED_AMX, Instructions.EMULATED_AVX512_BF16):
+            with bfloat16_by(instructions):
+                print_closeness(instructions.label)
+        return
+    if emulated:
+        print(f"bfloat16 is not available on this CPU: {found.reason}. Nothing was measured.")
+        return
+    keep_freed_memory()  # as the training command does
+    print_closeness(found.label)
+    measure_image()
+    measure_training()
+
+
+def with_bfloat16(run: Callable[[], object]) -> Callable[[], object]:
+    """`run` with convolutions in bfloat16."""
+
+    def chosen() -> object:
+        with convolutions_in("bfloat16"):
+            return run()
+
+    return chosen
+
+
+def print_closeness(name: str) -> None:
+    """PSNR of images in bfloat16 against float32: of the 256 px generator, and of the bundled model."""
+    network = build_synthesis(256)
+    ws = torch.randn(1, network.num_ws, network.w_dim)
+    exact = network(ws, noise_mode="const")
+    with convolutions_in("bfloat16"):
+        image = network(ws, noise_mode="const")
+    print(f"{name}: 256 px, random weights: PSNR {psnr(image, exact):.1f} dB")
+    models = {precision: load(GENERATOR, precision=precision) for precision in ("float32", "bfloat16")}
+    conditions = models["float32"].conditions
+    images = {
+        precision: np.concatenate([model.sample(name, range(2)) for name in conditions]).astype(np.float32)
+        for precision, model in models.items()
+    }
+    mean_square = np.square(images["bfloat16"] - images["float32"]).mean(axis=(1, 2, 3))
+    decibels = 10 * np.log10(255**2 / mean_square)
+    print(
+        f"{name}: bundled model, {len(decibels)} images of 8 bits: PSNR {decibels.mean():.1f} dB, "
+        f"lowest {decibels.min():.1f} dB"
+    )
+
+
+def measure_image() -> None:
+    """Time one image at 256 px."""
+    network = build_synthesis(256)
+    ws = torch.randn(1, network.num_ws, network.w_dim)
+
+    def image() -> torch.Tensor:
+        return network(ws, noise_mode="const")
+
+    runs = {"reference": with_backend("reference", image), "float32": image, "bfloat16": with_bfloat16(image)}
+    times = interleaved(runs, CPU)
+    for name, taken in times.items():
+        print(f"256 px image, {name:9} {taken:7.1f} ms, speed {times['reference'] / taken:4.2f}")
+
+
+def measure_training() -> None:
+    """Time a training iteration at 64 px."""
+    config = GeneratorTraining(resolution=64, augment="bgc", **SMALL).resolved()
+    steps = iteration_parts(build(config, CPU))
+    parts = {
+        "reference": {part: with_backend("reference", run) for part, run in steps.items()},
+        "float32": steps,
+        "bfloat16": {part: with_bfloat16(run) for part, run in steps.items()},
+    }
+    times = {name: average(taken, config) for name, taken in time_parts(parts, CPU).items()}
+    for name, taken in times.items():
+        print(f"64 px iteration, {name:9} {taken:7.1f} ms, speed {times['reference'] / taken:4.2f}")
+
+
+def compare_losses(number: int) -> None:
+    """Train with `number` images in each precision, and print mean losses by quarters."""
+    arms = {"float32": ("float32", 0), "bfloat16": ("bfloat16", 0), "float32, seed 1": ("float32", 1)}
+    with TemporaryDirectory() as folder:
+        cohort = phantom(Path(folder, "phantoms"), per_condition=60, size=32)
+        images, labels = cohort.images(32), cohort.labels
+        for name, (precision, seed) in arms.items():
+            config = GeneratorTraining(
+                resolution=32, channel_base=1024, channel_max=64, batch=16, augment="bgc", seed=seed,
+                precision=precision,
+            ).resolved()  # fmt: skip
+            trainer = GeneratorTrainer(config, images, labels, cohort.conditions, Processes(CPU))
+            history = [trainer.iterate() for _ in range(number // 16)]
+            for quarter in np.array_split(np.arange(len(history)), 4):
+                means = {
+                    loss: np.mean([float(history[i][loss]) for i in quarter if loss in history[i]])
+                    for loss in _LOSSES
+                }
+                listed = ", ".join(f"{loss} {mean:.4f}" for loss, mean in means.items())
+                print(
+                    f"{name:16} images {16 * quarter[0]:5} to {16 * (quarter[-1] + 1):5}: {listed}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
