@@ -23,8 +23,16 @@ COMMON = {
     "generate train": {"kimg", "resolution", "batch", "seed"},
     "generate sample": {"conditions", "count", "psi", "precision", "printed_mark", "seed"},
     "generate morph": {
-        "steps", "way", "interpolation", "even", "film", "psi", "precision", "printed_mark", "seed",
-    },  # fmt: skip
+        "steps",
+        "way",
+        "interpolation",
+        "even",
+        "film",
+        "psi",
+        "precision",
+        "printed_mark",
+        "seed",
+    },
     "generate loop": {"steps", "way", "interpolation", "even", "film", "psi", "printed_mark", "seed"},
     "generate grid": {"count", "steps", "way", "psi", "seed"},
     "generate triangle": {"side", "psi", "seed"},
