@@ -35,6 +35,7 @@ FOREIGN = "foreign"
 _STATEMENT, _SOFTWARE, _CONTENT = "Synthetic", "Software", "Morphoscope"  # keywords of the three texts
 _MARK = {key.encode() for key in (_STATEMENT, _SOFTWARE, _CONTENT)}
 _NO_PATIENT = "shows no patient"
+_DERIVED = "a photograph: treat as patient data"
 _TOLERANCE = 1e-3  # of the sum of shares: files round them
 # How morphs wrote their label before it was a mapping: "0.750 NF1 + 0.250 TSC".
 _MORPH_LABEL = re.compile(r"([01]\.\d{3}) (.+) \+ ([01]\.\d{3}) (.+)")
@@ -49,6 +50,7 @@ class Provenance(BaseModel):
         label: mixture of conditions, {condition: share}; shares from 0 to 1 that add up to 1.
         seed: of the latent vector.
         psi: truncation; 1 is none, 0 the mean image of the mixture.
+        parents: digests of the photographs that the image was derived from, by projection; no names.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # later versions may add to the mark
@@ -58,6 +60,7 @@ class Provenance(BaseModel):
     label: dict[str, float] | None = None
     seed: int | None = Field(None, ge=0)
     psi: float | None = None
+    parents: list[str] | None = Field(None, max_length=1000)
 
     @field_validator("label", mode="before")
     @classmethod
@@ -79,16 +82,22 @@ class Provenance(BaseModel):
         """What the file says to people.
 
         A generator may reproduce its training images, so that only one trained on nothing but phantoms is
-        certain to show no patient.
+        certain to show no patient, as long as no photograph was projected into it.
         """
         meaning = "not a photograph; may resemble its training photographs"
-        return f"yes: made by a generator, {_NO_PATIENT if self.phantoms_only else meaning}"
+        if self.parents:
+            meaning = f"derived from {_DERIVED}"
+        elif self.phantoms_only:
+            meaning = _NO_PATIENT
+        return f"yes: made by a generator, {meaning}"
 
     @property
     def sheet_caption(self) -> str:
         """The statement for a sheet of images, printed above them."""
         meaning = "not photographs; they may resemble its training photographs"
-        if self.phantoms_only:
+        if self.parents:
+            meaning = f"derived from {_DERIVED}"
+        elif self.phantoms_only:
             meaning = "trained on phantoms: no patient is shown"
         return f"SYNTHETIC images, generator {self.generator}, {meaning}"
 
@@ -99,6 +108,7 @@ class Provenance(BaseModel):
             f"{label_text(self.label or {})}": self.label,
             f"seed {self.seed}": self.seed,
             f"psi {self.psi or 0:g}": self.psi,
+            f"from photograph {', '.join(self.parents or [])}": self.parents,
             f"generator {self.generator}": self.generator,
         }
         return " · ".join(text for text, value in known.items() if value is not None) or "origin not recorded"

@@ -29,6 +29,7 @@ from morphoscope.configs.morphs import (
     StyleMixing,
     TriangleDrawing,
 )
+from morphoscope.configs.projection import Projecting
 from morphoscope.configs.schema import Config, Resume, SchemaField, fields_of, groups_of
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 from morphoscope.runtime.terminal import say, show, table
@@ -45,6 +46,7 @@ SCHEMAS: list[type[Config]] = [
     TriangleDrawing,
     StyleMixing,
     DirectionDrawing,
+    Projecting,
     Augmenting,
     Measuring,
     EnsembleTraining,

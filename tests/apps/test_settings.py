@@ -38,6 +38,7 @@ COMMON = {
     "generate triangle": {"side", "psi", "seed"},
     "generate mix": {"layers", "psi", "seed"},
     "generate directions": {"axes", "count", "layers", "strength", "psi", "seed"},
+    "generate project": {"space", "to", "network", "seed"},
     "generate augment": {"per_condition", "view", "psi", "drop_closer", "seed"},
     "generate metrics": {"rows", "images", "network", "psi", "closest_pairs", "seed"},
     "classify train": {"epochs", "resolution", "batch", "seed"},

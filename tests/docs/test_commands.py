@@ -40,6 +40,8 @@ _SMALL_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none freez
 SMALLER = {
     "morphoscope generate train": _SMALL_GENERATOR,
     "morphoscope generate metrics": "images=8",
+    "morphoscope generate project": "candidates=2 starts=2 search_steps=1 w_steps=1 w_plus_steps=1 "
+    "tuning_steps=1 morph_steps=2 held_out=2",
     "morphoscope classify train": _SMALL_CLASSIFIER,
     "morphoscope classify explain": "steps=8 samples=2",
     "morphoscope classify attribution": "images=2 steps=2 samples=2 points=2 cascade=0 window=0.5",
@@ -144,6 +146,12 @@ def generator(reader: Reader) -> None:
     reader.run("morphoscope generate train cohort --run runs/generator --preset cpu64")
 
 
+def held_out(reader: Reader) -> None:
+    """Photographs, models, and a cohort with a test fold that the generator has not seen."""
+    photographs(reader)
+    phantoms(reader.folder / "cohort", per_condition=4).split(folds=2, test_fraction=0.3).save()
+
+
 def ensemble(reader: Reader) -> None:
     """A cohort, an ensemble trained on it, other images to tell from it, and a photograph."""
     photographs(reader)
@@ -219,6 +227,7 @@ SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
     ("docs/training.md", ""): generator,
     ("docs/other-programs.md", ""): imported,
+    ("docs/projection.md", ""): held_out,
     ("docs/classifying.md", ""): ensemble,
     ("docs/classifying.md", "Two photographs of one lesion"): two_views,
     ("docs/classifying.md", "Against clinicians"): for_clinicians,

@@ -6,12 +6,26 @@ from morphoscope.apps.commands.generate.formats import export_model, import_mode
 from morphoscope.apps.commands.generate.measuring import metrics
 from morphoscope.apps.commands.generate.mixing import directions, grid, mix, triangle
 from morphoscope.apps.commands.generate.morphing import loop, morph
+from morphoscope.apps.commands.generate.project import project
 from morphoscope.apps.commands.generate.sampling import augment, sample
 from morphoscope.apps.commands.generate.training import report, train
 
 app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
 # In the order of the help.
-for command in (train, sample, morph, loop, grid, triangle, mix, directions, augment, metrics, report):
+for command in (
+    train,
+    sample,
+    morph,
+    loop,
+    grid,
+    triangle,
+    mix,
+    directions,
+    project,
+    augment,
+    metrics,
+    report,
+):
     app.command()(command)
 app.command("import")(import_model)
 app.command("export")(export_model)
