@@ -107,8 +107,7 @@ class Workbench:
     def look_at(self, frame: Frame) -> tuple[np.ndarray, Prediction]:
         """The generated image of a frame, uint8 [R, R, 3], and the ensemble's prediction for it.
 
-        Frames that several threads ask for are computed together. An image can then differ by one grey level
-        from the one that is computed alone.
+        Frames that several threads ask for are computed together; an image is the same as if computed alone.
 
         Raises:
             UserError: an unknown condition, or a seed or share out of range.

@@ -14,8 +14,9 @@ from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
+from morphoscope.generate.execution import BATCH, map_latents, truncated
 from morphoscope.generate.networks.generator import Generator
-from morphoscope.generate.rendering import BATCH, render
+from morphoscope.generate.rendering import render
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.ops.precision import check_precision, convolutions_in
 from morphoscope.runtime.torch_devices import resolve_device
@@ -243,11 +244,19 @@ class GeneratorModel:
         """Truncated intermediate latents [N, num_ws, w_dim]; arguments as for `synthesise`."""
         self._check(z, labels, psi)
         c = self._tensor(labels)
-        ws = self.G.mapping(z.to(c.device), c)
-        return ws if psi == 1 else self.centres.of(c)[:, None].lerp(ws, psi)
+        ws = map_latents(self.G, z.to(c.device), c)
+        return ws if psi == 1 else truncated(ws, self.centres.of(c), psi)
 
     def images(self, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
-        """Images uint8 [N, R, R, 3] RGB of intermediate latents; as `rendering.render`."""
+        """Images uint8 [N, R, R, 3] RGB of intermediate latents, to the bit the same alone and in any batch.
+
+        Args:
+            codes: [N, num_ws, w_dim], e.g. from `codes`.
+            noise_mode: as in `sample`.
+
+        Raises:
+            UserError: codes of another shape, or values that are not numbers in the images.
+        """
         with convolutions_in(self.precision):
             return render(self.G.synthesis, codes, noise_mode)
 

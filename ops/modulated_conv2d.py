@@ -7,7 +7,8 @@ from morphoscope.ops.checks import check_beside
 from morphoscope.ops.conv2d_resample import check_convolution, conv2d_resample
 from morphoscope.ops.dispatch import reference_chosen
 from morphoscope.ops.filters import Padding, parse_padding
-from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
+from morphoscope.ops.modulation import inverse_norms, prescaled, weight_energy
+from morphoscope.ops.row_products import row_products
 
 
 def modulated_conv2d(
@@ -70,6 +71,19 @@ def check_modulated(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, f: torch.
     check_beside("s", s, x, "[N, I]", 2)
 
 
+def demodulation(energy: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """Demodulation coefficients 1 / ‖w · s‖ (StyleGAN2, eq. 3).
+
+    Args:
+        energy: [O, I], the `weight_energy` of w.
+        s: styles [N, I], in the dtype of `energy`.
+
+    Returns:
+        [N, O]; finite for styles of zeros too.
+    """
+    return inverse_norms(row_products(s.square(), energy))
+
+
 def modulated_conv2d_grouped(
     x: torch.Tensor,
     w: torch.Tensor,
@@ -105,7 +119,7 @@ def _modulated_product(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor, demodu
     per_sample = _per_sample(w, s, demodulate).flatten(2).to(x.dtype)  # [N, O, I]
     n, c, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, c)  # a view where x is channels_last
-    return (pixels @ per_sample.transpose(1, 2)).reshape(n, height, width, -1).permute(0, 3, 1, 2)
+    return row_products(pixels, per_sample).reshape(n, height, width, -1).permute(0, 3, 1, 2)
 
 
 def _per_sample(w: torch.Tensor, s: torch.Tensor, demodulate: bool) -> torch.Tensor:

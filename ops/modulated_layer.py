@@ -15,8 +15,8 @@ from morphoscope.ops.cpu import modulated_layer as cpu
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.epilogue import epilogue
 from morphoscope.ops.library import define, differentiated
-from morphoscope.ops.modulated_conv2d import check_modulated, modulated_conv2d
-from morphoscope.ops.modulation import demodulation, prescaled, weight_energy
+from morphoscope.ops.modulated_conv2d import check_modulated, demodulation, modulated_conv2d
+from morphoscope.ops.modulation import prescaled, weight_energy
 from morphoscope.ops.precision import bfloat16_chosen
 
 

@@ -10,17 +10,9 @@ def weight_energy(w: torch.Tensor) -> torch.Tensor:
     return w.square().sum(dim=[2, 3])
 
 
-def demodulation(energy: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """Demodulation coefficients 1 / ‖w · s‖ (StyleGAN2, eq. 3).
-
-    Args:
-        energy: [O, I], the `weight_energy` of w.
-        s: styles [N, I], in the dtype of `energy`.
-
-    Returns:
-        [N, O]; finite for styles of zeros too.
-    """
-    return (s.square() @ energy.t() + _EPSILON).rsqrt()
+def inverse_norms(squares: torch.Tensor) -> torch.Tensor:
+    """1 / ‖·‖ of vectors, given the sums of their squares; finite for vectors of zeros too."""
+    return (squares + _EPSILON).rsqrt()
 
 
 def prescaled(x: torch.Tensor, w: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from morphoscope.configs.morphs import Centre
+from morphoscope.generate.execution import map_latents, truncated
 from morphoscope.generate.model import GeneratorModel, draw_latents
 
 
@@ -88,8 +89,8 @@ def seed_codes(
         psi: truncation; 1 is none, 0 the centre itself.
         centre: condition, the mean w of each label; global, that of all training labels.
     """
-    ws = model.G.mapping(z.to(labels.device), labels)
-    return truncation_centres(model, labels, centre)[:, None].lerp(ws, psi)
+    ws = map_latents(model.G, z.to(labels.device), labels)
+    return truncated(ws, truncation_centres(model, labels, centre), psi)
 
 
 def truncation_centres(model: GeneratorModel, labels: torch.Tensor, centre: Centre) -> torch.Tensor:

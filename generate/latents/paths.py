@@ -9,6 +9,7 @@ import torch
 
 from morphoscope.configs import UserError
 from morphoscope.configs.morphs import Centre, Interpolation, Way
+from morphoscope.generate.execution import BATCH
 from morphoscope.generate.latents.ends import (
     End,
     offset,
@@ -18,7 +19,7 @@ from morphoscope.generate.latents.ends import (
 )
 from morphoscope.generate.model import GeneratorModel, draw_latents
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
-from morphoscope.generate.rendering import BATCH, render
+from morphoscope.generate.rendering import render
 from morphoscope.runtime.progress import track
 
 

@@ -10,6 +10,7 @@ import torch
 from morphoscope.configs import UserError, arguments
 from morphoscope.ops import bias_act, conv2d_resample, setup_filter
 from morphoscope.ops.activations import ACTIVATIONS
+from morphoscope.ops.row_products import linear, row_products
 
 RESAMPLE_TAPS = (1, 3, 3, 1)
 HALF_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -54,13 +55,13 @@ class FullyConnected(torch.nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight.to(x.dtype).t()
+        weight = self.weight.to(x.dtype)
         bias = self.bias.to(x.dtype)
         if self.bias_gain != 1:
             bias = bias * self.bias_gain
         if self.activation == "linear":
-            return torch.addmm(bias, x, weight, alpha=self.weight_gain)
-        return bias_act(x @ weight * self.weight_gain, bias, act=self.activation)
+            return linear(x, weight, bias, self.weight_gain)
+        return bias_act(row_products(x, weight) * self.weight_gain, bias, act=self.activation)
 
 
 class ConvLayer(torch.nn.Module):

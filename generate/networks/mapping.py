@@ -7,6 +7,7 @@ import torch
 
 from morphoscope.configs import arguments
 from morphoscope.generate.networks.layers import FullyConnected, check_sizes, normalize_2nd_moment
+from morphoscope.ops.row_products import row_products
 
 Class = TypeVar("Class", int, str)
 
@@ -114,7 +115,7 @@ class MappingNetwork(torch.nn.Module):
         Halves are exact in floating point, so an intermediate class and the even mixture of its ends become
         the same label.
         """
-        return c if self.label_matrix is None else c @ self.label_matrix
+        return c if self.label_matrix is None else row_products(c, self.label_matrix.mT)
 
     def _concatenate(
         self, z: torch.Tensor | None, c: torch.Tensor | None, label_influence: float | torch.Tensor

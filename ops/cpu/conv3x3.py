@@ -50,7 +50,8 @@ def conv3x3(
 ) -> torch.Tensor:
     """Kernel of `ops.conv3x3`: one convolution or its transpose, either with w [O, C, 3, 3]."""
     weights = view_of(w, mode, adjoint)
-    return run(x, pack(weights, algorithm_for(x, weights, bfloat16)), bfloat16=bfloat16)
+    pixels = x.shape[0] * x.shape[2] * x.shape[3]
+    return run(x, pack(weights, algorithm_for(pixels, weights, bfloat16)), bfloat16=bfloat16)
 
 
 class Weights(NamedTuple):
@@ -68,13 +69,12 @@ def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
     return Weights(w.transpose(0, 1), mode == "same", {"same": "same", "down": "up", "up": "down"}[mode])
 
 
-def algorithm_for(x: torch.Tensor, weights: Weights, bfloat16: int | None) -> str:
-    """A key of `_PRODUCTS`."""
+def algorithm_for(pixels: int, weights: Weights, bfloat16: int | None) -> str:
+    """A key of `_PRODUCTS`, for a number of results per channel."""
     if bfloat16 is not None:
         return "bfloat16"
     if weights.mode == "up":
         return "upsampling"
-    pixels = x.shape[0] * x.shape[2] * x.shape[3]
     return "winograd" if weights.mode == "same" and pixels >= _WINOGRAD_FROM_PIXELS else "direct"
 
 

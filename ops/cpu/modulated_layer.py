@@ -8,7 +8,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from morphoscope.ops.activations import Activation
 from morphoscope.ops.cpu import conv3x3
-from morphoscope.ops.modulation import demodulation, weight_energy
+from morphoscope.ops.cpu.row_products import row_products
+from morphoscope.ops.modulation import inverse_norms, weight_energy
 from morphoscope.ops.native.arguments import with_epilogue
 from morphoscope.ops.native.cpu_library import cpu_library
 from morphoscope.ops.native.params import ChecksumParams
@@ -34,7 +35,7 @@ def modulated_layer(
     kept = _kept(w, x, "same" if f is None else "up", bfloat16)
     s = s.to(x.dtype).contiguous()
     with torch.autocast("cpu", enabled=False):
-        scale = demodulation(kept.energy, s)
+        scale = inverse_norms(row_products(s.square()[None], kept.energy)[0])
     if noise is not None and noise.ndim == 4:
         noise = noise.squeeze(1)
     f = None if f is None else f.to(x.dtype).contiguous()
@@ -61,7 +62,8 @@ def _kept(w: torch.Tensor, x: torch.Tensor, mode: str, bfloat16: int | None) -> 
     at 64 px); packing the weights every time would double the time.
     """
     weights = conv3x3.Weights(w.detach(), False, mode)
-    algorithm = conv3x3.algorithm_for(x, weights, bfloat16)
+    # By the size of one image, so that it is the same image alone and in a batch.
+    algorithm = conv3x3.algorithm_for(x.shape[2] * x.shape[3], weights, bfloat16)
     checksum = _checksum(w)
     state = (algorithm, w.dtype, w.shape, w.stride(), checksum)
     kept: _Kept | None = _kept_weights.get(w)

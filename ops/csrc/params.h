@@ -144,3 +144,13 @@ struct ChecksumParams {
     int64 bytes;
     int64 checksum;  // the result
 };
+
+// Products of rows: y[b][m][o] = sum over k of x[b][m][k] * w[b][o][k], all contiguous.
+struct RowProductsParams {
+    const void* x;
+    const void* w;  // of each batch, or one [O, K] for all
+    void* y;
+    int64 dtype;  // FLOAT32 or FLOAT64
+    int64 batches, rows, columns, depth;
+    int64 w_batch_stride;  // elements; 0 for one w
+};

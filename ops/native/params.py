@@ -111,6 +111,13 @@ class ChecksumParams(ctypes.Structure):
     _fields_ = [("data", _POINTER), ("bytes", _INT), ("checksum", _INT)]
 
 
+class RowProductsParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "w", "y")],
+        *[(name, _INT) for name in ("dtype", "batches", "rows", "columns", "depth", "w_batch_stride")],
+    ]
+
+
 def address(tensor: torch.Tensor | None) -> int | None:
     """Address of a tensor's first element; None is a null pointer."""
     return None if tensor is None else tensor.data_ptr()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from morphoscope.ops import backend, modulated_conv2d, setup_filter
-from morphoscope.ops.modulated_conv2d import modulated_conv2d_grouped
-from morphoscope.ops.modulation import demodulation, weight_energy
+from morphoscope.ops.modulated_conv2d import demodulation, modulated_conv2d_grouped
+from morphoscope.ops.modulation import weight_energy
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
