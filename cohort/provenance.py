@@ -1,8 +1,9 @@
 """Provenance of synthetic images: its schema, and the mark in the image's file that carries it.
 
-The mark is three texts of a PNG file: `Synthetic`, a statement for people; `Software`; and `Morphoscope`, the
-provenance as a JSON object. Importers keep it when they strip all other metadata, and `Cohort.check` finds
-images that carry it but are listed as real. The manifest of a synthetic cohort repeats it in columns.
+The mark is four texts of a PNG file: `Synthetic`, a statement for people; `Software`; `Morphoscope`, the
+provenance as a JSON object; and an XMP packet, by which other programs recognise it. Importers keep it when
+they strip all other metadata, and `Cohort.check` finds images that carry it but are listed as real. The
+manifest of a synthetic cohort repeats it in columns.
 """
 
 import json
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from PIL import Image
@@ -34,6 +36,7 @@ FOREIGN = "foreign"
 """In `trained_on_cohort` and `ancestor_cohorts`, in place of a digest: nobody knows the training images."""
 _STATEMENT, _SOFTWARE, _CONTENT = "Synthetic", "Software", "Morphoscope"  # keywords of the three texts
 _MARK = {key.encode() for key in (_STATEMENT, _SOFTWARE, _CONTENT)}
+_XMP = "XML:com.adobe.xmp"  # keyword of the packet (XMP specification, part 3)
 _NO_PATIENT = "shows no patient"
 _DERIVED = "a photograph: treat as patient data"
 _TOLERANCE = 1e-3  # of the sum of shares: files round them
@@ -51,6 +54,8 @@ class Provenance(BaseModel):
         seed: of the latent vector.
         psi: truncation; 1 is none, 0 the mean image of the mixture.
         parents: digests of the photographs that the image was derived from, by projection; no names.
+        noise_mode: of the synthesis: const, random or none.
+        execution: what the last bits of the image depend on (`morphoscope.generate.execution`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # later versions may add to the mark
@@ -61,6 +66,8 @@ class Provenance(BaseModel):
     seed: int | None = Field(None, ge=0)
     psi: float | None = None
     parents: list[str] | None = Field(None, max_length=1000)
+    noise_mode: str | None = None
+    execution: str | None = None
 
     @field_validator("label", mode="before")
     @classmethod
@@ -164,6 +171,7 @@ def encode_synthetic_png(image: Image.Image, provenance: Provenance, compress_le
     texts.add_text(_STATEMENT, provenance.statement)
     texts.add_text(_SOFTWARE, "Morphoscope")
     texts.add_text(_CONTENT, json.dumps(provenance.model_dump(exclude_none=True)))
+    texts.add_itxt(_XMP, _packet(provenance))
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=compress_level, pnginfo=texts)
     return buffer.getvalue()
@@ -191,10 +199,14 @@ def read_provenance(image: Image.Image) -> Provenance | None:
     image.load()  # texts may follow the pixels
     if _STATEMENT not in image.info:
         return None
-    phantoms_only = _NO_PATIENT in str(image.info[_STATEMENT])
+    return _parsed(str(image.info[_STATEMENT]), image.info.get(_CONTENT, "{}"))
+
+
+def _parsed(statement: str, content: str) -> Provenance:
+    """The provenance that two texts of a mark give."""
+    phantoms_only = _NO_PATIENT in statement
     try:
-        content = dict(json.loads(image.info.get(_CONTENT, "{}")))
-        return Provenance.model_validate({"phantoms_only": phantoms_only, **content})
+        return Provenance.model_validate({"phantoms_only": phantoms_only, **dict(json.loads(content))})
     except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
         return Provenance(phantoms_only=phantoms_only)
 
@@ -222,9 +234,38 @@ def carry_mark(source: bytes, target: bytes) -> bytes:
 
 
 def mark_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """The chunks, of the (type, whole chunk) of a PNG file, that are its mark; none without a statement."""
-    texts = {chunk: key for kind, chunk in chunks if (key := png.text_key(kind, chunk)) in _MARK}
-    return list(texts) if _STATEMENT.encode() in texts.values() else []
+    """The chunks, of the (type, whole chunk) of a PNG file, that are its mark; none without a statement.
+
+    An XMP packet belongs to the mark if it is what the other texts say: a packet of another origin can hold
+    what is personal.
+    """
+    texts = {chunk: key for kind, chunk in chunks if (key := png.text_key(kind, chunk)) is not None}
+    mark = [chunk for chunk, key in texts.items() if key in _MARK]
+    told = {
+        texts[chunk].decode("latin-1"): chunk[8:-4].partition(b"\0")[2].decode("latin-1") for chunk in mark
+    }
+    if _STATEMENT not in told:
+        return []
+    expected = _packet(_parsed(told[_STATEMENT], told.get(_CONTENT, "{}"))).encode()
+    packet = png.chunk(b"iTXt", _XMP.encode() + b"\0\0\0\0\0" + expected)
+    return [chunk for chunk, key in texts.items() if key in _MARK or chunk == packet]
+
+
+def _packet(provenance: Provenance) -> str:
+    """XMP with what the IPTC Photo Metadata Standard 2025.1 has for images that a model generated."""
+    known = {
+        "DigitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+        "AISystemUsed": "Morphoscope, StyleGAN2-ADA",
+        "AISystemVersionUsed": provenance.generator and f"generator {provenance.generator}",
+        "AIPromptInformation": provenance.summary,
+    }
+    fields = " ".join(f"Iptc4xmpExt:{name}={quoteattr(text)}" for name, text in known.items() if text)
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" {fields}/>'
+        '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    )
 
 
 def _parse(cell: str) -> Any:

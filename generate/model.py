@@ -14,7 +14,7 @@ from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
-from morphoscope.generate.execution import BATCH, map_latents, truncated
+from morphoscope.generate.execution import BATCH, execution_id, map_latents, truncated
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.rendering import render
 from morphoscope.generate.snapshots import read_generator
@@ -100,11 +100,23 @@ class GeneratorModel:
         return self.metadata.phantoms_only
 
     def provenance(
-        self, label: dict[str, float] | None = None, seed: int | None = None, psi: float | None = None
+        self,
+        label: dict[str, float] | None = None,
+        seed: int | None = None,
+        psi: float | None = None,
+        noise_mode: str = "const",
     ) -> Provenance:
         """The provenance of an image by this generator; without arguments, that of a sheet of its images."""
+        with convolutions_in(self.precision):
+            execution = execution_id(self.G.synthesis)
         return Provenance(
-            generator=self.digest, phantoms_only=self.phantoms_only, label=label, seed=seed, psi=psi
+            generator=self.digest,
+            phantoms_only=self.phantoms_only,
+            label=label,
+            seed=seed,
+            psi=psi,
+            noise_mode=noise_mode,
+            execution=execution,
         )
 
     def file_stem(self, condition: str) -> str:

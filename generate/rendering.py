@@ -28,12 +28,12 @@ def render(synthesis: SynthesisNetwork, codes: torch.Tensor, noise_mode: str = "
                 "The generator's images have values that are not numbers (NaN or infinite): its weights "
                 "are unusable. Use an earlier snapshot, or one of another training."
             )
-        return to_uint8(images)
+        return torch.from_numpy(to_uint8(images))
 
     return in_batches(synthesis, pixels, codes).numpy()
 
 
-def to_uint8(images: torch.Tensor) -> torch.Tensor:
-    """NCHW float [-1, 1] => NHWC uint8 RGB on the CPU; a single channel becomes three equal ones."""
+def to_uint8(images: torch.Tensor) -> np.ndarray:
+    """NCHW float [-1, 1] => NHWC uint8 RGB; a single channel becomes three equal ones."""
     pixels = (images * 127.5 + 128).clamp(0, 255).to(torch.uint8).cpu().expand(-1, 3, -1, -1)
-    return pixels.permute(0, 2, 3, 1)
+    return pixels.permute(0, 2, 3, 1).numpy()

@@ -76,11 +76,15 @@ class Brightness:
         return Attribution(flat, flat[None], 0.4, np.array([0.001]), name, method, "mean")
 
 
-class Levels:
+class Levels(torch.nn.Module):
     """Networks whose only latent is the grey level, 0 to 255: 255 times the share of the second condition."""
 
     z_dim = w_dim = num_ws = 1
     img_resolution = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))  # names the device
 
     @property
     def synthesis(self) -> "Levels":
@@ -89,7 +93,7 @@ class Levels:
     def mapping(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         return 255 * c[:, 1, None, None]
 
-    def __call__(self, codes: torch.Tensor, noise_mode: str) -> torch.Tensor:
+    def forward(self, codes: torch.Tensor, noise_mode: str) -> torch.Tensor:
         return (codes[..., None] / 127.5 - 1).expand(-1, 3, 16, 16)
 
 
@@ -102,6 +106,7 @@ class Grey:
     def __init__(self) -> None:
         self.metadata = SimpleNamespace(cohort_digest="feedc0de", origin="feedc0de")
         self.phantoms_only = True
+        self.precision = "float32"
         self.G, self.class_means = Levels(), torch.tensor([[0.0], [255.0]])
         self.centres = SimpleNamespace(of=lambda labels: labels @ self.class_means)
 

@@ -3,6 +3,7 @@
 import json
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -53,10 +54,10 @@ def test_what_is_written_is_read_again(tmp_path: Path, provenance: Provenance) -
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(data))), PIXELS)
 
 
-def test_the_mark_is_three_texts_and_leaves_the_compressed_pixels_alone() -> None:
+def test_the_mark_is_four_texts_and_leaves_the_compressed_pixels_alone() -> None:
     data = encode_synthetic_png(Image.fromarray(PIXELS), FULL)
     image = Image.open(BytesIO(data))
-    assert set(image.info) == {"Synthetic", "Software", "Morphoscope"}
+    assert {"Synthetic", "Software", "Morphoscope", "XML:com.adobe.xmp"} <= set(image.info)
     assert image.info["Software"] == "Morphoscope"
     assert json.loads(image.info["Morphoscope"]) == {
         "generator": "0123456789abcdef",
@@ -68,6 +69,30 @@ def test_the_mark_is_three_texts_and_leaves_the_compressed_pixels_alone() -> Non
     assert carry_mark(data, marked()) == data
     assert carry_mark(marked(), marked()) == marked()
     assert carry_mark(b"a JPEG", marked()) == marked()
+
+
+def test_the_packet_has_the_fields_of_the_iptc_standard() -> None:
+    label = {"NF1 <&\"'>": 0.25, "café": 0.75}
+    provenance = FULL.model_copy(update={"label": label, "noise_mode": "const", "execution": "1 cpu"})
+    data = encode_synthetic_png(Image.fromarray(PIXELS), provenance)
+    root = ElementTree.fromstring(Image.open(BytesIO(data)).info["XML:com.adobe.xmp"].encode())
+    description = root.find(".//{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
+    assert description is not None
+    fields = {key.rpartition("}")[2]: text for key, text in description.attrib.items()}
+    assert fields == {
+        "about": "",
+        "DigitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+        "AISystemUsed": "Morphoscope, StyleGAN2-ADA",
+        "AISystemVersionUsed": "generator 0123456789abcdef",
+        "AIPromptInformation": provenance.summary,
+    }
+    assert carry_mark(data, marked()) == data
+
+
+def test_a_packet_of_another_origin_is_not_carried() -> None:
+    personal = marked(Synthetic=RESEMBLES, **{"XML:com.adobe.xmp": "<x>Mrs Smith</x>"})
+    assert is_marked_synthetic(personal)
+    assert b"Mrs Smith" not in carry_mark(personal, marked())
 
 
 def test_only_phantoms_alone_show_no_patient() -> None:

@@ -3,6 +3,7 @@
 import typer
 
 from morphoscope.apps.commands.generate.formats import export_model, import_model
+from morphoscope.apps.commands.generate.inspecting import inspect
 from morphoscope.apps.commands.generate.measuring import metrics
 from morphoscope.apps.commands.generate.mixing import directions, grid, mix, triangle
 from morphoscope.apps.commands.generate.morphing import loop, morph
@@ -25,6 +26,7 @@ for command in (
     augment,
     metrics,
     report,
+    inspect,
 ):
     app.command()(command)
 app.command("import")(import_model)

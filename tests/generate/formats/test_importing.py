@@ -34,6 +34,7 @@ def test_the_snapshot_makes_the_images_of_the_stored_generator(imported, network
     assert np.abs(ours - levels).max() <= 1.001  # truncated to whole levels
 
 
+@torch.no_grad()
 def test_the_discriminator_is_there_for_further_training(imported, networks):
     images, labels = torch.rand(4, 3, 16, 16), torch.eye(2).repeat(2, 1)
     D = read_discriminator(imported[0])

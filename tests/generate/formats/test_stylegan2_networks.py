@@ -16,6 +16,13 @@ from morphoscope.generate.formats.stylegan2_networks import translate_discrimina
 from morphoscope.generate.formats.stylegan2_pickle import read_networks
 
 
+@pytest.fixture(autouse=True)
+def inference():
+    """Networks that train add the terms of products in another order."""
+    with torch.no_grad():
+        yield
+
+
 @pytest.fixture
 def written(tmp_path):
     """Writes bytes to a file and returns its path."""
@@ -33,7 +40,6 @@ def images(G, label):
     return G(z, label, noise_mode="const")
 
 
-@torch.no_grad()  # the products of inference are added in another order than those of a training
 @pytest.mark.parametrize("protocol", [3, 4])
 @pytest.mark.parametrize("version", [1, 5, 6])
 def test_the_networks_compute_what_the_stored_ones_did(
