@@ -124,9 +124,16 @@ def write_loop(model: GeneratorModel, folder: Path, ends: Sequence[str], setting
 
 
 def shared_provenance(model: GeneratorModel, ends: Sequence[End], psi: float) -> Provenance:
-    """The provenance of a sheet of images between these ends: the seed only if they share it."""
+    """The provenance of a sheet or film of images between these ends: the seed only if they share it."""
     seeds = {end.seed for end in ends}
-    return model.provenance(seed=seeds.pop() if len(seeds) == 1 else None, psi=psi)
+    shared = model.provenance(seed=seeds.pop() if len(seeds) == 1 else None, psi=psi)
+    return _with_parents(shared, ends)
+
+
+def _with_parents(provenance: Provenance, ends: Sequence[End]) -> Provenance:
+    """The provenance with the digests of the photographs among the ends: their images are patient data."""
+    digests = {end.source.digest for end in ends if not isinstance(end.source, int)}
+    return provenance.model_copy(update={"parents": sorted(digests) or None})
 
 
 def frame_provenance(model: GeneratorModel, path: LatentPath, ratio: float) -> Provenance:
@@ -142,7 +149,7 @@ def frame_provenance(model: GeneratorModel, path: LatentPath, ratio: float) -> P
     seed = ends[0].seed if one_seed and labelled and path.centre == "condition" else None
     label = path.labels(model, [ratio])[0]
     shares = {name: float(share) for name, share in zip(model.conditions, label, strict=True) if share > 0}
-    return model.provenance(shares if labelled else None, seed, path.psi)
+    return _with_parents(model.provenance(shares if labelled else None, seed, path.psi), ends)
 
 
 def _network(model: GeneratorModel, settings: FilmSettings) -> PerceptualNetwork | None:
@@ -191,7 +198,8 @@ def _write_films(
     settings: FilmSettings,
 ) -> None:
     """Every frame has the mark printed below it, with the same words so that it does not move."""
-    meaning = model.provenance().statement
+    ends = [end for leg in legs for end in (leg.path.a, leg.path.b)]
+    meaning = shared_provenance(model, ends, settings.psi).statement
     origin = f"{title} · psi {settings.psi:g} · generator {model.digest}"
     frames = np.concatenate([leg.frames for leg in legs])
     if film in ("mp4", "both"):

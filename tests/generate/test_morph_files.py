@@ -21,6 +21,7 @@ from morphoscope.configs.morphs import (
 )
 from morphoscope.generate import load
 from morphoscope.generate.end_sheets import direction_sheet, grid_sheet, mixing_sheet, triangle_sheet
+from morphoscope.generate.latents import ProjectedPhotograph, write_photograph
 from morphoscope.generate.morph_files import write_loop, write_morph
 
 
@@ -55,6 +56,20 @@ def test_a_morph_with_films(model, tmp_path):
     assert "SYNTHETIC images: NF1 to TSC:5" in told and "frame=    5" in told
     report = json.loads((tmp_path / "morph.json").read_text())
     assert report["legs"][0]["sources"][1] == {"seed": 5, "label": {"TSC": 1.0}, "directions": {}}
+
+
+def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
+    photograph = ProjectedPhotograph(
+        "ab12", model.digest, "w", {"NF1": 1.0}, model.G.mapping.w_avg.repeat(10, 1)
+    )
+    write_photograph(tmp_path / "end.safetensors", photograph)
+    settings = Morphing(steps=3, way="w", film="gif")
+    written = write_morph(model, tmp_path / "morph", str(tmp_path / "end.safetensors"), "TSC:5", settings)
+    marks = [provenance_of(tmp_path / f"morph/frame00{index}.png") for index in range(3)]
+    assert [mark.parents for mark in marks] == [["ab12"], ["ab12"], None]
+    assert provenance_of(written.sheet).parents == ["ab12"]
+    with Image.open(tmp_path / "morph/morph.gif") as film:
+        assert b"patient data" in film.info["comment"]
 
 
 def test_codes_between_two_ends_have_no_label(model, tmp_path):
