@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from morphoscope.classify import Prediction
+from morphoscope.classify.held_out import alarm_limits
 
 
 class Kind(Enum):
     """What can be said of an image, in the order of precedence: the first that holds is the verdict."""
 
-    UNFAMILIAR = "out of distribution"
+    UNFAMILIAR = "another kind of image"
     UNSURE = "no condition is probable"
     SEVERAL = "several conditions remain possible"
     ONE = "one condition"
@@ -37,7 +38,7 @@ class Verdict:
 def verdict(prediction: Prediction, image: int = 0) -> Verdict:
     """The verdict on an image of `prediction`, 0 to N - 1.
 
-    Without calibration nothing is out of distribution, and no set of possible conditions is known.
+    Without calibration there is no alarm for another kind of image, and no set of possible conditions.
     """
     best = int(prediction.predicted[image])
     name, share = prediction.conditions[best], percent(float(prediction.combined[image, best]))
@@ -45,9 +46,9 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
     if prediction.novel is not None and prediction.novel[image]:
         return Verdict(
             Kind.UNFAMILIAR,
-            "No answer: this does not look like the training images.",
-            "It is another kind of image: it lies further from them than almost all other images of their "
-            "kind do, so the probabilities say nothing about it.",
+            "No answer: this is another kind of image than the training images.",
+            "It lies further from them than almost all images of their kind do, so the probabilities say "
+            "nothing about it.",
         )
     if prediction.unsure[image]:
         return Verdict(
@@ -108,12 +109,11 @@ def _worth(prediction: Prediction) -> str:
     if prediction.coverage is None:
         return (
             "This classifier is not calibrated: it cannot say which conditions remain possible, or whether "
-            "a picture looks like the training images."
+            "a picture is another kind of image than the training images."
         )
     return (
         "For images like the training images, the conditions that remain possible contain the true one "
-        f"{percent(prediction.coverage)} of the time. A condition that the classifier was not trained on is "
-        "mostly not noticed."
+        f"{percent(prediction.coverage)} of the time. {alarm_limits(prediction.held_out)}"
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from morphoscope.classify.held_out import HeldOut
 from morphoscope.cohort.conditions import Description, describe
 from morphoscope.cohort.names import require_usable_names
 from morphoscope.configs import UserError, first_names
@@ -87,6 +88,8 @@ class EnsembleMetadata(_Recorded):
         prior: the frequencies of the conditions that the probabilities assume, which follow from the training
             images and the loss weights; None in files of earlier versions.
         prevalence: the frequencies of the conditions among the real training images; likewise.
+        held_out: how well ensembles trained without one condition, site or device notice its images; empty
+            if that was not measured.
     """
 
     cohort: str | None = None
@@ -106,6 +109,7 @@ class EnsembleMetadata(_Recorded):
     normalisation: Normalisation | None = None
     prior: Frequencies | None = None
     prevalence: Frequencies | None = None
+    held_out: Annotated[list[HeldOut], Field(max_length=10_000)] = []
 
     @classmethod
     def from_json(cls, values: dict[str, Any], path: Path) -> "EnsembleMetadata":

@@ -187,9 +187,8 @@ class Ensemble:
             arguments.whole_number("batch", batch, 1)
         wanted = None if prevalence is None else self.requested_prior(prevalence)
         raw, joint, distances, forms = self._outputs(images, batch or images_at_a_time(self.resolution))
-        plain = Prediction(
-            self.conditions, raw, *pool(raw), auxiliary=self.auxiliary, joint=joint, prior=self.prior
-        )
+        known: dict[str, Any] = {"prior": self.prior, "held_out": self.metadata.held_out}
+        plain = Prediction(self.conditions, raw, *pool(raw), auxiliary=self.auxiliary, joint=joint, **known)
         if self.calibrations:
             plain = with_calibration(plain, self.calibrations, distances, forms)
         return plain if wanted is None else plain.with_prior(wanted)

@@ -9,6 +9,7 @@ import pandas as pd
 from morphoscope.classify.certainty import Calibration, conformal, disagreement
 from morphoscope.classify.certainty.prior import Prior, reweighted
 from morphoscope.classify.certainty.scaling import pooled
+from morphoscope.classify.held_out import HeldOut
 from morphoscope.classify.inputs.pairs import Form
 from morphoscope.configs import UserError, arguments, first_names
 
@@ -36,6 +37,7 @@ class Prediction:
             probabilities are among the K conditions alone and sum to 1.
         prior: the frequencies of the conditions that `per_fold`, `combined` and `uncalibrated` assume; None
             if the ensemble's file does not tell.
+        held_out: how well the alarm notices what models were not trained on; empty if nobody measured it.
 
     `uncalibrated`, `coverage`, `prediction_sets`, `novelty` and `novel` are None if the ensemble is not
     calibrated.
@@ -53,6 +55,7 @@ class Prediction:
     auxiliary: Sequence[str] = ()
     joint: np.ndarray | None = None
     prior: Prior | None = None
+    held_out: Sequence[HeldOut] = ()
 
     def __repr__(self) -> str:
         calibrated = "calibrated" if self.prediction_sets is not None else "not calibrated"
@@ -195,9 +198,9 @@ class Prediction:
 
         With auxiliary classes also `joint_<name>` for each class: the models' mean probability over
         conditions and auxiliary classes, while the `p_` columns are among the conditions alone. For a
-        calibrated ensemble also `prediction_set` (names separated by "; "), `novelty` and `novel` (another
-        kind of image). The last column, `prior`, says which frequencies of the conditions the probabilities
-        assume; "unknown" if the ensemble does not tell.
+        calibrated ensemble also `prediction_set` (names separated by "; "), `novelty` and the alarm
+        `another_kind_of_image`. The last column, `prior`, says which frequencies of the conditions the
+        probabilities assume; "unknown" if the ensemble does not tell.
 
         Args:
             names: of the N images, e.g. their files: the first column, `file`. There is none if None.
@@ -219,7 +222,7 @@ class Prediction:
         if self.prediction_sets is not None:
             sets = (self.possible(image) or [] for image in range(len(self.combined)))
             columns["prediction_set"] = ["; ".join(possible) for possible in sets]
-            columns |= {"novelty": self.novelty, "novel": self.novel}
+            columns |= {"novelty": self.novelty, "another_kind_of_image": self.novel}
         prior = "unknown" if self.prior is None else self.prior.name
         return pd.DataFrame(columns).assign(prior=prior)
 

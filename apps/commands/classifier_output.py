@@ -11,13 +11,14 @@ from morphoscope.classify import Attribution, Ensemble, Estimate, Evaluation, Pr
 from morphoscope.classify.certainty.calibration import ACCEPTED
 from morphoscope.classify.certainty.prior import COHORT
 from morphoscope.classify.certainty.strata import FEW
+from morphoscope.classify.held_out import alarm_limits
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Explaining
 from morphoscope.runtime.statistics import format_estimate
 from morphoscope.runtime.terminal import say, show, table
 
 NOT_CALIBRATED = (
-    "This ensemble is not calibrated: it has no prediction sets, and calls nothing out of distribution. "
+    "This ensemble is not calibrated: it has no prediction sets, and no alarm for another kind of image. "
     "Calibrate it with `morphoscope classify calibrate` and the cohort that it was trained on, for the "
     "--test-time that you use."
 )
@@ -64,11 +65,11 @@ def print_evaluation(evaluation: Evaluation) -> None:
         recalls.sort(key=lambda pair: sets.by_condition[pair[0]].coverage.value)
     rows = []
     for condition, recall in recalls:
-        cells = [condition, *_cells(recall)]
+        cells = [condition, *estimate_cells(recall)]
         if sets is not None:
             own = sets.by_condition[condition]
             promised = guarantees.get(condition)
-            cells += [*_cells(own.coverage), "–" if promised is None else f"{promised:.2f}"]
+            cells += [*estimate_cells(own.coverage), "–" if promised is None else f"{promised:.2f}"]
             cells.append(f"{own.mean_size:.1f}")
         rows.append(cells)
     show(table(columns, rows))
@@ -111,7 +112,7 @@ def _print_priors(evaluation: Evaluation) -> None:
         )
     shown = evaluation if there is None else there
     rows = [
-        (one.condition, str(one.named), f"{one.mean_probability:.3f}", *_cells(one.correct))
+        (one.condition, str(one.named), f"{one.mean_probability:.3f}", *estimate_cells(one.correct))
         for one in shown.class_calibration
         if one.correct is not None
     ]
@@ -185,8 +186,9 @@ def _print_certainty(evaluation: Evaluation) -> None:
     )
     say(
         f"images of this cohort that are called another kind of image: {_named(novelty.false_alarms)}, "
-        f"{1 - ACCEPTED:.0%} intended; a condition that the ensemble does not know is mostly not noticed"
+        f"{1 - ACCEPTED:.0%} intended"
     )
+    say(alarm_limits(evaluation.prediction.held_out))
     unlike = novelty.unlike
     if unlike is not None:
         say(
@@ -212,5 +214,6 @@ def _print_strata(evaluation: Evaluation) -> None:
     show(table(["", "", "images", "accuracy (95% interval)", "balanced accuracy (95% interval)", ""], rows))
 
 
-def _cells(estimate: Estimate) -> list[str]:
+def estimate_cells(estimate: Estimate) -> list[str]:
+    """The cells of a table for a value and its interval."""
     return [f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"]

@@ -62,6 +62,15 @@ def train(
             help="Nested cross-validation: for each fold an ensemble of the others, evaluated on it.",
         ),
     ] = False,
+    held_out_conditions: Annotated[
+        str,
+        typer.Option(
+            metavar="all|NAMES",
+            help="Measure whether the alarm notices unknown conditions: for each of these comma-separated "
+            "conditions (all: for every one), and for each value of the columns site and device, an ensemble "
+            "is trained without it.",
+        ),
+    ] = "",
     repeats: Annotated[
         int, typer.Option(min=1, max=100, help="With --nested: number of splits, each drawn again.")
     ] = 1,
@@ -87,11 +96,17 @@ def train(
         raise UserError(
             "--nested trains on every fold, and on real images: leave out --folds and --synthetic."
         )
+    if held_out_conditions and (nested or synthetic):
+        raise UserError(
+            "--held-out-conditions: not with --nested, nor with --synthetic, whose generator has seen every "
+            "condition."
+        )
     if repeats > 1 and not nested:
         raise UserError("--repeats: only with --nested.")
 
     from morphoscope.apps.commands.classifier_output import print_repeats
-    from morphoscope.classify import cross_validate, train_ensemble
+    from morphoscope.apps.commands.held_out import planned, print_held_out
+    from morphoscope.classify import cross_validate, measure_held_out, train_ensemble
     from morphoscope.cohort import Cohort
 
     cohort = Cohort.load(path)
@@ -102,7 +117,18 @@ def train(
         print_repeats(cross_validate(settings, cohort, folder, repeats=repeats, **common))
         say(f"Wrote {folder.path}")
         return
-    train_ensemble(settings, cohort, folder, synthetic=extras, folds=comma_list(folds) or None, **common)
+    chosen = comma_list(folds) or None
+    plan = None
+    if held_out_conditions:
+        plan = planned(settings, cohort, held_out_conditions, view, chosen)
+    ensemble = train_ensemble(settings, cohort, folder, synthetic=extras, folds=chosen, **common)
+    if plan is not None:
+        print_held_out(
+            measure_held_out(
+                settings, ensemble, plan, folder, auxiliary=beside, device=device, overwrite=overwrite
+            )
+        )
+        say(f"Report: {folder.path / 'held-out' / 'report.html'}")
     say(f"Ensemble: {folder.path / 'ensemble.safetensors'}")
 
 
@@ -113,7 +139,7 @@ def evaluate(
     rows: Annotated[Rows | None, option(Evaluating, "rows")] = None,
     unlike: Annotated[
         Path | None,
-        typer.Option(help="Cohort of images that the ensemble should call out of distribution."),
+        typer.Option(help="Cohort of another kind of image, e.g. healthy skin, that the alarm should find."),
     ] = None,
     view: Annotated[PairedView | None, option(Evaluating, "view")] = None,
     test_time: TestTime = None,

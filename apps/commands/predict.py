@@ -46,6 +46,7 @@ def predict(
     )
     from morphoscope.apps.verdict import assumption
     from morphoscope.classify import Ensemble
+    from morphoscope.classify.held_out import alarm_limits
 
     focused, others = photographs.photograph_files(images), photographs.photograph_files(panoramic)
     if output is not None:
@@ -60,7 +61,6 @@ def predict(
     show(prediction_table(photographs.short_names(files), prediction))
     say(assumption(prediction))
     print_descriptions(model)
-    if prediction.prediction_sets is None:
-        say(NOT_CALIBRATED)
+    say(NOT_CALIBRATED if prediction.prediction_sets is None else alarm_limits(prediction.held_out))
     if output is not None:
         say(f"Wrote {output}")

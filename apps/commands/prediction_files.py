@@ -74,6 +74,7 @@ def _facts(ensemble: Ensemble, file: Path, prediction: Prediction) -> dict[str, 
         else {"name": prior.name, "frequencies": _by_name(prediction.conditions, prior.frequencies)},
         "conditions": {name: _full_name(ensemble, name) for name in prediction.conditions},
         "auxiliary": list(prediction.auxiliary),
+        "held_out": [one.model_dump(mode="json") for one in prediction.held_out],
     }
 
 
@@ -92,7 +93,7 @@ def _entry(prediction: Prediction, index: int, files: Files) -> dict[str, Any]:
         "probabilities": _by_name(prediction.conditions, prediction.combined[index]),
         "prediction_set": prediction.possible(index),
         "unsure": bool(prediction.unsure[index]),
-        "out_of_distribution": None if novel is None else bool(novel[index]),
+        "another_kind_of_image": None if novel is None else bool(novel[index]),
         "novelty": None if novelty is None else round(float(novelty[index]), _DECIMALS),
         "votes": int(prediction.votes[index]),
         "joint": _by_name(every, joint[:, index].mean(axis=0))

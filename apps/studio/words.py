@@ -3,6 +3,7 @@
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.classify import Attribution, Ensemble
 from morphoscope.classify.certainty import Calibration
+from morphoscope.classify.held_out import alarm_limits
 from morphoscope.cohort.conditions import long_name
 from morphoscope.configs.attribution import METHOD_NAMES, Method
 from morphoscope.generate import GeneratorModel
@@ -53,8 +54,8 @@ def _unfamiliar(curve: Curve) -> str:
     novel = curve.prediction.novel
     if novel is None or not novel.any():
         return ""
-    which = "None of these images looks" if novel.all() else "Some of these images do not look"
-    return f"{which} like the training images."
+    which = "All of these images are" if novel.all() else "Some of these images are"
+    return f"{which} another kind of image than the training images."
 
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:
@@ -126,6 +127,7 @@ def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
         ("Classifier: conditions", _named(ensemble)),
         ("Classifier: training cohort", ensemble.metadata.cohort_digest or "not recorded"),
         ("Classifier: calibration", _calibration(ensemble.calibration)),
+        ("Classifier: unknown conditions", alarm_limits(ensemble.metadata.held_out)),
     ]
 
 
@@ -136,8 +138,8 @@ def _named(model: GeneratorModel | Ensemble) -> str:
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return (
-            "none: it cannot say which conditions remain possible, or whether a picture looks like the "
-            "training images"
+            "none: it cannot say which conditions remain possible, or whether a picture is another kind of "
+            "image than the training images"
         )
     summary = calibration.summary
     return f"temperature {summary.temperature:.2f}, fitted to {summary.images} images"

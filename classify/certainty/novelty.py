@@ -60,7 +60,7 @@ class NoveltyScores(NamedTuple):
 
     Attributes:
         novelty: mean distance over the models, float32 [N] in [0, 2]; higher is more unusual.
-        novel: bool [N]: out of distribution.
+        novel: bool [N]: whether there is an alarm.
     """
 
     novelty: np.ndarray
@@ -138,10 +138,10 @@ def cross_fitted(
 
 @dataclass(frozen=True)
 class Detection:
-    """How well novelty separates images out of distribution from images like the training images.
+    """How well novelty separates images of another kind from images like the training images.
 
     Attributes:
-        images: number M of images out of distribution.
+        images: number M of images of another kind.
         auroc: area under the ROC curve.
         detected: proportion of the M images that are called novel.
         missed_at_95: proportion of the M images below the threshold that accepts 95% of the images in
@@ -166,7 +166,7 @@ class Detection:
 def detection(
     inside: np.ndarray, inside_groups: np.ndarray, outside: NoveltyScores, groups: np.ndarray
 ) -> Detection:
-    """Measure how well novelty separates images out of distribution.
+    """Measure how well novelty separates images of another kind.
 
     Args:
         inside: novelty of images like the training images, float32 [N], N >= 1.

@@ -65,7 +65,7 @@ def require_eligible(ensemble: Ensemble, cohort: Cohort, rows: Rows, unlike: Coh
         )
     if unlike is not None and ensemble.calibration is None:
         raise UserError(
-            "The ensemble is not calibrated, so it calls nothing novel; calibrate it first: "
+            "The ensemble is not calibrated, so it has no alarm; calibrate it first: "
             "morphoscope classify calibrate."
         )
     _require_fitting_cohort(ensemble, cohort, rows)

@@ -154,7 +154,7 @@ def _guarantees(ensemble: Ensemble, calibration: Calibration) -> dict[str, float
 def _novelty_of(
     ensemble: Ensemble, images: Selection, form: Form, inside: Prediction, fold_of: np.ndarray | None
 ) -> NoveltyScores:
-    """Scores of images out of distribution.
+    """Scores of images of another kind.
 
     Args:
         inside: prediction of the images they are compared with.

@@ -52,6 +52,7 @@ def predict_out_of_fold(
         auxiliary=ensemble.auxiliary,
         joint=joint[None],
         prior=ensemble.prior,
+        held_out=ensemble.metadata.held_out,
     )
     if calibration is None or len(set(fold_of)) < 2:
         return plain

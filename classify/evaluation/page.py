@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from morphoscope.classify.certainty.strata import FEW
+from morphoscope.classify.evaluation.held_out_page import held_out_section
 from morphoscope.classify.evaluation.results import Evaluation
+from morphoscope.classify.held_out import alarm_limits
 from morphoscope.cohort.conditions import Description, long_name
 from morphoscope.configs import arguments
 from morphoscope.configs.user_files import require_regular
@@ -37,9 +39,8 @@ _SETS = (
     " covered."
 )
 _NOVELTY = (
-    "The alarm finds other kinds of image, such as healthy skin or another camera. A condition that the "
-    "ensemble does not know mostly goes unnoticed: no alarm does not mean that the true condition is "
-    "among those listed."
+    "The alarm finds other kinds of image, such as healthy skin or another camera. No alarm does not mean "
+    "that the true condition is among those listed."
 )
 _STRATA = (
     f"With 95% intervals. Strata of fewer than {FEW} images say nothing and are marked. Differences between "
@@ -86,6 +87,7 @@ def write_evaluation_page(
             _calibration(evaluation, folder, names),
             *_sets(evaluation, names),
             *_novelty(evaluation),
+            *_held_out(evaluation, descriptions),
             *_strata(evaluation),
             Section(
                 "Files beside this page",
@@ -214,7 +216,16 @@ def _novelty(evaluation: Evaluation) -> list[Section]:
             (f"detected, of {found.unlike.images} images of another kind", _named(found.unlike.detected)),
             ("area under the ROC curve", _named(found.unlike.auroc)),
         ]
-    return [Section("Another kind of image", _NOVELTY, facts=facts)]
+    return [
+        Section(
+            "Another kind of image", f"{_NOVELTY} {alarm_limits(evaluation.prediction.held_out)}", facts=facts
+        )
+    ]
+
+
+def _held_out(evaluation: Evaluation, descriptions: Mapping[str, Description]) -> list[Section]:
+    held_out = evaluation.prediction.held_out
+    return [held_out_section(held_out, descriptions)] if held_out else []
 
 
 def _strata(evaluation: Evaluation) -> list[Section]:

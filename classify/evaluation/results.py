@@ -57,7 +57,7 @@ class EvaluationFacts:
         calibration: the ensemble's, for samples of this form; None if there is none or it was not used.
         calibration_note: why the calibration was not used, if so.
         leak_note: what the leak check of the training could not cover, if anything.
-        unlike: name of the folder with the images out of distribution, if any.
+        unlike: name of the folder with the images of another kind, if any.
         unlike_models: the models that predicted those, if any.
         rule: which answers the training chose its epochs by; see `Rule`.
         guarantees: the coverage of prediction sets that theory promises for each condition, in [0, 1]; None
@@ -95,7 +95,7 @@ class NoveltyRates:
 
     Attributes:
         false_alarms: proportion of the images evaluated, which are in distribution.
-        unlike: the same of images out of distribution, and how well the two are separated; None if none.
+        unlike: the same of images of another kind, and how well the two are separated; None if none.
     """
 
     false_alarms: Estimate
@@ -119,7 +119,7 @@ class Evaluation:
         prediction: the ensemble's predictions for these images.
         facts: what was evaluated, and how.
         attributes: what is known of each image beside its condition: one column per attribute, N rows.
-        unlike: scores of M images that the ensemble should call novel; None if none.
+        unlike: scores of M images of another kind, for which there should be an alarm; None if none.
         unlike_groups: patient of each of those, [M]; None if each is of a patient of its own.
         partners: names of the pairs' panoramic images, [N]; None for single images.
         cohort_prior: the frequencies of the conditions in the training cohort, if known.
@@ -325,6 +325,7 @@ class Evaluation:
             },
             "prediction_sets": self.coverage and self.coverage.as_json(),
             "novelty": self.novelty and self.novelty.as_json(),
+            "held_out": [one.model_dump(mode="json") for one in prediction.held_out],
             "disagreement": {
                 "folds": prediction.models,
                 "mutual_information": float(prediction.mutual_information.mean()) if several else None,

@@ -36,7 +36,7 @@ def test_a_folder_is_written_as_csv_with_whole_paths(predict, tmp_path):
     np.testing.assert_allclose(written, expected.combined, atol=1e-6)
     np.testing.assert_allclose(written.sum(axis=1), 1, atol=1e-5)
     assert list(table["unsure"]) == [str(unsure) for unsure in expected.unsure]
-    assert list(table["novel"]) == [str(novel) for novel in expected.novel]
+    assert list(table["another_kind_of_image"]) == [str(novel) for novel in expected.novel]
     assert [text.split("; ") for text in table["prediction_set"]] == [expected.possible(i) for i in range(4)]
 
 
@@ -63,7 +63,7 @@ def test_patterns_are_written_as_json(predict, tmp_path):
         assert one["predicted"] == CONDITIONS[expected.predicted[index]]
         assert list(one["probabilities"].values()) == pytest.approx(list(expected.combined[index]), abs=1e-6)
         assert one["prediction_set"] == expected.possible(index)
-        assert one["out_of_distribution"] == expected.novel[index]
+        assert one["another_kind_of_image"] == expected.novel[index]
         assert one["votes"] == expected.votes[index]
 
 

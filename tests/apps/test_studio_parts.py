@@ -254,7 +254,7 @@ class TestWords:
         assert "dark remains the most probable" in words.change_of_mind(steady)
         novel = replace(steady, prediction=replace(steady.prediction, novel=np.array([True, False, True])))
         assert words.change_of_mind(novel).endswith(
-            "Some of these images do not look like the training images."
+            "Some of these images are another kind of image than the training images."
         )
         lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
         assert "no model is sure" in words.change_of_mind(lost)
@@ -321,7 +321,7 @@ class TestFigures:
     def test_verdict_comes_first_and_only_an_answer_is_bold(self) -> None:
         novel = replace(prediction([[0.8]]), novel=np.array([True]))
         html = figures.prediction(novel)
-        assert html.index("No answer: this does not look like") < html.index("<table")
+        assert html.index("No answer: this is another kind of image") < html.index("<table")
         assert "ms-first" not in html and "Most probable" not in html
         assert "ms-first" in figures.prediction(prediction([[0.8]]))
 

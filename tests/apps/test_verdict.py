@@ -49,7 +49,7 @@ def test_one_verdict_by_precedence(folds: list[list[float]], size: int | None, n
     else:
         assert found.kind is Kind.ONE
     said = {
-        Kind.UNFAMILIAR: "does not look like the training images",
+        Kind.UNFAMILIAR: "another kind of image than the training images",
         Kind.UNSURE: "Unsure:",
         Kind.SEVERAL: "No single answer:",
         Kind.ONE: "Most probable condition: b",

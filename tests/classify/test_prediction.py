@@ -133,7 +133,7 @@ def test_the_table_of_a_calibrated_ensemble_with_auxiliary_classes() -> None:
     )
     table = whole.to_frame()
     assert list(table["prediction_set"]) == ["a; b", "c", "c; a"]
-    assert list(table["novel"]) == [False, False, True]
+    assert list(table["another_kind_of_image"]) == [False, False, True]
     np.testing.assert_allclose(table["joint_nevus"], 0.25)
     np.testing.assert_allclose(table["joint_a"], 0.75 * PER_FOLD[:, :, 0].mean(axis=0), atol=1e-6)
     assert whole.to_frame(["x", "y", "z"]).shape == (3, 1 + 2 + 3 + 4 + 3 + 1)
