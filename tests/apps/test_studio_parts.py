@@ -62,7 +62,7 @@ class Brightness:
     calibration, dual = None, False
 
     def __init__(self) -> None:
-        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de")
+        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de", held_out=[])
         self.asked = 0
 
     def predict(self, images: np.ndarray) -> Prediction:
