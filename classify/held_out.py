@@ -52,7 +52,7 @@ def alarm_limits(held_out: Sequence[HeldOut]) -> str:
     if not conditions:
         return (
             "Assume that the alarm does not notice a condition that the classifier was not trained on: "
-            "nobody has measured it for this classifier."
+            "this was not measured for this classifier."
         )
     mean = _mean(conditions)
     notices = "notices most images of" if mean >= NOTICED else "cannot be relied on to notice"

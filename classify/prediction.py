@@ -37,7 +37,7 @@ class Prediction:
             probabilities are among the K conditions alone and sum to 1.
         prior: the frequencies of the conditions that `per_fold`, `combined` and `uncalibrated` assume; None
             if the ensemble's file does not tell.
-        held_out: how well the alarm notices what models were not trained on; empty if nobody measured it.
+        held_out: how well the alarm notices what models were not trained on; empty if not measured.
 
     `uncalibrated`, `coverage`, `prediction_sets`, `novelty` and `novel` are None if the ensemble is not
     calibrated.
