@@ -12,7 +12,18 @@ from morphoscope.classify import Evaluation, Prediction, combine
 from morphoscope.classify.certainty import CalibrationSummary
 from morphoscope.classify.certainty.novelty import NoveltyScores
 from morphoscope.classify.evaluation import EvaluationFacts
+from morphoscope.classify.held_out import HeldOut
 
+HELD_OUT = HeldOut(
+    column="condition",
+    value="a",
+    images=9,
+    groups=3,
+    compared=50,
+    auroc=[0.5, 0.4, 0.6],
+    detected=[0.1, 0.0, 0.2],
+    false_alarms=[0.05, 0.0, 0.1],
+)
 ESTIMATE = {"value": "float", "low": "float", "high": "float"}
 CALIBRATION_ERROR = {**ESTIMATE, "chance": "float", "chance_limit": "float", "debiased": "float"}
 RULE = {"accuracy": ESTIMATE, "balanced_accuracy": ESTIMATE, "auxiliary": "float"}
@@ -84,6 +95,18 @@ FORMAT = {
         "false_alarms": ESTIMATE,
         "unlike": {"images": "int", "auroc": ESTIMATE, "detected": ESTIMATE, "missed_at_95": ESTIMATE},
     },
+    "held_out": [
+        {
+            "column": "str",
+            "value": "str",
+            "images": "int",
+            "groups": "int",
+            "compared": "int",
+            "auroc": ["float"],
+            "detected": ["float"],
+            "false_alarms": ["float"],
+        }
+    ],
     "disagreement": {"folds": "int", "mutual_information": "float", "agreement": "float"},
     "strata": [
         {
@@ -118,6 +141,7 @@ def evaluation() -> Evaluation:
         novelty=np.array([0.1, 0.2, 0.3], np.float32),
         novel=np.array([False, False, True]),
         auxiliary=["nevus"],
+        held_out=[HELD_OUT],
     )
     facts = EvaluationFacts(
         "test",
