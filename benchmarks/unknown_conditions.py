@@ -45,7 +45,7 @@ class Maps(NamedTuple):
 
     Attributes:
         images: float32 [2, N, C, h, w], of each image and of its mirror image.
-        depths: float32 [N, D'], pooled outputs of two earlier stages, side by side, and `widths` of each.
+        depths: pooled outputs of two earlier stages, float32 [N, D'] each.
     """
 
     images: np.ndarray
@@ -88,7 +88,7 @@ def cached_maps(model: Any, pixels: np.ndarray, flips: tuple[tuple[int, ...], ..
 
 
 def mixed_pairs(labels: np.ndarray, trained: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Row numbers [M, 2] of pairs of different conditions outside the test fold, each image in some."""
+    """Row numbers [M, 2] of random pairs of different conditions; only rows of `trained`, bool [N]."""
     rows = np.flatnonzero(trained)
     pairs = np.stack([random.permutation(rows) for _ in range(4)]).reshape(2, -1).T
     return pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
