@@ -83,9 +83,9 @@ class Novelty:
     0.96 for the highest probability and for the energy of the logits (the latter accepts plain colours), and
     0.47 for the Mahalanobis distance. Of features scaled to length 1 the last has 0.985, but it needs a
     matrix forty times as large. Neighbours would also put every patient's features into the file; a subspace
-    holds no single image. None of these figures is about unknown conditions, of which no score tried finds
-    most (docs/lab-notes.md, `benchmarks/unknown_conditions.py`). With three folds the area was 0.994; 89% of the healthy skin and all of the noise
-    were called novel, and 1% of the test images (at a level of 5%).
+    holds no single image. With three folds the area was 0.994; 89% of the healthy skin and all of the noise
+    were called novel, and 1% of the test images (at a level of 5%). None of this is about unknown conditions:
+    no score tried finds most of their images (`benchmarks/unknown_conditions.py`).
 
     Attributes:
         subspaces: of the F folds.
