@@ -101,6 +101,7 @@ class Grey:
     """A generator of plain grey pictures: black is dark, white is pale."""
 
     conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
+    precision = "float32"
     descriptions: ClassVar[Descriptions] = {}
 
     def __init__(self) -> None:
