@@ -50,7 +50,8 @@ WRONG: list[Any] = [
 
 # Results, constants, types and modules rather than functions.
 NOT_FUNCTIONS = {
-    "Attribution", "CheckReport", "CohortInput", "Estimate", "Evaluation", "Fit", "FoldPlan", "MAX_PIXELS",
+    "Attribution", "CheckReport", "CohortInput", "Estimate", "Evaluation", "Fit", "FoldPlan", "HeldOut",
+    "HeldOutPlan", "MAX_PIXELS",
     "PHANTOM_CONDITIONS", "PhantomImage", "Prediction", "Problem", "Provenance", "TEST_FOLD",
 }  # fmt: skip
 # Made from parts that only this package makes.
@@ -337,6 +338,24 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "legend": Case(classify.legend, width=100, height=40, signed=True),
         "overlay": Case(
             classify.overlay, image=image, attribution=np.zeros((40, 30), np.float32), signed=True
+        ),
+        "measure_held_out": Case(
+            classify.measure_held_out,
+            config=made.classifier,
+            ensemble=ensemble,
+            plan=classify.HeldOutPlan(other, None, None, []),  # refused, so that nothing is trained
+            run=RunFolder(exists),
+            auxiliary=[],
+            device="cpu",
+            overwrite=False,
+        ),
+        "plan_held_out": Case(
+            classify.plan_held_out,
+            config=made.classifier,
+            cohort=other,
+            conditions=other.conditions[:1],
+            view=None,
+            folds=None,
         ),
         "plan_folds": Case(
             classify.plan_folds,

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.evaluation.held_out_page import write_held_out_page
 from morphoscope.classify.held_out import HeldOut, HeldOutColumn
 from morphoscope.classify.inputs.views import in_view
-from morphoscope.classify.training.plans import plan_folds
+from morphoscope.classify.training.plans import check_cohorts, plan_folds
 from morphoscope.classify.training.run import train_ensemble
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.cohort.leaving_out import leave_out
@@ -19,6 +20,7 @@ from morphoscope.configs.commands import Rows
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder, write_text
 from morphoscope.runtime.terminal import say
+from morphoscope.runtime.torch_devices import resolve_device
 
 FOLDER = "held-out"
 _SOURCES: tuple[HeldOutColumn, ...] = ("site", "device")
@@ -79,7 +81,10 @@ def plan_held_out(
         UserError: an unknown condition, fewer than three conditions, or too few images to train without one
             of them. Sites and devices without which too little is left are skipped instead.
     """
-    arguments.instance("cohort", cohort, Cohort, "a Cohort, e.g. from Cohort.load")
+    arguments.instance("config", config, EnsembleTraining, "an EnsembleTraining, e.g. from load_config")
+    check_cohorts(cohort, (), (), folds)
+    if view is not None:
+        arguments.one_of("view", view, get_args(View))
     if conditions is not None:
         arguments.listed("conditions", conditions, str, "a list of names of conditions")
     if len(cohort.conditions) < _LEAST_CONDITIONS:
@@ -133,9 +138,18 @@ def measure_held_out(
             out are left out, too.
 
     Raises:
-        UserError: as `train_ensemble`.
+        UserError: a plan that leaves nothing out, or as `train_ensemble`.
         KeyboardInterrupt: as `train_ensemble`.
     """
+    arguments.instance("config", config, EnsembleTraining, "an EnsembleTraining, e.g. from load_config")
+    arguments.instance("ensemble", ensemble, Ensemble, "an Ensemble, from train_ensemble")
+    arguments.instance("plan", plan, HeldOutPlan, "a HeldOutPlan, from plan_held_out")
+    arguments.instance("run", run, RunFolder, "a RunFolder")
+    arguments.flag("overwrite", overwrite)
+    check_cohorts(plan.cohort, (), auxiliary, plan.folds)
+    resolve_device(device)  # an unknown one is an error now
+    if not plan.left_out:
+        raise UserError("The plan leaves nothing out; name at least one condition.")
     found: list[HeldOut] = []
     for number, part in enumerate(plan.left_out, 1):
         say(f"Left out: {part.column} {part.value} ({number} of {len(plan.left_out)})")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from morphoscope.classify import Ensemble, HeldOut, evaluate, measure_held_out, plan_held_out, train_ensemble
-from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.held_out import alarm_limits
 from morphoscope.classify.training.held_out import HeldOutPlan, without_auxiliary
 from morphoscope.cohort import Cohort
@@ -138,16 +137,19 @@ def test_auxiliary_images_of_the_condition_are_left_out_too(config: EnsembleTrai
 
 
 def test_a_stop_names_the_run_folder_that_resumes(
-    config: EnsembleTraining, cohort: Cohort, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+    config: EnsembleTraining,
+    cohort: Cohort,
+    ensemble: Ensemble,
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt("Stopped in fold 0. Re-run the command with --run elsewhere to resume.")
 
     monkeypatch.setattr("morphoscope.classify.training.held_out.train_ensemble", stopped)
-    metadata = EnsembleMetadata(config=config, conditions=cohort.conditions, folds=["0"])
     plan = plan_held_out(config, cohort, ["red"])
     with pytest.raises(KeyboardInterrupt, match=f"without condition red.*--run {run.path} to resume"):
-        measure_held_out(config, metadata, plan, run)
+        measure_held_out(config, ensemble, plan, run, device="cpu")
 
 
 class TestWhatTheAlarmNotices:
