@@ -71,6 +71,7 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
         UserError: an unknown condition, an end that cannot be read, or ends without such a path.
     """
     first, second = parse_ends([a, b], model, settings.seed)
+    a, b = _title(a, first), _title(b, second)
     path = path_between(settings, first, second)
     leg = _leg(model, path, settings.steps, settings, _network(model, settings))
     _write_frames(model, folder, [leg], settings)
@@ -99,6 +100,7 @@ def write_loop(model: GeneratorModel, folder: Path, ends: Sequence[str], setting
     if len(ends) < 2:
         raise UserError("A loop needs at least two ends.")
     parsed = parse_ends(list(ends), model, settings.seed)
+    ends = [_title(text, end) for text, end in zip(ends, parsed, strict=True)]
     network = _network(model, settings)
     legs = [
         _leg(model, path_between(settings, a, b), settings.steps + 1, settings, network)
@@ -128,6 +130,15 @@ def shared_provenance(model: GeneratorModel, ends: Sequence[End], psi: float) ->
     seeds = {end.seed for end in ends}
     shared = model.provenance(seed=seeds.pop() if len(seeds) == 1 else None, psi=psi)
     return _with_parents(shared, ends)
+
+
+def _title(text: str, end: End) -> str:
+    """The text of an end; of a photograph its digest, since the path of its file may name a patient."""
+    if isinstance(end.source, int):
+        return text
+    label = next(iter(end.label)) if len(end.label) == 1 else label_text(end.label)
+    moves = "".join(f"@{move.name}={move.strength:g}" for move in end.moves)
+    return f"photograph {end.source.digest}:{label}{moves}"
 
 
 def _with_parents(provenance: Provenance, ends: Sequence[End]) -> Provenance:

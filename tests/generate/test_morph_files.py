@@ -70,6 +70,9 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
     assert provenance_of(written.sheet).parents == ["ab12"]
     with Image.open(tmp_path / "morph/morph.gif") as film:
         assert b"patient data" in film.info["comment"]
+    report = (tmp_path / "morph/morph.json").read_text()
+    assert json.loads(report)["ends"] == ["photograph ab12:NF1", "TSC:5"]
+    assert str(tmp_path) not in report  # the path of the file may name a patient
 
 
 def test_codes_between_two_ends_have_no_label(model, tmp_path):
