@@ -111,16 +111,15 @@ def train(
 
     cohort = Cohort.load(path)
     extras, beside = ([Cohort.load(extra) for extra in paths or []] for paths in (synthetic, auxiliary))
+    chosen, plan = comma_list(folds) or None, None
+    if held_out_conditions:
+        plan = planned(settings, cohort, held_out_conditions, view, chosen)
     folder = run_folder(run, f"{path.stem}-{'nested-' * nested}{preset}")
     common: dict[str, Any] = {"auxiliary": beside, "view": view, "device": device, "overwrite": overwrite}
     if nested:
         print_repeats(cross_validate(settings, cohort, folder, repeats=repeats, **common))
         say(f"Wrote {folder.path}")
         return
-    chosen = comma_list(folds) or None
-    plan = None
-    if held_out_conditions:
-        plan = planned(settings, cohort, held_out_conditions, view, chosen)
     ensemble = train_ensemble(settings, cohort, folder, synthetic=extras, folds=chosen, **common)
     if plan is not None:
         print_held_out(
