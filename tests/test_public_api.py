@@ -245,8 +245,10 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             generate.Generator, **sizes, z_dim=4, w_dim=8, mapping_kwargs={}, synthesis_kwargs=small
         ),
         "Generator.forward": Case(G, z=z, c=c, truncation_psi=0.5, truncation_cutoff=2, noise_mode="const"),
-        "GeneratorModel.load": Case(generate.GeneratorModel.load, path=GENERATOR, device="cpu"),
-        "load": Case(generate.load, path=GENERATOR, device="cpu"),
+        "GeneratorModel.load": Case(
+            generate.GeneratorModel.load, path=GENERATOR, device="cpu", precision="float32"
+        ),
+        "load": Case(generate.load, path=GENERATOR, device="cpu", precision="float32"),
         "GeneratorModel.file_stem": Case(model.file_stem, condition="NF1"),
         "GeneratorModel.label": Case(model.label, condition="NF1"),
         "GeneratorModel.sample": Case(model.sample, condition="NF1", seeds=[0], psi=0.7, noise_mode="const"),
