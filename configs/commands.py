@@ -122,7 +122,7 @@ class Augmenting(Config):
         gt=0,
         lt=1,
         description="drop images that are closer to a training image than this quantile of the same "
-        "distances of held-out real images, e.g. 0.05; needs --cohort. By default none is dropped",
+        "distances of held-out real images, e.g. 0.05; needs a cohort. By default none is dropped",
     )
     network: str = Field(
         DEFAULT_NETWORK,

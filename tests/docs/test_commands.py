@@ -150,7 +150,7 @@ def generator(reader: Reader) -> None:
 def held_out(reader: Reader) -> None:
     """Photographs, models, and a cohort with a test fold that the generator has not seen."""
     photographs(reader)
-    phantoms(reader.folder / "cohort", per_condition=4).split(folds=2, test_fraction=0.3).save()
+    phantoms(reader.folder / "cohort", per_condition=12).split(folds=2, test_fraction=0.3).save()
 
 
 def ensemble(reader: Reader) -> None:
