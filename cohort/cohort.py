@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -36,15 +35,14 @@ from morphoscope.cohort.resizing import Fit, cached_images, check_square, square
 from morphoscope.cohort.storage import (
     FolderStore,
     Store,
-    new_folder,
+    new_files,
     open_store,
-    require_new,
     unwritable_reason,
     without_leftovers,
 )
 from morphoscope.cohort.workers import collect_errors, raise_together
 from morphoscope.configs import UserError, arguments, first_names
-from morphoscope.runtime import write_atomically, write_text
+from morphoscope.runtime import write_text
 
 _FOLD = re.compile(r"[0-9]*|test")
 
@@ -379,21 +377,9 @@ class Cohort:
         reasons = {} if is_zip else {name: unwritable_reason(name) for name in names}
         bad = [f"{name!r}: {reason}" for name, reason in reasons.items() if reason is not None]
         raise_together(bad, f"file name(s) cannot be written to {path}")
-        if is_zip:
-            require_new(path)
-            with (
-                write_atomically(path) as temporary,
-                zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-            ):
-                for name in names:
-                    archive.writestr(zipfile.ZipInfo(name), self.store.read(name))
-                for name, text in texts.items():
-                    archive.writestr(zipfile.ZipInfo(name), text)
-        else:
-            with new_folder(path) as folder:
-                for name in names:
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / name).write_bytes(self.store.read(name))
-                for name, text in texts.items():
-                    write_text(folder / name, text)
+        with new_files(path) as write:
+            for name in names:
+                write(name, self.store.read(name))
+            for name, text in texts.items():
+                write(name, text.encode())
         return Cohort.load(path)

@@ -4,21 +4,18 @@ What these layouts cannot hold (patients, folds, provenance columns) is lost; th
 which is in its file, stays.
 """
 
-import json
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from morphoscope.cohort.cohort import Cohort
-from morphoscope.cohort.manifest import DATASET
+from morphoscope.cohort.manifest import DATASET, dataset_json
 from morphoscope.cohort.provenance import carry_mark
 from morphoscope.cohort.reading import encode_png
 from morphoscope.cohort.resizing import Fit, check_square
-from morphoscope.cohort.storage import new_folder, require_new, unwritable_reason
+from morphoscope.cohort.storage import new_files, new_folder, unwritable_reason
 from morphoscope.configs import UserError, arguments
-from morphoscope.runtime import write_atomically
 from morphoscope.runtime.progress import track
 
 _IMAGES_PER_FOLDER = 1000  # as StyleGAN's own tools write them
@@ -62,46 +59,20 @@ def export_dataset_json(cohort: Cohort, destination: Path, resolution: int, *, f
     check_square(resolution, fit)
     if not 4 <= resolution <= 1024 or resolution & (resolution - 1):
         raise UserError(f"resolution {resolution}: StyleGAN takes powers of two from 4 to 1024.")
-    destination = arguments.path("destination", destination)
-    if destination.suffix.lower() != ".zip":
-        with new_folder(destination) as folder:
-            _write_dataset(cohort, resolution, fit, _writer(folder))
-        return
-    require_new(destination)
-    with (
-        write_atomically(destination) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        _write_dataset(
-            cohort, resolution, fit, lambda name, data: archive.writestr(zipfile.ZipInfo(name), data)
-        )
+    names = [f"{i // _IMAGES_PER_FOLDER:05d}/img{i:08d}.png" for i in range(len(cohort))]
+    with new_files(arguments.path("destination", destination)) as write:
+        images = cohort.images(resolution, fit)
+        for number, (file, _) in _rows(cohort):
+            png = encode_png(Image.fromarray(images[number]))
+            write(names[number], carry_mark(cohort.store.read(file), png))
+        write(DATASET, dataset_json(cohort.rows.assign(file=names), cohort.conditions).encode())
 
 
 def _check(cohort: Cohort) -> None:
     arguments.instance("cohort", cohort, Cohort, "a Cohort, as Cohort.load gives it")
 
 
-def _write_dataset(cohort: Cohort, resolution: int, fit: Fit, write: Callable[[str, bytes], None]) -> None:
-    images = cohort.images(resolution, fit)
-    index = {condition: number for number, condition in enumerate(cohort.conditions)}
-    labels = []
-    for number, (file, condition) in _rows(cohort):
-        name = f"{number // _IMAGES_PER_FOLDER:05d}/img{number:08d}.png"
-        write(name, carry_mark(cohort.store.read(file), encode_png(Image.fromarray(images[number]))))
-        labels.append([name, index[condition]])
-    listing = {"labels": labels, "conditions": cohort.conditions}
-    write(DATASET, json.dumps(listing, ensure_ascii=False).encode())
-
-
 def _rows(cohort: Cohort) -> Iterator[tuple[int, tuple[str, str]]]:
     """(number, (file, condition)) of every image, with progress."""
     pairs = list(zip(cohort.rows["file"], cohort.rows["condition"], strict=True))
     return iter(track(enumerate(pairs), "Writing images", total=len(pairs), unit="images"))
-
-
-def _writer(folder: Path) -> Callable[[str, bytes], None]:
-    def write(name: str, data: bytes) -> None:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(data)
-
-    return write

@@ -11,14 +11,21 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from morphoscope.cohort.reading import MAX_FILE_BYTES
 from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.user_files import limit_text, open_regular, read_regular
-from morphoscope.runtime.files import final_name, remove_temporaries, sync, sync_folder, temporary_name
+from morphoscope.runtime.files import (
+    final_name,
+    remove_temporaries,
+    sync,
+    sync_folder,
+    temporary_name,
+    write_atomically,
+)
 from morphoscope.runtime.run_lock import flock
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
@@ -232,6 +239,30 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+@contextmanager
+def new_files(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that writes a file by its name into a new folder, or into an uncompressed .zip.
+
+    Raises:
+        UserError: as `new_folder`.
+    """
+    if path.suffix.lower() != ".zip":
+        with new_folder(path) as folder:
+            yield lambda name, data: _write_inside(folder, name, data)
+        return
+    require_new(path)
+    with (
+        write_atomically(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        yield lambda name, data: archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def _write_inside(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
 
 
 def _locked_folder(path: Path) -> tuple[Path, int | None]:
