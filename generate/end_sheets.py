@@ -66,6 +66,7 @@ def triangle_sheet(model: GeneratorModel, corners: Sequence[str], settings: Tria
     """
     ends = parse_ends(list(corners), model, settings.seed)
     first, second, third = ends
+    corners = [end.title(text) for text, end in zip(corners, ends, strict=True)]
     images = triangle(
         model, (first, second, third), settings.side, settings.way, settings.psi, settings.centre
     )
@@ -90,6 +91,8 @@ def mixing_sheet(
     of_rows, of_columns = (
         [parse_end(text, model, settings.seed) for text in texts] for texts in (rows, columns)
     )
+    rows = [end.title(text) for text, end in zip(rows, of_rows, strict=True)]
+    columns = [end.title(text) for text, end in zip(columns, of_columns, strict=True)]
     layers = parse_layers(settings.layers)
     mixed = mix_styles(model, of_rows, of_columns, layers, settings.psi, settings.centre)
     own, other = (

@@ -11,6 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from morphoscope.cohort.marking import marked, readable
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically
 
@@ -50,6 +51,13 @@ def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, meaning: str
             loop=0,
             comment=f"Synthetic? {meaning}".encode("ascii", "replace"),
         )
+
+
+def film_frame(image: np.ndarray, text: str) -> np.ndarray:
+    """An image uint8 [R, R, 3], enlarged, with its printed mark and a text; 4:2:0 requires even sides."""
+    shown = marked(readable(image), text)
+    height, width = shown.shape[:2]
+    return np.pad(shown, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def ffmpeg_command(

@@ -9,12 +9,11 @@ import numpy as np
 
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import full_name
-from morphoscope.cohort.marking import marked, readable
 from morphoscope.cohort.provenance import label_text
 from morphoscope.configs import UserError
 from morphoscope.configs.morphs import FilmSettings, Looping, Morphing, PathSettings
 from morphoscope.generate.exports import write_image
-from morphoscope.generate.films import write_gif, write_mp4
+from morphoscope.generate.films import film_frame, write_gif, write_mp4
 from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.latents.parsing import parse_ends
 from morphoscope.generate.latents.spacing import Spacing, space_evenly
@@ -71,7 +70,7 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
         UserError: an unknown condition, an end that cannot be read, or ends without such a path.
     """
     first, second = parse_ends([a, b], model, settings.seed)
-    a, b = _title(a, first), _title(b, second)
+    a, b = first.title(a), second.title(b)
     path = path_between(settings, first, second)
     leg = _leg(model, path, settings.steps, settings, _network(model, settings))
     _write_frames(model, folder, [leg], settings)
@@ -100,7 +99,7 @@ def write_loop(model: GeneratorModel, folder: Path, ends: Sequence[str], setting
     if len(ends) < 2:
         raise UserError("A loop needs at least two ends.")
     parsed = parse_ends(list(ends), model, settings.seed)
-    ends = [_title(text, end) for text, end in zip(ends, parsed, strict=True)]
+    ends = [end.title(text) for text, end in zip(ends, parsed, strict=True)]
     network = _network(model, settings)
     legs = [
         _leg(model, path_between(settings, a, b), settings.steps + 1, settings, network)
@@ -130,15 +129,6 @@ def shared_provenance(model: GeneratorModel, ends: Sequence[End], psi: float) ->
     seeds = {end.seed for end in ends}
     shared = model.provenance(seed=seeds.pop() if len(seeds) == 1 else None, psi=psi)
     return _with_parents(shared, ends)
-
-
-def _title(text: str, end: End) -> str:
-    """The text of an end; of a photograph its digest, since the path of its file may name a patient."""
-    if isinstance(end.source, int):
-        return text
-    label = next(iter(end.label)) if len(end.label) == 1 else label_text(end.label)
-    moves = "".join(f"@{move.name}={move.strength:g}" for move in end.moves)
-    return f"photograph {end.source.digest}:{label}{moves}"
 
 
 def _with_parents(provenance: Provenance, ends: Sequence[End]) -> Provenance:
@@ -214,7 +204,7 @@ def _write_films(
     origin = f"{title} · psi {settings.psi:g} · generator {model.digest}"
     frames = np.concatenate([leg.frames for leg in legs])
     if film in ("mp4", "both"):
-        height, width = _film_frame(frames[0], origin).shape[:2]
+        height, width = film_frame(frames[0], origin).shape[:2]
         shown = (frame.tobytes() for frame in _shown(frames, origin, "Writing the film"))
         write_mp4(folder / f"{name}.mp4", shown, (width, height), settings.fps, title, meaning)
     if film in ("gif", "both"):
@@ -223,14 +213,7 @@ def _write_films(
 
 def _shown(frames: np.ndarray, origin: str, description: str) -> Iterator[np.ndarray]:
     for frame in track(frames, description, total=len(frames)):
-        yield _film_frame(frame, origin)
-
-
-def _film_frame(frame: np.ndarray, origin: str) -> np.ndarray:
-    """The frame, enlarged and marked; its sides are even, as 4:2:0 requires."""
-    shown = marked(readable(frame), origin)
-    height, width = shown.shape[:2]
-    return np.pad(shown, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        yield film_frame(frame, origin)
 
 
 def _write_report(

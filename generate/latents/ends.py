@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from morphoscope.cohort.provenance import label_text
 from morphoscope.configs.morphs import Centre
 from morphoscope.generate.execution import map_latents, truncated
 from morphoscope.generate.model import GeneratorModel, draw_latents
@@ -65,6 +66,17 @@ class End:
     source: int | ProjectedPhotograph
     label: Mapping[str, float]
     moves: tuple[Move, ...] = ()
+
+    def title(self, text: str) -> str:
+        """The text that stands for this end, as it may be shown.
+
+        A photograph has its digest in place of its file, whose path may name a patient.
+        """
+        if isinstance(self.source, int):
+            return text
+        label = next(iter(self.label)) if len(self.label) == 1 else label_text(self.label)
+        moves = "".join(f"@{move.name}={move.strength:g}" for move in self.moves)
+        return f"photograph {self.source.digest}:{label}{moves}"
 
     def same_source(self, other: "End") -> bool:
         """Whether both are of one seed or one projection, so that only the label and the moves differ."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.marking import marked, readable
 from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_image
-from morphoscope.generate.films import write_mp4
+from morphoscope.generate.films import film_frame, write_mp4
 from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, write_photograph
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.projection.photograph import Photograph
@@ -38,7 +37,7 @@ class Recorder:
     """Keeps the image of the best start at regular steps, for the film."""
 
     def __init__(self, steps: int) -> None:
-        """For a projection of so many steps."""
+        """`steps` is the number of steps of all stages of the projection."""
         self.frames: list[tuple[str, np.ndarray]] = []
         self._every = max(1, steps // _FILM_FRAMES)
         self._seen = 0
@@ -53,16 +52,10 @@ class Recorder:
 
     def write(self, path: Path, provenance: Provenance) -> None:
         """Write the film; errors as for `write_mp4`."""
-        frames = [_film_frame(image, text) for text, image in self.frames]
+        frames = [film_frame(image, text) for text, image in self.frames]
         height, width = frames[0].shape[:2]
         shown = (frame.tobytes() for frame in frames)
         write_mp4(path, shown, (width, height), _FPS, "a projected photograph", provenance.statement)
-
-
-def _film_frame(image: np.ndarray, text: str) -> np.ndarray:
-    """An image with its printed mark and the state of the optimisation, of even height and width."""
-    frame = marked(readable(image), text)
-    return np.ascontiguousarray(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
 
 
 def provenance(model: GeneratorModel, end: ProjectedPhotograph, label: Mapping[str, float]) -> Provenance:

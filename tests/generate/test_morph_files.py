@@ -73,6 +73,9 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
     report = (tmp_path / "morph/morph.json").read_text()
     assert json.loads(report)["ends"] == ["photograph ab12:NF1", "TSC:5"]
     assert str(tmp_path) not in report  # the path of the file may name a patient
+    corners = [str(tmp_path / "end.safetensors"), "TSC", "ML"]
+    sheet = triangle_sheet(model, corners, TriangleDrawing(side=2, way="w"))
+    assert [strip.name for strip in sheet.strips] == ["100% photograph ab12:NF1", "0% photograph ab12:NF1"]
 
 
 def test_codes_between_two_ends_have_no_label(model, tmp_path):
