@@ -1,4 +1,4 @@
-"""Scores for conditions that a classifier was not trained on, judged on conditions that chose nothing.
+"""Scores for conditions that a classifier was not trained on, evaluated on others than those that chose.
 
     python benchmarks/unknown_conditions.py train COHORT FOLDER [--folds 0,1] [--epochs 5]
     python benchmarks/unknown_conditions.py table COHORT FOLDER

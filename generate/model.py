@@ -310,5 +310,10 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def file_digest(path: Path) -> str:
     """First 16 hex digits of a file's SHA-256."""
+    return file_sha256(path)[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal digits."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()

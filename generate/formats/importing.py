@@ -1,6 +1,5 @@
 """From a checkpoint of the StyleGAN2-ADA ecosystem to a snapshot of ours, and how faithful it is."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from morphoscope.generate.formats.stylegan2_networks import (
     translate_generator,
 )
 from morphoscope.generate.formats.stylegan2_pickle import read_networks
-from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.model import GeneratorModel, file_sha256
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import write_snapshot
@@ -88,8 +87,7 @@ def import_stylegan2(source: Path, destination: Path, conditions: Sequence[str] 
     generator = translate_generator(source, name, stored[name])
     discriminator = translate_discriminator(source, "D", stored["D"]) if "D" in stored else None
     G, D = generator.network, None if discriminator is None else discriminator.network
-    assert isinstance(G, Generator) and (D is None or isinstance(D, Discriminator))
-    digest = _sha256(source)
+    digest = file_sha256(source)
     metadata = _metadata(source, generator, discriminator, _names(source, G.c_dim, conditions), digest)
     means = write_snapshot(destination, G, D, metadata)
     return Fidelity(
@@ -147,7 +145,11 @@ def _names(source: Path, c_dim: int, conditions: Sequence[str]) -> list[str]:
 
 
 def _metadata(
-    source: Path, generator: Translated, discriminator: Translated | None, conditions: list[str], digest: str
+    source: Path,
+    generator: Translated[Generator],
+    discriminator: Translated[Discriminator] | None,
+    conditions: list[str],
+    digest: str,
 ) -> SnapshotMetadata:
     """What is known of a model from elsewhere: not what it was trained on."""
     values: dict[str, Any] = {
@@ -161,7 +163,7 @@ def _metadata(
     return SnapshotMetadata.from_json(values, source)
 
 
-def _fidelity(translated: Translated) -> NetworkFidelity:
+def _fidelity(translated: Translated[Any]) -> NetworkFidelity:
     return NetworkFidelity(
         tensors=len(translated.network.state_dict()),
         parameters=sum(parameter.numel() for parameter in translated.network.parameters()),
@@ -176,8 +178,3 @@ def _mean_w_distance(G: Generator, class_means: torch.Tensor) -> float:
     label = torch.eye(G.c_dim)[torch.arange(len(z)) % G.c_dim] if G.c_dim else None
     spread = G.mapping(z, label)[:, 0].std(dim=0).norm()
     return float((G.mapping.w_avg - class_means.mean(dim=0)).norm() / spread)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

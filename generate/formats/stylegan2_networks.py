@@ -1,8 +1,8 @@
 """From the stored networks of StyleGAN2-ADA to ours: the same settings, names and shapes of tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -37,7 +37,7 @@ _FIXED: dict[str, Any] = {
 _WITHOUT_EFFECT = ("fp16_channels_last", "fused_modconv", "fused_modconv_default", "freeze_layers")
 
 
-class Translated(NamedTuple):
+class Translated(NamedTuple, Generic[Network]):
     """A network of ours, float32 on the CPU, with the weights of a stored one.
 
     Attributes:
@@ -47,13 +47,13 @@ class Translated(NamedTuple):
         converted: names of tensors that were stored in another type than float32.
     """
 
-    network: Generator | Discriminator
+    network: Network
     keywords: GeneratorKeywords | DiscriminatorKeywords
     ignored: list[str]
     converted: list[str]
 
 
-def translate_generator(path: Path, name: str, stored: StoredNetwork) -> Translated:
+def translate_generator(path: Path, name: str, stored: StoredNetwork) -> Translated[Generator]:
     """Our generator with the settings and weights of a stored one.
 
     Args:
@@ -65,14 +65,14 @@ def translate_generator(path: Path, name: str, stored: StoredNetwork) -> Transla
     return _translate(path, name, stored, GeneratorKeywords, Generator)
 
 
-def translate_discriminator(path: Path, name: str, stored: StoredNetwork) -> Translated:
+def translate_discriminator(path: Path, name: str, stored: StoredNetwork) -> Translated[Discriminator]:
     """Our discriminator with the settings and weights of a stored one; arguments as `translate_generator`."""
     return _translate(path, name, stored, DiscriminatorKeywords, Discriminator)
 
 
 def _translate(
     path: Path, name: str, stored: StoredNetwork, schema: type[Keywords], kind: type[Network]
-) -> Translated:
+) -> Translated[Network]:
     if stored.class_name != kind.__name__:
         raise UserError(
             f"{path}: {name} is a {stored.class_name[:80]}; only networks of StyleGAN2-ADA "
@@ -144,9 +144,7 @@ def _known(path: Path, name: str, given: Mapping[str, Any], width: Any) -> dict[
         if key not in _FIXED:
             kept[key] = value
             continue
-        usual = [_FIXED[key], width] if _FIXED[key] is None else [_FIXED[key]]
-        if (
-            list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        ) not in usual:
+        plain = list(value) if isinstance(value, tuple) else value
+        if plain != _FIXED[key] and not (_FIXED[key] is None and plain == width):
             raise UserError(f"{path}: {name}.{key} is {value!r:.80}; only {_FIXED[key]!r} can be read.")
     return kept
