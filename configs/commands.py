@@ -204,6 +204,11 @@ class Comparing(Config):
         description="balanced accuracies that differ by less than this count as equivalent; choose it before "
         "you look at the results",
     )
+    prevalence: str | None = Field(
+        None,
+        description="frequencies of the conditions that the probabilities of all ensembles are re-expressed "
+        "for, as for `classify evaluate`; needed only if their trainings assumed different ones",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="random seed of the bootstrap and of the exchanges")
 
 

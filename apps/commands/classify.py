@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from morphoscope.apps.commands import survey
+from morphoscope.apps.commands.compare import compare
 from morphoscope.apps.commands.options import (
     CohortPath,
     ConfigFile,
@@ -23,7 +24,7 @@ from morphoscope.apps.commands.predict import PANORAMIC, PrevalenceOption, TestT
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.attribution import Baseline, MapComparison, Method
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Comparing, Evaluating, Explaining, Rows
+from morphoscope.configs.commands import Evaluating, Explaining, Rows
 from morphoscope.configs.views import PairedView
 from morphoscope.runtime.progress import working
 from morphoscope.runtime.terminal import say
@@ -190,52 +191,7 @@ def evaluate(
     say(f"Report: {report}")
 
 
-@app.command()
-def compare(
-    ensembles: Annotated[
-        list[Path], typer.Argument(metavar="ENSEMBLE ENSEMBLE...", help="Two or more .safetensors files.")
-    ],
-    path: CohortPath,
-    rows: Annotated[Literal["test", "all"] | None, option(Comparing, "rows")] = None,
-    view: Annotated[PairedView | None, option(Comparing, "view")] = None,
-    margin: Annotated[float | None, option(Comparing, "margin")] = None,
-    run: Run = None,
-    overwrite: Overwrite = False,
-    config: ConfigFile = None,
-    set_: Set = None,
-    device: Device = "auto",
-    seed: Annotated[int | None, option(Comparing, "seed")] = None,
-) -> None:
-    """Compare ensembles on the same unseen images: is one better, are they equivalent, or is it open?"""
-    settings = load_config(
-        Comparing, file=config, overrides=set_, rows=rows, view=view, margin=margin, seed=seed
-    )
-
-    from morphoscope.apps.commands.classifier_output import ensemble_names
-    from morphoscope.classify import Ensemble
-    from morphoscope.classify.ensemble_comparison import compare_ensembles
-    from morphoscope.classify.ensemble_comparison.report import write_comparison
-    from morphoscope.cohort import Cohort, CohortInput
-    from morphoscope.runtime import InputFiles
-
-    cohort = Cohort.load(path)
-    models = {
-        name: Ensemble.load(file, device)
-        for name, file in zip(ensemble_names(ensembles), ensembles, strict=True)
-    }
-    inputs: dict[str, Any] = {
-        f"ensemble {number}": InputFiles(file) for number, file in enumerate(ensembles, 1)
-    }
-    inputs["cohort"] = CohortInput(cohort)
-    with (
-        open_run(run, "compare", settings, overwrite=overwrite, **inputs) as folder,
-        working("Comparing ensembles", transient=True),
-    ):
-        comparison = compare_ensembles(models, cohort, settings)
-        report = write_comparison(comparison, cohort, folder.path)
-    for pair in comparison.pairs:
-        say(pair.sentence)
-    say(f"Wrote {report}")
+app.command()(compare)
 
 
 @app.command()

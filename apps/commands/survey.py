@@ -117,7 +117,9 @@ def analyse(
         **{f"ensemble_{number}": InputFiles(path) for number, path in enumerate(ensemble, 1)},
     }
     with open_run(run, "survey", settings, overwrite=overwrite, **inputs) as opened:
-        evaluations = [evaluate(model, pictures, settings.rows, view=model.view) for model in models]
+        evaluations = [
+            evaluate(model, pictures, settings.rows, view=model.view, strata=False) for model in models
+        ]
         analysis = compare_all(surveys, read, evaluations, settings)
         facts = [evaluation.facts.as_json() for evaluation in evaluations]
         report = write_analysis(analysis, opened.path, facts)

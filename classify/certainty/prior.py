@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,10 @@ class Prior:
 
     frequencies: tuple[float, ...]
     name: str
+
+    def as_json(self, conditions: Sequence[str]) -> dict[str, Any]:
+        """As JSON files have it; `conditions` are the K names in the order of the frequencies."""
+        return {"name": self.name, "frequencies": dict(zip(conditions, self.frequencies, strict=True))}
 
     def reordered(self, order: Sequence[int]) -> "Prior":
         """The same frequencies with the conditions in another order: the old position of each, [K]."""

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from morphoscope.classify.certainty.prior import shift
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.cohort import Cohort
@@ -15,6 +16,7 @@ from morphoscope.configs.commands import Comparing
 from morphoscope.runtime.paired_statistics import Difference, auroc_difference, holm, paired_difference
 from morphoscope.runtime.statistics import Estimate
 
+_SAME_PRIOR = 0.01  # greatest log ratio of two frequencies that count as the same
 _LEAST_PROBABILITY = 1e-7  # of the true condition, so that one certain mistake does not make a mean infinite
 
 
@@ -127,8 +129,9 @@ def compare_ensembles(
         ensembles: at least two, by the names that the report calls them.
 
     Raises:
-        UserError: fewer than two ensembles, other conditions, images that one of them has seen, or ensembles
-            that take different samples (pairs and single images, or different views).
+        UserError: fewer than two ensembles, other conditions, probabilities that assume different
+            frequencies of the conditions, images that one of them has seen, or ensembles that take different
+            samples (pairs and single images, or different views).
     """
     names = list(ensembles)
     if len(names) < 2:
@@ -140,13 +143,49 @@ def compare_ensembles(
                 f"{name} knows the conditions {', '.join(ensemble.conditions)}, but {names[0]} knows "
                 f"{', '.join(conditions)}. Only ensembles of the same conditions can be compared."
             )
+    _require_same_prior(ensembles, conditions, settings.prevalence)
     evaluations = {}
     for name, ensemble in ensembles.items():
-        found = evaluate(ensemble, cohort, settings.rows, view=settings.view)
+        found = evaluate(
+            ensemble,
+            cohort,
+            settings.rows,
+            view=settings.view,
+            prevalence=settings.prevalence,
+            strata=False,
+        )
         evaluations[name] = _reordered(found, conditions)
     _require_same_samples(evaluations)
     pairs = [_compare(first, second, evaluations, settings) for first, second in combinations(names, 2)]
     return EnsembleComparison(evaluations, _adjusted(pairs))
+
+
+def _require_same_prior(
+    ensembles: Mapping[str, Ensemble], conditions: list[str], prevalence: str | None
+) -> None:
+    """Raise UserError unless all probabilities will assume the same frequencies of the conditions."""
+    priors = {}
+    for name, ensemble in ensembles.items():
+        own = ensemble.prior
+        if own is None:
+            raise UserError(
+                f"{name}: it is not known which frequencies of the conditions its probabilities assume, so "
+                "they cannot be compared with those of others. Run `morphoscope classify calibrate`, or "
+                "train it again."
+            )
+        prior = own if prevalence is None else ensemble.requested_prior(prevalence)
+        priors[name] = prior.reordered([ensemble.conditions.index(condition) for condition in conditions])
+    (first, one), *others = priors.items()
+    for name, other in others:
+        ratio = np.abs(shift(one, other))
+        if ratio.max() > _SAME_PRIOR:
+            k = int(ratio.argmax())
+            raise UserError(
+                f"The probabilities of {first} assume {one.name} ({conditions[k]} {one.frequencies[k]:.3f}), "
+                f"those of {name} {other.name} ({conditions[k]} {other.frequencies[k]:.3f}). To compare "
+                "them, re-express all for the same frequencies: --prevalence uniform, or a table with the "
+                "columns condition and prevalence."
+            )
 
 
 def _reordered(found: Evaluation, conditions: list[str]) -> Evaluation:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from morphoscope.classify.certainty.prior import Prior
 from morphoscope.classify.ensemble_comparison.comparison import EnsembleComparison, PairComparison
 from morphoscope.classify.ensemble_comparison.figures import draw_differences, draw_disagreements
 from morphoscope.cohort import Cohort
@@ -66,6 +67,7 @@ def write_comparison(comparison: EnsembleComparison, cohort: Cohort, folder: Pat
                     ("ensembles", ", ".join(comparison.evaluations)),
                     ("cohort", f"{first.facts.cohort} ({first.facts.rows})"),
                     (first.facts.samples, f"{len(first.truth)} of {patients} patients"),
+                    ("probabilities assume", _prior(comparison).name),
                     ("margin of equivalence", f"{comparison.pairs[0].margin:g}"),
                 ],
             ),
@@ -144,8 +146,16 @@ def _as_json(comparison: EnsembleComparison) -> dict[str, Any]:
         "cohort": first.facts.cohort,
         "cohort_digest": first.facts.cohort_digest,
         "rows": first.facts.rows,
+        "prior": _prior(comparison).as_json(first.conditions),
     }
     return {**facts, "images": len(first.truth), "ensembles": ensembles, "pairs": pairs}
+
+
+def _prior(comparison: EnsembleComparison) -> Prior:
+    """The frequencies of the conditions that all probabilities assume."""
+    prior = next(iter(comparison.evaluations.values())).prediction.prior
+    assert prior is not None  # `compare_ensembles` refuses unknown ones
+    return prior
 
 
 def _notice(comparison: EnsembleComparison) -> str:

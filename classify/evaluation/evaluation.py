@@ -3,6 +3,7 @@
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 
 from morphoscope.classify.certainty import Calibration
 from morphoscope.classify.certainty.novelty import NoveltyScores
@@ -41,6 +42,7 @@ def evaluate(
     unlike: Cohort | None = None,
     view: View | None = None,
     prevalence: Prevalence | None = None,
+    strata: bool = True,
 ) -> Evaluation:
     """Predict the labelled images of a cohort and compare the predictions with the labels.
 
@@ -59,6 +61,7 @@ def evaluate(
             ensemble predicts those images alone, as if the other half were missing. A test of one view must
             be fair to both, see `require_paired_test`.
         prevalence: frequencies of the conditions that the probabilities are for; as in training if None.
+        strata: collect the attributes that strata need; measuring skin tones reads every image again.
 
     Raises:
         UserError: `unlike` with an ensemble that is not calibrated, or out of fold with images of one fold
@@ -93,7 +96,6 @@ def evaluate(
         others = eligible_samples(ensemble, unlike, everything, form)
         unlike_scores = _novelty_of(ensemble, others.images, form, prediction, fold_of)
         unlike_groups = unlike.rows["group"].to_numpy(dtype=str)[others.rows]
-    size = (ensemble.resolution, ensemble.config.images.fit)
     pairs = ensemble.dual and form == "whole"
     return Evaluation(
         ensemble.conditions,
@@ -102,15 +104,21 @@ def evaluate(
         chosen["group"].to_numpy(dtype=str),
         prediction,
         _facts(ensemble, cohort, rows, view, form, unlike, note),
-        attributes(
-            chosen,
-            Selection(cohort.images(*size), shown.rows),
-            lambda row: cohort.lesion_mask(shown.rows[row], *size),
-        ),
+        _attributes(ensemble, cohort, shown.rows) if strata else pd.DataFrame(),
         unlike_scores,
         unlike_groups,
         cohort.rows["file"].to_numpy()[shown.members[:, 1]] if pairs else None,
         ensemble.cohort_prior,
+    )
+
+
+def _attributes(ensemble: Ensemble, cohort: Cohort, rows: np.ndarray) -> pd.DataFrame:
+    """Attributes of the images in these rows of the cohort, int64 [N]."""
+    size = (ensemble.resolution, ensemble.config.images.fit)
+    return attributes(
+        cohort.rows.iloc[rows],
+        Selection(cohort.images(*size), rows),
+        lambda row: cohort.lesion_mask(rows[row], *size),
     )
 
 

@@ -283,12 +283,7 @@ class Evaluation:
 
     def _prior(self) -> dict[str, Any] | None:
         prior = self.prediction.prior
-        if prior is None:
-            return None
-        return {
-            "name": prior.name,
-            "frequencies": dict(zip(self.conditions, prior.frequencies, strict=True)),
-        }
+        return None if prior is None else prior.as_json(self.conditions)
 
     def _at_cohort_prevalence(self) -> dict[str, Any] | None:
         there = self.at_cohort_prevalence

@@ -194,7 +194,7 @@ def _measure(
         overwrite=overwrite,
     )
     rows: Rows = "test" if (rest.rows["fold"] == TEST_FOLD).any() else "out_of_fold"
-    return _result(part, evaluate(ensemble, rest, rows=rows, unlike=outside))
+    return _result(part, evaluate(ensemble, rest, rows=rows, unlike=outside, strata=False))
 
 
 def _result(part: LeftOut, evaluation: Evaluation) -> HeldOut:

@@ -44,7 +44,7 @@ COMMON = {
     "classify train": {"epochs", "resolution", "batch", "seed"},
     "classify evaluate": {"rows", "view", "test_time", "prevalence"},
     "classify explain": {"method", "baseline", "steps", "seed"},
-    "classify compare": {"rows", "view", "margin", "seed"},
+    "classify compare": {"rows", "view", "margin", "prevalence", "seed"},
     "classify attribution": {"rows", "view", "methods", "images", "seed"},
     "classify survey build": {"surveys", "per_condition", "seed"},
     "classify survey analyse": {"rows", "seed"},

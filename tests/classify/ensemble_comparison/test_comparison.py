@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from morphoscope.classify import Ensemble, Evaluation, Prediction
+from morphoscope.classify.certainty.prior import Prior
 from morphoscope.classify.ensemble_comparison import EnsembleComparison, compare_ensembles, comparison
 from morphoscope.classify.ensemble_comparison.report import write_comparison
 from morphoscope.classify.evaluation import EvaluationFacts
@@ -36,12 +37,14 @@ def predicts(
         }
         share = {id(ensembles[name]): accuracy for name, accuracy in accuracies.items()}
 
-        def evaluated(found: Ensemble, shown: Cohort, rows_: str, view: str | None) -> Evaluation:
+        def evaluated(found: Ensemble, shown: Cohort, rows_: str, **options: object) -> Evaluation:
+            assert options["strata"] is False  # nobody sees them in a comparison
             right = np.arange(len(truth)) < round(share[id(found)] * len(truth))
             predicted = np.where(np.random.default_rng(0).permutation(right), truth, (truth + 1) % 3)
             combined = np.full((len(truth), 3), 0.1, np.float32)
             combined[np.arange(len(truth)), predicted] = 0.8
-            prediction = Prediction(CONDITIONS, combined[None], combined, np.zeros(len(truth), bool))
+            unsure = np.zeros(len(truth), bool)
+            prediction = Prediction(CONDITIONS, combined[None], combined, unsure, prior=Prior.uniform(3))
             return Evaluation(
                 CONDITIONS,
                 rows["file"].to_numpy(),
@@ -74,6 +77,11 @@ def test_the_better_one_is_named(predicts: Callable, cohort: Cohort, tmp_path: P
     )
     written = json.loads((tmp_path / "comparison.json").read_text())
     assert written["pairs"][0]["better"] == "good"
+    assert written["prior"] == {
+        "name": "equally frequent conditions",
+        "frequencies": dict.fromkeys(CONDITIONS, pytest.approx(1 / 3)),
+    }
+    assert "probabilities assume" in page
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == written["images"]
 
 
@@ -127,6 +135,62 @@ def test_the_order_of_conditions_does_not_matter(cohort: Cohort, ensemble: Ensem
     assert np.array_equal(one.truth, other.truth)
     # The same networks under turned names: "red" of the second is the first output.
     assert np.allclose(other.prediction.combined[:, [2, 0, 1]], one.prediction.combined, atol=1e-6)
+
+
+def with_prior(ensemble: Ensemble, prior: list[float] | None, **changed: object) -> Ensemble:
+    """The ensemble, as if its training had assumed these frequencies and had not seen the cohort."""
+    unseen = {"cohort_digest": "1" * 16, "seen_images": []}
+    metadata = ensemble.metadata.model_copy(update={**unseen, "prior": prior, **changed})
+    return Ensemble(metadata, dict(zip(ensemble.folds, ensemble.models, strict=True)))
+
+
+def test_probabilities_with_other_priors_are_refused_or_reexpressed(
+    cohort: Cohort, ensemble: Ensemble
+) -> None:
+    """The same networks, whose answers another prior changes, do not differ at the same prior."""
+    equal, rare = with_prior(ensemble, [1 / 3] * 3), with_prior(ensemble, [0.6, 0.3, 0.1])
+    with pytest.raises(UserError, match=r"of a assume equally frequent conditions \(red 0.333\), those of b"):
+        compare_ensembles({"a": equal, "b": rare}, cohort, Comparing(rows="all"))
+    found = compare_ensembles({"a": equal, "b": rare}, cohort, Comparing(rows="all", prevalence="uniform"))
+    one, other = (evaluation.prediction for evaluation in found.evaluations.values())
+    assert one.prior == other.prior == Prior.uniform(3)
+    weighted = one.combined / np.array([0.6, 0.3, 0.1])  # Bayes' rule
+    assert np.allclose(other.combined, weighted / weighted.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_conditions_are_matched_by_name_before_priors_are_compared(
+    cohort: Cohort, ensemble: Ensemble
+) -> None:
+    first = with_prior(ensemble, [0.6, 0.3, 0.1])
+    second = with_prior(ensemble, [0.1, 0.6, 0.3], conditions=["red", "blue", "green"])
+    compare_ensembles({"a": first, "b": second}, cohort, Comparing(rows="all"))
+
+
+def test_cohorts_with_other_frequencies_have_no_common_prior(cohort: Cohort, ensemble: Ensemble) -> None:
+    first, second = (
+        with_prior(ensemble, [1 / 3] * 3, prevalence=shares) for shares in ([0.6, 0.3, 0.1], [0.5, 0.4, 0.1])
+    )
+    with pytest.raises(UserError, match=r"training cohort's frequencies \(green 0.300\)"):
+        compare_ensembles({"a": first, "b": second}, cohort, Comparing(rows="all", prevalence="cohort"))
+
+
+def test_an_unknown_prior_is_refused_by_name(cohort: Cohort, ensemble: Ensemble) -> None:
+    config = ensemble.config.model_copy(update={"class_balance": 0.5})
+    unknown = with_prior(ensemble, None, config=config)
+    assert unknown.prior is None
+    with pytest.raises(UserError, match="b: it is not known which frequencies"):
+        compare_ensembles({"a": ensemble, "b": unknown}, cohort, Comparing(rows="all"))
+
+
+def test_no_attribute_is_collected_for_a_comparison(
+    cohort: Cohort, ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("nobody uses strata in a comparison")
+
+    monkeypatch.setattr("morphoscope.classify.evaluation.evaluation.attributes", refuse)
+    unseen = with_prior(ensemble, None)
+    compare_ensembles({"a": unseen, "b": unseen}, cohort, Comparing(rows="all"))
 
 
 def test_samples_must_be_the_same(predicts: Callable, cohort: Cohort) -> None:
