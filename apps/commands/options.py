@@ -1,7 +1,7 @@
 """Options that every command takes, and the run folder that it writes."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,11 +70,18 @@ def run_folder(run: Path | None, name: str) -> RunFolder:
 
 @contextmanager
 def open_run(
-    run: Path | None, name: str, settings: Config, *, overwrite: bool, **inputs: Any
+    run: Path | None,
+    name: str,
+    settings: Config,
+    *,
+    overwrite: bool,
+    private: Mapping[str, str] | None = None,
+    **inputs: Any,
 ) -> Iterator[RunFolder]:
     """The run folder that a command writes into, with its config; locked, and for this run alone.
 
     Args:
+        private: words of the command line that may name a patient, and what config.yaml shows in their place.
         inputs: by name, as `Request` takes them; config.yaml shows them as text.
 
     Raises:
@@ -83,5 +90,5 @@ def open_run(
     folder = run_folder(run, name)
     with folder.held():
         folder.claim(Request(settings, inputs), overwrite=overwrite)
-        folder.write_config(settings, command=recorded_command(sys.argv[1:]), **inputs)
+        folder.write_config(settings, command=recorded_command(sys.argv[1:], private), **inputs)
         yield folder

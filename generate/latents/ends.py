@@ -26,6 +26,7 @@ class ProjectedPhotograph:
         synthesis: tensors of the synthesis network that replace the generator's, by name: noise maps and
             tuned weights; empty if there are none.
         record: further facts about the projection, as plain JSON values.
+        file_digest: of the file that it was read from; "" if it was not.
     """
 
     digest: str
@@ -35,6 +36,7 @@ class ProjectedPhotograph:
     codes: torch.Tensor
     synthesis: Mapping[str, torch.Tensor] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
+    file_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class End:
         label = next(iter(self.label)) if len(self.label) == 1 else label_text(self.label)
         moves = "".join(f"@{move.name}={move.strength:g}" for move in self.moves)
         return f"photograph {self.source.digest}:{label}{moves}"
+
+    def recorded(self, text: str) -> str:
+        """What a run records in place of the text: the title and, of a photograph, which projection it is."""
+        title = self.title(text)
+        return title if isinstance(self.source, int) else f"{title} (projection {self.source.file_digest})"
 
     def same_source(self, other: "End") -> bool:
         """Whether both are of one seed or one projection, so that only the label and the moves differ."""

@@ -59,6 +59,15 @@ def parse_ends(texts: list[str], model: GeneratorModel, seed: int) -> list[End]:
     ]
 
 
+def recorded_ends(texts: list[str], model: GeneratorModel, seed: int) -> dict[str, str]:
+    """{text: what a run records of that end}; the path of a photograph's file may name a patient.
+
+    Raises:
+        UserError: as `parse_end`.
+    """
+    return {text: parse_end(text, model, seed).recorded(text) for text in texts}
+
+
 def parse_label(text: str, model: GeneratorModel) -> dict[str, float]:
     """A condition, or a mixture "60% NF1 + 40% TSC", as {condition: share}.
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
 from morphoscope.generate.latents.ends import ProjectedPhotograph
-from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 _KIND = "projected photograph"
@@ -77,4 +77,5 @@ def read_photograph(path: Path, model: GeneratorModel) -> ProjectedPhotograph:
         on_device.pop(_CODES),
         {name.removeprefix(_SYNTHESIS): tensor for name, tensor in on_device.items()},
         metadata.record,
+        file_digest(path),
     )

@@ -33,7 +33,9 @@ def test_a_photograph_is_projected(command_line, photograph, tmp_path):
     result = json.loads(found.read_text())
     assert list(result["ensemble"]) == ["photograph", "projection", "to NF1"]
     assert sum(result["ensemble"]["projection"].values()) == pytest.approx(1, abs=1e-4)
-    assert "jane" not in found.read_text()
+    texts = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert not any(b"jane" in text for text in texts)
+    assert "phantom-generator.safetensors IMAGE --run" in (tmp_path / "run/config.yaml").read_text()
     before = found.stat().st_mtime_ns
     assert command_line(*words)[0] == 0  # nothing is left to do
     assert found.stat().st_mtime_ns == before

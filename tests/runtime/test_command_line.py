@@ -38,3 +38,16 @@ def test_paths_outside_are_cut(
     monkeypatch.chdir(here)
     word, recorded = (text.format(here=here, parent=tmp_path.name) for text in (word, recorded))
     assert recorded_command(["generate", word]) == f"generate {recorded}"
+
+
+@pytest.mark.parametrize(
+    ("word", "recorded"),
+    [
+        ("jane/doe.jpg", "IMAGE"),
+        ("./jane//doe.jpg", "IMAGE"),
+        ("--row=jane/doe.jpg", "--row=IMAGE"),
+        ("doe.jpg", "doe.jpg"),
+    ],
+)
+def test_private_words_are_replaced(word: str, recorded: str) -> None:
+    assert recorded_command(["generate", word], {"jane/doe.jpg": "IMAGE"}) == f"generate {recorded}"

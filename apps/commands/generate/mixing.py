@@ -42,11 +42,13 @@ def grid(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import grid_sheet
+    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = grid_sheet(model, start, end, settings)
-    inputs = {"start": start, "end": end, "generator": model.digest}
-    with open_run(run, "grid", settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends([start, end], model, settings.seed)
+    inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
+    with open_run(run, "grid", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "grid.png")
     say(f"Wrote {path}")
 
@@ -70,11 +72,13 @@ def triangle(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import triangle_sheet
+    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = triangle_sheet(model, corners, settings)
-    inputs = {"corners": list(corners), "generator": model.digest}
-    with open_run(run, "triangle", settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends(list(corners), model, settings.seed)
+    inputs = {"corners": [shown[corner] for corner in corners], "generator": model.digest}
+    with open_run(run, "triangle", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "triangle.png")
     say(f"Wrote {path}")
 
@@ -101,11 +105,14 @@ def mix(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import mixing_sheet
+    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = mixing_sheet(model, rows, columns, settings)
-    inputs = {"rows": rows, "columns": columns, "generator": model.digest}
-    with open_run(run, "mix", settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends([*rows, *columns], model, settings.seed)
+    inputs = {"rows": [shown[row] for row in rows], "columns": [shown[column] for column in columns]}
+    inputs |= {"generator": model.digest}
+    with open_run(run, "mix", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "mix.png")
     say(f"Wrote {path}")
 
@@ -143,10 +150,12 @@ def directions(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import direction_sheet
+    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = direction_sheet(model, start, settings)
-    inputs = {"start": start, "generator": model.digest}
-    with open_run(run, "directions", settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends([start], model, settings.seed)
+    inputs = {"start": shown[start], "generator": model.digest}
+    with open_run(run, "directions", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "directions.png")
     say(f"Wrote {path}")

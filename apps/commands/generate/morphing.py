@@ -66,15 +66,16 @@ def morph(
     )
 
     from morphoscope.generate import load
-    from morphoscope.generate.latents.parsing import parse_ends
+    from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
     from morphoscope.generate.morph_files import path_between, write_morph
 
     model = load(generator, device, settings.precision)
     ends = parse_ends([start, end], model, settings.seed)
     path_between(settings, *ends).codes(model, [0])  # what cannot be done leaves no run folder behind
     name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])
-    inputs = {"start": start, "end": end, "generator": model.digest}
-    with open_run(run, name, settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends([start, end], model, settings.seed)
+    inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
+    with open_run(run, name, settings, overwrite=overwrite, private=shown, **inputs) as folder:
         written = write_morph(model, folder.path, start, end, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")
@@ -114,7 +115,7 @@ def loop(
 
     from morphoscope.configs import UserError
     from morphoscope.generate import load
-    from morphoscope.generate.latents.parsing import parse_ends
+    from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
     from morphoscope.generate.morph_files import path_between, write_loop
 
     if len(ends) < 2:
@@ -123,8 +124,9 @@ def loop(
     parsed = parse_ends(ends, model, settings.seed)
     for a, b in zip(parsed, [*parsed[1:], parsed[0]], strict=True):
         path_between(settings, a, b).codes(model, [0])
-    inputs = {"ends": ends, "generator": model.digest}
-    with open_run(run, "loop", settings, overwrite=overwrite, **inputs) as folder:
+    shown = recorded_ends(ends, model, settings.seed)
+    inputs = {"ends": [shown[end] for end in ends], "generator": model.digest}
+    with open_run(run, "loop", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         written = write_loop(model, folder.path, ends, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")

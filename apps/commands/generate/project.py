@@ -96,7 +96,8 @@ def project(
         inputs["ensemble"] = InputFiles(ensemble)
     if reals is not None:
         inputs["cohort"] = CohortInput(reals)
-    with open_run(run, "project", settings, overwrite=overwrite, **inputs) as folder:
+    private = {str(path): "IMAGE" for path in images}
+    with open_run(run, "project", settings, overwrite=overwrite, private=private, **inputs) as folder:
         results = project_photographs(model, perceptual, photographs, folder, settings, held_out, opinion)
     for path, result in zip(files, results, strict=True):
         _print(path, result)
