@@ -169,7 +169,7 @@ def evaluate(
 
     strange = None if unlike is None else Cohort.load(unlike)
     model, cohort = Ensemble.load(ensemble, device, settings.test_time), Cohort.load(path)
-    inputs = {
+    inputs: dict[str, Any] = {
         "ensemble": InputFiles(ensemble),
         "cohort": CohortInput(cohort),
         "unlike": None if strange is None else CohortInput(strange),
@@ -326,7 +326,7 @@ def attribution(
     from morphoscope.runtime.statistics import format_estimate
 
     model, cohort = Ensemble.load(ensemble, device), Cohort.load(path)
-    inputs = {"ensemble": InputFiles(ensemble), "cohort": CohortInput(cohort)}
+    inputs: dict[str, Any] = {"ensemble": InputFiles(ensemble), "cohort": CohortInput(cohort)}
     with (
         open_run(run, "attribution", settings, overwrite=overwrite, **inputs) as folder,
         working("Comparing attribution methods", transient=True),

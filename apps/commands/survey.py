@@ -1,7 +1,7 @@
 """`morphoscope classify survey …`: compare the classifier with clinicians on the same images."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -110,7 +110,7 @@ def analyse(
     read = read_answers(answers, surveys)  # before the classifier takes its time
     pictures = Cohort.load(cohort)
     models = [Ensemble.load(path, device) for path in ensemble]
-    inputs = {
+    inputs: dict[str, Any] = {
         "surveys": InputFiles(folder),
         "answers": InputFiles(answers),
         "cohort": CohortInput(pictures),

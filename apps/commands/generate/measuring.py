@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from morphoscope.apps.commands.options import (
     CohortPath,
@@ -74,7 +74,7 @@ def metrics(
     features = load_feature_network(settings.network, device)
     meter = QualityMeter(features, reals, model.resolution, model.metadata.fit, model.grey)
     copying_meter = _copying_meter(features, model, cohort, settings)
-    inputs = {"generator": model.digest, "cohort": CohortInput(cohort)}
+    inputs: dict[str, Any] = {"generator": model.digest, "cohort": CohortInput(cohort)}
     with open_run(run, "metrics", settings, overwrite=overwrite, **inputs) as folder:
         sample = partial(model.sample, psi=settings.psi)
         generated = meter.generate(sample, settings.images, settings.seed)

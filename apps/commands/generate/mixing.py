@@ -1,6 +1,6 @@
 """`morphoscope generate grid | triangle | mix | directions`: sheets of several ends at once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -110,8 +110,11 @@ def mix(
     model = load(generator, device)
     sheet = mixing_sheet(model, rows, columns, settings)
     shown = recorded_ends([*rows, *columns], model, settings.seed)
-    inputs = {"rows": [shown[row] for row in rows], "columns": [shown[column] for column in columns]}
-    inputs |= {"generator": model.digest}
+    inputs: dict[str, Any] = {
+        "rows": [shown[row] for row in rows],
+        "columns": [shown[column] for column in columns],
+        "generator": model.digest,
+    }
     with open_run(run, "mix", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "mix.png")
     say(f"Wrote {path}")
