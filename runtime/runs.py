@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -150,6 +152,10 @@ class RunFolder:
     def _forget(self, own: OwnFiles) -> None:
         own.clear()
         (self.path / RECORDS / _REQUEST).unlink(missing_ok=True)
+        for parent, folders, _ in os.walk(self.path, topdown=False):  # those of runs within this run
+            for folder in folders:
+                with suppress(OSError):  # not empty
+                    Path(parent, folder).rmdir()
 
     def _has_records(self) -> bool:
         return any((self.path / RECORDS / name).exists() for name in (_REQUEST, "files.jsonl"))
@@ -171,6 +177,11 @@ class RunFolder:
             with suppress(FileExistsError):  # another process was faster: look again
                 _create(path, exist_ok=False)
                 return cls(path)
+
+    @property
+    def how_to_resume(self) -> str:
+        """What to do after an interruption, in a sentence."""
+        return f"Re-run the command with --run {shlex.quote(str(self.path))} to resume."
 
     def remove_if_empty(self) -> None:
         """Remove the folder if nothing has been written into it."""

@@ -158,8 +158,7 @@ def measure_held_out(
             found.append(_measure(config, plan, part, inner, auxiliary, device, overwrite))
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(
-                f"Stopped in the training without {part.column} {part.value}. Re-run the command with --run "
-                f"{run.path} to resume."
+                f"Stopped in the training without {part.column} {part.value}. {run.how_to_resume}"
             ) from stop
     ensemble.metadata = ensemble.metadata.model_copy(update={"held_out": found})
     with run.held():

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 
 from morphoscope.classify.evaluation import Evaluation, evaluate
 from morphoscope.classify.prediction import Prediction
+from morphoscope.classify.training.material import TrainingCohorts
 from morphoscope.classify.training.plans import check_cohorts
-from morphoscope.classify.training.run import train_ensemble
+from morphoscope.classify.training.run import train_ensemble, training_request
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.classifier import EnsembleTraining
@@ -80,24 +82,42 @@ def cross_validate(
     resolve_device(device)  # an unknown one is an error now
     if view is not None:
         arguments.one_of("view", view, get_args(View))
-    names = _folds(cohort)
+    splits = _splits(config, cohort, repeats)
+    options = {"auxiliary": auxiliary, "view": view, "device": device, "overwrite": overwrite}
     pooled = []
-    for repeat in range(repeats):
-        split = cohort
-        if repeat:
-            split = _without_folds(cohort).split(len(names), config.seed + repeat)
-        folder = run.path / f"repeat-{repeat + 1}"
-        parts = []
-        for fold in _folds(split):
-            outer, inner = leaving_out(split, fold), RunFolder(folder / f"fold-{fold}")
-            ensemble = train_ensemble(
-                config, outer, inner, auxiliary=auxiliary, view=view, device=device, overwrite=overwrite
-            )
-            parts.append(evaluate(ensemble, outer, rows="test"))
-        pooled.append(pool(parts, split))
-        pooled[-1].write(folder / "pooled")
-    write_text(run.path / "summary.json", json.dumps(summary(pooled), indent=2) + "\n")
+    with run.held():
+        request = training_request(config, TrainingCohorts(cohort, (), auxiliary, view), "nested")
+        run.claim(request, overwrite=overwrite)
+        run.write_config(config, cohort=cohort.root, cohort_digest=cohort.digest, view=view)
+        try:
+            for number, split in enumerate(splits, 1):
+                folder = run.path / f"repeat-{number}"
+                parts = [_tested_on(fold, config, split, folder, options) for fold in _folds(split)]
+                pooled.append(pool(parts, split))
+                pooled[-1].write(folder / "pooled")
+        except KeyboardInterrupt as stop:
+            finished = len(list(run.path.glob("repeat-*/fold-*/ensemble.safetensors")))
+            total = sum(len(_folds(split)) for split in splits)
+            raise KeyboardInterrupt(
+                f"Stopped; {finished} of {total} ensembles are trained. {run.how_to_resume}"
+            ) from stop
+        write_text(run.path / "summary.json", json.dumps(summary(pooled), indent=2) + "\n")
     return pooled
+
+
+def _tested_on(
+    fold: str, config: EnsembleTraining, split: Cohort, folder: Path, options: dict[str, Any]
+) -> Evaluation:
+    """Train an ensemble without a fold, and evaluate it on that fold."""
+    outer = leaving_out(split, fold)
+    ensemble = train_ensemble(config, outer, RunFolder(folder / f"fold-{fold}"), **options)
+    return evaluate(ensemble, outer, rows="test")
+
+
+def _splits(config: EnsembleTraining, cohort: Cohort, repeats: int) -> list[Cohort]:
+    """The cohort with its own folds, and then with others, as many."""
+    count, undivided = len(_folds(cohort)), cohort.with_folds(pd.Series("", index=cohort.rows.index))
+    return [cohort, *(undivided.split(count, config.seed + repeat) for repeat in range(1, repeats))]
 
 
 def leaving_out(cohort: Cohort, fold: str) -> Cohort:
@@ -176,7 +196,3 @@ def _folds(cohort: Cohort) -> list[str]:
             "one to test on and the others to calibrate on."
         )
     return names
-
-
-def _without_folds(cohort: Cohort) -> Cohort:
-    return cohort.with_folds(pd.Series("", index=cohort.rows.index))

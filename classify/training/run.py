@@ -109,7 +109,7 @@ def _train(
         own = len(cohort.conditions)
         if not _begun(run):  # before images are resized: perhaps there is no such model
             ConditionClassifier.pretrained(config, own, len(classes) - own)
-        request, fingerprint = _request(config, cohorts), _fingerprint(config, cohorts)
+        request, fingerprint = training_request(config, cohorts), _fingerprint(config, cohorts)
     run.claim(request, overwrite=overwrite, earlier=_recorded_earlier(run, request, fingerprint))
     run.write_config(
         config, cohort=cohort.root, cohort_digest=cohort.digest, view=cohorts.view, device=resolved
@@ -129,7 +129,7 @@ def _train(
             evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     except KeyboardInterrupt as stop:
         where = str(stop) or f"Stopped; {_finished(run)} of {len(plans)} folds are finished."
-        raise KeyboardInterrupt(f"{where} Re-run the command with --run {run.path} to resume.") from stop
+        raise KeyboardInterrupt(f"{where} {run.how_to_resume}") from stop
     return ensemble
 
 
@@ -163,9 +163,15 @@ def _begun(run: RunFolder) -> bool:
     return any((run.path / "folds").glob("fold-*"))
 
 
-def _request(config: EnsembleTraining, cohorts: TrainingCohorts) -> Request:
-    """What the run folder is for; folds may be trained one after the other, and on any device."""
-    inputs: dict[str, Any] = {"cohort": CohortInput(cohorts.cohort), "view": cohorts.view}
+def training_request(
+    config: EnsembleTraining, cohorts: TrainingCohorts, design: str | None = None
+) -> Request:
+    """What a run folder is for; folds may be trained one after the other, and on any device.
+
+    Args:
+        design: of a run of several trainings, e.g. "nested"; None for a single one.
+    """
+    inputs: dict[str, Any] = {"cohort": CohortInput(cohorts.cohort), "view": cohorts.view, "design": design}
     for name, extras in (("synthetic", cohorts.synthetic), ("auxiliary", cohorts.auxiliary)):
         inputs[f"{name}_cohorts"] = len(extras)
         inputs |= {f"{name}_{number}": CohortInput(extra) for number, extra in enumerate(extras, 1)}

@@ -59,9 +59,7 @@ def project_photographs(
                 with working(title, projector.steps, unit="steps") as work:
                     _project_one(projector, photograph, run, distances, opinion, work)
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(
-                f"Stopped. Re-run the command with --run {run.path} to resume: complete projections are kept."
-            ) from stop
+            raise KeyboardInterrupt(f"Stopped; complete projections are kept. {run.how_to_resume}") from stop
     return [run.path / photograph.digest for photograph in photographs]
 
 

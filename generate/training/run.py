@@ -102,10 +102,7 @@ def _train(prepared: Preparation, run: RunFolder, processes: Processes, console:
         if watch is not None and not finished and not loop.interrupted:
             watch.end()
     if loop.interrupted:
-        raise KeyboardInterrupt(
-            f"Stopped at {trainer.images_seen / 1000:.1f} kimg. Re-run the command with --run {run.path} to "
-            "resume."
-        )
+        raise KeyboardInterrupt(f"Stopped at {trainer.images_seen / 1000:.1f} kimg. {run.how_to_resume}")
     return Path(processes.on_main(lambda: str(list_snapshots(run.path)[-1])))
 
 

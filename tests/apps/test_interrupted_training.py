@@ -38,13 +38,12 @@ def cohort(tmp_path: Path) -> Path:
     return tmp_path / "cohort"
 
 
-def train(cohort: Path, run: Path, **settings: object) -> subprocess.Popen:
-    words = [sys.executable, "-m", "morphoscope.apps", "classify", "train", cohort, "--run", run]
+def training(cohort: Path, run: Path, *options: str, **settings: object) -> list[str]:
+    """The words of the command."""
+    words = ["classify", "train", cohort, "--run", run, "--device", "cpu", *options]
     for key, value in {**SETTINGS, **settings}.items():
         words += ["--set", f"{key}={value}"]
-    return subprocess.Popen(
-        list(map(str, [*words, "--device", "cpu"])), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return list(map(str, words))
 
 
 def epochs_done(run: Path) -> int:
@@ -54,7 +53,12 @@ def epochs_done(run: Path) -> int:
 
 def test_a_stopped_training_says_where_and_how_to_resume(cohort: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = train(cohort, run)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "morphoscope.apps", *training(cohort, run)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while process.poll() is None and epochs_done(run) < 2:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGTERM)
@@ -72,29 +76,59 @@ def test_a_stopped_training_says_where_and_how_to_resume(cohort: Path, tmp_path:
     assert (last["fold"], last["epoch"]) == ("0", done)
 
 
-PATCHED = """
-import signal, sys
+STOPPED_BY_ITSELF = """
+import signal
 from morphoscope.apps.__main__ import main
-from morphoscope.classify.ensemble import Ensemble
-Ensemble.calibrate = lambda self, cohort: signal.raise_signal(signal.SIGTERM)
+from {module} import {owner} as owner
+original = owner.{name}
+def stop(self, *arguments):
+    if {condition}:
+        signal.raise_signal(signal.SIGTERM)
+    return original(self, *arguments)
+owner.{name} = stop
 main()
 """
 
 
+def stopped_by_itself(words: list[str], method: str, condition: str = "True") -> str:
+    """Run a command that gets SIGTERM when it calls a method of the classifier; its last line."""
+    *module, owner, name = method.split(".")
+    code = STOPPED_BY_ITSELF.format(
+        module=".".join(["morphoscope.classify", *module]), owner=owner, name=name, condition=condition
+    )
+    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert found.returncode == 130, found.stderr
+    return found.stderr.splitlines()[-1]
+
+
 def test_a_training_that_is_stopped_after_its_last_fold_says_so(cohort: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["classify", "train", cohort, "--run", run, "--folds", "0", "--device", "cpu"]
-    for key, value in {**SETTINGS, "epochs": 1}.items():
-        words += ["--set", f"{key}={value}"]
-    found = subprocess.run(
-        [sys.executable, "-c", PATCHED, *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 130, found.stderr
-    last = found.stderr.splitlines()[-1]
+    last = stopped_by_itself(training(cohort, run, "--folds", "0", epochs=1), "ensemble.Ensemble.calibrate")
     assert last == (
         f"morphoscope: Stopped; 1 of 1 folds are finished. Re-run the command with --run {run} to resume."
     )
     assert not (run / ".run" / "holder.json").exists()
+
+
+def test_a_stopped_nested_training_names_the_run_folder_that_resumes(
+    cohort: Path, tmp_path: Path, command_line
+) -> None:
+    Cohort.load(cohort).split(folds=3, seed=0).save()
+    outer = tmp_path / "outer run"
+    words = training(cohort, outer, "--nested", epochs=1)
+    in_second = "'fold-1' in str(arguments[0]) and 'fold-2' in str(arguments[0])"
+    last = stopped_by_itself(words, "training.fold.FoldTrainer.fit", in_second)
+    named = f"Re-run the command with --run '{outer}' to resume."
+    assert last == f"morphoscope: Stopped; 1 of 3 ensembles are trained. {named}"
+    finished = list(outer.glob("repeat-1/*/folds/*.safetensors"))
+    assert len(finished) == 3
+    before = [path.stat() for path in finished]
+
+    code, out, _ = command_line(*words)
+    assert code == 0 and "balanced accuracy" in out
+    assert [path.stat() for path in finished] == before
+    assert len(list(outer.glob("repeat-1/*/folds/*.safetensors"))) == 6
+    assert json.loads((outer / "summary.json").read_text())["images"] == 16
 
 
 # A test run in the background of a script ignores SIGINT, and its processes would, too.

@@ -39,10 +39,11 @@ def test_train(run, unsplit, tmp_path):
 
 
 def test_a_backbone_that_cannot_be_had_is_told_before_images_are_resized(run, tmp_path):
-    phantom(tmp_path / "split", per_condition=4, size=32).split(folds=2, seed=0, test_fraction=0).save()
+    phantom(tmp_path / "split", per_condition=6, size=32).split(folds=3, seed=0, test_fraction=0).save()
     words = ("--set", "backbone=crossvit_tiny_240", "--set", "weights=none", "--set", "freeze_stages=0")
-    code, _, err = run("classify", "train", "split", *words)
-    assert code == 2 and "crossvit_tiny_240" in err and not left_behind(tmp_path)
+    for nested in ((), ("--nested",)):
+        code, _, err = run("classify", "train", "split", *words, *nested)
+        assert code == 2 and "crossvit_tiny_240" in err and not left_behind(tmp_path)
     assert not (tmp_path / "split" / ".cache").exists()
 
 

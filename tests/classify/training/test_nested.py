@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from morphoscope.classify import Ensemble, Evaluation, Prediction, cross_validate
+from morphoscope.classify import Ensemble, Evaluation, Prediction, cross_validate, train_ensemble
 from morphoscope.classify.evaluation import EvaluationFacts
 from morphoscope.classify.training import nested
 from morphoscope.classify.training.nested import leaving_out
@@ -57,6 +57,8 @@ def test_every_image_is_predicted_once_by_models_that_did_not_see_it(
     (again,) = cross_validate(config, three_folds, run, device="cpu")  # resumes: nothing is trained again
     assert (run.path / "repeat-1/fold-0/folds/fold-1.safetensors").stat() == weights
     np.testing.assert_array_equal(again.prediction.combined, found.prediction.combined)
+    with pytest.raises(UserError, match="design: nested before, none now"):
+        train_ensemble(config, three_folds, run, device="cpu")
 
 
 def test_fewer_than_three_folds_are_refused(cohort: Cohort, config: EnsembleTraining, tmp_path: Path) -> None:
