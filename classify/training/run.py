@@ -12,6 +12,7 @@ import torch
 from morphoscope.classify.certainty.prior import COHORT, Prior
 from morphoscope.classify.description import EnsembleMetadata, FoldScores
 from morphoscope.classify.ensemble import Ensemble
+from morphoscope.classify.ensemble_file import KIND
 from morphoscope.classify.evaluation import evaluate
 from morphoscope.classify.frequencies import trained_frequencies
 from morphoscope.classify.network.classifier import ConditionClassifier
@@ -29,7 +30,7 @@ from morphoscope.configs.views import View
 from morphoscope.runtime import Interruption, Request, RunFolder
 from morphoscope.runtime.progress import working
 from morphoscope.runtime.runs import recorded_request
-from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, read_metadata, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
 FOLD_KIND = "classifier_fold"
@@ -118,13 +119,15 @@ def _train(
     try:
         models, scores = _train_folds(config, images, run, plans, resolved, fingerprint)
         facts = _recorded(cohorts, classes, plans) | _frequencies(config, images, plans)
+        path = run.path / "ensemble.safetensors"
+        facts |= _measured_earlier(path, scores)
         metadata = EnsembleMetadata(
             **facts, scores=scores, config=config, conditions=cohort.conditions, folds=list(models)
         )
         ensemble = Ensemble(metadata, models, resolved)
         with working("Calibrating the ensemble", transient=True):
             ensemble.calibrate(cohort)
-        ensemble.save(run.path / "ensemble.safetensors")
+        ensemble.save(path)
         with working("Evaluating the ensemble", transient=True):
             evaluate(ensemble, cohort, rows="out_of_fold").write(run.path / "out_of_fold")
     except KeyboardInterrupt as stop:
@@ -272,6 +275,14 @@ def _frequencies(
     ]
     real = Prior.of(np.maximum(images.real_counts(plans), 0.5), COHORT)
     return {"prior": np.mean(assumed, axis=0).tolist(), "prevalence": list(real.frequencies)}
+
+
+def _measured_earlier(path: Path, scores: dict[str, FoldScores]) -> dict[str, Any]:
+    """The results of `measure_held_out` in an ensemble's file, if it has these very models."""
+    if not path.is_file():
+        return {}
+    earlier = EnsembleMetadata.from_json(read_metadata(path, KIND), path)
+    return {"held_out": earlier.held_out} if earlier.held_out and earlier.scores == scores else {}
 
 
 def _recorded(cohorts: TrainingCohorts, classes: list[str], plans: Sequence[FoldPlan]) -> dict[str, Any]:

@@ -126,6 +126,10 @@ def test_models_that_never_saw_a_condition_are_measured_on_it(
     assert measure_held_out(config, ensemble, plan, run, device="cpu") == found  # resumes
     assert weights.stat() == before
 
+    assert train_ensemble(config, sites, run, device="cpu").metadata.held_out == found  # the same models
+    assert Ensemble.load(run.path / "ensemble.safetensors").metadata.held_out == found
+    assert train_ensemble(config, sites, run, folds=["0", "1"], device="cpu").metadata.held_out == []
+
 
 def test_auxiliary_images_of_the_condition_are_left_out_too(config: EnsembleTraining, cohort: Cohort) -> None:
     config = config.model_copy(update={"auxiliary_names": {"blue": "red", "green": "other"}})
