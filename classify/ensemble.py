@@ -22,7 +22,6 @@ from morphoscope.classify.inputs.tensors import images_at_a_time, to_tensor
 from morphoscope.classify.inputs.views import in_view
 from morphoscope.classify.network.classifier import AsShown, ConditionClassifier
 from morphoscope.classify.network.forward import ForwardOutput, forward
-from morphoscope.classify.network.weights import pretrained_facts
 from morphoscope.classify.prediction import Prediction, pool, with_calibration
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.conditions import Description
@@ -33,6 +32,7 @@ from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.views import View
 from morphoscope.runtime.progress import track
 from morphoscope.runtime.torch_devices import resolve_device
+from morphoscope.runtime.torch_timm_weights import pretrained_facts
 
 
 class _Output(NamedTuple):

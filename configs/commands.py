@@ -24,6 +24,11 @@ Truncation = Annotated[
 ]
 
 
+_FEATURE_NETWORKS = (
+    "efficientnet_lite0; timm:NAME, a model of timm, whose weights are downloaded, or timm:NAME=FILE with "
+    "those in a file; ensemble:FILE, the classifiers of an ensemble; or a file of Inception weights"
+)
+
 PrintedMark = Annotated[
     bool,
     Field(
@@ -126,8 +131,7 @@ class Augmenting(Config):
     )
     network: str = Field(
         DEFAULT_NETWORK,
-        description="network in whose features drop_closer measures distances: efficientnet_lite0, or a file "
-        "of Inception weights",
+        description=f"network in whose features drop_closer measures distances: {_FEATURE_NETWORKS}",
     )
 
 
@@ -143,8 +147,7 @@ class Measuring(Config):
     images: int = Field(100, ge=4, le=100_000, description="generated images per condition")
     network: str = Field(
         DEFAULT_NETWORK,
-        description="network in whose features images are compared: efficientnet_lite0, or a file of "
-        "Inception weights",
+        description=f"network in whose features images are compared: {_FEATURE_NETWORKS}",
     )
     seed: Seed = Field(0, description="seed of the first generated image")
     psi: Truncation = 1.0

@@ -262,7 +262,8 @@ class LoggingGroup(Config):
     metric_network: Annotated[str | None, Resume.MAY_CHANGE] = Field(
         DEFAULT_NETWORK,
         description="network in whose features the metrics of every snapshot are computed: "
-        "efficientnet_lite0, or a file of Inception weights; null computes none",
+        "efficientnet_lite0, a model of timm (timm:NAME, or timm:NAME=FILE with weights from a file), or a "
+        "file of Inception weights; null computes none",
     )
     metric_images: Annotated[int, Resume.MAY_CHANGE] = Field(
         100, ge=8, description="number of generated images per condition for the metrics"

@@ -14,7 +14,7 @@ from torch import nn
 from morphoscope.classify.attribution.maps import rank_correlation
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.network.classifier import ConditionClassifier
-from morphoscope.classify.network.weights import classifier_names
+from morphoscope.runtime.torch_timm_weights import classifier_names
 
 _STRONGEST = 99.0  # percentile of the absolute map that is scaled to 1
 _WINDOW = 1.5  # standard deviation of the Gaussian window, pixels

@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from morphoscope.classify.inputs.pairs import photographs, present_halves
 from morphoscope.classify.network.weights import (
-    classifier_names,
     create_backbone,
     load_first_weights,
-    pretrained_facts,
     resolution_error,
 )
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.runtime.torch_timm_weights import classifier_names, pretrained_facts
 
 
 class ConditionClassifier(nn.Module):

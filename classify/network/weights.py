@@ -1,28 +1,21 @@
 """The initial weights of a backbone: from timm's hub, the `offline` extra, or a local file."""
 
-import importlib
-import os
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import Any, cast
 
 import timm
 import torch
-from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.runtime.torch_offline_weights import OFFLINE_BACKBONE, offline_state, read_weights
+from morphoscope.runtime.torch_timm_weights import hub_file, load_without_head
 
-_HUB_SECONDS = 5.0
 _LOCAL_HINT = (
     "Pass a local file instead (--set weights_file=PATH), or use the preset 'lite' with the `offline` extra."
 )
-
+_MISFIT_HINT = "Set `backbone`, or `resolution`, to that of the model that the file was saved from."
 
 _GET_DATA = cast(Any, torch.Tensor.data).__get__
 
@@ -93,11 +86,6 @@ def resolution_error(config: EnsembleTraining, error: Exception) -> UserError:
     )
 
 
-def pretrained_facts(backbone: nn.Module) -> dict[str, Any]:
-    """timm's description of a backbone: `mean` and `std` of its inputs, names of its `classifier` …"""
-    return cast(dict[str, Any], backbone.pretrained_cfg)
-
-
 def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
     """Load the weights that `config` selects into all of `model` except its linear head.
 
@@ -105,59 +93,17 @@ def load_first_weights(model: nn.Module, config: EnsembleTraining) -> None:
         UserError: the hub cannot be reached, the `offline` extra is missing or belongs to another backbone,
             or a file cannot be read or does not fit the backbone.
     """
+    backbone = config.network.backbone
     if config.network.weights_file is not None:
         source, state = str(config.network.weights_file), read_weights(config.network.weights_file)
     elif config.network.weights == "hub":
-        path = _hub_file(config.network.backbone)
+        path = hub_file(backbone, _LOCAL_HINT)
         source, state = str(path), read_weights(path)
     elif config.network.weights == "offline":
-        source, state = "the `offline` extra", _offline_state(config.network.backbone, model)
+        source, state = "the `offline` extra", _offline_state(backbone, model)
     else:
         return
-    _load(model, _filtered(state, model, source, config.network.backbone), source, config.network.backbone)
-
-
-def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str, backbone: str) -> None:
-    """Load everything but the head; UserError if a tensor is missing, unknown or of another shape."""
-    head = tuple(f"{name}." for name in classifier_names(model))
-    state = {name: value for name, value in state.items() if not name.startswith(head)}
-    try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise UserError(
-            f"{source} does not fit {backbone}: {' '.join(str(error).split())[:300]} Set `backbone`, or "
-            "`resolution`, to that of the model that the file was saved from."
-        ) from error
-    missing = [name for name in missing if not name.startswith(head)]
-    if missing or unexpected:
-        names = ", ".join([*missing, *unexpected][:3])
-        raise UserError(
-            f"{source} does not fit {backbone}: {len(missing)} tensors missing, {len(unexpected)} unknown "
-            f"(e.g. {names}). Set `backbone` to the model that the file was saved from."
-        )
-
-
-def classifier_names(backbone: nn.Module) -> tuple[str, ...]:
-    """Names of the backbone's final layers (two in distilled models)."""
-    names = pretrained_facts(backbone)["classifier"]
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _filtered(
-    state: dict[str, torch.Tensor], model: nn.Module, source: str, backbone: str
-) -> dict[str, torch.Tensor]:
-    """Apply timm's own filter for the model's family: published names, resized position embeddings."""
-    module = importlib.import_module(type(model).__module__)
-    timms_filter = getattr(module, "checkpoint_filter_fn", None)
-    if timms_filter is None:
-        return state
-    try:
-        return timms_filter(state, model)
-    except (RuntimeError, AssertionError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # Filters look for the tensors of their family without checking them.
-        raise UserError(
-            f"{source} does not fit {backbone} ({' '.join(str(error).split())[:200]})."
-        ) from error
+    load_without_head(model, state, source, backbone, _MISFIT_HINT)
 
 
 def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:
@@ -167,36 +113,3 @@ def _offline_state(backbone: str, model: nn.Module) -> dict[str, torch.Tensor]:
             "or --set weights_file=PATH."
         )
     return offline_state(list(model.state_dict()))
-
-
-def _hub_file(backbone: str) -> Path:
-    """Path of timm's hub weights for `backbone`: from the local cache, or downloaded once."""
-    known = timm.models.get_pretrained_cfg(backbone)
-    if known is None or not known.hf_hub_id:
-        raise UserError(f"backbone '{backbone}': timm knows no hub weights for it. {_LOCAL_HINT}")
-    cached = try_to_load_from_cache(known.hf_hub_id, "model.safetensors")
-    if isinstance(cached, str):
-        return Path(cached)
-    _require_hub(backbone)
-    try:
-        return Path(hf_hub_download(known.hf_hub_id, "model.safetensors", etag_timeout=_HUB_SECONDS))
-    except (OSError, HfHubHTTPError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"The hub weights of '{backbone}' could not be downloaded ({reason}). {_LOCAL_HINT}"
-        ) from error
-
-
-def _require_hub(backbone: str) -> None:
-    """UserError within seconds if the hub does not respond: its own client retries for most of a minute."""
-    message = f"The hub weights of '{backbone}' are not in the local cache and"
-    if constants.is_offline_mode():
-        raise UserError(f"{message} HF_HUB_OFFLINE forbids a download. {_LOCAL_HINT}")
-    endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
-    request = urllib.request.Request(endpoint, method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=_HUB_SECONDS).close()
-    except urllib.error.HTTPError:
-        return  # it responded; whether it has the file is seen when downloading
-    except OSError as error:
-        raise UserError(f"{message} {endpoint} cannot be reached ({error}). {_LOCAL_HINT}") from error

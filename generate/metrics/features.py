@@ -1,5 +1,7 @@
 """Networks whose features the metrics use to compare images."""
 
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from morphoscope.runtime.torch_offline_weights import (
     read_weights,
 )
 
+TIMM = "timm:"  # before the name of one of its models
+_TIMM_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 INCEPTION = "inception"  # the only network whose values may be called FID and KID
 # First 16 hex digits of the SHA-256 of the weights of 2015-12-05 as torch tensors; pytorch-fid publishes them
 # as pt_inception-2015-12-05-6726825d.pth (the name contains the first 8). The full digest is recorded at
@@ -26,9 +30,11 @@ INCEPTION = "inception"  # the only network whose values may be called FID and K
 # 6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2
 PUBLISHED_INCEPTION = "6726825d0af5f729"
 
+_Colour = float | Sequence[float]
+
 
 class FeatureNetwork:
-    """A fixed network that computes features of images.
+    """A fixed network that computes features of images: a function with a name.
 
     Attributes:
         name: part of the name of every value that is computed with it.
@@ -40,51 +46,72 @@ class FeatureNetwork:
         self,
         name: str,
         digest: str,
-        module: nn.Module,
+        compute: Callable[[np.ndarray], np.ndarray],
         *,
         dimensions: int,
-        size: int,
-        middle: float,
-        device: torch.device,
+        batch: int = 64,
     ) -> None:
-        """For `load_feature_network`, and for tests with a small module.
+        """Any function of images will do, e.g. a `NetworkFunction`, or one of a classifier.
 
         Args:
-            module: float32 [N, 3, size, size] => [N, D].
-            size: of its input, pixels.
-            middle: pixel values from 0 to 255 are scaled to (value - middle) / middle.
+            compute: uint8 [n, H, W, 3] RGB => float32 [n, D], each image by itself.
+            batch: number of images that `compute` takes at once.
         """
-        self.name = name
-        self.digest = digest
-        self.dimensions = dimensions
-        module = module.to(memory_format=torch.channels_last)
-        self._module = module.eval().requires_grad_(False).to(device)
-        self._size = size
-        self._middle = middle
-        self._device = device
+        self.name, self.digest, self.dimensions = name, digest, dimensions
+        self._compute, self._batch = compute, batch
 
-    @torch.inference_mode()
     def features(
         self, images: np.ndarray, batch: int | None = None, description: str = "Computing features"
     ) -> np.ndarray:
         """uint8 [N, H, W, 3] RGB => float32 [N, D].
 
-        Images are resized to the network's input size by antialiased bicubic resampling, as in PIL, but in
-        float32 without rounding to 8 bits or clamping (Parmar et al. 2022, "On Aliased Resizing").
-
         Args:
-            batch: number of images processed at once; by default 64 on a GPU, and 4 on a CPU because of its
-                caches. It affects the result only by rounding.
+            batch: number of images processed at once; by default what suits the network. It affects the
+                result only by rounding.
             description: of the progress bar.
         """
-        batch = batch or (64 if self._device.type == "cuda" else 4)
+        batch = batch or self._batch
         found = [np.zeros((0, self.dimensions), np.float32)]
         for start in track(range(0, len(images), batch), description):
-            part = torch.from_numpy(np.array(images[start : start + batch])).to(self._device)
-            pixels = part.permute(0, 3, 1, 2).to(torch.float32)  # NHWC => NCHW, channels last in memory
-            pixels = resized(pixels, self._size)
-            found.append(self._module((pixels - self._middle) / self._middle).float().cpu().numpy())
+            found.append(self._compute(images[start : start + batch]))
         return np.concatenate(found)
+
+
+class NetworkFunction:
+    """The features that a torch module computes of images of any size.
+
+    Images are resized to the module's input size by antialiased bicubic resampling, as in PIL, but in float32
+    without rounding to 8 bits or clamping (Parmar et al. 2022, "On Aliased Resizing").
+
+    Attributes:
+        batch: number of images that suit the device: 64 on a GPU, and 4 on a CPU because of its caches.
+    """
+
+    def __init__(
+        self, module: nn.Module, *, size: int, mean: _Colour, sd: _Colour, device: torch.device
+    ) -> None:
+        """
+        Args:
+            module: float32 [N, 3, size, size] => [N, D].
+            size: of its input, pixels.
+            mean, sd: pixel values from 0 to 255 become (value - mean) / sd; one number, or one per channel.
+        """
+        module = module.to(memory_format=torch.channels_last)
+        self.module = module.eval().requires_grad_(False).to(device)
+        self.batch = 64 if device.type == "cuda" else 4
+        self._size, self._device = size, device
+        self._mean, self._sd = (
+            torch.as_tensor(colour, dtype=torch.float32, device=device).view(-1, 1, 1)
+            for colour in (mean, sd)
+        )
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] RGB => float32 [N, D]."""
+        pixels = torch.from_numpy(np.array(images)).to(self._device)
+        pixels = pixels.permute(0, 3, 1, 2).to(torch.float32)  # NHWC => NCHW, channels last in memory
+        found: torch.Tensor = self.module((resized(pixels, self._size) - self._mean) / self._sd)
+        return found.float().cpu().numpy()
 
 
 def resized(images: torch.Tensor, size: int) -> torch.Tensor:
@@ -99,21 +126,27 @@ def load_feature_network(source: str = DEFAULT_NETWORK, device: torch.device | s
 
     Args:
         source: "efficientnet_lite0" (timm's, with the weights of the `offline` extra; 1280 pooled features of
-            224 px), or the path of a state dict of the FID variant of Inception-v3 (2048 pooled features of
-            299 px). A TorchScript file is code and is not read. Only the published weights are named
-            "inception"; others of that shape are named "inception_" and their digest.
+            224 px); "timm:NAME", any model of timm with its published weights, which are downloaded once, or
+            "timm:NAME=FILE" with those in a file; or the path of a state dict of the FID variant of
+            Inception-v3 (2048 pooled features of 299 px). A TorchScript file is code and is not read. Only
+            the published weights are named "inception"; others of that shape are named "inception_" and their
+            digest. Weights in a file add their digest to the name of timm's model.
         device: a device, or auto, cpu, cuda or cuda:N.
 
     Raises:
-        UserError: the extra is not installed, or the file is missing, damaged or of another network.
+        UserError: the extra is not installed, there is no connection, or the model is unknown, or the file is
+            missing, damaged or of another network.
     """
     where = resolve_device(device)
     if source == DEFAULT_NETWORK:
         return _efficientnet_lite0(where)
+    if source.startswith(TIMM):
+        name, _, file = source.removeprefix(TIMM).partition("=")
+        return _timm(name, Path(file).expanduser() if file else None, where)
     if not Path(source).expanduser().is_file():
         raise UserError(
-            f"--network {source}: neither '{DEFAULT_NETWORK}' nor a file of Inception weights "
-            "(pt_inception-2015-12-05-6726825d.pth from pytorch-fid)."
+            f"--network {source}: neither '{DEFAULT_NETWORK}' nor '{TIMM}NAME' nor a file of Inception "
+            "weights (pt_inception-2015-12-05-6726825d.pth from pytorch-fid)."
         )
     return _inception(Path(source).expanduser(), where)
 
@@ -135,15 +168,40 @@ def efficientnet_lite0() -> nn.Module:
 def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
     network = efficientnet_lite0()
     network.classifier = nn.Identity()
+    compute = NetworkFunction(network, size=224, mean=127.5, sd=127.5, device=device)
     return FeatureNetwork(
-        DEFAULT_NETWORK,
-        file_digest(offline_file()),
+        DEFAULT_NETWORK, file_digest(offline_file()), compute, dimensions=1280, batch=compute.batch
+    )
+
+
+def _timm(name: str, file: Path | None, device: torch.device) -> FeatureNetwork:
+    """The pooled features before the head of a model of timm, for the input that it was trained with."""
+    import timm
+
+    from morphoscope.runtime.torch_timm_weights import hub_file, load_without_head, pretrained_facts
+
+    option = f"--network {TIMM}{name}"
+    if not _TIMM_NAME.fullmatch(name):  # no "hf-hub:", no path: that would load what others have written
+        raise UserError(f"{option}: not a name of a timm model, e.g. {TIMM}resnet50.a1_in1k.")
+    try:
+        with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
+            network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
+    except RuntimeError as error:
+        raise UserError(f"{option}: timm {timm.__version__} cannot build it ({error}).") from error
+    path = file or hub_file(name, f"Give a file of its weights: {option}=FILE.")
+    hint = "Name the model that the file was saved from."
+    load_without_head(network, read_weights(path), str(path), name, hint)
+    facts, digest = pretrained_facts(network), file_digest(path)
+    compute = NetworkFunction(
         network,
-        dimensions=1280,
-        size=224,
-        middle=127.5,
+        size=facts["input_size"][-1],
+        mean=[255 * value for value in facts["mean"]],
+        sd=[255 * value for value in facts["std"]],
         device=device,
     )
+    dimensions = compute(np.zeros((1, 8, 8, 3), np.uint8)).shape[1]
+    shown = f"{name}_{digest[:8]}" if file else name
+    return FeatureNetwork(shown, digest, compute, dimensions=dimensions, batch=compute.batch)
 
 
 def _inception(path: Path, device: torch.device) -> FeatureNetwork:
@@ -162,12 +220,6 @@ def _inception(path: Path, device: torch.device) -> FeatureNetwork:
         ) from error
     network.fc = nn.Identity()
     digest = file_digest(path)
-    return FeatureNetwork(
-        INCEPTION if digest == PUBLISHED_INCEPTION else f"{INCEPTION}_{digest[:8]}",
-        digest,
-        network,
-        dimensions=2048,
-        size=299,
-        middle=128.0,
-        device=device,
-    )
+    compute = NetworkFunction(network, size=299, mean=128.0, sd=128.0, device=device)
+    name = INCEPTION if digest == PUBLISHED_INCEPTION else f"{INCEPTION}_{digest[:8]}"
+    return FeatureNetwork(name, digest, compute, dimensions=2048, batch=compute.batch)

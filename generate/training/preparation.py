@@ -224,7 +224,7 @@ def feature_network(source: str | None, device: torch.device) -> FeatureNetwork 
     """The network that the metrics use; None, with a warning, where the default one is not installed.
 
     Raises:
-        UserError: `source` is neither the default nor a file of weights.
+        UserError: `source` is not the default, and cannot be loaded.
     """
     if source is None:
         return None

@@ -11,6 +11,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
 from morphoscope.generate.metrics import FeatureNetwork
+from morphoscope.generate.metrics.features import NetworkFunction
 from morphoscope.runtime import RunFolder
 
 TINY = {
@@ -93,8 +94,7 @@ def make_network():
     """make_network(name, digest) -> a network with 48 features; its module counts the images it sees."""
 
     def make(name="averages", digest="0" * 16):
-        return FeatureNetwork(
-            name, digest, Averages(), dimensions=48, size=16, middle=127.5, device=torch.device("cpu")
-        )
+        compute = NetworkFunction(Averages(), size=16, mean=127.5, sd=127.5, device=torch.device("cpu"))
+        return FeatureNetwork(name, digest, compute, dimensions=48, batch=compute.batch)
 
     return make

@@ -60,9 +60,10 @@ def metrics(
         seed=seed,
     )
 
+    from morphoscope.apps.commands.generate.networks import feature_network
     from morphoscope.cohort import Cohort, CohortInput
     from morphoscope.generate import load
-    from morphoscope.generate.metrics import QualityMeter, load_feature_network, real_rows
+    from morphoscope.generate.metrics import QualityMeter, real_rows
     from morphoscope.runtime import write_text
 
     model = load(generator, device)
@@ -71,7 +72,7 @@ def metrics(
     occurring = sorted(set(reals.rows["condition"]))
     for condition in occurring:
         model.label(condition)  # report a condition that the generator lacks before the work starts
-    features = load_feature_network(settings.network, device)
+    features = feature_network(settings.network, device)
     meter = QualityMeter(features, reals, model.resolution, model.metadata.fit, model.grey)
     copying_meter = _copying_meter(features, model, cohort, settings)
     inputs: dict[str, Any] = {"generator": model.digest, "cohort": CohortInput(cohort)}

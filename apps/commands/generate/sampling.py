@@ -88,17 +88,18 @@ def augment(
     if (cohort is None) != (settings.drop_closer is None):
         raise UserError("--cohort and --drop-closer belong together: give both or neither.")
 
+    from morphoscope.apps.commands.generate.networks import feature_network
     from morphoscope.cohort import Cohort
     from morphoscope.generate import augment as write_cohort
     from morphoscope.generate import load
-    from morphoscope.generate.metrics import CopyFilter, load_feature_network
+    from morphoscope.generate.metrics import CopyFilter
     from morphoscope.generate.synthetic import dropped_copies
     from morphoscope.runtime import RunFolder
 
     model = load(generator, device)
     copies = None
     if cohort is not None and settings.drop_closer is not None:
-        network = load_feature_network(settings.network, device)
+        network = feature_network(settings.network, device)
         copies = CopyFilter(network, model, Cohort.load(cohort), settings.drop_closer)
     options = settings.model_dump(exclude={"drop_closer", "network"})
     made = write_cohort(model, destination, copies=copies, **options)

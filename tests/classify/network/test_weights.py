@@ -129,7 +129,7 @@ def test_a_file_of_another_resolution_is_loaded_as_the_hub_s(
     save_file(published.state_dict(), path)
     config = config.model_copy(update={"backbone": backbone, "resolution": 64})
     from_file = ConditionClassifier.pretrained(config.model_copy(update={"weights_file": path}), 3)
-    monkeypatch.setattr(weights, "_hub_file", lambda backbone: path)
+    monkeypatch.setattr(weights, "hub_file", lambda backbone, hint: path)
     from_hub = ConditionClassifier.pretrained(config.model_copy(update={"weights": "hub"}), 3)
     head = from_hub.backbone.pretrained_cfg["classifier"]
     loaded = from_file.backbone.state_dict()

@@ -18,7 +18,7 @@ def test_computed_once(make_network, tmp_path):
     first = cached_features(network, images(), tmp_path / ".cache")
     assert first.shape == (6, 48)
     assert np.array_equal(cached_features(network, images(), tmp_path / ".cache"), first)
-    assert network._module.seen == 6
+    assert network._compute.module.seen == 6
 
 
 @pytest.mark.parametrize("change", ["images", "order", "network"])

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from morphoscope.configs import UserError
+from morphoscope.generate.metrics import FeatureNetwork, load_feature_network
 from morphoscope.generate.metrics import features as module
-from morphoscope.generate.metrics import load_feature_network
 from morphoscope.generate.metrics.features import resized
 from morphoscope.generate.metrics.inception import FidInception
 from morphoscope.generate.model import file_digest
@@ -44,7 +44,7 @@ class TestLite0:
         pixels = images(3, 224)
         found = network.features(pixels)
         reference = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
-        reference.load_state_dict(network._module.state_dict())
+        reference.load_state_dict(network._compute.module.state_dict())
         with torch.no_grad():
             expected = reference(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1)
         assert found.dtype == np.float32
@@ -129,7 +129,7 @@ class TestInception:
 
 
 def test_unknown_networks_and_files_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"--network resnet50: neither 'efficientnet_lite0' nor a file"):
+    with pytest.raises(UserError, match=r"--network resnet50: neither 'efficientnet_lite0' nor 'timm"):
         load_feature_network("resnet50")
     other = tmp_path / "other.pth"
     torch.save(timm.create_model("test_resnet").state_dict(), other)
@@ -143,3 +143,49 @@ def test_a_torchscript_file_is_not_run(tmp_path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
     with pytest.raises(UserError, match=r"inception-2015-12-05\.pt"):
         load_feature_network(str(path))
+
+
+class TestTimm:
+    @pytest.fixture
+    def file(self, tmp_path):
+        path = tmp_path / "weights.pth"
+        torch.manual_seed(0)
+        torch.save(timm.create_model("test_resnet").state_dict(), path)
+        return path
+
+    def test_pooled_features_of_the_weights_in_a_file(self, file):
+        before = torch.get_rng_state()
+        network = load_feature_network(f"timm:test_resnet={file}")
+        assert torch.equal(before, torch.get_rng_state())
+        assert network.name == f"test_resnet_{file_digest(file)[:8]}"
+        pixels = images(3, 160)
+        reference = timm.create_model("test_resnet").eval()
+        reference.load_state_dict(torch.load(file, weights_only=True))
+        reference.reset_classifier(0)
+        with torch.no_grad():
+            expected = reference((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5).numpy()
+        found = network.features(pixels)
+        assert found.shape == (3, network.dimensions)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+    def test_downloaded_weights_give_values_named_after_the_model(self, file, monkeypatch):
+        monkeypatch.setattr("morphoscope.runtime.torch_timm_weights.hub_file", lambda name, hint: file)
+        assert load_feature_network("timm:test_resnet").name == "test_resnet"
+
+    @pytest.mark.parametrize("name", ["no_such_model", "hf-hub:someone/model", "../x", ""])
+    def test_unknown_models_are_refused(self, name):
+        with pytest.raises(UserError, match=f"--network timm:{name}"):
+            load_feature_network(f"timm:{name}")
+
+    def test_a_file_of_another_model_is_refused(self, file):
+        with pytest.raises(UserError, match=r"weights\.pth does not fit test_vit"):
+            load_feature_network(f"timm:test_vit={file}")
+
+
+def test_any_function_of_images_is_a_network():
+    network = FeatureNetwork(
+        "means", "0" * 16, lambda part: part.mean(axis=(1, 2)).astype(np.float32), dimensions=3, batch=2
+    )
+    found = network.features(images(5))
+    assert found.shape == (5, 3)
+    np.testing.assert_allclose(found, images(5).mean(axis=(1, 2)), rtol=1e-6)
