@@ -250,6 +250,10 @@ class Ensemble:
                 "models have seen. For a cohort of other patients use rows 'all'."
             )
 
+    def seen(self, image: Photograph) -> np.ndarray:
+        """An image as the models see it, uint8 [R, R, 3]; of a pair [R, 2R, 3]. Errors as for `attribute`."""
+        return self._preparation.inputs([as_array(image)])[0]
+
     def attribute(
         self,
         image: Photograph,
@@ -273,7 +277,7 @@ class Ensemble:
         """
         settings = attribution_settings(method, options)
         index, array = self.metadata.condition_index(target), as_array(image)
-        pixels = to_tensor(self._preparation.inputs([array]), self.device)
+        pixels = to_tensor(self.seen(array)[None], self.device)
         models = [AsShown(model, pixels) for model in self.models] if self.dual else self.models
         batch = max(1, images_at_a_time(self.resolution) // 4)  # gradients keep all activations
         found = explain(models, pixels, index, method, settings, batch)

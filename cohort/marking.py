@@ -24,19 +24,22 @@ def marked(image: np.ndarray, origin: str) -> np.ndarray:
     Returns:
         uint8 [H + strip, W, 3]; the image's own pixels are left as they are.
     """
-    height, width = image.shape[:2]
+    return np.concatenate([image, mark_strip(image.shape[1], origin)])
+
+
+def mark_strip(width: int, origin: str) -> np.ndarray:
+    """The strip of `marked` alone, uint8 [strip, width, 3]."""
     large, small = (
         fitting_font(text, 0.95 * width, max(7, round(share * width)))
         for text, share in ((SYNTHETIC, 0.044), (origin, 0.031))
     )
     line = large.size + small.size
-    strip = round(1.75 * line)
-    canvas = Image.new("RGB", (width, height + strip), _STRIP)
-    canvas.paste(Image.fromarray(image))
+    height = round(1.75 * line)
+    canvas = Image.new("RGB", (width, height), _STRIP)
     draw = ImageDraw.Draw(canvas)
     left, gap = round(0.025 * width), round(0.25 * line)
-    draw.text((left, height + gap), SYNTHETIC, fill=_BRIGHT, font=large, anchor="lt")
-    draw.text((left, height + strip - gap), origin, fill=_INK, font=small, anchor="lb")
+    draw.text((left, gap), SYNTHETIC, fill=_BRIGHT, font=large, anchor="lt")
+    draw.text((left, height - gap), origin, fill=_INK, font=small, anchor="lb")
     return np.asarray(canvas)
 
 

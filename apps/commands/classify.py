@@ -7,6 +7,7 @@ import typer
 
 from morphoscope.apps.commands import survey
 from morphoscope.apps.commands.compare import compare
+from morphoscope.apps.commands.explain import explain
 from morphoscope.apps.commands.options import (
     CohortPath,
     ConfigFile,
@@ -20,11 +21,11 @@ from morphoscope.apps.commands.options import (
     option,
     run_folder,
 )
-from morphoscope.apps.commands.predict import PANORAMIC, PrevalenceOption, TestTime, predict
+from morphoscope.apps.commands.predict import PrevalenceOption, TestTime, predict
 from morphoscope.configs import UserError, load_config
-from morphoscope.configs.attribution import Baseline, MapComparison, Method
+from morphoscope.configs.attribution import MapComparison
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.configs.commands import Evaluating, Explaining, Rows
+from morphoscope.configs.commands import Evaluating, Rows
 from morphoscope.configs.views import PairedView
 from morphoscope.runtime.progress import working
 from morphoscope.runtime.terminal import say
@@ -212,82 +213,7 @@ def calibrate(
 app.command()(predict)
 
 
-@app.command()
-def explain(
-    ensemble: EnsemblePath,
-    image: Annotated[
-        Path | None, typer.Argument(metavar="IMAGE", help="A photograph.", show_default=False)
-    ] = None,
-    panoramic: Annotated[Path | None, typer.Option(help=f"{PANORAMIC}.")] = None,
-    condition: Annotated[
-        str | None, typer.Option(help="Condition to explain; the most probable one by default.")
-    ] = None,
-    method: Annotated[Method | None, option(Explaining, "method")] = None,
-    baseline: Annotated[Baseline | None, option(Explaining, "baseline")] = None,
-    steps: Annotated[int | None, option(Explaining, "steps")] = None,
-    run: Run = None,
-    overwrite: Overwrite = False,
-    config: ConfigFile = None,
-    set_: Set = None,
-    device: Device = "auto",
-    seed: Annotated[int | None, option(Explaining, "seed")] = None,
-) -> None:
-    """Map the pixels that a condition's probability depends on: report.html, overlay.png, map.npy and more.
-
-    overlay.png shows the image and the map beside it, with condition, file and method.
-    folds.npy has the map of each model. Integrated gradients also write deltas.npy, each model's
-    convergence delta.
-    """
-    settings = load_config(
-        Explaining,
-        file=config,
-        overrides=set_,
-        method=method,
-        baseline=baseline,
-        steps=steps,
-        seed=seed,
-    )
-
-    import numpy as np
-
-    from morphoscope.apps.commands.classifier_output import ONLY_PHANTOMS, print_attribution
-    from morphoscope.apps.commands.photographs import (
-        ensemble_files,
-        read_photograph,
-        require_readable,
-        short_names,
-    )
-    from morphoscope.apps.verdict import assumption
-    from morphoscope.classify import Ensemble, write_explanation
-    from morphoscope.classify.attribution.page import write_explanation_page
-    from morphoscope.cohort.conditions import long_name
-    from morphoscope.runtime import InputFiles, write_atomically
-
-    focused, others = ([] if path is None else [path] for path in (image, panoramic))
-    require_readable([*focused, *others])
-    model = Ensemble.load(ensemble, device)
-    (files,) = ensemble_files(model, focused, others)
-    (name,), (pixels, provenance) = short_names([files]), read_photograph(model, files)
-    prediction = model.predict([pixels])
-    if condition is None:
-        condition = model.conditions[int(prediction.predicted[0])]
-    inputs: dict[str, Any] = {"ensemble": InputFiles(ensemble), "condition": condition}
-    for view, shown in (("image", image), ("panoramic", panoramic)):
-        inputs[view] = None if shown is None else InputFiles(shown)
-    notes = [ONLY_PHANTOMS] if model.metadata.phantom else []
-    named = long_name(condition, model.descriptions)
-    with open_run(run, "explain", settings, overwrite=overwrite, **inputs) as folder:
-        found = model.attribute(pixels, condition, **settings.model_dump())
-        write_explanation(folder.path / "overlay.png", pixels, found, named, name, notes, provenance)
-        probability = prediction.combined[0, model.conditions.index(condition)]
-        answer = f"{probability:.3f}. {assumption(prediction)}"
-        write_explanation_page(folder.path, found, named, name, answer, notes)
-        for file, array in {"map": found.map, "folds": found.per_fold, "deltas": found.deltas}.items():
-            if array is not None:
-                with write_atomically(folder.path / f"{file}.npy") as temporary:
-                    np.save(temporary, array)
-    print_attribution(found, named, settings)
-    say(f"Wrote {folder.path}")
+app.command()(explain)
 
 
 @app.command()

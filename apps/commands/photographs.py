@@ -1,7 +1,7 @@
 """Photographs named on the command line, in the form that an ensemble takes: images, or pairs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from glob import glob, has_magic
 from itertools import zip_longest
 from pathlib import Path
@@ -97,13 +97,7 @@ def short_names(files: Sequence[Files]) -> list[str]:
 
 def require_readable(paths: Sequence[Path]) -> None:
     """Raise UserError if there is no file, or one that cannot be read; one message names all of these."""
-    if not paths:
-        raise UserError("No photograph given: name at least one file as IMAGE.")
-    if len(paths) == 1:
-        read_image(paths[0])
-        return
-    errors = collect_errors(read_image, paths, "Checking the photographs")
-    raise_together([message for _, message in errors], "photograph(s) cannot be read")
+    _require(read_image, paths)
 
 
 def inputs(ensemble: Ensemble, files: Sequence[Files]) -> Sequence[Path | np.ndarray]:
@@ -113,13 +107,25 @@ def inputs(ensemble: Ensemble, files: Sequence[Files]) -> Sequence[Path | np.nda
     return [path for photograph in files for path in photograph.given]
 
 
-def read_photograph(ensemble: Ensemble, files: Files) -> Photograph:
-    """A photograph or pair with its provenance; UserError if a file cannot be read."""
-    halves = [None if path is None else _read(path) for path in files]
-    shown = [half for half in halves if half is not None]
+def read_together(files: Files) -> dict[Path, Photograph]:
+    """The photographs of one prediction, each read once; one UserError names all that cannot be read."""
+    found: dict[Path, Photograph] = {}
+
+    def read(path: Path) -> None:
+        data = read_regular(path, MAX_FILE_BYTES, str(path))
+        pixels = read_image(data, str(path))  # first: it reports what is damaged
+        found[path] = Photograph(pixels, file_provenance(data))
+
+    _require(read, files.given)
+    return found
+
+
+def as_one(ensemble: Ensemble, files: Files, read: Mapping[Path, Photograph]) -> Photograph:
+    """What the ensemble takes: the only photograph, or the pair, with the provenance of its halves."""
+    shown = [read[path] for path in files.given]
     if not ensemble.dual:
         return shown[0]
-    pair = ensemble.pair(*(None if half is None else half.pixels for half in halves))
+    pair = ensemble.pair(*(None if path is None else read[path].pixels for path in files))
     return Photograph(pair, _shared([half.provenance for half in shown if half.provenance is not None]))
 
 
@@ -127,10 +133,15 @@ def _is_image(path: Path) -> bool:
     return path.name.lower().endswith(IMAGE_SUFFIXES) and path.is_file()
 
 
-def _read(path: Path) -> Photograph:
-    data = read_regular(path, MAX_FILE_BYTES, str(path))
-    pixels = read_image(data, str(path))  # first: it reports what is damaged
-    return Photograph(pixels, file_provenance(data))
+def _require(read: Callable[[Path], object], paths: Sequence[Path]) -> None:
+    """Read all files, of which there is at least one; one UserError for all that cannot be read."""
+    if not paths:
+        raise UserError("No photograph given: name at least one file as IMAGE.")
+    if len(paths) == 1:
+        read(paths[0])
+        return
+    errors = collect_errors(read, paths, "Reading the photographs")
+    raise_together([message for _, message in errors], "photograph(s) cannot be read")
 
 
 def _shared(synthetic: Sequence[Provenance]) -> Provenance | None:

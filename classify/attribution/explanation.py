@@ -1,78 +1,98 @@
-"""An attribution map as one picture that explains itself: condition, file, method, the image and the map."""
+"""Attribution maps as figures that explain themselves: beside the image, and of each model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 
 from morphoscope.classify.attribution.maps import Attribution
-from morphoscope.classify.attribution.overlay import legend, overlay
+from morphoscope.classify.attribution.overlay import overlay
+from morphoscope.classify.attribution.panels import Panel, Texts, draw_panels
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.marking import marked
-from morphoscope.cohort.provenance import encode_synthetic_png
+from morphoscope.cohort.provenance import write_synthetic_image
 from morphoscope.configs import arguments
 from morphoscope.configs.attribution import METHOD_NAMES
-from morphoscope.runtime import write_atomically
-from morphoscope.runtime.reporting.lettering import font_of, wrapped
+from morphoscope.runtime.reporting.plots import VECTOR, pixels, save
 
-_SMALLEST, _LARGEST = 480, 1024  # pixels, longer side of the image and of the map
+_IMAGE_SIDES = (480, 1024)  # pixels, smallest and largest longer side of the image and of the map
+_MODEL_SIDES = (320, 320)
+_ROW = 1024  # pixels for the maps of models in a row
 _WIDE = 1.5  # width by height from which the map is below the image: a pair of photographs
-_GAP = 16
-_LEGEND_HEIGHT = 44
-_HEADING, _TEXT = font_of(24), font_of(16)
-_PAPER, _INK, _PALE_INK = (255, 255, 255), (20, 20, 20), (90, 90, 90)
 _CAUTION = (
     "The map shows what this classifier uses, not where the disease is. For research and teaching only."
 )
 
 
-def draw_explanation(
-    image: np.ndarray, found: Attribution, condition: str, file: str, notes: Sequence[str] = ()
-) -> np.ndarray:
+@dataclass(frozen=True)
+class Subject:
+    """What a map is about, as people should read it.
+
+    Attributes:
+        condition: name of the map's `target`.
+        file: name of the image's file.
+        notes: sentences printed below.
+        provenance: of a synthetic image, whose figures are marked, in print and in the metadata.
+    """
+
+    condition: str
+    file: str
+    notes: Sequence[str] = ()
+    provenance: Provenance | None = None
+
+    def __post_init__(self) -> None:
+        arguments.text("condition", self.condition)
+        arguments.text("file", self.file)
+        arguments.listed("notes", self.notes, str, "a list of sentences")
+        if self.provenance is not None:
+            arguments.instance("provenance", self.provenance, Provenance, "a Provenance, or None")
+
+    @property
+    def mark(self) -> str | None:
+        """What is printed of a synthetic image's origin."""
+        return None if self.provenance is None else self.provenance.summary
+
+
+def draw_explanation(image: np.ndarray, found: Attribution, subject: Subject) -> Figure:
     """Draw the image and, beside it (below a wide one), the map laid over it; with titles and a legend.
 
     Args:
         image: uint8 [H, W, 3] RGB; shown with a longer side of 480 to 1024 pixels.
         found: its map.
-        condition: name of `found.target` as people should read it.
-        file: name of the image's file.
-        notes: sentences printed below.
-
-    Returns:
-        uint8 [h, w, 3] RGB.
-
-    Raises:
-        UserError: an argument of another type.
     """
-    arguments.instance("found", found, Attribution, "an Attribution, from Ensemble.attribute")
-    arguments.text("condition", condition)
-    arguments.text("file", file)
-    arguments.listed("notes", notes, str, "a list of sentences")
-    panels = [_fitted(picture) for picture in (image, overlay(image, found.map, found.signed))]
-    height, width = panels[0].shape[:2]
-    below = width > _WIDE * height
-    places = [(_GAP, 0), (_GAP, height + 2 * _GAP + _line(_TEXT)) if below else (2 * _GAP + width, 0)]
-    right, bottom = places[1][0] + width, places[1][1] + height + _line(_TEXT)
-    room = right - _GAP
-    head = wrapped(f"Evidence for {condition}", _HEADING, room)
-    source = wrapped(file, _TEXT, room)
-    foot = [line for note in (*notes, _CAUTION) for line in wrapped(note, _TEXT, room)]
-    top = _GAP + len(head) * _line(_HEADING) + len(source) * _line(_TEXT) + _GAP // 2
-    after = top + bottom + _LEGEND_HEIGHT + _GAP // 2
+    over = overlay(image, found.map, found.signed)
+    panels = [
+        Panel(title, _fitted(picture, *_IMAGE_SIDES))
+        for title, picture in (("Image", image), (_title(found), over))
+    ]
+    below = image.shape[1] > _WIDE * image.shape[0]
+    texts = Texts(f"Evidence for {subject.condition}", subject.file, [*subject.notes, _CAUTION])
+    return draw_panels(panels, 1 if below else 2, texts, found.signed, subject.mark)
 
-    canvas = Image.new("RGB", (right + _GAP, after + len(foot) * _line(_TEXT) + _GAP), _PAPER)
-    pen = ImageDraw.Draw(canvas)
-    y = _write(pen, _GAP, _GAP, head, _HEADING)
-    _write(pen, _GAP, y, source, _TEXT, _PALE_INK)
-    for (x, y), panel, title in zip(places, panels, ("Image", _title(found)), strict=True):
-        pen.text((x, top + y), title, fill=_INK, font=_TEXT)
-        canvas.paste(Image.fromarray(panel), (x, top + y + _line(_TEXT)))
-    key = legend(width, _LEGEND_HEIGHT, found.signed)
-    canvas.paste(Image.fromarray(key), (places[1][0], top + bottom))
-    _write(pen, _GAP, after, foot, _TEXT, _PALE_INK)
-    return np.asarray(canvas)
+
+def draw_models(seen: np.ndarray, found: Attribution, titles: Sequence[str], subject: Subject) -> Figure:
+    """Draw the map of each of F models over what they see, to be compared.
+
+    Args:
+        seen: uint8 [R, R, 3], or [R, 2R, 3] of a pair: `Ensemble.seen`.
+        titles: of the F maps.
+    """
+    panels = [
+        Panel(title, _fitted(overlay(seen, one, found.signed), *_MODEL_SIDES))
+        for title, one in zip(titles, found.per_fold, strict=True)
+    ]
+    columns = min(len(panels), _ROW // panels[0].picture.shape[1])
+    agreement = (
+        "" if found.agreement is None else f" Mean rank correlation between them: {found.agreement:.2f}."
+    )
+    texts = Texts(
+        f"Evidence for {subject.condition}: each model's map",
+        f"{subject.file}. {METHOD_NAMES[found.method]}; colours are relative to each map's strongest pixels.",
+        [f"Only what the maps have in common can be relied on.{agreement}", *subject.notes, _CAUTION],
+    )
+    return draw_panels(panels, columns, texts, found.signed, subject.mark)
 
 
 def write_explanation(
@@ -84,24 +104,34 @@ def write_explanation(
     notes: Sequence[str] = (),
     provenance: Provenance | None = None,
 ) -> None:
-    """Write `draw_explanation` as a PNG, atomically.
+    """Draw an image and, beside it, its map, with condition, file and method: as PNG, SVG and PDF.
 
     Args:
-        provenance: of a synthetic image; the picture is then marked, in print and in its metadata.
+        path: of the PNG; the others have its name with their own suffix.
+        image: uint8 [H, W, 3] RGB; shown with a longer side of 480 to 1024 pixels.
+        found: its map.
+        condition: name of `found.target` as people should read it.
+        file: name of the image's file.
+        notes: sentences printed below.
+        provenance: of a synthetic image; the figure is then marked, in print and in its metadata.
 
     Raises:
         UserError: an argument of another type, or a file that cannot be written.
     """
     path = arguments.path("path", path)
-    if provenance is not None:
-        arguments.instance("provenance", provenance, Provenance, "a Provenance, or None")
-    picture = draw_explanation(image, found, condition, file, notes)
-    with write_atomically(path) as temporary:
-        if provenance is None:
-            Image.fromarray(picture).save(temporary, "PNG")
-        else:
-            shown = Image.fromarray(marked(picture, provenance.summary))
-            temporary.write_bytes(encode_synthetic_png(shown, provenance))
+    arguments.instance("found", found, Attribution, "an Attribution, from Ensemble.attribute")
+    subject = Subject(condition, file, notes, provenance)
+    write_marked(draw_explanation(image, found, subject), path, provenance)
+
+
+def write_marked(figure: Figure, path: Path, provenance: Provenance | None) -> None:
+    """Write a figure of `draw_panels` as PNG, SVG and PDF; that of a synthetic image with its mark."""
+    if provenance is None:
+        save(figure, path, whole=True)
+    else:
+        write_synthetic_image(path, pixels(figure), provenance)
+        description = f"Synthetic? {provenance.statement}; {provenance.summary}"
+        save(figure, path, VECTOR, whole=True, description=description)
 
 
 def _title(found: Attribution) -> str:
@@ -111,29 +141,10 @@ def _title(found: Attribution) -> str:
     return f"{METHOD_NAMES[found.method]}{baseline}, {folds} model{'s' if folds != 1 else ''}"
 
 
-def _fitted(picture: np.ndarray) -> np.ndarray:
-    """Scale uint8 [H, W, 3] so that its longer side is 480 to 1024 pixels."""
+def _fitted(picture: np.ndarray, smallest: int, largest: int) -> np.ndarray:
+    """Scale uint8 [H, W, 3] so that its longer side is `smallest` to `largest` pixels."""
     height, width = picture.shape[:2]
     longer = max(height, width)
-    scale = min(max(longer, _SMALLEST), _LARGEST) / longer
+    scale = min(max(longer, smallest), largest) / longer
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-
-
-def _line(font: ImageFont.FreeTypeFont) -> int:
-    return round(1.4 * font.size)
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    x: int,
-    y: int,
-    lines: Sequence[str],
-    font: ImageFont.FreeTypeFont,
-    ink: tuple[int, int, int] = _INK,
-) -> int:
-    """Write lines from `y` downwards; returns where the next one belongs."""
-    for line in lines:
-        pen.text((x, y), line, fill=ink, font=font)
-        y += _line(font)
-    return y

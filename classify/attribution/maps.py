@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -53,14 +54,25 @@ class Attribution:
         """The delta furthest from 0, since the folds' errors would cancel in a mean; None without deltas."""
         return None if self.deltas is None else float(max(self.deltas, key=abs))
 
-    @property
-    def agreement(self) -> float | None:
-        """Mean Spearman rank correlation over all pairs of folds' maps, in [-1, 1]; None for one fold."""
+    @cached_property
+    def agreements(self) -> np.ndarray | None:
+        """Each fold's mean Spearman rank correlation with the other folds' maps, float64 [F] in [-1, 1].
+
+        None for one fold.
+        """
         folds = len(self.per_fold)
         if folds < 2:
             return None
-        pairs = [(i, j) for i in range(folds) for j in range(i)]
-        return float(np.mean([rank_correlation(self.per_fold[i], self.per_fold[j]) for i, j in pairs]))
+        found = np.zeros((folds, folds))
+        for i in range(folds):
+            for j in range(i):
+                found[i, j] = found[j, i] = rank_correlation(self.per_fold[i], self.per_fold[j])
+        return found.sum(axis=1) / (folds - 1)
+
+    @property
+    def agreement(self) -> float | None:
+        """Mean Spearman rank correlation over all pairs of folds' maps, in [-1, 1]; None for one fold."""
+        return None if self.agreements is None else float(self.agreements.mean())
 
     @property
     def warning(self) -> str | None:

@@ -74,12 +74,21 @@ def legend(width: int = 320, height: int = 44, signed: bool = True) -> np.ndarra
     arguments.whole_number("height", height, 20, 1000)
     arguments.flag("signed", signed)
     bar = Image.new("RGB", (width, height), "white")
-    colours = (_SIGNED if signed else _UNSIGNED)(np.linspace(0, 1, width - 20))
-    pixels = np.round(colours[None, :, :3] * 255).astype(np.uint8)
-    bar.paste(Image.fromarray(np.repeat(pixels, height // 2 - 8, axis=0)), (10, 6))
+    bar.paste(Image.fromarray(colour_strip(width - 20, height // 2 - 8, signed)), (10, 6))
     draw = ImageDraw.Draw(bar)
     font = ImageFont.load_default(max(8, min(13, width // 25)))
-    left, right = ("evidence against", "evidence for") if signed else ("less important", "more important")
+    left, right = legend_ends(signed)
     draw.text((10, height - 8), left, "black", font=font, anchor="ls")
     draw.text((width - 10, height - 8), right, "black", font=font, anchor="rs")
     return np.array(bar)
+
+
+def colour_strip(width: int, height: int, signed: bool) -> np.ndarray:
+    """The colours of `overlay` from left to right, uint8 [height, width, 3]."""
+    colours = (_SIGNED if signed else _UNSIGNED)(np.linspace(0, 1, width))
+    return np.repeat(np.round(colours[None, :, :3] * 255).astype(np.uint8), height, axis=0)
+
+
+def legend_ends(signed: bool) -> tuple[str, str]:
+    """What the first and the last of these colours mean."""
+    return ("evidence against", "evidence for") if signed else ("less important", "more important")

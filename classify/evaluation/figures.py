@@ -1,17 +1,19 @@
-"""Figures of an evaluation: the confusion matrix and the reliability diagram."""
+"""Figures of an evaluation, with their values: the confusion matrix and the reliability diagram."""
 
 from pathlib import Path
 from textwrap import fill
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
+from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime.calibration_error import Reliability
 from morphoscope.runtime.reporting.plots import plain, save
 
 
 def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title: str) -> None:
-    """Write a row-normalised confusion matrix as PNG, SVG and PDF.
+    """Write a row-normalised confusion matrix as PNG, SVG and PDF, and its counts as CSV.
 
     Each cell shows the row's proportion and the count.
 
@@ -39,10 +41,13 @@ def draw_confusion(path: Path, counts: np.ndarray, conditions: list[str], title:
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(matrix, ax=axes, fraction=0.046, label="row-normalised proportion")
     save(figure, path)
+    table = pd.DataFrame(counts, columns=conditions)
+    table.insert(0, "true condition", conditions, allow_duplicates=True)
+    write_csv(path.with_suffix(".csv"), table)
 
 
 def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, title: str) -> None:
-    """Write a reliability diagram as PNG, SVG and PDF: accuracy against confidence.
+    """Write a reliability diagram, accuracy against confidence, as PNG, SVG and PDF, and its bins as CSV.
 
     On the diagonal the two agree.
 
@@ -68,3 +73,14 @@ def draw_reliability(path: Path, bins: Reliability, before: Reliability | None, 
     counts.bar(bins.confidence, bins.images, width=0.02, color="#0072B2")
     counts.set(xlabel="confidence (highest probability), mean of the bin", ylabel="images")
     save(figure, path)
+    tables = [_bins("as predicted", bins)]
+    if before is not None:
+        tables.append(_bins("without temperature", before))
+    write_csv(path.with_suffix(".csv"), pd.concat(tables))
+
+
+def _bins(name: str, bins: Reliability) -> pd.DataFrame:
+    accuracy = pd.DataFrame(bins.accuracy, columns=["accuracy", "accuracy_low", "accuracy_high"])
+    accuracy.insert(0, "confidence", bins.confidence)
+    accuracy.insert(0, "probabilities", name)
+    return accuracy.assign(images=bins.images)

@@ -92,7 +92,7 @@ def write_evaluation_page(
             Section(
                 "Files beside this page",
                 "metrics.json has every value on this page, probabilities.csv every image's prediction. "
-                "The figures are there as PNG, SVG and PDF.",
+                "The figures are there as PNG, SVG and PDF, and their values as CSV.",
             ),
         ],
     )

@@ -344,8 +344,8 @@ class Evaluation:
     def write(self, folder: Path) -> None:
         """Write metrics.json, probabilities.csv, and the figures confusion and reliability into `folder`.
 
-        Figures are PNG, SVG and PDF. If there are strata, also strata.csv. Each file is written completely or
-        not at all.
+        Figures are PNG, SVG and PDF, with their values as CSV. If there are strata, also strata.csv. Each
+        file is written completely or not at all.
 
         Raises:
             UserError: the folder cannot be written.

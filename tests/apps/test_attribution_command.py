@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from morphoscope.apps.bundled_models import ENSEMBLE
+from morphoscope.apps.commands import photographs
 from morphoscope.cohort import Provenance, phantom
 from morphoscope.cohort.provenance import read_provenance, write_synthetic_image
 
@@ -36,8 +37,17 @@ def test_explain_by_another_method(run, phantoms, tmp_path):
     width, height = Image.open(tmp_path / "cam" / "overlay.png").size
     assert width > 2 * 480 and 480 < height < width
     page = (tmp_path / "cam" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "single models" in page
+    models = pd.read_csv(tmp_path / "cam" / "models.csv")
+    assert list(models) == ["fold", "probability", "agreement"] and len(models) == 5
+    assert f"correlation between the folds' maps: {models['agreement'].mean():.2f}" in " ".join(out.split())
+    (predicted,) = pd.read_csv(tmp_path / "cam" / "probabilities.csv").itertuples()
+    assert predicted.file == image.name and predicted.predicted == phantoms.rows["condition"][0]
+    figures = {path.name for path in (tmp_path / "cam").iterdir() if path.stem in ("models", "overlay")}
+    expected = {f"{name}{kind}" for name in ("models", "overlay") for kind in (".pdf", ".png", ".svg")}
+    assert figures == expected | {"models.csv"}
     assert "Grad-CAM" in page and image.name in page and "equally frequent conditions" in page
-    assert "data:image/png;base64," in page and "trained on phantoms" in page
+    assert "trained on phantoms" in page
     assert yaml.safe_load((tmp_path / "cam" / "config.yaml").read_text())["method"] == "gradcam"
 
 
@@ -57,6 +67,15 @@ def test_the_picture_of_a_synthetic_image_is_marked(run, phantoms, tmp_path):
     assert read_provenance(Image.open(tmp_path / "drawn" / "overlay.png")) is None
 
 
+def test_a_photograph_is_decoded_once(run, phantoms, monkeypatch):
+    decoded = []
+    read = photographs.read_image
+    monkeypatch.setattr(photographs, "read_image", lambda *source: decoded.append(source) or read(*source))
+    image = phantoms.root / phantoms.rows["file"][0]
+    assert run("classify", "explain", ENSEMBLE, image, "--method", "gradcam")[0] == 0
+    assert len(decoded) == 1
+
+
 def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):
     image = phantoms.root / phantoms.rows["file"][1]
     code, out, _ = run(
@@ -66,6 +85,10 @@ def test_explain_warns_of_a_coarse_integral(run, phantoms, tmp_path):
     assert "Warning: The integral has an error of up to" in " ".join(out.split())
     deltas = np.load(tmp_path / "ig" / "deltas.npy")
     assert deltas.shape == (5,)
+    models = pd.read_csv(tmp_path / "ig" / "models.csv")
+    np.testing.assert_allclose(models["convergence_delta"], deltas, atol=1e-6)
+    sums = np.load(tmp_path / "ig" / "folds.npy").sum(axis=(1, 2))
+    np.testing.assert_allclose(models["sum"], sums, atol=1e-5)
     assert f"convergence delta up to {max(deltas, key=abs):+.4f}" in " ".join(out.split())
     assert "--steps 4" in " ".join(out.split())
 

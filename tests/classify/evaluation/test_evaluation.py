@@ -61,10 +61,16 @@ def test_everything_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
         assert min(picture.size) > 400
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *("confusion.pdf", "confusion.png", "confusion.svg"),
+        *("confusion.csv", "confusion.pdf", "confusion.png", "confusion.svg"),
         *("metrics.json", "probabilities.csv"),
-        *("reliability.pdf", "reliability.png", "reliability.svg"),
+        *("reliability.csv", "reliability.pdf", "reliability.png", "reliability.svg"),
     ]
+    counts = pd.read_csv(tmp_path / "out" / "confusion.csv")
+    assert counts["true condition"].tolist() == list(counts.columns[1:]) == ["blue", "green", "red"]
+    assert counts[["blue", "green", "red"]].to_numpy().tolist() == metrics["confusion"]
+    (bins,) = pd.read_csv(tmp_path / "out" / "reliability.csv").itertuples()
+    assert (bins.probabilities, bins.images) == ("as predicted", 5)
+    assert (bins.confidence, bins.accuracy) == pytest.approx((0.7, 0.6))
 
 
 def test_certainty_has_its_known_values(evaluation: Evaluation) -> None:
