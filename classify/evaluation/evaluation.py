@@ -69,6 +69,7 @@ def evaluate(
             not fit the rows (with another split, training images would count as test images).
     """
     check_types(ensemble, cohort, rows, unlike)
+    arguments.flag("strata", strata)
     if view is not None:
         arguments.one_of("view", view, get_args(View))
     prior = None if prevalence is None else ensemble.requested_prior(prevalence)

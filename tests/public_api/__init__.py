@@ -1,0 +1,1 @@
+"""Calls of the public API that work, by room."""
