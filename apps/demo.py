@@ -35,7 +35,8 @@ _PER_CONDITION = 32
 _SYNTHETIC_PER_CONDITION = 16
 _HELD_OUT_FOLD = "0"
 _GENERATOR_KIMG = 1.0
-_MORPH = Morph("NF1", "TSC", seed=4, psi=Morphing().psi)
+_FROM, _TO = "NF1", "TSC"
+_MORPH = Morphing(seed=4)
 
 NOTICE = (
     "Every image below is a procedural phantom or was generated from phantoms. No patient is shown, and "
@@ -102,9 +103,7 @@ class _Steps:
         if not (path / "manifest.csv").exists():
             augment(generator, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
         write_samples(generator, self.folder / "samples", Sampling(count=10))
-        write_morph(
-            generator, self.folder / "morph", _MORPH.a, _MORPH.b, Morphing(seed=_MORPH.seed, psi=_MORPH.psi)
-        )
+        write_morph(generator, self.folder / "morph", _FROM, _TO, _MORPH)
         return Cohort.load(path)
 
     def ensemble(self, cohort: Cohort, synthetic: Cohort) -> Ensemble:
@@ -196,8 +195,9 @@ class _Report:
 
     def _morph_section(self) -> Section:
         path = self.folder / "morph" / "curve.svg"
-        named = [long_name(name, self.generator.descriptions) for name in (_MORPH.a, _MORPH.b)]
-        write_text(path, draw_curve(Workbench(self.generator, self.ensemble).curve(_MORPH)).svg)
+        named = [long_name(name, self.generator.descriptions) for name in (_FROM, _TO)]
+        morph = Morph.between(_FROM, _TO, _MORPH.seed, _MORPH.psi)
+        write_text(path, draw_curve(Workbench(self.generator, self.ensemble).curve(morph)))
         return Section(
             f"From {named[0]} to {named[1]}",
             "One seed; only the label changes. The curve shows where the classifier changes its mind.",
@@ -230,18 +230,18 @@ class _Report:
     def _attribution_section(self) -> Section:
         """Evidence for the true condition in one test image of the morph's first condition."""
         rows = self.cohort.rows
-        index = int(np.flatnonzero((rows["fold"] == "test") & (rows["condition"] == _MORPH.a))[0])
+        index = int(np.flatnonzero((rows["fold"] == "test") & (rows["condition"] == _FROM))[0])
         image = self.cohort.image(index)
-        found = self.ensemble.attribute(image, _MORPH.a)
+        found = self.ensemble.attribute(image, _FROM)
         path = self.folder / "attribution.png"
         file = Path(self.cohort.rows["file"][index]).name
-        condition = long_name(_MORPH.a, self.ensemble.descriptions)
+        condition = long_name(_FROM, self.ensemble.descriptions)
         write_explanation(
             path, image, found, condition, file, ["The image is a phantom: no patient is shown."]
         )
         return Section(
             "What the classifier looks at",
-            f"Integrated gradients of the probability of {_MORPH.a}: a test image compared with a plain "
+            f"Integrated gradients of the probability of {_FROM}: a test image compared with a plain "
             "image of its mean colour.",
             [
                 ("total evidence", f"{found.difference:+.3f} (difference in probability)"),
@@ -250,5 +250,5 @@ class _Report:
                     f"up to {found.convergence_delta:+.4f} (numerical error of a single model's map)",
                 ),
             ],
-            [Figure(path, f"Left: the phantom. Right: red is evidence for {_MORPH.a}, blue against it.")],
+            [Figure(path, f"Left: the phantom. Right: red is evidence for {_FROM}, blue against it.")],
         )

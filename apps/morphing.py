@@ -1,82 +1,122 @@
 """Morphs without a page: their frames, what the classifier predicts for them, and which pixels it uses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from threading import Lock
 
 import numpy as np
-import torch
 
-from morphoscope.apps.batching import Batcher
 from morphoscope.classify import Attribution, Ensemble, Prediction
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.provenance import label_text, mixture
 from morphoscope.configs.attribution import Method
+from morphoscope.configs.morphs import Way
 from morphoscope.generate import GeneratorModel
 from morphoscope.generate.latents import End, LatentPath
+from morphoscope.generate.morph_files import frame_captions, frame_provenance
 from morphoscope.runtime.torch_memory import give_back_freed_memory
 
-CURVE_FRAMES = 17
-LARGEST_BATCH = 16  # frames; the generator's own
-_CURVES_KEPT = 64
+FRAMES = 25
+COARSE_FRAMES = 9
+_MEASURED = 17  # frames between which the change of the image is measured
+_AT_A_TIME = 5  # frames of one morph, before those of another one that waits
+_KEPT = 16  # morphs
+
+Wanted = Callable[[], bool]
 
 
-@dataclass(frozen=True)
+class NoLongerWantedError(Exception):
+    """Whoever asked has asked for something else in the meantime."""
+
+
+@dataclass(frozen=True, eq=False)
 class Morph:
-    """From condition `a` to condition `b` with one seed and one truncation `psi`: only the label changes."""
+    """From one end to another.
 
-    a: str
-    b: str
-    seed: int
+    Attributes:
+        psi: truncation of what comes from seeds.
+        even: whether neighbouring frames differ equally much; else they are evenly spaced along the path.
+    """
+
+    a: End
+    b: End
     psi: float
+    even: bool = False
 
-    @property
+    @classmethod
+    def between(cls, a: str, b: str, seed: int, psi: float, even: bool = False) -> "Morph":
+        """From condition `a` to condition `b` with one seed: only the label changes."""
+        return cls(End(seed, {a: 1.0}), End(seed, {b: 1.0}), psi, even)
+
+    @cached_property
     def path(self) -> LatentPath:
-        """The path through the generator's latents."""
-        ends = End(self.seed, {self.a: 1.0}), End(self.seed, {self.b: 1.0})
-        return LatentPath(*ends, psi=self.psi)
+        """The path through the generator's latents.
 
-
-@dataclass(frozen=True)
-class Frame:
-    """The frame of a morph at `share` of its second condition, from 0 to 1."""
-
-    morph: Morph
-    share: float
+        Labels are mixed, and where the seeds differ z goes from one to the other. From or to a photograph,
+        which has no z, codes are interpolated.
+        """
+        seeds = self.a.seed is not None and self.b.seed is not None
+        way: Way = "label" if seeds or self.a.same_source(self.b) else "both"
+        return LatentPath(self.a, self.b, way, psi=self.psi)
 
     @property
-    def label(self) -> dict[str, float]:
-        """The mixture that the generator is given: {condition: share}."""
-        return mixture(self.morph.a, self.morph.b, self.share)
+    def titles(self) -> tuple[str, str]:
+        """What stands for its two ends; a photograph's file is not named."""
+        return self.a.title(self.a.label_name), self.b.title(self.b.label_name)
 
     @property
-    def mixture(self) -> str:
-        """The label in words: "60% IP + 40% ML"."""
-        return label_text(self.label)
+    def of_seeds(self) -> bool:
+        """Whether no photograph is among its ends: nothing is kept of those that have one."""
+        return self.a.seed is not None and self.b.seed is not None
+
+    def _key(self) -> tuple[object, ...]:
+        ends = [
+            (end.seed, id(end.source) if end.seed is None else None, *sorted(end.label.items()))
+            for end in (self.a, self.b)
+        ]
+        return (*ends, self.psi, self.even)
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Morph) and self._key() == other._key()
 
 
 @dataclass(frozen=True)
 class Change:
-    """The answer is `before` at share `low` and `after` at share `high`; None: no model was sure."""
+    """The answer is `before` up to frame `last` and `after` from frame `first`; none is sure between them."""
 
-    before: str | None
-    after: str | None
-    low: float
-    high: float
+    before: str
+    after: str
+    last: int
+    first: int
 
 
-@dataclass(frozen=True)
-class Curve:
-    """What the classifier predicts along a morph.
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Frames of a morph.
 
     Attributes:
-        shares: float [S] from 0 to 1, the share of the morph's second condition.
-        prediction: for the S frames.
+        ratios: float64 [N] from 0 (the first end) to 1, ascending.
+        images: uint8 [N, R, R, 3].
     """
 
     morph: Morph
-    shares: np.ndarray
+    ratios: np.ndarray
+    images: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Curve(Film):
+    """The frames of a morph and what the classifier predicts for them.
+
+    Attributes:
+        prediction: for the N frames.
+    """
+
     prediction: Prediction
 
     def answers(self) -> list[str | None]:
@@ -86,13 +126,16 @@ class Curve:
 
     def changes(self) -> list[Change]:
         """Where the answer changes, in the order of the morph."""
-        answers = self.answers()
-        pairs = zip(answers, answers[1:], self.shares, self.shares[1:], strict=False)
+        sure = [(index, name) for index, name in enumerate(self.answers()) if name is not None]
         return [
-            Change(before, after, float(low), float(high))
-            for before, after, low, high in pairs
+            Change(before, after, last, first)
+            for (last, before), (first, after) in pairwise(sure)
             if before != after
         ]
+
+
+def _always() -> bool:
+    return True
 
 
 class Workbench:
@@ -100,44 +143,64 @@ class Workbench:
 
     def __init__(self, generator: GeneratorModel, ensemble: Ensemble) -> None:
         self.generator, self.ensemble = generator, ensemble
-        self._batcher = Batcher(self._look_at, LARGEST_BATCH)
-        self._drawing = Lock()
-        self._curves = lru_cache(maxsize=_CURVES_KEPT)(self._curve)
+        self._turn = Lock()  # to compute: one thread at a time is as fast as several, and answers in order
+        self._curves: dict[Morph, Curve] = {}
+        self._films = lru_cache(_KEPT)(self._film)
 
-    def look_at(self, frame: Frame) -> tuple[np.ndarray, Prediction]:
-        """The generated image of a frame, uint8 [R, R, 3], and the ensemble's prediction for it.
-
-        Frames that several threads ask for are computed together; an image is the same as if computed alone.
+    def coarse(self, morph: Morph) -> Film:
+        """A few frames, which are there long before the others; their ratios are evenly spaced.
 
         Raises:
-            UserError: an unknown condition, or a seed or share out of range.
+            UserError: an unknown condition, or a seed out of range.
         """
-        return self._batcher(frame)
+        return self._films(morph) if morph.of_seeds else self._film(morph)
 
-    def image(self, frame: Frame) -> np.ndarray:
-        """The generated image of a frame: uint8 [R, R, 3].
+    def curve(self, morph: Morph, wanted: Wanted = _always) -> Curve:
+        """All frames and predictions; those of the last 16 morphs between seeds are kept.
+
+        Args:
+            wanted: asked from time to time.
 
         Raises:
-            UserError: as for `look_at`.
+            NoLongerWantedError: `wanted` has returned False.
+            UserError: as for `coarse`.
         """
-        return self.look_at(frame)[0]
+        known = self._curves.get(morph)
+        if known is not None:
+            return known
+        ratios = self._even_ratios(morph) if morph.even else np.linspace(0, 1, FRAMES)
+        images = self._images(morph, ratios, wanted)
+        _require(wanted)
+        with self._turn:
+            curve = Curve(morph, ratios, images, self.ensemble.predict(images))
+        if morph.of_seeds:
+            self._keep(curve)
+        return curve
 
-    def curve(self, morph: Morph) -> Curve:
-        """What the classifier predicts along a morph; the last 64 are kept.
+    def image(self, morph: Morph, ratio: float) -> np.ndarray:
+        """The frame at a ratio from 0 to 1: uint8 [R, R, 3].
 
         Raises:
-            UserError: as for `look_at`.
+            UserError: as for `coarse`.
         """
-        with self._drawing:  # sessions that open together ask for the same one
-            return self._curves(morph)
+        return self._images(morph, [ratio])[0]
 
-    def provenance(self, frame: Frame) -> Provenance:
+    def captions(self, film: Film) -> list[str]:
+        """The mixture of each frame, "60% IP + 40% ML", or how far along the way it is."""
+        return frame_captions(self.generator, film.morph.path, film.ratios)
+
+    def caption(self, morph: Morph, ratio: float) -> str:
+        """That of one frame."""
+        return frame_captions(self.generator, morph.path, np.array([ratio]))[0]
+
+    def provenance(self, morph: Morph, ratio: float) -> Provenance:
         """Where the frame's image comes from: generator, label, seed and psi."""
-        return self.generator.provenance(frame.label, frame.morph.seed, frame.morph.psi)
+        return frame_provenance(self.generator, morph.path, ratio)
 
     def predict(self, image: np.ndarray) -> Prediction:
         """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
-        return self.ensemble.predict([image])
+        with self._turn:
+            return self.ensemble.predict([image])
 
     def attribute(
         self, image: np.ndarray, target: str | None, method: Method = "integrated_gradients"
@@ -158,18 +221,50 @@ class Workbench:
     def prepare(self) -> None:
         """Compute one frame, so that kernels are built and memory is laid out before the first visitor."""
         name = self.generator.conditions[0]
-        self.look_at(Frame(Morph(name, name, 0, 1.0), 0.0))
+        self.predict(self.image(Morph.between(name, name, 0, 1.0), 0.0))
 
-    def _look_at(self, frames: Sequence[Frame]) -> list[tuple[np.ndarray, Prediction]]:
-        distinct = list(dict.fromkeys(frames))
-        codes = torch.cat([frame.morph.path.codes(self.generator, [frame.share]) for frame in distinct])
-        images = dict(zip(distinct, self.generator.images(codes), strict=True))
-        shown = [images[frame] for frame in frames]
-        prediction = self.ensemble.predict(shown)
-        return [(image, prediction.of(position)) for position, image in enumerate(shown)]
+    def _film(self, morph: Morph) -> Film:
+        ratios = np.linspace(0, 1, COARSE_FRAMES)
+        return Film(morph, ratios, self._images(morph, ratios))
 
-    def _curve(self, morph: Morph) -> Curve:
-        shares = np.linspace(0, 1, CURVE_FRAMES)
-        with self._batcher.turn:
-            frames = morph.path.frames(self.generator, shares)
-            return Curve(morph, shares, self.ensemble.predict(frames))
+    def _images(
+        self, morph: Morph, ratios: Sequence[float] | np.ndarray, wanted: Wanted = _always
+    ) -> np.ndarray:
+        parts = []
+        for start in range(0, len(ratios), _AT_A_TIME):
+            _require(wanted)
+            some = ratios[start : start + _AT_A_TIME]
+            with self._turn:
+                if morph.of_seeds:
+                    parts.append(self.generator.images(morph.path.codes(self.generator, some)))
+                else:  # whose networks may have weights of their own
+                    parts.append(morph.path.frames(self.generator, some))
+        return np.concatenate(parts)
+
+    def _even_ratios(self, morph: Morph) -> np.ndarray:
+        """Ratios between which the image changes equally much.
+
+        One round of equidistribution (de Boor 1973), as in `latents.spacing`, whose perceptual distance would
+        take longer than all frames: here the change is the root mean square difference of the pixels.
+        """
+        coarse = self.coarse(morph)
+        ratios = np.linspace(0, 1, _MEASURED)
+        between = self._images(morph, ratios[1::2])
+        images = np.empty((_MEASURED, *between.shape[1:]), np.float32)
+        images[::2], images[1::2] = coarse.images, between
+        steps = np.sqrt(np.square(np.diff(images, axis=0)).mean(axis=(1, 2, 3)))
+        if not steps.any():
+            return np.linspace(0, 1, FRAMES)
+        travelled = np.concatenate([[0], np.cumsum(steps)])
+        return np.interp(np.linspace(0, travelled[-1], FRAMES), travelled, ratios)
+
+    def _keep(self, curve: Curve) -> None:
+        self._curves[curve.morph] = curve
+        while len(self._curves) > _KEPT:
+            with suppress(KeyError):  # another thread was first
+                del self._curves[next(iter(self._curves))]
+
+
+def _require(wanted: Wanted) -> None:
+    if not wanted():
+        raise NoLongerWantedError

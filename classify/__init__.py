@@ -1,6 +1,6 @@
 """Classifiers: training of an ensemble of one model per fold, prediction, attribution and evaluation."""
 
-from morphoscope.classify.attribution import Attribution, legend, overlay, write_explanation
+from morphoscope.classify.attribution import Attribution, colour_range, legend, overlay, write_explanation
 from morphoscope.classify.ensemble import Ensemble
 from morphoscope.classify.evaluation import Evaluation, evaluate, write_evaluation_page
 from morphoscope.classify.held_out import HeldOut
@@ -25,6 +25,7 @@ __all__ = [
     "HeldOut",
     "HeldOutPlan",
     "Prediction",
+    "colour_range",
     "combine",
     "cross_validate",
     "evaluate",

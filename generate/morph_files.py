@@ -75,7 +75,8 @@ def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: M
     leg = _leg(model, path, settings.steps, settings, _network(model, settings))
     _write_frames(model, folder, [leg], settings)
     full = [full_name(name, model.descriptions) for name in (a, b)]
-    strip = Strip(f"{a} to {b}", leg.frames, " to ".join(full) if all(full) else "", _captions(model, leg))
+    captions = frame_captions(model, path, leg.ratios)
+    strip = Strip(f"{a} to {b}", leg.frames, " to ".join(full) if all(full) else "", captions)
     write_synthetic_sheet(
         folder / "strip.png",
         [strip],
@@ -109,7 +110,7 @@ def write_loop(model: GeneratorModel, folder: Path, ends: Sequence[str], setting
     legs = [leg._replace(ratios=leg.ratios[:-1], frames=leg.frames[:-1]) for leg in legs]
     _write_frames(model, folder, legs, settings)
     strips = [
-        Strip(f"{a} to {b}", leg.frames, captions=_captions(model, leg))
+        Strip(f"{a} to {b}", leg.frames, captions=frame_captions(model, leg.path, leg.ratios))
         for a, b, leg in zip(ends, [*ends[1:], ends[0]], legs, strict=True)
     ]
     write_synthetic_sheet(
@@ -172,11 +173,11 @@ def _leg(
     return Leg(path, ratios, path.frames(model, ratios), spacing)
 
 
-def _captions(model: GeneratorModel, leg: Leg) -> list[str]:
+def frame_captions(model: GeneratorModel, path: LatentPath, ratios: np.ndarray) -> list[str]:
     """The mixture of each frame, or where codes are interpolated, how far it is along the path."""
-    if leg.path.way == "w" or leg.path.a.label == leg.path.b.label:
-        return [f"{100 * ratio:.0f}%" for ratio in leg.ratios]
-    labels = leg.path.labels(model, leg.ratios)
+    if path.way == "w" or path.a.label == path.b.label:
+        return [f"{100 * ratio:.0f}%" for ratio in ratios]
+    labels = path.labels(model, ratios)
     return [label_text(dict(zip(model.conditions, label.tolist(), strict=True))) for label in labels]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import open_regular
@@ -71,15 +71,35 @@ def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dic
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(f"{path}: damaged checkpoint ({error}).") from error
+    _check_tensors(tensors, str(path))
+    return tensors, metadata
+
+
+def parse_checkpoint(data: bytes, name: str, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """What `read_checkpoint` reads, from the bytes of a file; `name` stands for it in the same errors."""
+    size = int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8 : 8 + min(size, _MAX_HEADER)])["__metadata__"]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{name}: not a safetensors checkpoint, or truncated.") from error
+    metadata = _checked_metadata(header, name, kind)
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise UserError(f"{name}: damaged checkpoint ({error}).") from error
+    _check_tensors(tensors, name)
+    return tensors, metadata
+
+
+def _check_tensors(tensors: dict[str, torch.Tensor], file: str) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype not in _DTYPES:
-            raise UserError(f"{path}: tensor {name[:80]!r} has type {tensor.dtype}, which no checkpoint has.")
+            raise UserError(f"{file}: tensor {name[:80]!r} has type {tensor.dtype}, which no checkpoint has.")
         if not torch.isfinite(tensor).all():
             raise UserError(
-                f"{path}: tensor {name[:80]!r} has values that are not numbers (NaN or infinite). The "
+                f"{file}: tensor {name[:80]!r} has values that are not numbers (NaN or infinite). The "
                 "training diverged, or the file is damaged; use an earlier checkpoint."
             )
-    return tensors, metadata
 
 
 def read_metadata(path: Path, kind: str) -> dict[str, Any]:
@@ -93,12 +113,16 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
         raise UserError(f"{path}: not a safetensors checkpoint, or truncated ({error}).") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    return _checked_metadata(header, str(path), kind)
+
+
+def _checked_metadata(header: dict[str, str], file: str, kind: str) -> dict[str, Any]:
     try:
         metadata = dict(json.loads(header[_KEY]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: a safetensors file, but not a Morphoscope checkpoint.") from error
+        raise UserError(f"{file}: a safetensors file, but not a Morphoscope checkpoint.") from error
     if metadata.get("kind") != kind:
-        raise UserError(f"{path}: expected a checkpoint of kind '{kind}', found '{metadata.get('kind')}'.")
+        raise UserError(f"{file}: expected a checkpoint of kind '{kind}', found '{metadata.get('kind')}'.")
     return metadata
 
 

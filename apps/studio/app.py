@@ -7,6 +7,7 @@ import gradio as gr
 
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.server import Server
 from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
@@ -28,6 +29,7 @@ class StudioPage(gr.Blocks):
         super().__init__(title=title, analytics_enabled=False)
         self.workbench = workbench
         self.uploads = Uploads()
+        self.actions = Actions(workbench, self.uploads)
 
 
 def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> StudioPage:
@@ -49,9 +51,9 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
         gr.HTML(_head(title, workbench), elem_id="head")
         with gr.Tabs() as tabs:
             with gr.Tab("Morph", id="morph"):
-                morph = morph_tab(workbench, page)
+                morph = morph_tab(page.actions)
             with gr.Tab("Classify", id=CLASSIFY):
-                classify_tab(workbench, page.uploads, morph, tabs)
+                classify_tab(page.actions, morph, tabs)
         with gr.Accordion("About these models", open=False):
             gr.HTML(_facts(workbench), elem_id="facts")
     return page.queue(max_size=_MOST_WAITING)

@@ -8,8 +8,7 @@ from html import escape
 
 import numpy as np
 
-from morphoscope.apps.morph_chart import MorphChart
-from morphoscope.apps.morphing import Frame
+from morphoscope.apps.studio.answers import PICTURE_SIDE
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.words import explanation
 from morphoscope.apps.verdict import Kind, percent, spread, verdict
@@ -19,26 +18,6 @@ from morphoscope.cohort.conditions import UNDESCRIBED, Descriptions, explained, 
 from morphoscope.runtime.reporting.plots import colour
 
 _BEFORE_NUMBER = re.compile(r"(?<=[<>]) (?=\d)")
-MOVE_MARKER = """(share) => requestAnimationFrame(() => {
-    for (const marker of document.querySelectorAll(".curve-marker")) {
-        const { left, right } = marker.dataset;
-        const x = (Number(left) + share * (right - left)).toFixed(2);
-        for (const name of ["x1", "x2"]) marker.querySelector("line").setAttribute(name, x);
-        marker.querySelector("circle").setAttribute("cx", x);
-        marker.dataset.share = Number(share).toFixed(4);
-    }
-})"""
-"""Moves the marker of a `curve` to the slider's share in the browser: no curve is sent for it."""
-PICTURE_SIDE = 512  # pixels; images are enlarged to it
-
-
-def curve(wide: MorphChart, narrow: MorphChart, share: float, description: str) -> str:
-    """The chart with its marker at `share`, for wide and narrow pages; `description` for screen readers."""
-    return (
-        f'<div class="ms-curve" role="img" aria-label="{escape(description)}">'
-        f'<div class="ms-wide">{wide.with_marker(share)}</div>'
-        f'<div class="ms-narrow">{narrow.with_marker(share)}</div></div>'
-    )
 
 
 def prediction(
@@ -92,24 +71,6 @@ def bars(
         '<th scope="col" class="ms-number ms-spread">Single models</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
-
-
-def frame(image: np.ndarray, shown: Frame, provenance: Provenance) -> str:
-    """A generated image, uint8 [R, R, 3], enlarged and marked, with its caption and a link that saves it."""
-    picture = data_uri(fitted(image, PICTURE_SIDE), provenance)
-    mixture = escape(shown.mixture)
-    parts = "+".join(f"{round(100 * part)}-{file_part(name)}" for name, part in shown.label.items())
-    name = f"synthetic-{parts}-seed{shown.morph.seed}.png"
-    return (
-        f'<figure class="ms-picture"><img src="{picture}" alt="Synthetic picture: {mixture}">'
-        f'<figcaption><strong>{mixture}</strong><a href="{picture}" download="{name}">Save picture</a>'
-        "</figcaption></figure>"
-    )
-
-
-def file_part(name: str) -> str:
-    """A condition's name as part of a file's name: letters, digits and hyphens only, 40 at most."""
-    return re.sub(r"[\W_]+", "-", name).strip("-")[:40] or "condition"
 
 
 def photograph(image: np.ndarray, name: str, provenance: Provenance | None) -> str:

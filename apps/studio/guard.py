@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import gradio as gr
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -15,18 +17,42 @@ from morphoscope.apps.studio.uploads import MAX_BYTES, Upload, Uploads, shown_na
 
 UPLOAD = "/photographs"
 _JOIN = "/gradio_api/queue/join"
-_POST = {UPLOAD, _JOIN, "/gradio_api/cancel", "/gradio_api/reset"}
+_CALL = "/gradio_api/component_server/"  # of a component's server function
+_POST = {UPLOAD, _JOIN, _CALL, "/gradio_api/cancel", "/gradio_api/reset"}
 _GET = {"/", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/queue/data"}
 _GET_BELOW = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/")
 _FORWARDED = (b"forwarded", b"x-forwarded-", b"x-gradio-")  # a proxy's words; anyone can write them
 _MAX_REQUEST = 64 * 2**10  # bytes of JSON; the page sends a few hundred
 _MAX_TEXT = 1_000  # characters of a value in it
+_MAX_VALUES = 32  # of a call
 _MAX_DRAINED = 2**30  # bytes of a file that is too large: read to its end, so that the browser hears why
 _SECONDS = 60  # for one upload
 _PROTECTION = [  # with every answer
     (b"content-security-policy", b"frame-ancestors 'self'"),  # no other page shows this one in a frame
     (b"x-content-type-options", b"nosniff"),
 ]
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The page's functions.
+
+    Attributes:
+        inputs: number of values that each event handler takes, by its number.
+        served: names of each component's server functions, by the number of the component.
+    """
+
+    inputs: Mapping[int, int]
+    served: Mapping[int, Collection[str]]
+
+    @classmethod
+    def of(cls, page: gr.Blocks) -> "Functions":
+        """Those of a page."""
+        served = {
+            number: {function.__name__ for function in getattr(block, "server_fns", [])}
+            for number, block in page.blocks.items()
+        }
+        return cls({number: len(function.inputs) for number, function in page.fns.items()}, served)
 
 
 class Guard:
@@ -43,14 +69,12 @@ class Guard:
     Args:
         app: Gradio's application.
         hosts: names in the Host header that are served, without port, in lower case.
-        inputs: number of values that each of the page's functions takes, by its number.
+        functions: of the page, which alone can be called.
         uploads: where the page's handlers look for uploads.
     """
 
-    def __init__(
-        self, app: ASGIApp, hosts: Collection[str], inputs: Mapping[int, int], uploads: Uploads
-    ) -> None:
-        self.app, self.hosts, self.inputs, self.uploads = app, hosts, inputs, uploads
+    def __init__(self, app: ASGIApp, hosts: Collection[str], functions: Functions, uploads: Uploads) -> None:
+        self.app, self.hosts, self.functions, self.uploads = app, hosts, functions, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -67,8 +91,8 @@ class Guard:
             await refused(scope, receive, send)
         elif scope["path"] == UPLOAD:
             await (await self._upload(Request(scope, receive)))(scope, receive, send)
-        elif scope["path"] == _JOIN:
-            await self._join(_without_forwarded(scope), receive, send)
+        elif scope["path"] in (_JOIN, _CALL):
+            await self._request(_without_forwarded(scope), receive, send)
         else:
             await self.app(_without_forwarded(scope), receive, send)
 
@@ -101,13 +125,14 @@ class Guard:
             self.uploads.put(token, Upload(shown_name(request.query_params.get("name", "")), data))
             return JSONResponse({"token": token})
 
-    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request for one of the page's functions on, if it has the form that the page gives it."""
         try:
             body = await _body(Request(scope, receive), _MAX_REQUEST)
         except ClientDisconnect:
             return
-        wrong = "The request is too long." if body is None else wrong_form(body, self.inputs)
+        check = wrong_event if scope["path"] == _JOIN else wrong_call
+        wrong = "The request is too long." if body is None else check(body, self.functions)
         if wrong is not None:
             await _answer(400, wrong)(scope, receive, send)
             return
@@ -129,26 +154,55 @@ def host_name(host: str) -> str:
         return ""
 
 
-def wrong_form(body: bytes, inputs: Mapping[int, int]) -> str | None:
-    """A sentence about what is wrong with a request for one of the page's functions, or None.
+def wrong_event(body: bytes, functions: Functions) -> str | None:
+    """A sentence about what is wrong with a request for one of the page's event handlers, or None.
 
     Args:
-        body: of the request: JSON, {"fn_index": number, "data": [values], …}.
-        inputs: number of values that each function takes.
+        body: of the request: JSON, {"fn_index": number, "data": [values], "session_hash": text, …}.
     """
+    request = _json_object(body)
+    if isinstance(request, str):
+        return request
+    function, data = request.get("fn_index"), request.get("data")
+    if isinstance(function, bool) or not isinstance(function, int) or function not in functions.inputs:
+        return "The page has no such function (fn_index)."
+    if not isinstance(data, list) or len(data) != functions.inputs[function]:
+        return f"The function takes {functions.inputs[function]} values (data)."
+    return _wrong_values(data, request)
+
+
+def wrong_call(body: bytes, functions: Functions) -> str | None:
+    """A sentence about what is wrong with a call of one of a component's server functions, or None.
+
+    Args:
+        body: JSON, {"component_id": number, "fn_name": text, "data": {name: value}, "session_hash": text}.
+    """
+    request = _json_object(body)
+    if isinstance(request, str):
+        return request
+    component, name, data = (request.get(key) for key in ("component_id", "fn_name", "data"))
+    if isinstance(component, bool) or not isinstance(component, int) or component not in functions.served:
+        return "The page has no such component (component_id)."
+    if not isinstance(name, str) or name not in functions.served[component]:
+        return "The component has no such function (fn_name)."
+    if not isinstance(data, dict) or len(data) > _MAX_VALUES:
+        return "The function takes an object of values (data)."
+    return _wrong_values(list(data.values()), request)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | str:
+    """The object, or a sentence that it is none."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
         return "The request is not JSON."
-    if not isinstance(request, dict):
-        return "The request is not a JSON object."
-    function, data, session = (request.get(key) for key in ("fn_index", "data", "session_hash"))
-    if isinstance(function, bool) or not isinstance(function, int) or function not in inputs:
-        return "The page has no such function (fn_index)."
-    if not isinstance(data, list) or len(data) != inputs[function]:
-        return f"The function takes {inputs[function]} values (data)."
+    return request if isinstance(request, dict) else "The request is not a JSON object."
+
+
+def _wrong_values(data: list[Any], request: dict[str, Any]) -> str | None:
     if not all(_is_value(value) for value in data):
         return "A value (data) is neither a number nor a short text."
+    session = request.get("session_hash")
     if not isinstance(session, str) or not 0 < len(session) <= _MAX_TEXT:
         return "The request names no session (session_hash)."
     return None

@@ -24,18 +24,19 @@ def fitted(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, resampling))
 
 
-def data_uri(image: np.ndarray, provenance: Provenance | None = None) -> str:
+def data_uri(image: np.ndarray, provenance: Provenance | None = None, printed: bool = True) -> str:
     """The image as a PNG in a `data:` address: nothing is written to disk.
 
     Args:
         image: uint8 [H, W, 3].
-        provenance: of a synthetic image, which is marked with it in the picture and in the PNG's metadata.
+        provenance: of a synthetic image, which is marked with it in the PNG's metadata.
+        printed: whether the picture of a synthetic image shows the mark, too.
     """
     if provenance is None:
         buffer = BytesIO()
         Image.fromarray(image).save(buffer, "PNG", compress_level=_COMPRESS_LEVEL)
         data = buffer.getvalue()
     else:
-        shown = Image.fromarray(marked(image, provenance.summary))
+        shown = Image.fromarray(marked(image, provenance.summary) if printed else image)
         data = encode_synthetic_png(shown, provenance, _COMPRESS_LEVEL)
     return "data:image/png;base64," + base64.b64encode(data).decode()

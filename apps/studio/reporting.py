@@ -7,9 +7,9 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
+from morphoscope.apps.studio.texts import text
 from morphoscope.configs import UserError
 
-_FAULT = "The studio failed at this; the terminal in which it runs shows why."
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -25,6 +25,6 @@ def reported(handler: Callable[P, R]) -> Callable[P, R]:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             traceback.print_exc()
-            raise gr.Error(_FAULT, print_exception=False) from error
+            raise gr.Error(text("error.fault"), print_exception=False) from error
 
     return wrapped

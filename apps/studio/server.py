@@ -8,9 +8,10 @@ import fastapi
 import gradio as gr
 import uvicorn
 
-from morphoscope.apps.studio.guard import Guard
-from morphoscope.apps.studio.theme import CSS, theme
+from morphoscope.apps.studio.guard import Functions, Guard
+from morphoscope.apps.studio.theme import theme
 from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.apps.studio.web import style
 from morphoscope.configs import UserError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,10 +55,10 @@ class Server:
             run_history=False,
             footer_links=[],
             theme=theme(),
-            css=CSS,
+            css=style("studio"),
         )
-        inputs = {number: len(function.inputs) for number, function in page.fns.items()}
-        guard = Guard(app, {name.lower() for name in (*_LOOPBACK, host, *names)}, inputs, uploads)
+        hosts = {name.lower() for name in (*_LOOPBACK, host, *names)}
+        guard = Guard(app, hosts, Functions.of(page), uploads)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 guard,

@@ -1,5 +1,7 @@
 """The sentences of the studio. All functions return plain text; whoever puts it into HTML escapes it."""
 
+from collections.abc import Sequence
+
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.classify import Attribution, Ensemble
 from morphoscope.classify.certainty import Calibration
@@ -30,24 +32,27 @@ _UNSIGNED = {
 PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
 
 
-def change_of_mind(curve: Curve) -> str:
-    """Where along the morph the classifier changes its mind, and whether it knows images of this kind."""
-    return f"{_changes(curve)} {_unfamiliar(curve)}".strip()
+def change_of_mind(curve: Curve, captions: Sequence[str]) -> str:
+    """Where along the morph the classifier changes its mind, and whether it knows images of this kind.
+
+    Args:
+        captions: of the frames, as `Workbench.captions`.
+    """
+    return f"{_changes(curve, captions)} {_unfamiliar(curve)}".strip()
 
 
-def _changes(curve: Curve) -> str:
+def _changes(curve: Curve, captions: Sequence[str]) -> str:
     changes = curve.changes()
     if not changes:
-        name = curve.answers()[0]
+        name = next(filter(None, curve.answers()), None)
         if name is None:
             return "Along the whole morph, no model is sure of any condition."
         return f"Along the whole morph, {name} remains the most probable condition."
     steps = [
-        f"from {change.before or 'unsure'} to {change.after or 'unsure'} between {round(100 * change.low)}% "
-        f"and {round(100 * change.high)}%"
+        f"from {change.before} to {change.after} between {captions[change.last]} and {captions[change.first]}"
         for change in changes
     ]
-    return f"The classifier changes its mind {', then '.join(steps)} {curve.morph.b}."
+    return f"The classifier changes its mind {', then '.join(steps)}."
 
 
 def _unfamiliar(curve: Curve) -> str:

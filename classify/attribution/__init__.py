@@ -2,6 +2,6 @@
 
 from morphoscope.classify.attribution.explanation import write_explanation
 from morphoscope.classify.attribution.maps import Attribution
-from morphoscope.classify.attribution.overlay import legend, overlay
+from morphoscope.classify.attribution.overlay import colour_range, legend, overlay
 
-__all__ = ["Attribution", "legend", "overlay", "write_explanation"]
+__all__ = ["Attribution", "colour_range", "legend", "overlay", "write_explanation"]

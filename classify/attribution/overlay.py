@@ -16,7 +16,9 @@ _OPACITY = 0.75
 _LONGEST_SIDE = 1600  # pixels; a larger overlay shows no more and takes gigabytes
 
 
-def overlay(image: np.ndarray, attribution: np.ndarray, signed: bool = True) -> np.ndarray:
+def overlay(
+    image: np.ndarray, attribution: np.ndarray, signed: bool = True, strongest: float | None = None
+) -> np.ndarray:
     """Draw a map over its photograph: red pixels are evidence for the condition, blue ones against it.
 
     The overlay is for viewing only. Photograph and map are averaged down to at most 1600 pixels on the longer
@@ -29,6 +31,7 @@ def overlay(image: np.ndarray, attribution: np.ndarray, signed: bool = True) -> 
         attribution: float32 [H, W], `Attribution.map`, in any unit.
         signed: `Attribution.signed`; an unsigned map goes from violet (less important) to yellow (more
             important).
+        strongest: value that gets full colour, `colour_range` of another map to compare this one with it.
 
     Returns:
         uint8 [H, W, 3] RGB; of an image with a side above 1600, [h, w, 3] of the same proportions whose
@@ -44,14 +47,25 @@ def overlay(image: np.ndarray, attribution: np.ndarray, signed: bool = True) -> 
         arguments.refuse("attribution", f"a map of the image's size {list(image.shape[:2])}", attribution)
     arguments.flag("signed", signed)
     image, attribution = (_shrunk(array) for array in (image, attribution))
-    height, width = attribution.shape
-    smooth = cv2.GaussianBlur(attribution, (0, 0), max(_BLUR * min(height, width), 0.5))
-    strongest = float(np.percentile(np.abs(smooth), _STRONGEST)) or 1.0
-    strength = np.clip(smooth / strongest, -1, 1)
+    smooth = _blurred(attribution)
+    strength = np.clip(smooth / (strongest or _range(smooth)), -1, 1)
     colours = (_SIGNED((strength + 1) / 2) if signed else _UNSIGNED(strength))[..., :3] * 255
     grey = np.asarray(Image.fromarray(image).convert("L"), dtype=np.float64)[..., None]
     opacity = _OPACITY * np.abs(strength)[..., None]
     return np.round(grey * (1 - opacity) + colours * opacity).astype(np.uint8)
+
+
+def colour_range(attribution: np.ndarray) -> float:
+    """The value to which `overlay` gives full colour in a map float32 [H, W]; above 0."""
+    return _range(_blurred(_shrunk(attribution)))
+
+
+def _blurred(attribution: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(attribution, (0, 0), max(_BLUR * min(attribution.shape), 0.5))
+
+
+def _range(blurred: np.ndarray) -> float:
+    return float(np.percentile(np.abs(blurred), _STRONGEST)) or 1.0
 
 
 def _shrunk(array: np.ndarray) -> np.ndarray:

@@ -7,6 +7,14 @@ LatentPath(a, b, psi=0.7).frames(model, np.linspace(0, 1, 9))   # uint8 [9, R, R
 
 from morphoscope.generate.latents.ends import End, Move, ProjectedPhotograph
 from morphoscope.generate.latents.paths import LatentPath
-from morphoscope.generate.latents.photographs import read_photograph, write_photograph
+from morphoscope.generate.latents.photographs import parse_photograph, read_photograph, write_photograph
 
-__all__ = ["End", "LatentPath", "Move", "ProjectedPhotograph", "read_photograph", "write_photograph"]
+__all__ = [
+    "End",
+    "LatentPath",
+    "Move",
+    "ProjectedPhotograph",
+    "parse_photograph",
+    "read_photograph",
+    "write_photograph",
+]

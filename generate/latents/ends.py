@@ -76,9 +76,13 @@ class End:
         """
         if isinstance(self.source, int):
             return text
-        label = next(iter(self.label)) if len(self.label) == 1 else label_text(self.label)
         moves = "".join(f"@{move.name}={move.strength:g}" for move in self.moves)
-        return f"photograph {self.source.digest}:{label}{moves}"
+        return f"photograph {self.source.digest}:{self.label_name}{moves}"
+
+    @property
+    def label_name(self) -> str:
+        """The label in words: "NF1", or "60% IP + 40% ML"."""
+        return next(iter(self.label)) if len(self.label) == 1 else label_text(self.label)
 
     def recorded(self, text: str) -> str:
         """What a run records in place of the text: the title and, of a photograph, which projection it is."""

@@ -1,5 +1,6 @@
 """Files of projected photographs: safetensors with JSON metadata, in which nothing is pickled."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
 from morphoscope.generate.latents.ends import ProjectedPhotograph
 from morphoscope.generate.model import GeneratorModel, file_digest
-from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
+from morphoscope.runtime.torch_checkpoints import parse_checkpoint, read_checkpoint, write_checkpoint
 
 _KIND = "projected photograph"
 _CODES, _SYNTHESIS = "codes", "synthesis."
@@ -50,14 +51,25 @@ def read_photograph(path: Path, model: GeneratorModel) -> ProjectedPhotograph:
     Raises:
         UserError: no projected photograph, damaged, or projected with another generator than `model`.
     """
-    tensors, stored = read_checkpoint(path, _KIND)
+    return _photograph(*read_checkpoint(path, _KIND), str(path), file_digest(path), model)
+
+
+def parse_photograph(data: bytes, name: str, model: GeneratorModel) -> ProjectedPhotograph:
+    """What `read_photograph` reads, from the bytes of a file; `name` stands for it in errors."""
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return _photograph(*parse_checkpoint(data, name, _KIND), name, digest, model)
+
+
+def _photograph(
+    tensors: dict[str, torch.Tensor], stored: dict[str, Any], file: str, digest: str, model: GeneratorModel
+) -> ProjectedPhotograph:
     try:
         metadata = _Metadata.model_validate(stored)
     except ValidationError as error:
-        raise UserError(f"{path}: the metadata cannot be used ({validation_problems(error)}).") from error
+        raise UserError(f"{file}: the metadata cannot be used ({validation_problems(error)}).") from error
     if metadata.generator != model.digest:
         raise UserError(
-            f"{path}: projected with generator {metadata.generator}, not with this one, {model.digest}. Give "
+            f"{file}: projected with generator {metadata.generator}, not with this one, {model.digest}. Give "
             "the generator that it was projected with, or project the photograph again."
         )
     model.label(metadata.label)
@@ -65,9 +77,9 @@ def read_photograph(path: Path, model: GeneratorModel) -> ProjectedPhotograph:
     known |= {f"{_SYNTHESIS}{name}": tuple(t.shape) for name, t in model.G.synthesis.state_dict().items()}
     for name, tensor in tensors.items():
         if known.get(name) != tuple(tensor.shape):
-            raise UserError(f"{path}: tensor {name[:80]!r} of shape {list(tensor.shape)} does not fit.")
+            raise UserError(f"{file}: tensor {name[:80]!r} of shape {list(tensor.shape)} does not fit.")
     if _CODES not in tensors:
-        raise UserError(f"{path}: has no tensor {_CODES!r}; project the photograph again.")
+        raise UserError(f"{file}: has no tensor {_CODES!r}; project the photograph again.")
     on_device = {name: t.to(model.class_means.device, torch.float32) for name, t in tensors.items()}
     return ProjectedPhotograph(
         metadata.photograph,
@@ -77,5 +89,5 @@ def read_photograph(path: Path, model: GeneratorModel) -> ProjectedPhotograph:
         on_device.pop(_CODES),
         {name.removeprefix(_SYNTHESIS): tensor for name, tensor in on_device.items()},
         metadata.record,
-        file_digest(path),
+        digest,
     )

@@ -43,7 +43,9 @@ def test_generator_makes_what_the_ensemble_recognises(generator, ensemble):
 
 
 def test_morph_changes_the_classifiers_mind(generator, ensemble):
-    probabilities = Workbench(generator, ensemble).curve(Morph("NF1", "TSC", 4, 0.7)).prediction.combined
+    probabilities = (
+        Workbench(generator, ensemble).curve(Morph.between("NF1", "TSC", 4, 0.7)).prediction.combined
+    )
     first, last = (ensemble.conditions.index(name) for name in ("NF1", "TSC"))
     assert probabilities[0, first] > probabilities[-1, first]
     assert probabilities[-1, last] > probabilities[0, last]

@@ -44,15 +44,14 @@ def uploads(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="class")
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The studio, opened again for each class of tests, with its first curve drawn."""
+    """The studio, opened again for each class of tests, with all frames of its first morph."""
     opened = browser.new_page(viewport={"width": 1280, "height": 800})
     opened.set_default_timeout(1000 * PATIENCE)
     expect.set_options(timeout=1000 * PATIENCE)
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
     opened.goto(address)
-    opened.wait_for_selector("#morph-curve svg")
-    opened.wait_for_selector("#morph-frame img")
+    opened.wait_for_selector("[data-frames=all]")
     yield opened
     opened.close()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "asked elsewhere"

@@ -2,16 +2,14 @@
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
-from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from morphoscope.apps.studio import figures
 from morphoscope.cohort import phantom_image, write_image
 
 PASTE = """(data) => {
@@ -30,17 +28,30 @@ def photograph(tmp_path: Path) -> Path:
     return path
 
 
-def set_share(page: Page, share: float) -> None:
-    slider = page.locator("#morph-share input[type=range]")
-    slider.evaluate(
-        "(input, value) => { input.value = value; "
-        "for (const kind of ['input', 'change']) input.dispatchEvent(new Event(kind, { bubbles: true })); }",
-        str(share),
-    )
+def drag_to(page: Page, share: float) -> None:
+    """Press the pointer on the slider's left end, drag it, and let it go."""
+    box = page.locator("input[name=at]").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 9, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 9 + share * (box["width"] - 18), y, steps=4)
+    page.mouse.up()
 
 
-def picture(page: Page) -> str:
-    return page.locator("#morph-frame img").get_attribute("src") or ""
+def pixels(page: Page) -> str:
+    return page.locator("#morph canvas").evaluate("it => it.toDataURL()")
+
+
+def requests_of(page: Page) -> list[str]:
+    """The list into which the requests of the page go from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    return asked
+
+
+def parameter(page: Page, name: str) -> str | None:
+    return parse_qs(urlsplit(page.url).query).get(name, [None])[0]
 
 
 def to_classify(page: Page) -> None:
@@ -48,70 +59,96 @@ def to_classify(page: Page) -> None:
     page.wait_for_selector(UPLOAD, state="attached")
 
 
-class Held:
-    """A function that starts, and then waits until it is let go, at the latest when the block ends."""
-
-    def __init__(self, function: Callable[..., str]) -> None:
-        self.function, self.started, self.let_go = function, Event(), Event()
-
-    def __call__(self, *arguments: Any) -> str:
-        self.started.set()
-        self.let_go.wait()
-        return self.function(*arguments)
-
-    def __enter__(self) -> "Held":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.let_go.set()
+CAPTION, ALL_FRAMES = "#morph .ms-caption", "[data-frames=all]"
 
 
 class TestMorph:
     """One page for all; the first test needs it as it opens."""
 
-    def test_slider_moves_frame_curve_and_caption(self, page: Page) -> None:
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("50% dark + 50% pale")
-        before, predicted = picture(page), page.locator("#morph-prediction").inner_html()
-        marker = page.locator(".ms-wide .curve-marker")
-        assert marker.get_attribute("data-share") == "0.5000"
-        x = float(marker.locator("line").get_attribute("x1") or "nan")
-        set_share(page, 0.9)
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("10% dark + 90% pale")
-        expect(marker).to_have_attribute("data-share", "0.9000")
-        assert float(marker.locator("line").get_attribute("x1") or "nan") > x
-        assert picture(page) != before
-        assert page.locator("#morph-prediction").inner_html() != predicted
-
-    def test_other_condition_draws_another_curve(self, page: Page) -> None:
-        lines = page.locator("#morph-curve .ms-wide svg").inner_html()
-        page.get_by_label("To condition").click()
-        page.get_by_role("option", name="red").click()
-        curve = page.locator("#morph-curve .ms-curve")
-        expect(curve).to_have_attribute("aria-label", re.compile("morph from dark to red"))
-        assert page.locator("#morph-curve .ms-wide svg").inner_html() != lines
-        expect(page.locator("#morph-share")).to_contain_text("Share of red")
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("red")
-
-    def test_focus_is_visible_and_leaves_no_list_behind(self, page: Page) -> None:
-        page.get_by_label("From condition").focus()
-        expect(page.get_by_role("listbox")).to_have_count(1)
-        page.keyboard.press("Tab")
-        page.keyboard.press("Tab")
-        expect(page.locator("#morph-seed input")).to_be_focused()
-        expect(page.get_by_role("option")).to_have_count(0)
-        for control in ("#morph-seed input", "#morph-share input[type=range]", "#morph-a input"):
-            page.locator(control).focus()
-            assert page.locator(control).evaluate("it => getComputedStyle(it).outlineWidth") == "3px"
-        page.keyboard.press("Escape")
-        page.locator("#morph-seed input").focus()
-
-    def test_another_seed_makes_another_picture(self, page: Page) -> None:
-        before = picture(page)
-        page.get_by_role("button", name="Another seed").click()
-        page.wait_for_function(
-            "before => document.querySelector('#morph-frame img').src !== before", arg=before
+    def test_says_what_it_is(self, page: Page) -> None:
+        expect(page.locator("#head")).to_contain_text("research and teaching only")
+        expect(page.locator("#head")).to_contain_text("phantoms")
+        expect(page.locator("#morph canvas")).to_have_attribute(
+            "aria-label", re.compile("^Synthetic picture")
         )
-        assert picture(page).startswith("data:image/png")
+        expect(page.locator("#morph .ms-chart")).to_have_attribute(
+            "aria-label", re.compile("from dark to pale")
+        )
+
+    def test_dragging_moves_picture_marker_bars_and_caption_without_a_request(self, page: Page) -> None:
+        asked = requests_of(page)
+        seen = set()
+        for share in (0.0, 0.6, 1.0):
+            drag_to(page, share)
+            marker = page.locator(".ms-marker").get_attribute("transform")
+            bars = page.locator("#morph .ms-bars").inner_html()
+            seen |= {page.locator(CAPTION).inner_text(), pixels(page), marker, bars}
+        assert len(seen) == 12
+        assert page.locator(CAPTION).inner_text() == "100% pale"
+        assert parameter(page, "at") == "1.000"
+        assert asked == []
+
+    def test_picture_and_curve_can_be_dragged_too(self, page: Page) -> None:
+        for place, share in (("canvas", 0.02), (".ms-chart", 0.97)):
+            box = page.locator(f"#morph {place}").bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + share * box["width"], box["y"] + 100)
+            expect(page.locator(CAPTION)).to_have_text("100% dark" if share < 0.5 else "100% pale")
+
+    def test_keyboard(self, page: Page) -> None:
+        slider = page.locator("input[name=at]")
+        slider.focus()
+        page.keyboard.press("Home")
+        expect(page.locator(CAPTION)).to_have_text("100% dark")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(CAPTION)).not_to_have_text("100% dark")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"dark \+ .*pale\. "))
+        assert slider.evaluate("it => getComputedStyle(it).outlineWidth") == "3px"
+
+    def test_filmstrip(self, page: Page) -> None:
+        page.get_by_role("button", name="Go to 100% pale").click()
+        expect(page.locator(CAPTION)).to_have_text("100% pale")
+        expect(page.locator(".ms-film .ms-current")).to_have_attribute("aria-label", "Go to 100% pale")
+
+    def test_play_moves_and_pause_stops(self, page: Page) -> None:
+        drag_to(page, 0.0)
+        page.get_by_role("button", name="Play").click()
+        expect(page.locator(CAPTION)).not_to_have_text("100% dark")
+        page.get_by_role("button", name="Pause").click()
+        stopped = page.locator(CAPTION).inner_text()
+        page.wait_for_timeout(300)
+        assert page.locator(CAPTION).inner_text() == stopped
+
+    def test_other_condition_is_another_morph_and_undo_brings_the_first_one_back(self, page: Page) -> None:
+        drag_to(page, 1.0)
+        before = pixels(page)
+        page.locator("select[name=b]").select_option("red")
+        expect(page.locator(CAPTION)).to_have_text("100% red")
+        page.wait_for_selector(ALL_FRAMES)
+        assert pixels(page) != before and parameter(page, "to") == "red"
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(CAPTION)).to_have_text("100% pale")
+        expect(page.locator("select[name=b]")).to_have_value("pale")
+        assert pixels(page) == before
+
+    def test_ends_can_have_seeds_of_their_own_or_change_places(self, page: Page) -> None:
+        page.get_by_role("button", name="Another seed for the second end").click()
+        expect(page.locator("#morph .ms-working")).to_be_hidden()
+        assert parameter(page, "seed_to") == page.locator("input[name=seed_b]").input_value()
+        page.get_by_role("button", name="Swap ends").click()
+        expect(page.locator("select[name=a]")).to_have_value("pale")
+        page.get_by_role("button", name="Another skin").click()
+        assert parameter(page, "seed_to") is None
+        assert parameter(page, "seed") == page.locator("input[name=seed_a]").input_value()
+
+    def test_mixture_as_an_end(self, page: Page) -> None:
+        page.locator("select[name=a]").select_option(label="a mixture …")
+        page.get_by_label("Mixture").fill("25% dark + 75% red")
+        page.get_by_label("Mixture").blur()
+        page.wait_for_selector(ALL_FRAMES)
+        page.locator("input[name=at]").focus()
+        page.keyboard.press("Home")
+        expect(page.locator(CAPTION)).to_have_text("25% dark + 75% red")
 
     @pytest.mark.parametrize(
         ("typed", "message"),
@@ -120,68 +157,72 @@ class TestMorph:
             ("4294967296", "The field seed is 4294967296: it takes numbers from 0 to 4294967295."),
         ],
     )
-    def test_wrong_seed_is_reported_once(self, page: Page, typed: str, message: str) -> None:
-        seed = page.locator("#morph-seed input")
-        before = seed.input_value()
+    def test_wrong_seed_is_reported_in_the_page(self, page: Page, typed: str, message: str) -> None:
+        seed = page.locator("input[name=seed_a]")
         seed.fill(typed)
         seed.blur()
-        toasts = page.locator(".toast-body")
-        expect(toasts).to_have_count(1)
-        expect(toasts).to_contain_text(message)
-        toasts.get_by_test_id("toast-close").click()
-        seed.fill(before)
+        expect(page.locator("#morph .ms-error")).to_have_text(message)
+        seed.fill("7")
         seed.blur()
-        expect(toasts).to_have_count(0)
-        expect(page.locator("#morph-curve .ms-wide svg")).to_have_count(1)
+        expect(page.locator("#morph .ms-error")).to_be_hidden()
 
-    def test_attribution_of_the_frame_goes_when_the_frame_changes(self, page: Page) -> None:
-        page.locator("#morph-ask").click()
-        expect(page.locator("#morph-map img")).to_have_count(2)  # the map and its legend
-        expect(page.locator("#morph-map")).to_contain_text("convergence delta")
-        set_share(page, 0.1)
-        expect(page.locator("#morph-map img")).to_have_count(0)
-
-    def test_attribution_stays_when_its_own_frame_arrives_late(
-        self, page: Page, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with Held(figures.frame) as slow:
-            monkeypatch.setattr(figures, "frame", slow)
-            set_share(page, 0.3)
-            slow.started.wait()
-            page.locator("#morph-ask").click()
-            expect(page.locator("#morph-map img")).to_have_count(2)
-        expect(page.locator("#morph-frame figcaption")).to_contain_text("30% red")
-        expect(page.locator("#morph-map img")).to_have_count(2)
-
-    def test_attribution_of_an_earlier_frame_is_not_shown(
-        self, page: Page, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with Held(lambda *_: "a map of the earlier frame") as slow:
-            monkeypatch.setattr(figures, "attribution", slow)
-            page.locator("#morph-ask").click()
-            slow.started.wait()
-            set_share(page, 0.6)
-            expect(page.locator("#morph-frame figcaption")).to_contain_text("60% red")
-        waiting = page.locator("#morph-map [data-testid=status-tracker]")
-        expect(waiting).to_have_class(re.compile(r"\bhide\b"))
-        expect(page.locator("#morph-map")).to_contain_text("Press the button")
+    def test_attribution_goes_when_the_frame_changes(self, page: Page) -> None:
+        page.wait_for_selector(ALL_FRAMES)
+        page.get_by_role("button", name="Where does the classifier look?").click()
+        expect(page.locator("#morph .ms-maps img")).to_have_count(2)  # the map and its legend
+        expect(page.locator("#morph .ms-maps")).to_contain_text("convergence delta")
+        drag_to(page, 0.3)
+        expect(page.locator("#morph .ms-maps img")).to_have_count(0)
 
     def test_attribution_by_the_chosen_method(self, page: Page) -> None:
-        page.locator("#morph-method input").click()
-        page.get_by_role("option", name="Grad-CAM").click()
-        page.locator("#morph-ask").click()
-        expect(page.locator("#morph-map")).to_contain_text("Grad-CAM: a coarse map of where")
-        expect(page.locator("#morph-map .ms-legend")).to_have_attribute("alt", re.compile("Violet"))
-
-    def test_says_what_it_is(self, page: Page) -> None:
-        expect(page.locator("#head")).to_contain_text("research and teaching only")
-        expect(page.locator("#head")).to_contain_text("phantoms")
-        expect(page.locator("#morph-frame img")).to_have_attribute("alt", re.compile("Synthetic"))
+        page.get_by_label("Method").first.select_option("Grad-CAM")
+        page.get_by_role("button", name="Where does the classifier look?").click()
+        expect(page.locator("#morph .ms-maps")).to_contain_text("Grad-CAM: a coarse map of where")
+        expect(page.locator("#morph .ms-legend")).to_have_attribute("alt", re.compile("Violet"))
 
     def test_narrow_page_does_not_scroll_sideways(self, page: Page) -> None:
         page.set_viewport_size({"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.set_viewport_size({"width": 1280, "height": 800})
+
+
+class TestLink:
+    """The whole state of the tab is in its address."""
+
+    @pytest.fixture
+    def opened(self, browser: Browser, address: str) -> Iterator[Page]:
+        query = urlencode({"from": "red", "to": "40% dark + 60% pale", "seed": 5, "seed_to": 6, "at": 0.25})
+        page = browser.new_page(reduced_motion="reduce")
+        page.goto(f"{address}?{query}&psi=0.4&even=0")
+        page.wait_for_selector(ALL_FRAMES)
+        yield page
+        page.close()
+
+    def test_link_opens_the_same_frame(self, opened: Page) -> None:
+        expect(opened.locator(CAPTION)).to_have_text("75% red + 10% dark + 15% pale")
+        values = {
+            name: opened.locator(f"[name={name}]").input_value() for name in ("seed_a", "seed_b", "psi")
+        }
+        assert values == {"seed_a": "5", "seed_b": "6", "psi": "0.4"}
+        assert not opened.locator("[name=even]").is_checked()
+
+    def test_playing_is_slow_and_ends_where_motion_is_to_be_reduced(self, opened: Page) -> None:
+        opened.locator("input[name=at]").focus()
+        opened.keyboard.press("End")
+        opened.keyboard.press("ArrowLeft")
+        opened.get_by_role("button", name="Play").click()
+        expect(opened.locator(CAPTION)).to_have_text("40% dark + 60% pale")
+        expect(opened.get_by_role("button", name="Play")).to_be_visible()
+
+    def test_why_the_classifier_changed_its_mind(self, opened: Page, address: str) -> None:
+        for seed in range(20):
+            opened.goto(f"{address}?from=dark&to=pale&seed={seed}")
+            opened.wait_for_selector(ALL_FRAMES)
+            if opened.locator(".ms-whys button").count():
+                break
+        opened.locator(".ms-whys button").first.click()
+        expect(opened.locator("#morph .ms-three figure")).to_have_count(3)
+        expect(opened.locator("#morph .ms-maps")).to_contain_text("After minus before")
 
 
 class TestClassify:
@@ -246,5 +287,5 @@ class TestClassify:
     def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
         page.get_by_role("tab", name="Morph").click()
         page.get_by_role("button", name="Send to Classify").click()
-        expect(page.locator("#classify-picture")).to_contain_text("Synthetic picture: 50% dark + 50% pale")
+        expect(page.locator("#classify-picture")).to_contain_text(re.compile("Synthetic picture: .*% dark"))
         expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)

@@ -9,6 +9,7 @@ import numpy as np
 
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
+from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.attribution_row import (
     attribution_row,
     keep_while_current,
@@ -19,7 +20,8 @@ from morphoscope.apps.studio.attribution_row import (
 )
 from morphoscope.apps.studio.marks import fitted
 from morphoscope.apps.studio.reporting import reported
-from morphoscope.apps.studio.tabs.morph import MorphTab, selected_frame
+from morphoscope.apps.studio.requests import values_of
+from morphoscope.apps.studio.texts import text
 from morphoscope.apps.studio.upload_field import upload_field
 from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.cohort import Provenance, read_image
@@ -55,8 +57,9 @@ class Shown(NamedTuple):
     map_: str
 
 
-def classify_tab(workbench: Workbench, uploads: Uploads, morph: MorphTab, tabs: gr.Tabs) -> None:
-    """Lay out the tab inside the current Blocks context and wire it."""
+def classify_tab(actions: Actions, morph: gr.HTML, tabs: gr.Tabs) -> None:
+    """Lay out the tab inside the current Blocks context and wire it; `morph` sends frames."""
+    workbench = actions.workbench
     remembered = gr.State(None, time_to_live=_KEPT_SECONDS)
     with gr.Row():
         with gr.Column(scale=4, min_width=320):
@@ -66,11 +69,11 @@ def classify_tab(workbench: Workbench, uploads: Uploads, morph: MorphTab, tabs: 
             predicted = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-prediction")
     row = attribution_row(workbench.ensemble, "classify")
 
-    handlers = _Handlers(workbench, uploads)
+    handlers = _Handlers(actions)
     shown = [remembered, picture, predicted, row.map_]
     raw: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
     field.upload(reported(handlers.uploaded), field, shown, **raw)
-    morph.send.click(reported(handlers.sent), morph.inputs, [tabs, field, *shown], **raw)
+    morph.send(reported(handlers.sent), morph, [tabs, field, *shown], **raw)
     row.ask.click(
         reported(handlers.attribution),
         [remembered, row.target, row.method],
@@ -84,21 +87,19 @@ def classify_tab(workbench: Workbench, uploads: Uploads, morph: MorphTab, tabs: 
 class _Handlers:
     """The tab's event handlers."""
 
-    def __init__(self, workbench: Workbench, uploads: Uploads) -> None:
-        self.workbench, self.uploads = workbench, uploads
+    def __init__(self, actions: Actions) -> None:
+        self.actions, self.workbench, self.uploads = actions, actions.workbench, actions.uploads
 
     def uploaded(self, token: object) -> Shown:
         """Classify the upload of a token."""
         return classify_upload(self.workbench, self.uploads, token)
 
-    def sent(self, *controls: Any) -> tuple[Any, ...]:
-        """Classify the frame of the Morph tab, and switch to this tab: (tabs, field, *Shown)."""
-        frame = selected_frame(self.workbench, *controls)
-        image = self.workbench.image(frame)
-        provenance = self.workbench.provenance(frame)
+    def sent(self, request: object) -> tuple[Any, ...]:
+        """Classify a frame of the Morph tab, and switch to this tab: (tabs, field, *Shown)."""
+        frame = self.actions.shown(values_of(request))
         number = secrets.token_urlsafe()
-        name = f"Synthetic picture: {frame.mixture}"
-        shown = classify_image(self.workbench, image, name, provenance, number)
+        name = text("morph.picture", mixture=frame.caption)
+        shown = classify_image(self.workbench, frame.image, name, frame.origin, number)
         return gr.Tabs(selected=CLASSIFY), number, *shown
 
     def attribution(self, image: ShownImage | None, choice: object, method: object) -> str:

@@ -1,22 +1,19 @@
-"""The studio's parts without a browser: marks, words, curve, bars, and the handling of uploads."""
+"""The studio's parts without a browser: marks, words, bars, and the handling of uploads."""
 
 import base64
-import math
 import re
 import socket
 from dataclasses import replace
 from io import BytesIO
-from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from studio_models import CONDITIONS, MORPH, prediction
 
-from morphoscope.apps.morph_chart import draw_curve
-from morphoscope.apps.morphing import CURVE_FRAMES, Curve, Frame, Morph, Workbench
+from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.apps.studio import build, figures, serve, words
+from morphoscope.apps.studio.answers import PICTURE_SIDE
 from morphoscope.apps.studio.attribution_row import (
     MOST_PROBABLE,
     condition_choices,
@@ -26,102 +23,17 @@ from morphoscope.apps.studio.attribution_row import (
 )
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
-from morphoscope.apps.studio.tabs.morph import Controls
 from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
-from morphoscope.classify import Attribution, Prediction, combine
+from morphoscope.classify import Attribution
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.conditions import Description, Descriptions
 from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
-from morphoscope.configs.attribution import Method
-from morphoscope.generate import GeneratorModel
-
-CONDITIONS = ["dark", "pale"]
-MORPH = Morph("dark", "pale", seed=3, psi=0.7)
-FRAME = Frame(MORPH, 0.5)
-
-
-def prediction(pale: list[list[float]], conditions: list[str] = CONDITIONS) -> Prediction:
-    """Two conditions; `pale` [F][N] are the folds' probabilities of the second one."""
-    second = np.array(pale, dtype=np.float32)
-    per_fold = np.stack([1 - second, second], axis=2)
-    return Prediction(conditions, per_fold, *combine(per_fold))
-
-
-class Brightness:
-    """An ensemble of two models that call bright pictures pale; it counts how often it was asked."""
-
-    conditions, folds, resolution = CONDITIONS, ["0", "1"], 16
-    descriptions: ClassVar[Descriptions] = {
-        "pale": Description(name="pale", full_name="<b>pale</b> skin", code="X1")
-    }
-    config = SimpleNamespace(
-        images=SimpleNamespace(fit="crop"), network=SimpleNamespace(backbone="brightness")
-    )
-    calibration, dual = None, False
-
-    def __init__(self) -> None:
-        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de", held_out=[])
-        self.asked = 0
-
-    def predict(self, images: np.ndarray) -> Prediction:
-        self.asked += 1
-        bright = np.clip([image.mean() / 255 for image in images], 0.01, 0.99)
-        return prediction([bright.tolist(), (bright**2).tolist()])
-
-    def attribute(self, image: np.ndarray, target: str | int, method: Method) -> Attribution:
-        name = target if isinstance(target, str) else CONDITIONS[target]
-        flat = np.full(image.shape[:2], 0.001, np.float32)
-        return Attribution(flat, flat[None], 0.4, np.array([0.001]), name, method, "mean")
-
-
-class Levels(torch.nn.Module):
-    """Networks whose only latent is the grey level, 0 to 255: 255 times the share of the second condition."""
-
-    z_dim = w_dim = num_ws = 1
-    img_resolution = 16
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))  # names the device
-
-    @property
-    def synthesis(self) -> "Levels":
-        return self
-
-    def mapping(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        return 255 * c[:, 1, None, None]
-
-    def forward(self, codes: torch.Tensor, noise_mode: str) -> torch.Tensor:
-        return (codes[..., None] / 127.5 - 1).expand(-1, 3, 16, 16)
-
-
-class Grey:
-    """A generator of plain grey pictures: black is dark, white is pale."""
-
-    conditions, resolution, digest = CONDITIONS, 16, "0123456789abcdef"
-    precision = "float32"
-    descriptions: ClassVar[Descriptions] = {}
-
-    def __init__(self) -> None:
-        self.metadata = SimpleNamespace(cohort_digest="feedc0de", origin="feedc0de")
-        self.phantoms_only = True
-        self.precision = "float32"
-        self.G, self.class_means = Levels(), torch.tensor([[0.0], [255.0]])
-        self.centres = SimpleNamespace(of=lambda labels: labels @ self.class_means)
-
-    provenance, label, images = GeneratorModel.provenance, GeneratorModel.label, GeneratorModel.images
-
-
-@pytest.fixture
-def workbench() -> Workbench:
-    return Workbench(Grey(), Brightness())  # type: ignore[arg-type]
 
 
 class TestDescriptions:
     def test_conditions_are_spelled_out(self, workbench: Workbench) -> None:
-        image = workbench.image(FRAME)
+        image = workbench.image(MORPH, 0.5)
         known = workbench.ensemble.descriptions
         rows = figures.prediction(workbench.predict(image), descriptions=known)
         assert rows.count("&lt;b&gt;pale&lt;/b&gt; skin (X1)") == 1 and "<b>pale" not in rows
@@ -149,11 +61,10 @@ class TestMarks:
         self, workbench: Workbench, phantoms_only: bool
     ) -> None:
         workbench.generator.phantoms_only = phantoms_only  # type: ignore[misc]
-        image, provenance = workbench.image(FRAME), workbench.provenance(FRAME)
+        image, provenance = workbench.image(MORPH, 0.5), workbench.provenance(MORPH, 0.5)
         assert provenance.label == {"dark": 0.5, "pale": 0.5}
         found = workbench.attribute(image, "pale")
         for html in (
-            figures.frame(image, FRAME, provenance),
             figures.photograph(image, "a frame", provenance),
             figures.attribution(image, found, 2, provenance),
         ):
@@ -168,35 +79,7 @@ class TestMarks:
         assert fitted(np.zeros((*shape, 3), np.uint8), 100).shape == (*expected, 3)
 
 
-class TestMorph:
-    @pytest.mark.parametrize(
-        ("share", "text"),
-        [(0, "100% dark"), (0.25, "75% dark + 25% pale"), (0.999, "100% pale"), (1, "100% pale")],
-    )
-    def test_mixture(self, share: float, text: str) -> None:
-        assert Frame(MORPH, share).mixture == text
-
-    def test_mixture_with_itself(self) -> None:
-        assert Frame(Morph("dark", "dark", 0, 1.0), 0.5).mixture == "100% dark"
-
-    def test_empty_field_is_named(self) -> None:
-        with pytest.raises(UserError, match="field seed is empty"):
-            Controls("dark", "pale", None, 0.5, 0.7).frame(CONDITIONS)
-        assert Controls("dark", "pale", 3.0, 0.5, 0.7).frame(CONDITIONS) == Frame(MORPH, 0.5)
-
-    @pytest.mark.parametrize("field", ["a", "b", "seed", "share", "psi"])
-    @pytest.mark.parametrize(
-        "value", [math.nan, math.inf, -1, 2**32, "1", "x" * 1000, True, [], {}, {"path": "/etc/passwd"}, None]
-    )
-    def test_values_of_any_kind_are_refused_in_a_sentence(self, field: str, value: object) -> None:
-        controls = Controls("dark", "pale", 3, 0.5, 0.7)._replace(**{field: value})
-        with pytest.raises(UserError, match=r"^(The field (seed|share|psi) is|There is no condition).*\.$"):
-            controls.frame(CONDITIONS)
-
-    def test_half_a_seed_is_none(self) -> None:
-        with pytest.raises(UserError, match="takes whole numbers"):
-            Controls("dark", "pale", 3.5, 0.5, 0.7).frame(CONDITIONS)
-
+class TestAttributionRow:
     def test_target(self) -> None:
         assert wanted_target(MOST_PROBABLE) is None
         assert wanted_target("pale") == "pale"
@@ -207,58 +90,28 @@ class TestMorph:
             wanted_method(["Grad-CAM"])
 
 
-class TestWorkbench:
-    def test_curve_runs_from_one_condition_to_the_other(self, workbench: Workbench) -> None:
-        curve = workbench.curve(MORPH)
-        assert curve.shares[[0, -1]].tolist() == [0, 1]
-        assert curve.prediction.combined.shape == (CURVE_FRAMES, 2)
-        assert (np.diff(curve.prediction.per_fold[0, :, 1]) >= 0).all()
-        assert [(change.before, change.after) for change in curve.changes()] == [("dark", "pale")]
-
-    def test_curve_is_computed_once(self, workbench: Workbench) -> None:
-        first = workbench.curve(MORPH)
-        assert workbench.curve(Morph("dark", "pale", seed=3, psi=0.7)) is first
-        assert workbench.ensemble.asked == 1  # type: ignore[attr-defined]
-        workbench.curve(Morph("dark", "pale", seed=4, psi=0.7))
-        assert workbench.ensemble.asked == 2  # type: ignore[attr-defined]
-
-    def test_frames_of_several_sessions_are_computed_together(self, workbench: Workbench) -> None:
-        frames = [
-            Frame(replace(MORPH, psi=psi), share) for psi in (0.5, 0.7) for share in (0.0, 1.0, 0.5, 1.0)
-        ]
-        together = workbench._look_at(frames)
-        assert workbench.ensemble.asked == 1  # type: ignore[attr-defined]
-        for frame, (image, found) in zip(frames, together, strict=True):
-            alone, expected = workbench.look_at(frame)
-            np.testing.assert_array_equal(image, alone)
-            np.testing.assert_array_equal(found.combined, expected.combined)
-            assert found.unsure.tolist() == expected.unsure.tolist()
-
-    def test_most_probable_condition_is_the_default_target(self, workbench: Workbench) -> None:
-        image = workbench.image(Frame(MORPH, 1.0))
-        assert workbench.attribute(image, None).target == "pale"
-        assert workbench.attribute(image, "dark").target == "dark"
-
-
 class TestWords:
     def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
         assert dict(words.model_facts(workbench))["Classifier: calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
-        shares = np.array([0, 0.5, 1])
-        curve = Curve(MORPH, shares, prediction([[0.1, 0.5, 0.9]]))
-        assert words.change_of_mind(curve) == (
-            "The classifier changes its mind from dark to unsure between 0% and 50%, "
-            "then from unsure to pale between 50% and 100% pale."
+        captions = ["100% dark", "half", "100% pale"]
+
+        def said(pale: list[float], **other: object) -> str:
+            found = replace(prediction([pale]), **other)
+            images = np.zeros((3, 2, 2, 3), np.uint8)
+            return words.change_of_mind(Curve(MORPH, np.array([0, 0.5, 1]), images, found), captions)
+
+        assert said([0.1, 0.5, 0.9]) == (
+            "The classifier changes its mind from dark to pale between 100% dark and 100% pale."
         )
-        steady = Curve(MORPH, shares, prediction([[0.1, 0.2, 0.3]]))
-        assert "dark remains the most probable" in words.change_of_mind(steady)
-        novel = replace(steady, prediction=replace(steady.prediction, novel=np.array([True, False, True])))
-        assert words.change_of_mind(novel).endswith(
+        assert "between 100% dark and half" in said([0.1, 0.7, 0.9])
+        assert "dark remains the most probable" in said([0.1, 0.2, 0.3])
+        assert "dark remains the most probable" in said([0.5, 0.2, 0.3])
+        assert said([0.1, 0.2, 0.3], novel=np.array([True, False, True])).endswith(
             "Some of these images are another kind of image than the training images."
         )
-        lost = Curve(MORPH, shares, prediction([[0.5, 0.5, 0.5]]))
-        assert "no model is sure" in words.change_of_mind(lost)
+        assert "no model is sure" in said([0.5, 0.5, 0.5])
 
     def test_large_convergence_delta_is_called_one(self) -> None:
         flat = np.zeros((2, 2), np.float32)
@@ -297,18 +150,14 @@ class TestFigures:
     def test_names_are_escaped(self) -> None:
         nasty = ["<script>alert(1)</script>", "_$x$ & {y}"]
         predicted = prediction([[0.2], [0.9]], nasty)
-        morph = Morph(*nasty, seed=0, psi=1.0)
-        curve = Curve(morph, np.array([0, 1]), prediction([[0.2, 0.9]], nasty))
         flat = np.ones((8, 8), np.float32)
         found = Attribution(flat, flat[None], 0, np.zeros(1), nasty[0], "integrated_gradients", "mean")
         image = np.zeros((8, 8, 3), np.uint8)
         for html in [
             figures.bars(predicted),
-            figures.frame(image, Frame(morph, 0.5), Provenance(label=Frame(morph, 0.5).label, psi=1.0)),
             figures.photograph(image, nasty[0], None),
             figures.attribution(image, found, 2, None),
             figures.message(nasty[0]),
-            figures.curve(draw_curve(curve), draw_curve(curve, narrow=True), 0.5, nasty[0]),
         ]:
             assert "<script" not in html
 
@@ -326,22 +175,13 @@ class TestFigures:
         assert "ms-first" not in html and "Most probable" not in html
         assert "ms-first" in figures.prediction(prediction([[0.8]]))
 
-    def test_saved_picture_is_named_after_its_conditions(self, workbench: Workbench) -> None:
-        image = np.zeros((8, 8, 3), np.uint8)
-        assert 'download="synthetic-50-dark+50-pale-seed3.png"' in figures.frame(
-            image, FRAME, workbench.provenance(FRAME)
-        )
-        assert figures.file_part('../ä"b c<.png') == "ä-b-c-png"
-        assert figures.file_part("///") == "condition"
-
     def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:
-        image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(FRAME)
+        image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(MORPH, 0.5)
         for html, is_marked in [
-            (figures.frame(image, FRAME, provenance), True),
             (figures.photograph(image, "arm.png", provenance), True),
             (figures.photograph(image, "arm.png", None), False),
         ]:
-            assert (_first_picture(html).height > figures.PICTURE_SIDE) == is_marked
+            assert (_first_picture(html).height > PICTURE_SIDE) == is_marked
 
 
 class TestUploads:

@@ -1,0 +1,75 @@
+"""What browsers and programs request of the studio: values of any type and size, checked here."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from morphoscope.apps.morphing import Morph
+from morphoscope.apps.studio.texts import text
+from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.configs import UserError
+from morphoscope.generate import GeneratorModel
+from morphoscope.generate.latents import End, parse_photograph
+from morphoscope.generate.latents.parsing import parse_label
+
+MAX_SEED = 2**32 - 1
+
+
+def morph_of(values: Mapping[str, Any], model: GeneratorModel, uploads: Uploads) -> Morph:
+    """The morph that a request describes.
+
+    Args:
+        values: a, b, a condition or a mixture "60% IP + 40% ML" for each end; seed_a, seed_b; psi; even;
+            photograph_a, photograph_b, tokens of uploaded files of projected photographs, in place of seeds.
+
+    Raises:
+        UserError: a value is missing or out of range, an unknown condition, or a file that cannot be read.
+    """
+    psi = number("psi", values.get("psi"), 1)
+    a, b = (_end(values, name, model, uploads) for name in "ab")
+    return Morph(a, b, psi, values.get("even") is True)
+
+
+def values_of(request: object) -> dict[str, Any]:
+    """The values of a request that a component sends as JSON; none if it is anything else."""
+    try:
+        values = json.loads(request) if isinstance(request, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def number(name: str, value: object, highest: int) -> float:
+    """A number from 0 to `highest`; NaN is none.
+
+    Raises:
+        UserError: another value, named after its field.
+    """
+    if value is None:
+        raise UserError(text("error.empty", field=name))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= highest:
+        raise UserError(text("error.range", field=name, value=str(value)[:40], highest=highest))
+    return float(value)
+
+
+def whole_number(name: str, value: object, highest: int) -> int:
+    """A whole number from 0 to `highest`; errors as for `number`."""
+    found = number(name, value, highest)
+    if found != int(found):
+        raise UserError(text("error.whole", field=name, value=f"{found:g}"))
+    return int(found)
+
+
+def _end(values: Mapping[str, Any], name: str, model: GeneratorModel, uploads: Uploads) -> End:
+    condition = values.get(name)
+    if not isinstance(condition, str):
+        raise UserError(
+            text("error.condition", value=repr(condition)[:40], known=", ".join(model.conditions))
+        )
+    token = values.get(f"photograph_{name}")
+    if token is None:
+        seed = whole_number("seed", values.get(f"seed_{name}"), MAX_SEED)
+        return End(seed, parse_label(condition, model))
+    upload = uploads.take(token)
+    photograph = parse_photograph(upload.data, upload.name, model)
+    return End(photograph, parse_label(condition, model) if condition else photograph.label)

@@ -1,0 +1,60 @@
+// Shared by the scripts of all tabs.
+
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+const node = (tag, attributes = {}, ...children) => {
+  const made = /^(svg|g|path|line|circle|rect|text|title)$/.test(tag)
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+};
+
+// No probability is shown as certain; as `percent` of verdict.py.
+const percent = (value) => (value < 0.01 ? "<\u00a01%" : value > 0.99 ? ">\u00a099%" : Math.round(100 * value) + "%");
+const spread = (low, high, t) => {
+  const [lowest, highest] = [percent(low), percent(high)];
+  return lowest === highest ? lowest : fill(t.spread, { low: lowest, high: highest });
+};
+
+const anySeed = () => Math.floor(Math.random() * 10000); // short enough to be read out and typed in
+
+// The state of a tab in the page's address, so that it can be sent as a link; other parameters stay.
+const address = {
+  read: () => Object.fromEntries(new URLSearchParams(location.search)),
+  write: (values, asNewStep) => {
+    const parameters = new URLSearchParams(location.search);
+    for (const [name, value] of Object.entries(values)) {
+      if (value === null || value === "") parameters.delete(name);
+      else parameters.set(name, value);
+    }
+    const url = location.pathname + "?" + parameters;
+    const step = (history.state?.step ?? 0) + (asNewStep ? 1 : 0);
+    history[asNewStep ? "pushState" : "replaceState"]({ step }, "", url);
+  },
+  steps: () => history.state?.step ?? 0,
+};
+
+// Sends a file to the memory of the studio, for the next request; its token, or "lost".
+const sendFile = async (file, page) => {
+  try {
+    const query = new URLSearchParams({ name: file.name, page });
+    const reply = await fetch("/photographs?" + query, { method: "POST", body: file });
+    if (reply.ok) return (await reply.json()).token;
+  } catch (error) {
+    console.warn(error);
+  }
+  return "lost";
+};
+
+const asBitmap = async (uri) => createImageBitmap(await (await fetch(uri)).blob());
+
+const paragraphs = (lines) => lines.map((line) => node("p", {}, line));
+
+// A picture with its legend and what it shows, as `MapAnswer` describes it.
+const mapFigure = (map) =>
+  node("figure", { class: "ms-picture" },
+    node("figcaption", {}, node("strong", {}, map.title)),
+    node("img", { src: map.picture, alt: map.description }),
+    node("img", { src: map.legend, alt: map.key, class: "ms-legend" }));
