@@ -134,7 +134,8 @@ class Curve(Film):
         ]
 
 
-def _always() -> bool:
+def always() -> bool:
+    """A computation that is wanted whatever else is requested."""
     return True
 
 
@@ -155,7 +156,7 @@ class Workbench:
         """
         return self._films(morph) if morph.of_seeds else self._film(morph)
 
-    def curve(self, morph: Morph, wanted: Wanted = _always) -> Curve:
+    def curve(self, morph: Morph, wanted: Wanted = always) -> Curve:
         """All frames and predictions; those of the last 16 morphs between seeds are kept.
 
         Args:
@@ -228,7 +229,7 @@ class Workbench:
         return Film(morph, ratios, self._images(morph, ratios))
 
     def _images(
-        self, morph: Morph, ratios: Sequence[float] | np.ndarray, wanted: Wanted = _always
+        self, morph: Morph, ratios: Sequence[float] | np.ndarray, wanted: Wanted = always
     ) -> np.ndarray:
         parts = []
         for start in range(0, len(ratios), _AT_A_TIME):

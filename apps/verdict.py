@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from morphoscope.apps.texts import text
 from morphoscope.classify import Prediction
 from morphoscope.classify.held_out import alarm_limits
 
@@ -46,15 +47,14 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
     if prediction.novel is not None and prediction.novel[image]:
         return Verdict(
             Kind.UNFAMILIAR,
-            "No answer: this is another kind of image than the training images.",
-            "It lies further from them than almost all images of their kind do, so the probabilities say "
-            "nothing about it.",
+            text("verdict.unfamiliar"),
+            text("verdict.unfamiliar_details"),
         )
     if prediction.unsure[image]:
         return Verdict(
             Kind.UNSURE,
-            "Unsure: no condition has a probability above 50%.",
-            f"{name} comes first with {share}, which is not an answer. {assumption(prediction)}",
+            text("verdict.unsure"),
+            f"{text('verdict.unsure_details', name=name, share=share)} {assumption(prediction)}",
         )
     details = " ".join(
         part
@@ -62,60 +62,52 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
         if part
     )
     if len(possible) > 1:
-        which = (
-            "no condition can be ruled out"
-            if len(possible) == len(prediction.conditions)
-            else f"{_listed(possible)} remain possible"
-        )
-        sentence = f"No single answer: {which}. {name} is the most probable with {share}."
+        every = len(possible) == len(prediction.conditions)
+        kept = text("verdict.none_ruled_out") if every else text("verdict.remain", names=_listed(possible))
+        sentence = text("verdict.several", which=kept, name=name, share=share)
         return Verdict(Kind.SEVERAL, sentence, details)
-    only = "; no other condition remains possible" if possible else ""
-    return Verdict(Kind.ONE, f"Most probable condition: {name} with {share}{only}.", details)
+    sentence = text("verdict.only" if possible else "verdict.one", name=name, share=share)
+    return Verdict(Kind.ONE, sentence, details)
 
 
 def percent(value: float) -> str:
     """0.724 -> "72%", with "< 1%" and "> 99%" at the ends: no probability is shown as certain."""
     if value < 0.01:
-        return "< 1%"
+        return text("percent.low")
     if value > 0.99:
-        return "> 99%"
+        return text("percent.high")
     return f"{round(100 * value)}%"
 
 
 def spread(low: float, high: float) -> str:
     """ "20% to 80%", or one number where both read the same."""
     lowest, highest = percent(low), percent(high)
-    return lowest if lowest == highest else f"{lowest} to {highest}"
+    return lowest if lowest == highest else text("percent.spread", low=lowest, high=highest)
 
 
 def assumption(prediction: Prediction) -> str:
     """Which frequencies of the conditions the probabilities assume, in one sentence."""
     if prediction.prior is None:
-        return "Which frequencies of the conditions the probabilities assume is not known."
-    return f"The probabilities assume {prediction.prior.name}."
+        return text("verdict.prior_unknown")
+    return text("verdict.prior", name=prediction.prior.name)
 
 
 def _source(prediction: Prediction, image: int, best: int) -> str:
     """Where the probability of the most probable condition comes from."""
     folds = prediction.per_fold[:, image, best]
     if prediction.models == 1:
-        return "The probability is that of one model."
+        return text("verdict.one_model")
     single = spread(float(folds.min()), float(folds.max()))
-    return f"The probability is that of {prediction.models} models together; single models give it {single}."
+    return text("verdict.models", count=prediction.models, single=single)
 
 
 def _worth(prediction: Prediction) -> str:
     """What the list of possible conditions is worth, or why there is none."""
     if prediction.coverage is None:
-        return (
-            "This classifier is not calibrated: it cannot say which conditions remain possible, or whether "
-            "a picture is another kind of image than the training images."
-        )
-    return (
-        "For images like the training images, the conditions that remain possible contain the true one "
-        f"{percent(prediction.coverage)} of the time. {alarm_limits(prediction.held_out)}"
-    )
+        return text("verdict.not_calibrated")
+    worth = text("verdict.coverage", share=percent(prediction.coverage))
+    return f"{worth} {alarm_limits(prediction.held_out)}"
 
 
 def _listed(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return text("verdict.or", names=", ".join(names[:-1]), last=names[-1])

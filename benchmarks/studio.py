@@ -1,10 +1,11 @@
-"""Load on the studio: sessions that drag the slider, and sessions that ask for attribution maps.
+"""The studio as its users feel it: start, drag, change of ends, many sessions, and malformed requests.
 
-    python benchmarks/studio.py [--address http://127.0.0.1:7860/ --pid PID]
+    python benchmarks/studio.py [--seconds 60] [--generator FILE] [--ensemble FILE]
 
-Without an address the studio of the bundled models is started for it, twice: with batches of one frame and of
-16. Sessions send what the page sends, one position of the slider after the other, each when the last one's
-frame has arrived. Memory is that of the studio's process.
+Starts `morphoscope app` for itself. What a browser shows is timed in headless Chromium: from the event (its
+time stamp, when the browser got it) until the frame that shows its effect has been painted. Sessions are
+programs that send what the page sends: 20 change one end of a morph, each when the last answer has arrived,
+and 5 ask for attribution maps. Memory is that of the studio's process.
 """
 
 import argparse
@@ -13,160 +14,270 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import torch
+from playwright.sync_api import Page, sync_playwright
 from timing import machine
 
-_SERVER = """
-import sys
-from morphoscope.apps import morphing
-morphing.LARGEST_BATCH = int(sys.argv[1])
-from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
-from morphoscope.apps.studio import build, serve
-from morphoscope.classify import Ensemble
-from morphoscope.generate import load
-page = build(load(GENERATOR, "auto"), Ensemble.load(ENSEMBLE, "auto"))
-page.workbench.prepare()
-server = serve(page, port=0)
-print(server.address, flush=True)
-sys.stdin.read()
-server.close()
-"""
+CHROMIUM = "/usr/bin/chromium"
+# Each move of the slider -> milliseconds until it was painted: a message that is sent in the frame's callback
+# arrives when the frame has been painted.
+_TIME_MOVES = """() => {
+    window.moves = [];
+    document.querySelector("input[name=at]").addEventListener("input", (event) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => window.moves.push(performance.now() - event.timeStamp);
+        requestAnimationFrame(() => port2.postMessage(0));
+    });
+}"""
+# Changes an end; milliseconds until the coarse and until all frames were painted.
+_CHANGE_END = """(condition) => new Promise((resolve) => {
+    const [place, start, found] = [document.querySelector("[data-frames]"), performance.now(), {}];
+    place.removeAttribute("data-frames");
+    new MutationObserver((_, observer) => {
+        const kind = place.dataset.frames;
+        if (!kind) return;
+        requestAnimationFrame(() => setTimeout(() => {
+            found[kind] = performance.now() - start;
+            if (kind === "all") { observer.disconnect(); resolve(found); }
+        }));
+    }).observe(place, { attributes: true });
+    const choice = document.querySelector("select[name=b]");
+    choice.value = condition;
+    choice.dispatchEvent(new Event("change", { bubbles: true }));
+})"""
 
 
-class Page:
-    """What a browser knows after it has opened the studio: the functions, and which of them a drag calls."""
+class Studio:
+    """A running studio, and requests to it."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        text = urllib.request.urlopen(address).read().decode()
-        found = re.search(r"window\.gradio_config = (\{.*?\});</script>", text, re.S)
+    def __init__(self, address: str, process: subprocess.Popen[bytes], errors: Path) -> None:
+        self.address, self.process, self.errors = address, process, errors
+        page = urllib.request.urlopen(address).read().decode()
+        found = re.search(r"window\.gradio_config = (\{.*?\});</script>", page, re.S)
         assert found is not None, "the studio's page"
-        config = json.loads(found.group(1))
-        served = [entry for entry in config["dependencies"] if entry["backend_fn"]]
-        frame = next(entry for entry in served if entry["api_name"] == "frame")
-        share = frame["inputs"][3]
-        self.frame, self.conditions = frame["id"], self._conditions(config, frame["inputs"][0])
-        self.dragged = [entry["id"] for entry in served if [share, "change"] in entry["targets"]]
-        self.attribution = next(
-            entry["id"]
-            for entry in served
-            if len(entry["inputs"]) == 7 and entry["api_name"] == "attribution"
+        components = json.loads(found.group(1))["components"]
+        self.morph = next(each for each in components if each["props"].get("elem_id") == "morph")
+        self.conditions = self.morph["props"]["props"]["conditions"]
+
+    def call(self, name: str, session: str, **values: object) -> dict[str, Any]:
+        """Call a server function of the Morph tab as the page does; its answer, which must be no error."""
+        ends = {"a": self.conditions[0], "b": self.conditions[1], "seed_a": 0, "seed_b": 0}
+        data = {**ends, "psi": 0.7, "even": True, "page": session, **values}
+        answer = self.post(
+            {"component_id": self.morph["id"], "fn_name": name, "data": data, "session_hash": session}
         )
+        assert "error" not in answer, answer
+        return answer
 
-    def ask(self, session: str, function: int, data: list[Any]) -> str:
-        """Request a function; the number of the request."""
-        body = json.dumps({"data": data, "fn_index": function, "session_hash": session})
-        request = urllib.request.Request(
-            f"{self.address}gradio_api/queue/join", body.encode(), {"Content-Type": "application/json"}
-        )
-        number: str = json.load(urllib.request.urlopen(request))["event_id"]
-        return number
+    def post(self, body: object) -> dict[str, Any]:
+        """Post JSON to the server functions."""
+        url = f"{self.address}gradio_api/component_server/"
+        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        answer: dict[str, Any] = json.load(urllib.request.urlopen(request))
+        return answer
 
-    def wait(self, session: str, wanted: str) -> None:
-        """Read a session's messages until the wanted request has been answered."""
-        with urllib.request.urlopen(f"{self.address}gradio_api/queue/data?session_hash={session}") as lines:
-            for line in lines:
-                if not line.startswith(b"data:"):
-                    continue
-                message = json.loads(line[5:])
-                if message["msg"] == "process_completed" and message["event_id"] == wanted:
-                    assert message["success"], message
-                    return
-
-    def _conditions(self, config: dict[str, Any], dropdown: int) -> list[str]:
-        component = next(entry for entry in config["components"] if entry["id"] == dropdown)
-        return [value for _, value in component["props"]["choices"]]
+    def memory(self) -> float:
+        """Resident memory in MB."""
+        with Path(f"/proc/{self.process.pid}/status").open() as status:
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
-def drag(page: Page, seconds: float, number: int) -> list[float]:
-    """Drag the slider for some time; the seconds that each frame took."""
-    rng, session, times = np.random.default_rng(number), uuid4().hex, []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        data = [*page.conditions[:2], number % 5, round(float(rng.uniform()), 2), 0.7]
+@contextmanager
+def running(options: argparse.Namespace) -> Iterator[tuple[Studio, float]]:
+    """A studio of its own, and when it was started."""
+    models = ["--generator", options.generator] if options.generator else []
+    models += ["--ensemble", options.ensemble] if options.ensemble else []
+    command = [sys.executable, "-m", "morphoscope.apps", "app", "--port", str(options.port), *models]
+    with tempfile.NamedTemporaryFile(suffix=".log") as errors:
         start = time.perf_counter()
-        asked = {function: page.ask(session, function, data) for function in page.dragged}
-        page.wait(session, asked[page.frame])
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            yield (
+                Studio(_answering(f"http://127.0.0.1:{options.port}/", process), process, Path(errors.name)),
+                start,
+            )
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _answering(address: str, process: subprocess.Popen[bytes]) -> str:
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(address).read(1)
+            return address
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit("The studio did not start.")
+
+
+def in_a_browser(studio: Studio, start: float) -> None:
+    """Start, drags and changes of ends, in Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(studio.address)
+        page.wait_for_selector("[data-frames]")
+        print(
+            f"start to first picture: {time.perf_counter() - start:.1f} s, the browser's own start included"
+        )
+        page.wait_for_selector("[data-frames=all]")
+        moves = drag(page)
+        print(f"drag, pointer to pixels: {quantiles(moves)} ms of {len(moves)} moves")
+        changes = [page.evaluate(_CHANGE_END, name) for name in studio.conditions[2:]]
+        for kind in ("coarse", "all"):
+            print(f"change of an end to {kind} frames: {quantiles([change[kind] for change in changes])} ms")
+        browser.close()
+
+
+def drag(page: Page) -> list[float]:
+    """Drag the slider back and forth; milliseconds of each move."""
+    box = page.locator("input[name=at]").bounding_box()
+    assert box is not None, "the slider is shown"
+    page.evaluate(_TIME_MOVES)
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 10, y)
+    page.mouse.down()
+    for turn in range(6):
+        page.mouse.move(box["x"] + (box["width"] - 10 if turn % 2 == 0 else 10), y, steps=60)
+    page.mouse.up()
+    found: list[float] = page.evaluate("window.moves")
+    return found
+
+
+def many_sessions(studio: Studio, seconds: float) -> None:
+    """20 sessions that change ends and 5 that ask for maps, at once."""
+    before, end = studio.memory(), time.perf_counter() + seconds
+
+    def change(number: int) -> list[float]:
+        rng = np.random.default_rng(number)
+
+        def once(session: str) -> None:
+            values = {
+                "b": str(rng.choice(studio.conditions)),
+                "seed_a": int(rng.integers(5)),
+                "seed_b": number,
+            }
+            studio.call("coarse", session, **values)
+            studio.call("morph", session, **values)
+
+        return repeated(once, end)
+
+    def ask(number: int) -> list[float]:
+        values = {"ratio": number / 5, "target": studio.conditions[0], "method": "Integrated gradients"}
+        return repeated(lambda session: studio.call("attribution", session, **values), end)
+
+    with ThreadPoolExecutor(25) as pool:
+        changing = [pool.submit(change, number) for number in range(20)]
+        asking = [pool.submit(ask, number) for number in range(5)]
+        changes = np.concatenate([each.result() for each in changing])
+        maps = np.concatenate([each.result() for each in asking])
+    print(
+        f"20 sessions changing ends: {len(changes)} morphs without an error, {quantiles(1000 * changes)} ms"
+    )
+    print(f"5 sessions asking for maps: {len(maps)} maps without an error, {quantiles(1000 * maps)} ms")
+    print(f"memory: {before:.0f} -> {studio.memory():.0f} MB")
+
+
+def repeated(once: Callable[[str], object], end: float) -> list[float]:
+    """Seconds of each run until `end`."""
+    session, times = uuid4().hex, []
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        once(session)
         times.append(time.perf_counter() - start)
     return times
 
 
-def ask_for_map(page: Page, number: int) -> list[float]:
-    """Ask for one map; the seconds that it took."""
-    session, start = uuid4().hex, time.perf_counter()
-    data = ["the most probable condition", "Integrated gradients", *page.conditions[:2], number, 0.5, 0.7]
-    page.wait(session, page.ask(session, page.attribution, data))
-    return [time.perf_counter() - start]
-
-
-def together(count: int, session: Callable[[int], list[float]]) -> np.ndarray:
-    """The times of `count` sessions at once."""
-    with ThreadPoolExecutor(count) as pool:
-        return np.concatenate(list(pool.map(session, range(count))))
-
-
-def resident(pid: int, field: str = "VmRSS") -> float:
-    """Memory of a process in MB; VmHWM is its peak so far."""
-    with Path(f"/proc/{pid}/status").open() as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field))
-
-
-def measure(name: str, address: str, pid: int, seconds: float) -> None:
-    """Measure a running studio and print one line for each kind of session."""
-    page = Page(address)
-    drag(page, 2, 0)
-    before = resident(pid)
-    times = together(20, lambda number: drag(page, seconds, number))
-    middle, late = np.percentile(times, [50, 95])
+def malformed(studio: Studio, count: int) -> None:
+    """Requests of wrong form and with wrong values."""
+    rng, statuses = np.random.default_rng(0), Counter[int]()
+    size = studio.errors.stat().st_size
+    for _ in range(count):
+        try:
+            urllib.request.urlopen(_malformed(studio, rng), timeout=60).read()
+            statuses[200] += 1
+        except urllib.error.HTTPError as error:
+            statuses[error.code] += 1
+    told = studio.errors.read_text()[size:]
     print(
-        f"{name:20} 20 dragging: {len(times) / seconds:5.1f} images/s, p50 {middle:.2f} s, p95 {late:.2f} s, "
-        f"memory {before:.0f} -> {resident(pid):.0f} MB",
-        flush=True,
+        f"{count} malformed requests: {dict(sorted(statuses.items()))}, {told.count('Traceback')} tracebacks"
     )
-    before = resident(pid)
-    times = together(5, lambda number: ask_for_map(page, number))
-    print(
-        f"{name:20} 5 maps: first {times.min():.1f} s, last {times.max():.1f} s, "
-        f"memory {before:.0f} -> {resident(pid):.0f} MB, peak {resident(pid, 'VmHWM'):.0f} MB",
-        flush=True,
-    )
+
+
+def _malformed(studio: Studio, rng: np.random.Generator) -> urllib.request.Request:
+    strange = [
+        None,
+        True,
+        -1,
+        1e308,
+        float("nan"),
+        "",
+        "\0",
+        "x" * 5000,
+        "/etc/passwd",
+        "../..",
+        "http://a",
+        [],
+        {},
+    ]
+
+    def any_value() -> object:
+        return strange[rng.integers(len(strange))]
+
+    data: object = {
+        name: any_value() for name in ("a", "b", "seed_a", "seed_b", "psi", "even", "ratio", "method")
+    }
+    name: object = str(rng.choice(["coarse", "morph", "picture", "attribution", "change", "launch"]))
+    kind = rng.integers(4)
+    path = "gradio_api/queue/join" if kind == 0 else "gradio_api/component_server/"
+    if kind == 1:
+        data, name = any_value(), any_value()
+    event = {
+        "fn_index": int(rng.integers(-2, 9)),
+        "data": [any_value()] * int(rng.integers(5)),
+        "session_hash": "m",
+    }
+    call = {"component_id": studio.morph["id"], "fn_name": name, "data": data, "session_hash": "m"}
+    body = json.dumps(event if kind == 0 else call).encode()
+    if kind == 3:
+        body = bytes(rng.permutation(np.frombuffer(body, np.uint8)))
+    return urllib.request.Request(studio.address + path, body, {"Content-Type": "application/json"})
+
+
+def quantiles(values: Any) -> str:
+    """Median and 95th percentile."""
+    middle, late = np.percentile(values, [50, 95])
+    return f"p50 {middle:.0f}, p95 {late:.0f}"
 
 
 def main() -> None:
-    """Measure the studio at an address, or both that are started here."""
+    """Measure the studio of the bundled models, or of those given."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--address", help="A studio that is running already.")
-    parser.add_argument("--pid", type=int, help="Its process.")
-    parser.add_argument("--name", default="studio")
-    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--generator")
+    parser.add_argument("--ensemble")
+    parser.add_argument("--port", type=int, default=7861)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--requests", type=int, default=1000, help="Malformed ones.")
     options = parser.parse_args()
     print(f"{machine(torch.device('cpu'))}; load average {os.getloadavg()[0]:.1f}")
-    if options.address:
-        measure(options.name, options.address, options.pid, options.seconds)
-        return
-    for largest in (1, 16):
-        server = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, str(largest)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert server.stdin is not None and server.stdout is not None, "pipes"
-        try:
-            address = server.stdout.readline().strip()
-            measure(f"batches of {largest}", address, server.pid, options.seconds)
-        finally:
-            server.stdin.close()
-            server.wait()
+    with running(options) as (studio, start):
+        in_a_browser(studio, start)
+        many_sessions(studio, options.seconds)
+        malformed(studio, options.requests)
 
 
 if __name__ == "__main__":

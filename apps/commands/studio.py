@@ -19,14 +19,21 @@ def studio(
     ensemble: Annotated[
         Path, typer.Option(help="An ensemble's .safetensors file.", show_default=_BUNDLED)
     ] = ENSEMBLE,
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1.")] = 7860,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port at that address.")] = 7860,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address of this machine at which it is served; another one than 127.0.0.1 needs a password "
+            "in the environment variable MORPHOSCOPE_PASSWORD."
+        ),
+    ] = "127.0.0.1",
     precision: Annotated[
         ConvolutionPrecision,
         typer.Option(help="Of the generator's convolutions on a CPU; see `generate sample`."),
     ] = "float32",
     device: Device = "auto",
 ) -> None:
-    """Open the studio in the browser, on this machine only: morph, classify, see what the classifier sees."""
+    """Open the studio in the browser, by default on this machine only: morph, classify, see what counts."""
     from morphoscope.apps.studio import build, launch
     from morphoscope.classify import Ensemble
     from morphoscope.generate import load
@@ -36,4 +43,4 @@ def studio(
     page = build(model, Ensemble.load(ensemble, device))
     computes_on = model.class_means.device
     native_runs(computes_on.type, computes_on.index)  # built now, so that the first visitor does not wait
-    launch(page, port=port)
+    launch(page, host=host, port=port)

@@ -3,30 +3,35 @@
 import traceback
 from collections.abc import Callable, Mapping
 from functools import wraps
-from threading import BoundedSemaphore
 from typing import Any
 
-from morphoscope.apps.morphing import Morph, NoLongerWantedError, Workbench
+from morphoscope.apps.morphing import Morph, NoLongerWantedError, Workbench, always
 from morphoscope.apps.studio.answers import (
     ChangeMapsAnswer,
     MapAnswer,
+    ModelsAnswer,
     MorphAnswer,
     PictureAnswer,
+    PredictionAnswer,
     Shown,
     change_answer,
     map_answer,
+    models_answer,
     morph_answer,
     picture_answer,
+    prediction_answer,
 )
 from morphoscope.apps.studio.attribution_row import wanted_method, wanted_target
+from morphoscope.apps.studio.marks import kept_small
 from morphoscope.apps.studio.newest import Newest
 from morphoscope.apps.studio.requests import morph_of, number
-from morphoscope.apps.studio.texts import text
+from morphoscope.apps.studio.room import Room
 from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.apps.texts import text
+from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
 
 Values = Mapping[str, Any]
-_MOST_AT_ONCE = 32  # requests of all pages together that compute or wait for it
 
 
 class Actions:
@@ -39,7 +44,7 @@ class Actions:
     def __init__(self, workbench: Workbench, uploads: Uploads) -> None:
         self.workbench, self.uploads = workbench, uploads
         self.newest = Newest()
-        self._room = BoundedSemaphore(_MOST_AT_ONCE)
+        self._room = Room()
 
     def coarse(self, values: Values) -> MorphAnswer:
         """A few frames of a morph, as soon as they are there."""
@@ -47,7 +52,8 @@ class Actions:
 
     def morph(self, values: Values) -> MorphAnswer:
         """All frames of a morph, and what the classifier predicts for them."""
-        wanted = self.newest.request(str(values.get("page", "")))
+        page = values.get("page")
+        wanted = self.newest.request(page) if isinstance(page, str) else always
         return morph_answer(self.workbench, self.workbench.curve(self._morph(values), wanted))
 
     def picture(self, values: Values) -> PictureAnswer:
@@ -69,12 +75,31 @@ class Actions:
         first = self.workbench.attribute(before.image, second.target, method)
         return change_answer(self.workbench, before, after, (first, second))
 
+    def classify(self, values: Values) -> PredictionAnswer:
+        """What the classifier predicts for an uploaded photograph, by its token."""
+        found = self.workbench.predict(self._photograph(values).image)
+        return prediction_answer(self.workbench.ensemble, found)
+
+    def explain(self, values: Values) -> MapAnswer:
+        """Where the classifier looks in an uploaded photograph, by its token."""
+        shown = self._photograph(values)
+        target, method = wanted_target(values.get("target")), wanted_method(values.get("method"))
+        return map_answer(self.workbench, shown, self.workbench.attribute(shown.image, target, method))
+
+    def models(self) -> ModelsAnswer:
+        """Which models these are."""
+        return models_answer(self.workbench)
+
     def shown(self, values: Values) -> Shown:
         """The frame that a request selects."""
         return self._shown(self._morph(values), _ratio(values))
 
     def _morph(self, values: Values) -> Morph:
         return morph_of(values, self.workbench.generator, self.uploads)
+
+    def _photograph(self, values: Values) -> Shown:
+        upload = self.uploads.take(values.get("photograph"))
+        return Shown(kept_small(read_image(upload.data, upload.name)), None, upload.name)
 
     def _shown(self, morph: Morph, ratio: float) -> Shown:
         bench = self.workbench
@@ -84,22 +109,24 @@ class Actions:
         """An action for the page's script: it never fails, and says in a sentence what is wrong."""
 
         @wraps(action)
-        def answer(values: Any) -> Any:
-            if not self._room.acquire(blocking=False):
-                return {"error": text("error.busy")}
-            try:
-                return action(values if isinstance(values, dict) else {})
-            except NoLongerWantedError:
-                return {"superseded": True}
-            except UserError as error:
-                return {"error": str(error)}
-            except Exception:  # noqa: BLE001 - one request's fault, reported on the terminal
-                traceback.print_exc()
-                return {"error": text("error.fault")}
-            finally:
-                self._room.release()
+        def answer(given: Any) -> Any:
+            values = given if isinstance(given, dict) else {}
+            with self._room.place(str(values.get("page", ""))) as found:
+                return _answer(action, values) if found else {"error": text("error.busy")}
 
         return answer
+
+
+def _answer(action: Callable[[Values], Any], values: Values) -> Any:
+    try:
+        return action(values)
+    except NoLongerWantedError:
+        return {"superseded": True}
+    except UserError as error:
+        return {"error": str(error)}
+    except Exception:  # noqa: BLE001 - one request's fault, reported on the terminal
+        traceback.print_exc()
+        return {"error": text("error.fault")}
 
 
 def _ratio(values: Values, name: str = "ratio") -> float:

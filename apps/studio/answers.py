@@ -8,10 +8,10 @@ import numpy as np
 
 from morphoscope.apps.morphing import Curve, Film, Workbench
 from morphoscope.apps.studio.marks import data_uri, fitted
-from morphoscope.apps.studio.texts import text
-from morphoscope.apps.studio.words import change_of_mind, explanation
+from morphoscope.apps.studio.words import METHODS, change_of_mind, explanation, model_facts
+from morphoscope.apps.texts import text
 from morphoscope.apps.verdict import verdict
-from morphoscope.classify import Attribution, Ensemble, colour_range, legend, overlay
+from morphoscope.classify import Attribution, Ensemble, Prediction, colour_range, legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import explained, full_name, long_name
 from morphoscope.generate.morph_files import shared_provenance
@@ -23,10 +23,10 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True)
 class Shown:
-    """A generated image, uint8 [R, R, 3], where it comes from, and its caption."""
+    """An image, uint8 [H, W, 3], where it comes from (None: a photograph), and its caption."""
 
     image: np.ndarray
-    origin: Provenance
+    origin: Provenance | None
     caption: str
 
 
@@ -68,6 +68,11 @@ class PredictionAnswer(TypedDict):
     low: list[list[float]]
     high: list[list[float]]
     verdicts: list[VerdictAnswer]
+
+
+class CurveAnswer(PredictionAnswer):
+    """Predictions along a morph, and where the answer changes."""
+
     changes: list[ChangeAnswer]
     summary: str
 
@@ -81,7 +86,18 @@ class MorphAnswer(TypedDict):
     ratios: list[float]
     captions: list[str]
     marks: list[str]
-    prediction: NotRequired[PredictionAnswer]
+    prediction: NotRequired[CurveAnswer]
+
+
+class ModelsAnswer(TypedDict):
+    """The two models; conditions of the generator are those that ends of morphs can have."""
+
+    generator: str
+    resolution: int
+    generator_conditions: list[str]
+    conditions: list[ConditionAnswer]
+    methods: list[str]
+    facts: dict[str, str]
 
 
 class MapAnswer(TypedDict):
@@ -127,15 +143,26 @@ def morph_answer(workbench: Workbench, film: Film) -> MorphAnswer:
         marks=[workbench.provenance(morph, float(ratio)).summary for ratio in film.ratios],
     )
     if isinstance(film, Curve):
-        answer["prediction"] = _prediction(workbench, film)
+        answer["prediction"] = _curve(workbench, film)
     return answer
 
 
-def _prediction(workbench: Workbench, curve: Curve) -> PredictionAnswer:
-    found = curve.prediction
-    verdicts = [verdict(found, frame) for frame in range(len(found.combined))]
+def _curve(workbench: Workbench, curve: Curve) -> CurveAnswer:
+    return CurveAnswer(
+        **prediction_answer(workbench.ensemble, curve.prediction),
+        changes=[
+            ChangeAnswer(before=one.before, after=one.after, last=one.last, first=one.first)
+            for one in curve.changes()
+        ],
+        summary=change_of_mind(curve, workbench.captions(curve)),
+    )
+
+
+def prediction_answer(ensemble: Ensemble, found: Prediction) -> PredictionAnswer:
+    """Predictions of `ensemble` for images of any origin."""
+    verdicts = [verdict(found, image) for image in range(len(found.combined))]
     return PredictionAnswer(
-        conditions=conditions_answer(workbench.ensemble),
+        conditions=conditions_answer(ensemble),
         probabilities=_rounded(found.combined),
         low=_rounded(found.per_fold.min(axis=0)),
         high=_rounded(found.per_fold.max(axis=0)),
@@ -145,11 +172,6 @@ def _prediction(workbench: Workbench, curve: Curve) -> PredictionAnswer:
             )
             for one, unsure in zip(verdicts, found.unsure, strict=True)
         ],
-        changes=[
-            ChangeAnswer(before=one.before, after=one.after, last=one.last, first=one.first)
-            for one in curve.changes()
-        ],
-        summary=change_of_mind(curve, workbench.captions(curve)),
     )
 
 
@@ -167,8 +189,21 @@ def conditions_answer(ensemble: Ensemble) -> list[ConditionAnswer]:
     ]
 
 
+def models_answer(workbench: Workbench) -> ModelsAnswer:
+    """Which models these are, and what is known about them."""
+    generator = workbench.generator
+    return ModelsAnswer(
+        generator=generator.digest,
+        resolution=generator.resolution,
+        generator_conditions=list(generator.conditions),
+        conditions=conditions_answer(workbench.ensemble),
+        methods=list(METHODS),
+        facts=dict(model_facts(workbench)),
+    )
+
+
 def map_answer(workbench: Workbench, shown: Shown, found: Attribution) -> MapAnswer:
-    """A map laid over its generated image."""
+    """A map laid over its image."""
     return _map(workbench.ensemble, shown, found, overlay(shown.image, found.map, found.signed))
 
 
@@ -216,6 +251,7 @@ def _map(ensemble: Ensemble, shown: Shown, found: Attribution, drawn: np.ndarray
 
 def picture_answer(shown: Shown) -> PictureAnswer:
     """A generated image, enlarged and marked, and a name for its file that says what it shows."""
+    assert shown.origin is not None, "of a generated image"
     label, seed = shown.origin.label or {}, shown.origin.seed
     parts = "+".join(f"{round(100 * share)}-{file_part(name)}" for name, share in label.items())
     words = ["synthetic", parts, "" if seed is None else f"seed{seed}"]
@@ -229,7 +265,7 @@ def file_part(name: str) -> str:
     return _NO_WORD.sub("-", name).strip("-")[:40] or "condition"
 
 
-def _marked(image: np.ndarray, origin: Provenance) -> str:
+def _marked(image: np.ndarray, origin: Provenance | None) -> str:
     return data_uri(fitted(image, PICTURE_SIDE), origin)
 
 

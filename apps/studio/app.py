@@ -1,5 +1,6 @@
 """The page, and how it is served."""
 
+import os
 from collections.abc import Sequence
 from html import escape
 
@@ -8,11 +9,13 @@ import gradio as gr
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.actions import Actions
-from morphoscope.apps.studio.server import Server
+from morphoscope.apps.studio.api import Api
+from morphoscope.apps.studio.server import PASSWORD, Server
 from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
 from morphoscope.apps.studio.uploads import Uploads
-from morphoscope.apps.studio.words import PURPOSE, mismatch_notice, model_facts, phantom_notice
+from morphoscope.apps.studio.words import mismatch_notice, model_facts, phantom_notice
+from morphoscope.apps.texts import text
 from morphoscope.classify import Ensemble
 from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
@@ -41,26 +44,29 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
         UserError: the ensemble predicts from pairs of photographs, while the studio shows one at a time.
     """
     if ensemble.dual:
-        raise UserError(
-            "The studio takes one image at a time, but this ensemble predicts from pairs of a focused and a "
-            "panoramic photograph. Use `morphoscope classify predict`, or an ensemble of single images."
-        )
+        raise UserError(text("error.dual"))
     workbench = Workbench(generator, ensemble)
     page = StudioPage(title, workbench)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
         with gr.Tabs() as tabs:
-            with gr.Tab("Morph", id="morph"):
+            with gr.Tab(text("tab.morph"), id="morph"):
                 morph = morph_tab(page.actions)
-            with gr.Tab("Classify", id=CLASSIFY):
+            with gr.Tab(text("tab.classify"), id=CLASSIFY):
                 classify_tab(page.actions, morph, tabs)
-        with gr.Accordion("About these models", open=False):
+        with gr.Accordion(text("page.about"), open=False):
             gr.HTML(_facts(workbench), elem_id="facts")
+        Api(page.actions).publish()
     return page.queue(max_size=_MOST_WAITING)
 
 
 def serve(
-    page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860, names: Sequence[str] = ()
+    page: StudioPage,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    names: Sequence[str] = (),
+    password: str | None = None,
 ) -> Server:
     """Serve a page of `build` in the background, by default to this machine only.
 
@@ -68,24 +74,26 @@ def serve(
     browser.
 
     Args:
-        host, port, names: as for `Server`.
+        host, port, names, password: as for `Server`.
 
     Raises:
-        UserError: the port is taken or not allowed.
+        UserError: as for `Server`.
     """
-    return Server(page, page.uploads, host=host, port=port, names=names)
+    return Server(page, page.uploads, host=host, port=port, names=names, password=password)
 
 
 def launch(page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860) -> None:
     """Try the models, serve a page as `serve` does, print its address, and wait for Ctrl+C.
 
+    The password is that of the variable MORPHOSCOPE_PASSWORD, if it is set.
+
     Raises:
-        UserError: the port is taken or not allowed.
+        UserError: as for `Server`.
     """
-    say("Preparing the models …")
+    say(text("page.preparing"))
     page.workbench.prepare()
-    server = serve(page, host=host, port=port)
-    say(f"{page.title}: {server.address} (press Ctrl+C to stop)")
+    server = serve(page, host=host, port=port, password=os.environ.get(PASSWORD))
+    say(text("page.served", title=page.title, address=server.address))
     try:
         server.wait()
     except KeyboardInterrupt:
@@ -95,7 +103,8 @@ def launch(page: StudioPage, *, host: str = "127.0.0.1", port: int = 7860) -> No
 def _head(title: str, workbench: Workbench) -> str:
     notices = [notice for notice in (phantom_notice(workbench), mismatch_notice(workbench)) if notice]
     boxes = "".join(figures.message(notice, "warning") for notice in notices)
-    return f'<header class="ms-head"><h1>{escape(title)}</h1><p>{escape(PURPOSE)}</p></header>{boxes}'
+    purpose = escape(text("page.purpose"))
+    return f'<header class="ms-head"><h1>{escape(title)}</h1><p>{purpose}</p></header>{boxes}'
 
 
 def _facts(workbench: Workbench) -> str:

@@ -10,14 +10,14 @@ import gradio as gr
 
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.words import METHODS
+from morphoscope.apps.texts import text
 from morphoscope.classify import Ensemble
 from morphoscope.cohort.conditions import long_name
 from morphoscope.configs import UserError
 from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
 
-MOST_PROBABLE = "the most probable condition"
-_PLACE = "Press the button to colour the pixels that the classifier uses in the current picture."
+MOST_PROBABLE = text("map.most_probable")
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,18 @@ def attribution_row(ensemble: Ensemble, name: str) -> AttributionRow:
         target = gr.Dropdown(
             [(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],
             value=MOST_PROBABLE,
-            label="Evidence for",
+            label=text("map.target"),
             elem_id=f"{name}-target",
             min_width=180,
         )
         method = gr.Dropdown(
             list(METHODS),
             value="Integrated gradients",
-            label="Method",
+            label=text("map.method"),
             elem_id=f"{name}-method",
             min_width=180,
         )
-        ask = gr.Button(
-            "Where does the classifier look?", variant="primary", elem_id=f"{name}-ask", min_width=240
-        )
+        ask = gr.Button(text("map.ask"), variant="primary", elem_id=f"{name}-ask", min_width=240)
     return AttributionRow(target, method, ask, gr.HTML(no_map(), elem_id=f"{name}-map"))
 
 
@@ -94,7 +92,7 @@ def keep_while_current(
 
 def no_map() -> str:
     """HTML shown in place of a map until one is requested."""
-    return figures.message(_PLACE, "empty")
+    return figures.message(text("map.empty"), "empty")
 
 
 def wanted_target(choice: object) -> str | None:
@@ -109,5 +107,5 @@ def wanted_method(choice: object) -> Method:
         UserError: there is no such method.
     """
     if not isinstance(choice, str) or choice not in METHODS:
-        raise UserError(f"There is no method {choice!r}; choose one of {', '.join(METHODS)}.")
+        raise UserError(text("error.method", value=repr(choice)[:40], known=", ".join(METHODS)))
     return METHODS[choice]

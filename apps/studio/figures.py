@@ -11,6 +11,7 @@ import numpy as np
 from morphoscope.apps.studio.answers import PICTURE_SIDE
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.words import explanation
+from morphoscope.apps.texts import text
 from morphoscope.apps.verdict import Kind, percent, spread, verdict
 from morphoscope.classify import Attribution, Prediction, legend, overlay
 from morphoscope.cohort import Provenance
@@ -66,9 +67,9 @@ def bars(
             f'<td class="ms-number ms-spread">{escape(spread(low, high))}</td></tr>'
         )
     return (
-        '<table class="ms-bars"><thead><tr><th scope="col">Condition</th><td></td>'
-        '<th scope="col" class="ms-number">Ensemble</th>'
-        '<th scope="col" class="ms-number ms-spread">Single models</th></tr></thead>'
+        f'<table class="ms-bars"><thead><tr><th scope="col">{text("bars.condition")}</th><td></td>'
+        f'<th scope="col" class="ms-number">{text("bars.ensemble")}</th>'
+        f'<th scope="col" class="ms-number ms-spread">{text("bars.models")}</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -92,18 +93,18 @@ def attribution(
     """A map laid over its image, uint8 [H, W, 3], with legend and explanation."""
     picture = data_uri(fitted(overlay(image, found.map, found.signed), PICTURE_SIDE), provenance)
     lines = "".join(f"<p>{escape(line)}</p>" for line in explanation(found, folds))
-    target, named = escape(found.target), escape(long_name(found.target, descriptions))
-    key = "Blue: evidence against; red: for" if found.signed else "Violet: less important; yellow: more"
+    named = long_name(found.target, descriptions)
+    key = text("map.key_signed" if found.signed else "map.key_unsigned")
     return (
         '<div class="ms-attribution"><figure class="ms-picture">'
-        f'<img src="{picture}" alt="Attribution map for {target} on the grey picture">'
+        f'<img src="{picture}" alt="{escape(text("map.description", condition=found.target))}">'
         f'<img class="ms-legend" src="{data_uri(legend(signed=found.signed))}" alt="{key}">'
-        f"</figure><div><h3>Evidence for {named}</h3>{lines}</div></div>"
+        f"</figure><div><h3>{escape(text('map.title', condition=named))}</h3>{lines}</div></div>"
     )
 
 
-def message(text: str, kind: str = "note") -> str:
+def message(sentence: str, kind: str = "note") -> str:
     """A paragraph in a box; kinds: note, warning, error (announced by screen readers), detail, empty."""
     role = ' role="alert"' if kind == "error" else ' role="status"'
-    unbroken = _BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", text)
+    unbroken = _BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", sentence)
     return f'<p class="ms-message ms-{kind}"{role}>{escape(unbroken)}</p>'

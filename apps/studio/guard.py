@@ -1,7 +1,9 @@
 """What stands between the network and Gradio: who is served, which requests there are, and uploads."""
 
 import asyncio
+import base64
 import json
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +16,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from morphoscope.apps.studio.uploads import MAX_BYTES, Upload, Uploads, shown_name
+from morphoscope.apps.texts import text
 
 UPLOAD = "/photographs"
 _JOIN = "/gradio_api/queue/join"
 _CALL = "/gradio_api/component_server/"  # of a component's server function
 _POST = {UPLOAD, _JOIN, _CALL, "/gradio_api/cancel", "/gradio_api/reset"}
-_GET = {"/", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/queue/data"}
+_GET = {"/", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/gradio_api/queue/data"} | {
+    "/config",
+    "/gradio_api/info",
+}
 _GET_BELOW = ("/assets/", "/static/", "/svelte/", "/gradio_api/heartbeat/")
 _FORWARDED = (b"forwarded", b"x-forwarded-", b"x-gradio-")  # a proxy's words; anyone can write them
 _MAX_REQUEST = 64 * 2**10  # bytes of JSON; the page sends a few hundred
@@ -60,9 +66,10 @@ class Guard:
 
     - Hosts other than those served get 421, and pages of other origins 403: a page elsewhere cannot reach a
       local studio by a name that it makes resolve to this machine (DNS rebinding).
+    - With a password, requests without it get 401; browsers ask for it (HTTP Basic, any user name).
     - Browsers do not show the page in a frame of another page, which could mislead whoever uses it.
     - Headers in which a proxy would name the host are dropped.
-    - Paths that the page does not use do not exist, such as Gradio's uploads, files, proxies and interfaces.
+    - Paths that neither the page nor Gradio's client uses do not exist, such as uploads, files and proxies.
     - Photographs go to `uploads`, not to a disk, and the reply names no path.
     - A request of the wrong form is answered with a sentence.
 
@@ -71,10 +78,19 @@ class Guard:
         hosts: names in the Host header that are served, without port, in lower case.
         functions: of the page, which alone can be called.
         uploads: where the page's handlers look for uploads.
+        password: asked of everybody; None: of nobody.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], functions: Functions, uploads: Uploads) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Collection[str],
+        functions: Functions,
+        uploads: Uploads,
+        password: str | None = None,
+    ) -> None:
         self.app, self.hosts, self.functions, self.uploads = app, hosts, functions, uploads
+        self.password = password
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -86,7 +102,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})  # the page uses none
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = self._refused(scope)
+        refused = self._refused(scope) or self._unknown(scope)
         if refused is not None:
             await refused(scope, receive, send)
         elif scope["path"] == UPLOAD:
@@ -100,14 +116,24 @@ class Guard:
         headers = Headers(scope=scope)
         named = headers.getlist("host")
         if len(named) != 1 or host_name(named[0]) not in self.hosts:
-            return _answer(421, f"This studio is served as {', '.join(sorted(self.hosts))} only.")
+            return _answer(421, text("guard.host", names=", ".join(sorted(self.hosts))))
         if any(urlsplit(origin).netloc != named[0] for origin in headers.getlist("origin")):
-            return _answer(403, "This studio does not answer pages of other addresses.")
+            return _answer(403, text("guard.origin"))
         method, path = scope["method"], scope["path"]
         known = (method == "POST" and path in _POST) or (
             method in ("GET", "HEAD") and (path in _GET or path.startswith(_GET_BELOW))
         )
-        return None if known else _answer(404, "There is nothing at this address.")
+        return None if known else _answer(404, text("guard.nothing"))
+
+    def _unknown(self, scope: Scope) -> Response | None:
+        """401 unless the request has the password."""
+        if self.password is None or _has_password(
+            Headers(scope=scope).get("authorization", ""), self.password
+        ):
+            return None
+        answer = _answer(401, text("guard.password"))
+        answer.headers["WWW-Authenticate"] = 'Basic realm="Morphoscope", charset="UTF-8"'
+        return answer
 
     async def _upload(self, request: Request) -> Response:
         """Read a photograph, the body of the request, into memory: {"token": for the page's next request}."""
@@ -117,7 +143,7 @@ class Guard:
                 async with asyncio.timeout(_SECONDS):
                     data = await _body(request, MAX_BYTES if token is not None else 0)
             except (TimeoutError, ClientDisconnect):
-                return _answer(408, "The upload took too long.")
+                return _answer(408, text("guard.slow"))
             if token is None:
                 return JSONResponse({"token": "too-many"})
             if data is None:
@@ -132,7 +158,7 @@ class Guard:
         except ClientDisconnect:
             return
         check = wrong_event if scope["path"] == _JOIN else wrong_call
-        wrong = "The request is too long." if body is None else check(body, self.functions)
+        wrong = text("guard.long") if body is None else check(body, self.functions)
         if wrong is not None:
             await _answer(400, wrong)(scope, receive, send)
             return
@@ -144,6 +170,15 @@ class Guard:
             return await receive()
 
         await self.app(scope, again, _in_our_words(scope, receive, send))
+
+
+def _has_password(authorization: str, password: str) -> bool:
+    kind, _, encoded = authorization.partition(" ")
+    try:
+        given = base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return False
+    return kind.lower() == "basic" and secrets.compare_digest(given.encode(), password.encode())
 
 
 def host_name(host: str) -> str:
@@ -165,9 +200,9 @@ def wrong_event(body: bytes, functions: Functions) -> str | None:
         return request
     function, data = request.get("fn_index"), request.get("data")
     if isinstance(function, bool) or not isinstance(function, int) or function not in functions.inputs:
-        return "The page has no such function (fn_index)."
+        return text("guard.function")
     if not isinstance(data, list) or len(data) != functions.inputs[function]:
-        return f"The function takes {functions.inputs[function]} values (data)."
+        return text("guard.values", count=functions.inputs[function])
     return _wrong_values(data, request)
 
 
@@ -182,11 +217,11 @@ def wrong_call(body: bytes, functions: Functions) -> str | None:
         return request
     component, name, data = (request.get(key) for key in ("component_id", "fn_name", "data"))
     if isinstance(component, bool) or not isinstance(component, int) or component not in functions.served:
-        return "The page has no such component (component_id)."
+        return text("guard.component")
     if not isinstance(name, str) or name not in functions.served[component]:
-        return "The component has no such function (fn_name)."
+        return text("guard.call")
     if not isinstance(data, dict) or len(data) > _MAX_VALUES:
-        return "The function takes an object of values (data)."
+        return text("guard.object")
     return _wrong_values(list(data.values()), request)
 
 
@@ -195,16 +230,16 @@ def _json_object(body: bytes) -> dict[str, Any] | str:
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
-        return "The request is not JSON."
-    return request if isinstance(request, dict) else "The request is not a JSON object."
+        return text("guard.json")
+    return request if isinstance(request, dict) else text("guard.json_object")
 
 
 def _wrong_values(data: list[Any], request: dict[str, Any]) -> str | None:
     if not all(_is_value(value) for value in data):
-        return "A value (data) is neither a number nor a short text."
+        return text("guard.value")
     session = request.get("session_hash")
     if not isinstance(session, str) or not 0 < len(session) <= _MAX_TEXT:
-        return "The request names no session (session_hash)."
+        return text("guard.session")
     return None
 
 
@@ -254,8 +289,7 @@ def _in_our_words(scope: Scope, receive: Receive, send: Send) -> Send:
         nonlocal full
         if message["type"] == "http.response.start" and message["status"] == 503:
             full = True
-            busy = "Many requests are waiting. Please try again in a moment."
-            await _answer(503, busy)(scope, receive, send)
+            await _answer(503, text("error.busy"))(scope, receive, send)
         elif not full:
             await send(message)
 

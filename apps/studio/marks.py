@@ -10,6 +10,7 @@ from morphoscope.cohort import Provenance
 from morphoscope.cohort.marking import marked
 from morphoscope.cohort.provenance import encode_synthetic_png
 
+_KEPT_SIDE = 1024  # pixels
 _COMPRESS_LEVEL = 3  # of zlib: a page waits for its pictures
 
 
@@ -22,6 +23,11 @@ def fitted(image: np.ndarray, side: int) -> np.ndarray:
         return image
     resampling = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS
     return np.asarray(Image.fromarray(image).resize(size, resampling))
+
+
+def kept_small(image: np.ndarray) -> np.ndarray:
+    """A photograph, uint8 [H, W, 3], at the size at which its attribution maps are computed: 1024 at most."""
+    return fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
 
 
 def data_uri(image: np.ndarray, provenance: Provenance | None = None, printed: bool = True) -> str:

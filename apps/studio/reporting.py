@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
-from morphoscope.apps.studio.texts import text
+from morphoscope.apps.texts import text
 from morphoscope.configs import UserError
 
 P = ParamSpec("P")

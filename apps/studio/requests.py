@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from morphoscope.apps.morphing import Morph
-from morphoscope.apps.studio.texts import text
 from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.apps.texts import text
 from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
 from morphoscope.generate.latents import End, parse_photograph

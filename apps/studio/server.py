@@ -12,9 +12,12 @@ from morphoscope.apps.studio.guard import Functions, Guard
 from morphoscope.apps.studio.theme import theme
 from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.web import style
+from morphoscope.apps.texts import text
 from morphoscope.configs import UserError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PASSWORD = "MORPHOSCOPE_PASSWORD"
+"""The variable of the environment that holds the password of `morphoscope app`."""
 _GRACE = 2  # seconds that open connections get when the server closes
 
 
@@ -26,7 +29,14 @@ class Server:
     """
 
     def __init__(
-        self, page: gr.Blocks, uploads: Uploads, *, host: str, port: int, names: Sequence[str] = ()
+        self,
+        page: gr.Blocks,
+        uploads: Uploads,
+        *,
+        host: str,
+        port: int,
+        names: Sequence[str] = (),
+        password: str | None = None,
     ) -> None:
         """Start to serve `page`.
 
@@ -36,9 +46,13 @@ class Server:
             names: further names in the Host header that are answered, e.g. that of a proxy. The names of this
                 machine and `host` itself always are.
 
+            password: asked of everybody; None: of nobody.
+
         Raises:
-            UserError: the port is taken or not allowed.
+            UserError: the port is taken or not allowed, or no password protects it from other machines.
         """
+        if not password and host not in _LOOPBACK:
+            raise UserError(text("error.open", host=host, variable=PASSWORD))
         listener = _listen(host, port)
         port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
@@ -58,7 +72,7 @@ class Server:
             css=style("studio"),
         )
         hosts = {name.lower() for name in (*_LOOPBACK, host, *names)}
-        guard = Guard(app, hosts, Functions.of(page), uploads)
+        guard = Guard(app, hosts, Functions.of(page), uploads, password or None)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 guard,

@@ -3,14 +3,12 @@
 import gradio as gr
 
 from morphoscope.apps.studio.guard import UPLOAD
-
-ACCEPTED = (
-    "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 32 MB. The photograph stays on this machine and is not kept."
-)
+from morphoscope.apps.texts import text
 
 _TEMPLATE = f"""
-<label class="ms-drop"><input type="file" aria-label="Photograph">
-<span>Drop a photograph here, paste it, or <u>choose a file</u>.</span><small>{ACCEPTED}</small></label>
+<label class="ms-drop"><input type="file" aria-label="{text("upload.label")}">
+<span>{text("upload.drop")} <u>{text("upload.choose")}</u></span>
+<small>{text("upload.accepted")}</small></label>
 """
 # Listeners stand on `element`, which stays when its content is drawn again.
 _SCRIPT = f"""

@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
+from morphoscope.apps.texts import text
 from morphoscope.configs import UserError
 
 MAX_BYTES = 32 * 2**20
 _PER_PAGE = 2
 _WAITING = 8  # times MAX_BYTES is the most memory that uploads can take
 _SECONDS = 60  # until an upload that no request asked for is dropped
-_REFUSED = {
-    "too-large": f"The file is larger than {MAX_BYTES // 2**20} MB. Save the photograph as a smaller JPEG.",
-    "too-many": "Too many uploads are waiting to be read. Wait a moment, then choose the photograph again.",
-}
-_LOST = "The upload did not arrive, or waited too long. Choose the photograph again."
+_REFUSED = ("too-large", "too-many")  # in place of a token
 
 
 @dataclass
@@ -80,7 +77,8 @@ class Uploads:
             self._drop_old()
             slot = self._slots.pop(token, None) if isinstance(token, str) else None
         if slot is None or slot.upload is None:
-            raise UserError(_REFUSED.get(token, _LOST) if isinstance(token, str) else _LOST)
+            reason = token if token in _REFUSED else "lost"
+            raise UserError(text(f"upload.{reason}", megabytes=MAX_BYTES // 2**20))
         return slot.upload
 
     def __len__(self) -> int:

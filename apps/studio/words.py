@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from morphoscope.apps.morphing import Curve, Workbench
+from morphoscope.apps.texts import text
 from morphoscope.classify import Attribution, Ensemble
 from morphoscope.classify.certainty import Calibration
 from morphoscope.classify.held_out import alarm_limits
@@ -10,26 +11,7 @@ from morphoscope.cohort.conditions import long_name
 from morphoscope.configs.attribution import METHOD_NAMES, Method
 from morphoscope.generate import GeneratorModel
 
-_BASELINES = {
-    "mean": "a plain image in this picture's mean colour",
-    "black": "a black image",
-    "white": "a white image",
-    "blurred": "this picture, blurred",
-    "average": "four images that show nothing (mean colour, black, white, blurred), averaged",
-}
 METHODS: dict[str, Method] = {name: method for method, name in METHOD_NAMES.items()}
-_HOW = {
-    "integrated_gradients": "Integrated gradients; the baseline is {baseline}",
-    "smoothgrad": "SmoothGrad: how strongly a small change in a pixel changes the probability",
-    "gradcam": "Grad-CAM: a coarse map of where the network's last features speak for the condition",
-    "occlusion": "Occlusion: how much the probability falls when a square is covered with {baseline}",
-}
-_UNSIGNED = {
-    "smoothgrad": "The map does not show whether they speak for or against the condition.",
-    "gradcam": "The map does not show what speaks against the condition.",
-}
-
-PURPOSE = "For research and teaching only. Not a medical device: nothing here is a diagnosis."
 
 
 def change_of_mind(curve: Curve, captions: Sequence[str]) -> str:
@@ -46,48 +28,45 @@ def _changes(curve: Curve, captions: Sequence[str]) -> str:
     if not changes:
         name = next(filter(None, curve.answers()), None)
         if name is None:
-            return "Along the whole morph, no model is sure of any condition."
-        return f"Along the whole morph, {name} remains the most probable condition."
+            return text("curve.never_sure")
+        return text("curve.steady", name=name)
     steps = [
-        f"from {change.before} to {change.after} between {captions[change.last]} and {captions[change.first]}"
+        text(
+            "curve.step",
+            before=change.before,
+            after=change.after,
+            last=captions[change.last],
+            first=captions[change.first],
+        )
         for change in changes
     ]
-    return f"The classifier changes its mind {', then '.join(steps)}."
+    return text("curve.changes", steps=text("curve.then").join(steps))
 
 
 def _unfamiliar(curve: Curve) -> str:
     novel = curve.prediction.novel
     if novel is None or not novel.any():
         return ""
-    which = "All of these images are" if novel.all() else "Some of these images are"
-    return f"{which} another kind of image than the training images."
+    return text("curve.all_unfamiliar" if novel.all() else "curve.some_unfamiliar")
 
 
 def explanation(attribution: Attribution, folds: int) -> list[str]:
     """How an attribution map was computed, and how far it can be trusted."""
-    name = attribution.target
+    name, method = attribution.target, attribution.method
     if attribution.signed:
-        lines = [f"Red pixels are evidence for {name}, blue pixels against it; stronger colours count more."]
+        lines = [text("map.signed", name=name)]
     else:
-        lines = [
-            f"Yellow pixels matter most for {name}, violet pixels least. {_UNSIGNED[attribution.method]}"
-        ]
-    baseline = _BASELINES[attribution.baseline] if attribution.baseline else ""
-    lines.append(f"{_HOW[attribution.method].format(baseline=baseline)}; mean of {_models(folds)}.")
+        lines = [f"{text('map.unsigned', name=name)} {text(f'map.unsigned.{method}')}"]
+    baseline = text(f"baseline.{attribution.baseline}") if attribution.baseline else ""
+    lines.append(text("map.how", how=text(f"map.how.{method}", baseline=baseline), models=_models(folds)))
     if attribution.agreement is not None:
-        lines.append(
-            f"The maps of any two models have a mean rank correlation of {attribution.agreement:.2f} "
-            "(1: they agree fully)."
-        )
+        lines.append(text("map.agreement", value=f"{attribution.agreement:.2f}"))
     if attribution.difference is not None and attribution.convergence_delta is not None:
-        lines.append(
-            f"Compared with the baseline, this picture changes the probability of {name} by "
-            f"{100 * attribution.difference:+.1f} percentage points. A single model's map misses that change "
-            f"by up to {attribution.convergence_delta:+.4f} of probability (convergence delta)."
-        )
+        difference, delta = 100 * attribution.difference, attribution.convergence_delta
+        lines.append(text("map.delta", name=name, difference=f"{difference:+.1f}", delta=f"{delta:+.4f}"))
     if attribution.warning:
-        lines.append("That is a large error: treat this map as a rough hint only.")
-    lines.append("The map shows what this classifier uses, not where the disease is.")
+        lines.append(text("map.rough"))
+    lines.append(text("map.caution"))
     return lines
 
 
@@ -97,14 +76,8 @@ def phantom_notice(workbench: Workbench) -> str | None:
     ensemble = workbench.ensemble.metadata.phantom
     if not generator and not ensemble:
         return None
-    if generator and ensemble:
-        which, they = "Both models were", "They say"
-    else:
-        which, they = ("The generator was" if generator else "The classifier was"), "It says"
-    return (
-        f"{which} trained on procedural phantoms (drawings of skin made by a program), not on patients. "
-        f"{they} nothing about patients."
-    )
+    which = "both" if generator and ensemble else "generator" if generator else "classifier"
+    return text(f"notice.phantoms_{which}")
 
 
 def mismatch_notice(workbench: Workbench) -> str | None:
@@ -112,28 +85,25 @@ def mismatch_notice(workbench: Workbench) -> str | None:
     missing = [name for name in workbench.generator.conditions if name not in workbench.ensemble.conditions]
     if not missing:
         return None
-    return (
-        f"The classifier was not trained on {', '.join(missing)}: it predicts another condition for images "
-        "that show them."
-    )
+    return text("notice.mismatch", names=", ".join(missing))
 
 
 def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
     """(name, value) rows that identify both models."""
     generator, ensemble = workbench.generator, workbench.ensemble
-    return [
-        ("Generator", f"{generator.digest}, {generator.resolution} x {generator.resolution} px"),
-        ("Generator: conditions", _named(generator)),
-        ("Generator: training cohort", generator.metadata.origin),
-        (
-            "Classifier",
-            f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px",
-        ),
-        ("Classifier: conditions", _named(ensemble)),
-        ("Classifier: training cohort", ensemble.metadata.cohort_digest or "not recorded"),
-        ("Classifier: calibration", _calibration(ensemble.calibration)),
-        ("Classifier: unknown conditions", alarm_limits(ensemble.metadata.held_out)),
-    ]
+    size = text("facts.size", side=generator.resolution)
+    network = f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px"
+    facts = {
+        "generator": f"{generator.digest}, {size}",
+        "generator_conditions": _named(generator),
+        "generator_cohort": generator.metadata.origin,
+        "classifier": network,
+        "classifier_conditions": _named(ensemble),
+        "classifier_cohort": ensemble.metadata.cohort_digest or text("facts.not_recorded"),
+        "classifier_calibration": _calibration(ensemble.calibration),
+        "classifier_unknown": alarm_limits(ensemble.metadata.held_out),
+    }
+    return [(text(f"facts.{key}"), value) for key, value in facts.items()]
 
 
 def _named(model: GeneratorModel | Ensemble) -> str:
@@ -142,13 +112,10 @@ def _named(model: GeneratorModel | Ensemble) -> str:
 
 def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
-        return (
-            "none: it cannot say which conditions remain possible, or whether a picture is another kind of "
-            "image than the training images"
-        )
+        return text("facts.not_calibrated")
     summary = calibration.summary
-    return f"temperature {summary.temperature:.2f}, fitted to {summary.images} images"
+    return text("facts.calibrated", temperature=f"{summary.temperature:.2f}", images=summary.images)
 
 
 def _models(count: int) -> str:
-    return f"{count} models" if count != 1 else "1 model"
+    return text("models.one") if count == 1 else text("models.several", count=count)

@@ -16,8 +16,10 @@ import pytest
 from stylegan2_checkpoints import checkpoint_bytes
 
 from morphoscope.apps import studio
+from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
+from morphoscope.classify import Ensemble
 from morphoscope.cohort import Cohort, phantom, write_image
-from morphoscope.generate import Generator
+from morphoscope.generate import Generator, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,6 +227,12 @@ def other_programs(reader: Reader) -> None:
     write_image(reader.folder / "images" / "seed0000.png", np.zeros((16, 16, 3), np.uint8))
 
 
+def served(reader: Reader) -> None:
+    """A photograph, and a studio at its usual address."""
+    photographs(reader)
+    studio.serve(studio.build(load(GENERATOR), Ensemble.load(ENSEMBLE)))
+
+
 # What a page, or one of its sections, takes for granted. Sections without an entry share the page's folder.
 SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
@@ -236,6 +244,7 @@ SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("docs/classifying.md", "Against clinicians"): for_clinicians,
     ("docs/classifying.md", "As published"): published_tables,
     ("docs/reference/cohort.md", ""): photographs,
+    ("docs/api.md", ""): served,
 }
 
 

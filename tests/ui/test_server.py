@@ -2,15 +2,20 @@
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from morphoscope.apps.studio.guard import host_name, wrong_form
+from morphoscope.apps.studio.guard import Functions, host_name, wrong_call, wrong_event
 
-FRAME = ["dark", "pale", 0, 0.5, 0.7]
+ATTRIBUTION = 2  # number of the Classify tab's handler of three values
+EVENT = ["an image", "dark", "Grad-CAM"]
+FRAME = {"a": "dark", "b": "pale", "seed_a": 0, "seed_b": 0, "psi": 0.7, "even": False, "ratio": 0.5}
 
 
 class Client:
@@ -36,6 +41,21 @@ class Client:
         kind = {"Content-Type": "application/json"}
         status, _, text = self("POST", "/gradio_api/queue/join", kind, body.encode())
         return status, text
+
+    def call(self, name: object, values: object, **other: object) -> tuple[int, Any]:
+        """Call one of the Morph tab's server functions: (status, answer)."""
+        body = {"component_id": self.morph, "fn_name": name, "data": values, "session_hash": "test", **other}
+        kind = {"Content-Type": "application/json"}
+        status, _, text = self("POST", "/gradio_api/component_server/", kind, json.dumps(body).encode())
+        return status, json.loads(text)
+
+    @cached_property
+    def morph(self) -> int:
+        """The number of the Morph tab's component."""
+        found = re.search(r"window\.gradio_config = (\{.*?\});</script>", self("GET", "/")[2], re.S)
+        assert found is not None
+        components = json.loads(found.group(1))["components"]
+        return next(each["id"] for each in components if each["props"].get("elem_id") == "morph")
 
     def answer(self, session: str) -> dict:
         """The last message of a session's requests."""
@@ -104,10 +124,8 @@ class TestWhatThereIs:
             ("POST", "/gradio_api/upload"),
             ("GET", "/gradio_api/file=/etc/passwd"),
             ("GET", "/gradio_api/proxy=http://evil.example"),
-            ("GET", "/gradio_api/info"),
             ("POST", "/gradio_api/run/frame"),
             ("POST", "/gradio_api/call/frame"),
-            ("GET", "/config"),
             ("GET", "/docs"),
             ("GET", "/photographs"),
             ("POST", "/"),
@@ -142,44 +160,72 @@ class TestRequests:
     @pytest.mark.parametrize(
         ("data", "function", "session", "reason"),
         [
-            (FRAME, 999, "a", "no such function"),
-            (FRAME, True, "a", "no such function"),
-            (FRAME, "0", "a", "no such function"),
-            (FRAME[:4], 0, "a", "takes 5 values"),
-            ("dark", 0, "a", "takes 5 values"),
-            ([{"path": "/etc/passwd"}, *FRAME[1:]], 0, "a", "neither a number nor a short text"),
-            (["x" * 2000, *FRAME[1:]], 0, "a", "neither a number nor a short text"),
-            (FRAME, 0, None, "names no session"),
-            (["x" * 100_000, *FRAME[1:]], 0, "a", "too long"),
+            (EVENT, 999, "a", "no such function"),
+            (EVENT, True, "a", "no such function"),
+            (EVENT, "0", "a", "no such function"),
+            (EVENT[:2], ATTRIBUTION, "a", "takes 3 values"),
+            ("dark", ATTRIBUTION, "a", "takes 3 values"),
+            ([{"path": "/etc/passwd"}, *EVENT[1:]], ATTRIBUTION, "a", "neither a number nor a short text"),
+            (["x" * 2000, *EVENT[1:]], ATTRIBUTION, "a", "neither a number nor a short text"),
+            (EVENT, ATTRIBUTION, None, "names no session"),
+            (["x" * 100_000, *EVENT[1:]], ATTRIBUTION, "a", "too long"),
         ],
     )
-    def test_wrong_form_is_answered_in_a_sentence(
+    def test_event_of_the_wrong_form_is_answered_in_a_sentence(
         self, client: Client, data: object, function: object, session: object, reason: str
     ) -> None:
         status, text = client.join(data, function, session)
         assert status == 400
         assert reason in json.loads(text)["detail"]
 
+    def test_wrong_values_of_an_event_are_answered_once_in_our_words(
+        self, client: Client, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert client.join([json.dumps({**FRAME, "ratio": 2})], 1, "wrong-event")[0] == 200
+        error = client.answer("wrong-event")["output"]["error"]
+        assert error == "The field ratio is 2: it takes numbers from 0 to 1."
+        assert capfd.readouterr().err == ""
+
     @pytest.mark.parametrize(
-        ("position", "value", "reason"),
+        ("name", "values", "other", "reason"),
         [
-            (0, "measles", "There is no condition"),
-            (0, 5, "There is no condition"),
-            (2, 2**32, "The field seed is 4294967296: it takes numbers from 0 to 4294967295."),
-            (2, "one", "The field seed is one"),
-            (3, 1.5, "The field share is 1.5"),
-            (4, float("nan"), "The field psi is nan"),
+            ("launch", FRAME, {}, "no such function"),
+            (["coarse"], FRAME, {}, "no such function"),
+            ("coarse", FRAME, {"component_id": 0}, "no such component"),
+            ("coarse", FRAME, {"component_id": 10**6}, "no such component"),
+            ("coarse", FRAME, {"component_id": True}, "no such component"),
+            ("coarse", [FRAME], {}, "takes an object of values"),
+            ("coarse", {**FRAME, "a": {"path": "/etc/passwd"}}, {}, "neither a number nor a short text"),
+            ("coarse", {str(number): 0 for number in range(50)}, {}, "takes an object of values"),
+            ("coarse", FRAME, {"session_hash": None}, "names no session"),
         ],
     )
-    def test_wrong_values_are_answered_once_in_our_words(
-        self, client: Client, capfd: pytest.CaptureFixture[str], position: int, value: object, reason: str
+    def test_call_of_the_wrong_form_is_answered_in_a_sentence(
+        self, client: Client, name: object, values: object, other: dict[str, object], reason: str
     ) -> None:
-        data = [value if index == position else kept for index, kept in enumerate(FRAME)]
-        session = f"wrong-{position}-{value}"
-        assert client.join(data, 0, session)[0] == 200
-        output = client.answer(session)["output"]
-        assert output["error"].startswith(reason)
+        status, answer = client.call(name, values, **other)
+        assert status == 400
+        assert reason in answer["detail"]
+
+    @pytest.mark.parametrize(
+        ("field", "value", "reason"),
+        [
+            ("a", "measles", "Unknown condition"),
+            ("a", 5, "There is no condition"),
+            ("seed_a", 2**32, "The field seed is 4294967296: it takes numbers from 0 to 4294967295."),
+            ("seed_b", "one", "The field seed is one"),
+            ("ratio", 1.5, "The field ratio is 1.5"),
+            ("psi", float("nan"), "The field psi is nan"),
+        ],
+    )
+    def test_wrong_values_of_a_call_are_answered_in_our_words(
+        self, client: Client, capfd: pytest.CaptureFixture[str], field: str, value: object, reason: str
+    ) -> None:
+        status, answer = client.call("picture", {**FRAME, field: value})
+        assert status == 200
+        assert answer["error"].startswith(reason)
         assert capfd.readouterr().err == ""
+        assert "picture" in client.call("picture", FRAME)[1]
 
 
 @pytest.mark.parametrize(
@@ -191,4 +237,6 @@ def test_host_name(host: str, name: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b"[" * 60_000, b"NaN"])
 def test_anything_but_a_request_is_refused(body: bytes) -> None:
-    assert wrong_form(body, {0: 5}) is not None
+    functions = Functions({0: 5}, {1: {"coarse"}})
+    assert wrong_event(body, functions) is not None
+    assert wrong_call(body, functions) is not None

@@ -18,19 +18,17 @@ from morphoscope.apps.studio.attribution_row import (
     wanted_method,
     wanted_target,
 )
-from morphoscope.apps.studio.marks import fitted
+from morphoscope.apps.studio.marks import kept_small
 from morphoscope.apps.studio.reporting import reported
 from morphoscope.apps.studio.requests import values_of
-from morphoscope.apps.studio.texts import text
 from morphoscope.apps.studio.upload_field import upload_field
 from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.apps.texts import text
 from morphoscope.cohort import Provenance, read_image
 from morphoscope.configs import UserError
 
 CLASSIFY = "classify"
-_KEPT_SIDE = 1024  # pixels; at most this size is kept of a photograph, for its attribution map
 _KEPT_SECONDS = 3600
-_NOTHING_YET = "No picture yet: upload a photograph, or send a frame from the Morph tab."
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,9 @@ def classify_tab(actions: Actions, morph: gr.HTML, tabs: gr.Tabs) -> None:
             field = upload_field()
             picture = gr.HTML(elem_id="classify-picture")
         with gr.Column(scale=6, min_width=320):
-            predicted = gr.HTML(figures.message(_NOTHING_YET, "empty"), elem_id="classify-prediction")
+            predicted = gr.HTML(
+                figures.message(text("classify.empty"), "empty"), elem_id="classify-prediction"
+            )
     row = attribution_row(workbench.ensemble, "classify")
 
     handlers = _Handlers(actions)
@@ -75,7 +75,7 @@ def classify_tab(actions: Actions, morph: gr.HTML, tabs: gr.Tabs) -> None:
     field.upload(reported(handlers.uploaded), field, shown, **raw)
     morph.send(reported(handlers.sent), morph, [tabs, field, *shown], **raw)
     row.ask.click(
-        reported(handlers.attribution),
+        reported(handlers.map_of_shown),
         [remembered, row.target, row.method],
         row.map_,
         concurrency_id="map",
@@ -102,10 +102,10 @@ class _Handlers:
         shown = classify_image(self.workbench, frame.image, name, frame.origin, number)
         return gr.Tabs(selected=CLASSIFY), number, *shown
 
-    def attribution(self, image: ShownImage | None, choice: object, method: object) -> str:
+    def map_of_shown(self, image: ShownImage | None, choice: object, method: object) -> str:
         """The map over the image that is shown."""
         if image is None:
-            return figures.message("There is no picture yet: upload a photograph first.", "warning")
+            return figures.message(text("classify.no_picture"), "warning")
         found = self.workbench.attribute(image.pixels, wanted_target(choice), wanted_method(method))
         ensemble = self.workbench.ensemble
         html = figures.attribution(
@@ -123,7 +123,7 @@ def classify_upload(workbench: Workbench, uploads: Uploads, token: object) -> Sh
         upload = uploads.take(token)
         image = read_image(upload.data, upload.name)
     except UserError as error:
-        return Shown(None, "", figures.message(f"There is no result. {error}", "error"), no_map())
+        return Shown(None, "", figures.message(text("classify.no_result", reason=error), "error"), no_map())
     return classify_image(workbench, image, upload.name, None, str(token))
 
 
@@ -132,9 +132,9 @@ def classify_image(
 ) -> Shown:
     """What the tab shows for an image, uint8 [H, W, 3] of any size; provenance, number as in `ShownImage`."""
     prediction = workbench.predict(image)
-    kept = fitted(image, _KEPT_SIDE) if max(image.shape[:2]) > _KEPT_SIDE else image
+    kept = kept_small(image)
     predicted = figures.prediction(prediction, True, workbench.ensemble.descriptions)
     if image.shape[0] != image.shape[1] and workbench.ensemble.config.images.fit == "crop":
-        predicted += figures.message("The classifier sees only the central square of this picture.")
+        predicted += figures.message(text("classify.square"))
     picture = figures.photograph(kept, name, provenance)
     return Shown(ShownImage(number, kept, provenance), picture, predicted, no_map())

@@ -4,9 +4,9 @@ import gradio as gr
 
 from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, condition_choices
-from morphoscope.apps.studio.texts import section
 from morphoscope.apps.studio.web import script, template
 from morphoscope.apps.studio.words import METHODS
+from morphoscope.apps.texts import texts
 
 _PSI = 0.7
 
@@ -37,7 +37,7 @@ def morph_tab(actions: Actions) -> gr.HTML:
                 actions.change,
             )
         ],
-        t=section("morph"),
+        t=texts("morph", "map", "bars", "percent"),
         conditions=names,
         named={value: label for label, value in condition_choices(generator)},
         targets=[(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],

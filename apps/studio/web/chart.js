@@ -39,7 +39,7 @@ const drawChart = (place, ends, found, t) => {
     words(before + " → " + after, { x: middle, y: y(1) - 6, "text-anchor": anchor });
   }
   if (found.verdicts.some(({ unsure }) => unsure)) {
-    words(t.unsure, { x: x(0.5), y: CHART.height - 14, "text-anchor": "middle" });
+    words(t["morph.unsure"], { x: x(0.5), y: CHART.height - 14, "text-anchor": "middle" });
   }
   words(ends[0], { x: x(0), y: CHART.height - 14, "text-anchor": "start" });
   words(ends[1], { x: x(1), y: CHART.height - 14, "text-anchor": "end" });
@@ -48,7 +48,7 @@ const drawChart = (place, ends, found, t) => {
     node("circle", { cx: 0, cy: y(1), r: 4 }));
   svg.append(marker);
   place.replaceChildren(svg);
-  place.setAttribute("aria-label", fill(t.chart, { a: ends[0], b: ends[1] }) + " " + found.summary);
+  place.setAttribute("aria-label", fill(t["morph.chart"], { a: ends[0], b: ends[1] }) + " " + found.summary);
   return (share) => marker.setAttribute("transform", "translate(" + x(share).toFixed(1) + " 0)");
 };
 

@@ -12,10 +12,11 @@ const node = (tag, attributes = {}, ...children) => {
 };
 
 // No probability is shown as certain; as `percent` of verdict.py.
-const percent = (value) => (value < 0.01 ? "<\u00a01%" : value > 0.99 ? ">\u00a099%" : Math.round(100 * value) + "%");
+const percent = (value, t) =>
+  value < 0.01 ? t["percent.low"] : value > 0.99 ? t["percent.high"] : Math.round(100 * value) + "%";
 const spread = (low, high, t) => {
-  const [lowest, highest] = [percent(low), percent(high)];
-  return lowest === highest ? lowest : fill(t.spread, { low: lowest, high: highest });
+  const [lowest, highest] = [percent(low, t), percent(high, t)];
+  return lowest === highest ? lowest : fill(t["percent.spread"], { low: lowest, high: highest });
 };
 
 const anySeed = () => Math.floor(Math.random() * 10000); // short enough to be read out and typed in

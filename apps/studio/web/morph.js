@@ -101,10 +101,10 @@ const sendable = async (values) => {
 const ask = async (action, values) => {
   try {
     const answer = await server[action](await sendable(values));
-    return answer && typeof answer === "object" ? answer : { error: t.lost };
+    return answer && typeof answer === "object" ? answer : { error: t["morph.lost"] };
   } catch (error) {
     console.warn(error);
-    return { error: t.lost };
+    return { error: t["morph.lost"] };
   }
 };
 
@@ -115,14 +115,14 @@ const requestFrames = async (asNewStep) => {
   fail(null);
   one(".ms-maps").replaceChildren();
   const missing = "ab".split("").find((end) => field(end).value === PHOTOGRAPH && !values["file_" + end]);
-  if (missing) return fail(t.choose_file);
+  if (missing) return fail(t["morph.choose_file"]);
   const seeds = !values.file_a && !values.file_b;
   const key = JSON.stringify(values);
   const cached = seeds ? known.get(key) : null;
   if (cached) return show(cached);
   const stage = one(".ms-stage");
   stage.setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => mine === newest && working(t.computing), 600);
+  const slow = setTimeout(() => mine === newest && working(t["morph.computing"]), 600);
   for (const action of ["coarse", "morph"]) {
     const answer = await ask(action, values);
     if (mine !== newest) return clearTimeout(slow);
@@ -169,7 +169,7 @@ const thumbnails = ({ sheet, ratios, captions }) =>
   Array.from({ length: THUMBNAILS }, (_, number) => {
     const share = number / (THUMBNAILS - 1);
     const index = Math.round(share * (ratios.length - 1));
-    const made = node("button", { type: "button", "aria-label": fill(t.frame, { mixture: captions[index] }) });
+    const made = node("button", { type: "button", "aria-label": fill(t["morph.frame"], { mixture: captions[index] }) });
     made.style.backgroundImage = "url(" + sheet + ")";
     made.style.backgroundSize = 100 * ratios.length + "% 100%";
     made.style.backgroundPosition = (100 * index) / (ratios.length - 1) + "% 0";
@@ -190,7 +190,7 @@ const drawFrame = (index) => {
   brush.fillRect(0, PICTURE, PICTURE, canvas.height - PICTURE);
   brush.fillStyle = "#ffd166";
   brush.font = "20px system-ui, sans-serif";
-  brush.fillText(t.mark, 12, PICTURE + 22, PICTURE - 24);
+  brush.fillText(t["morph.mark"], 12, PICTURE + 22, PICTURE - 24);
   brush.fillStyle = "#ffffff";
   brush.font = "14px system-ui, sans-serif";
   brush.fillText(marks[index], 12, PICTURE + 42, PICTURE - 24);
@@ -206,7 +206,7 @@ const moveTo = (share) => {
   const verdict = prediction?.verdicts[index];
   field("at").value = index;
   field("at").setAttribute("aria-valuetext", captions[index] + (verdict ? ". " + verdict.sentence : ""));
-  canvas.setAttribute("aria-label", fill(t.picture, { mixture: captions[index] }));
+  canvas.setAttribute("aria-label", fill(t["morph.picture"], { mixture: captions[index] }));
   one(".ms-caption").textContent = captions[index];
   one(".ms-film").childNodes.forEach((made, number) =>
     made.classList.toggle("ms-current", Math.round((number / (THUMBNAILS - 1)) * last) === index));
@@ -237,7 +237,7 @@ const makeBars = (prediction) => {
       bar.style.width = 100 * found[k] + "%";
       range.style.left = 100 * low[k] + "%";
       range.style.width = 100 * (high[k] - low[k]) + "%";
-      value.textContent = percent(found[k]);
+      value.textContent = percent(found[k], t);
       models.textContent = spread(low[k], high[k], t);
     });
   };
@@ -276,7 +276,7 @@ const pause = () => {
   clearInterval(playing);
   playing = null;
   field("play").setAttribute("aria-pressed", "false");
-  field("play").textContent = t.play;
+  field("play").textContent = t["morph.play"];
 };
 
 const play = () => {
@@ -285,7 +285,7 @@ const play = () => {
   let [index, step] = [frameIndex(), 1];
   if (index === last && calm.matches) index = 0;
   field("play").setAttribute("aria-pressed", "true");
-  field("play").textContent = t.pause;
+  field("play").textContent = t["morph.pause"];
   playing = setInterval(() => {
     if (index === last && calm.matches) return pause();
     if (index === last) step = -1;
@@ -300,7 +300,7 @@ const play = () => {
 const askForMaps = async (action, values) => {
   const mine = newest;
   const place = one(".ms-maps");
-  working(t.attributing);
+  working(t["morph.attributing"]);
   const answer = await ask(action, { ...ends(), ...values, method: field("method").value });
   working(null);
   if (mine !== newest) return null;
@@ -320,7 +320,7 @@ const attribution = async () => {
 };
 
 const whyButton = (change) => {
-  const made = node("button", { type: "button" }, fill(t.why, change));
+  const made = node("button", { type: "button" }, fill(t["morph.why"], change));
   made.addEventListener("click", async () => {
     const { ratios } = shown.answer;
     pause();
@@ -351,7 +351,7 @@ const send = async () => {
 
 // Controls.
 
-const choices = [...conditions.map((name) => [name, named[name]]), [MIXTURE, t.a_mixture], [PHOTOGRAPH, t.a_photograph]];
+const choices = [...conditions.map((name) => [name, named[name]]), [MIXTURE, t["morph.a_mixture"]], [PHOTOGRAPH, t["morph.a_photograph"]]];
 for (const end of "ab") field(end).append(...choices.map(([value, label]) => node("option", { value }, label)));
 field("target").append(...props.targets.map(([label, value]) => node("option", { value }, label)));
 field("method").append(...props.methods.map((label) => node("option", { value: label }, label)));
@@ -375,8 +375,8 @@ const actions = {
   undo: () => history.back(),
   link: async () => {
     await navigator.clipboard.writeText(location.href);
-    field("link").textContent = t.linked;
-    setTimeout(() => (field("link").textContent = t.link), 2000);
+    field("link").textContent = t["morph.linked"];
+    setTimeout(() => (field("link").textContent = t["morph.link"]), 2000);
   },
   play: () => (playing === null ? play() : (pause(), settle())),
   ask: attribution,

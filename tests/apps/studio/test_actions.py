@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.attribution_row import MOST_PROBABLE
 from morphoscope.apps.studio.newest import Newest
 from morphoscope.apps.studio.requests import values_of
+from morphoscope.apps.studio.room import Room
 from morphoscope.apps.studio.uploads import Upload, Uploads
 from morphoscope.cohort.provenance import file_provenance
 from morphoscope.configs import UserError
@@ -153,10 +155,20 @@ class TestAnswers:
         second = newest.request("page")
         assert second() and not first()
 
-    def test_room_is_limited(self, actions: Actions) -> None:
+    def test_room_of_a_page_is_limited_and_given_back(self, actions: Actions) -> None:
         nested = actions.answered(lambda values: nested(values))
-        assert nested({}) == {"error": "Many requests are waiting. Please try again in a moment."}
-        assert "picture" in actions.answered(actions.picture)(FRAME)
+        assert nested({"page": "a"}) == {"error": "Many requests are waiting. Please try again in a moment."}
+        other = actions.answered(lambda values: nested({"page": "a"}) and actions.picture(FRAME))
+        assert "picture" in other({"page": "b"})
+        assert "picture" in actions.answered(actions.picture)({**FRAME, "page": "a"})
+
+    def test_room_of_all_pages_is_limited(self) -> None:
+        room = Room()
+        with ExitStack() as stack:
+            found = [stack.enter_context(room.place(str(number // 4))) for number in range(40)]
+        assert found == [True] * 32 + [False] * 8
+        with room.place("9") as free:
+            assert free
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "[]", "{", "[" * 100_000, '"x"'])

@@ -3,6 +3,8 @@
 import base64
 import re
 import socket
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from io import BytesIO
 
@@ -306,3 +308,37 @@ def test_taken_port_is_named(workbench: Workbench) -> None:
         port = occupied.getsockname()[1]
         with pytest.raises(UserError, match=f"Port {port}"):
             serve(build(workbench.generator, workbench.ensemble), port=port)
+
+
+@pytest.mark.parametrize("password", [None, ""])
+def test_other_machines_are_not_served_without_a_password(workbench: Workbench, password: str | None) -> None:
+    page = build(workbench.generator, workbench.ensemble)
+    with pytest.raises(
+        UserError, match="needs a password: set the environment variable MORPHOSCOPE_PASSWORD"
+    ):
+        serve(page, host="0.0.0.0", port=0, password=password)
+
+
+def test_password_is_asked_of_everybody(workbench: Workbench) -> None:
+    server = serve(build(workbench.generator, workbench.ensemble), port=0, password="öffne")
+
+    def status(given: str | None, kind: str = "Basic") -> int:
+        encoded = base64.b64encode(f"me:{given}".encode()).decode()
+        headers = {} if given is None else {"Authorization": f"{kind} {encoded}"}
+        request = urllib.request.Request(f"{server.address}photographs?page=a", b"1", headers)
+        try:
+            return urllib.request.urlopen(request).status
+        except urllib.error.HTTPError as error:
+            assert error.headers["WWW-Authenticate"].startswith("Basic realm=")
+            return error.code
+
+    try:
+        assert [status("öffne"), status("offne"), status(""), status(None), status("öffne", "Bearer")] == [
+            200,
+            401,
+            401,
+            401,
+            401,
+        ]
+    finally:
+        server.close()

@@ -1,4 +1,4 @@
-"""All sentences of the studio, in one catalogue for each language; English is the only one so far."""
+"""The sentences of predictions and of the studio, in one catalogue for each language; so far in English."""
 
 import json
 from functools import cache
@@ -17,10 +17,9 @@ def text(key: str, **values: object) -> str:
     return catalogue()[key].format(**values)
 
 
-def section(name: str) -> dict[str, str]:
-    """The sentences whose keys begin with `name` and a dot, by the rest of their keys, for a script."""
-    start = f"{name}."
-    return {key.removeprefix(start): value for key, value in catalogue().items() if key.startswith(start)}
+def texts(*sections: str) -> dict[str, str]:
+    """The sentences of some sections, the words before the first dot of a key: those that a script needs."""
+    return {key: value for key, value in catalogue().items() if key.partition(".")[0] in sections}
 
 
 @cache

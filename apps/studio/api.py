@@ -1,0 +1,118 @@
+"""The studio's actions as named endpoints for programs (docs/api.md): typed values of JSON, no HTML."""
+
+import gradio as gr
+
+from morphoscope.apps.studio.actions import Actions
+from morphoscope.apps.studio.answers import (
+    ChangeMapsAnswer,
+    MapAnswer,
+    ModelsAnswer,
+    MorphAnswer,
+    PictureAnswer,
+    PredictionAnswer,
+)
+from morphoscope.apps.studio.attribution_row import MOST_PROBABLE
+from morphoscope.apps.studio.reporting import reported
+
+_METHOD = "Integrated gradients"
+
+
+class Api:
+    """The endpoints; each method is one, under its own name.
+
+    `photograph_a` and `photograph_b` are tokens of uploaded files of projected photographs, in place of
+    seeds; the condition of such an end may be empty, and is its own then.
+    """
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+
+    def publish(self) -> None:
+        """Add the endpoints to the current Blocks context."""
+        for endpoint in (
+            self.models,
+            self.morph,
+            self.picture,
+            self.attribution,
+            self.change,
+            self.classify,
+            self.explain,
+        ):
+            gr.api(reported(endpoint), api_name=endpoint.__name__, concurrency_limit=4)
+
+    def models(self) -> ModelsAnswer:
+        """The models of this studio: conditions, methods of attribution, and what is known about them."""
+        return self._actions.models()
+
+    def morph(
+        self,
+        a: str,
+        b: str,
+        seed_a: int = 0,
+        seed_b: int = 0,
+        psi: float = 0.7,
+        even: bool = True,
+        photograph_a: str | None = None,
+        photograph_b: str | None = None,
+    ) -> MorphAnswer:
+        """The frames of a morph as one PNG, and what the classifier predicts for each of them."""
+        return self._actions.morph(_values(locals()))
+
+    def picture(
+        self,
+        a: str,
+        b: str,
+        ratio: float,
+        seed_a: int = 0,
+        seed_b: int = 0,
+        psi: float = 0.7,
+        photograph_a: str | None = None,
+        photograph_b: str | None = None,
+    ) -> PictureAnswer:
+        """The frame at a ratio, from 0 (the first end) to 1, as a marked PNG."""
+        return self._actions.picture(_values(locals()))
+
+    def attribution(
+        self,
+        a: str,
+        b: str,
+        ratio: float,
+        target: str = MOST_PROBABLE,
+        method: str = _METHOD,
+        seed_a: int = 0,
+        seed_b: int = 0,
+        psi: float = 0.7,
+        photograph_a: str | None = None,
+        photograph_b: str | None = None,
+    ) -> MapAnswer:
+        """Where the classifier looks in the frame at a ratio."""
+        return self._actions.attribution(_values(locals()))
+
+    def change(
+        self,
+        a: str,
+        b: str,
+        before: float,
+        after: float,
+        target: str = MOST_PROBABLE,
+        method: str = _METHOD,
+        seed_a: int = 0,
+        seed_b: int = 0,
+        psi: float = 0.7,
+        photograph_a: str | None = None,
+        photograph_b: str | None = None,
+    ) -> ChangeMapsAnswer:
+        """Why the classifier changes its mind between two frames: their maps, and the difference."""
+        return self._actions.change(_values(locals()))
+
+    def classify(self, photograph: str) -> PredictionAnswer:
+        """What the classifier predicts for an uploaded photograph, by its token."""
+        return self._actions.classify(_values(locals()))
+
+    def explain(self, photograph: str, target: str = MOST_PROBABLE, method: str = _METHOD) -> MapAnswer:
+        """Where the classifier looks in an uploaded photograph, by its token."""
+        return self._actions.explain(_values(locals()))
+
+
+def _values(arguments: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in arguments.items() if name != "self"}

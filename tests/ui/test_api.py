@@ -1,0 +1,92 @@
+"""The studio's endpoints, called by Gradio's own client."""
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from morphoscope.cohort import phantom_image
+from morphoscope.cohort.provenance import file_provenance
+
+ENDS = {"a": "dark", "b": "pale"}
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Iterator[Client]:
+    opened = Client(address, verbose=False)
+    yield opened
+    opened.close()
+
+
+def upload(address: str, data: bytes) -> str:
+    request = urllib.request.Request(f"{address}photographs?name=arm.png&page=api", data, method="POST")
+    return json.load(urllib.request.urlopen(request))["token"]
+
+
+def png(uri: str) -> bytes:
+    return base64.b64decode(uri.partition(",")[2])
+
+
+def test_endpoints_are_named_and_typed(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(named) == [
+        "/attribution",
+        "/change",
+        "/classify",
+        "/explain",
+        "/models",
+        "/morph",
+        "/picture",
+    ]
+    morph = named["/morph"]
+    assert [each["parameter_name"] for each in morph["parameters"]][:4] == ["a", "b", "seed_a", "seed_b"]
+    assert morph["returns"][0]["python_type"]["type"].startswith("dict(ends: list[str], resolution: int")
+    assert "one PNG" in morph["description"]
+
+
+def test_models_and_a_morph(client: Client) -> None:
+    assert client.predict(api_name="/models")["generator_conditions"] == ["dark", "pale", "red"]
+    answer = client.predict(**ENDS, api_name="/morph")
+    frames = len(answer["captions"])
+    assert Image.open(BytesIO(png(answer["sheet"]))).size == (16 * frames, 16)
+    assert len(answer["prediction"]["probabilities"]) == frames
+
+
+def test_frames_and_their_maps(client: Client) -> None:
+    picture = client.predict(**ENDS, ratio=0.5, api_name="/picture")
+    assert file_provenance(png(picture["picture"])) is not None
+    found = client.predict(**ENDS, ratio=0.5, method="Grad-CAM", api_name="/attribution")
+    assert found["key"].startswith("Violet")
+    maps = client.predict(**ENDS, before=0.4, after=0.6, target="pale", api_name="/change")
+    assert maps["difference"]["title"] == "After minus before"
+
+
+def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -> None:
+    buffer = BytesIO()
+    Image.fromarray(phantom_image("ML", 3, size=64).image).save(buffer, "PNG")
+    token = upload(address, buffer.getvalue())
+    answer = client.predict(token, api_name="/classify")
+    assert sum(answer["probabilities"][0]) == pytest.approx(1, abs=0.01)
+    with pytest.raises(AppError, match="The upload did not arrive"):
+        client.predict(token, api_name="/classify")
+    found = client.predict(upload(address, buffer.getvalue()), method="Grad-CAM", api_name="/explain")
+    assert file_provenance(png(found["picture"])) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"a": "/etc/passwd"}, "Unknown condition"),
+        ({"psi": 2}, "The field psi is 2"),
+        ({"photograph_b": "/etc/passwd"}, "The upload did not arrive"),
+    ],
+)
+def test_errors_are_sentences(client: Client, values: dict[str, object], reason: str) -> None:
+    with pytest.raises(AppError, match=reason):
+        client.predict(**{**ENDS, **values}, api_name="/morph")
