@@ -385,14 +385,15 @@ class Ensemble:
         fold_of = chosen["fold"].to_numpy(dtype=str)
         truth = np.array([self.conditions.index(name) for name in chosen["condition"]], np.int64)
         known = np.isin(fold_of, self.folds)
-        subspaces, probabilities, distances = [], [], []
+        subspaces, probabilities = [], []
+        distances = np.zeros(len(fold_of), np.float32)
         for fold in self.folds:
             output = self.predict_fold(fold, shown.images)
             subspaces.append(Subspace.fit(output.features[fold_of != fold]))
             probabilities.append(output.probabilities[known])
-            distances.append(subspaces[-1].distance(output.features[known]))
+            distances[fold_of == fold] = subspaces[-1].distance(output.features[fold_of == fold])
         position = np.array([self.folds.index(fold) for fold in fold_of[known]], np.int64)
-        predicted = OutOfFold(np.stack(probabilities), truth[known], position, np.stack(distances))
+        predicted = OutOfFold(np.stack(probabilities), truth[known], position, distances[known])
         k = len(self.conditions)
         prior = assumed_prior(self.metadata, np.bincount(predicted.truth, minlength=k))
         return Calibration.fit(predicted, subspaces, shift_to_images(prior, predicted.truth, k))

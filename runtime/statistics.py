@@ -1,9 +1,11 @@
 """Small-sample statistics of classification, each with its 95% interval."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap
+from scipy.stats import t as student
 
 _REPLICATES = 2000
 Z = 1.959964  # 97.5th percentile of the standard normal distribution, for a two-sided 95% interval
@@ -146,38 +148,55 @@ def draw_groups(groups: int, replicates: int, random: np.random.Generator) -> np
     return random.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
 
 
-def balanced_accuracy(
-    truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, seed: int = 0
-) -> Estimate:
-    """Mean recall in [0, 1] over the classes that occur in `truth`, with the wider of two 95% intervals.
-
-    The first interval is the percentile interval of a stratified bootstrap: within every class, each of 2000
-    replicates draws the class's groups (patients) with replacement, since images of one patient are not
-    independent. It has no width where a class is entirely correct or entirely wrong, which a few images do
-    not prove. The second interval does not have this fault: it comes from the posterior of the mean recall
-    (Brodersen et al. 2010, with Jeffreys' prior) for the effective number of images of each class, see
-    `proportion_interval`. The lower end is the lower of
-    the two lower ends, the upper end the higher of the two upper ends.
+def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Mean recall in [0, 1] over the classes that occur in `truth`, with a 95% interval by patient.
 
     Args:
         truth, predicted: class numbers [N], N >= 1.
-        groups: name of each image's group [N].
-        seed: of the random draws; the same seed gives the same interval.
+        groups: name of each image's group (patient), [N]; see `mean_proportion_interval`.
     """
-    random = np.random.default_rng(seed)
-    recalls, replicates, posterior = [], [], []
+    hits, images = [], []
     for label in np.unique(truth):
         of_class = truth == label
-        names, owner = np.unique(groups[of_class], return_inverse=True)
-        totals = np.bincount(owner)
-        hits = np.bincount(owner, weights=predicted[of_class] == label)
-        recalls.append(hits.sum() / totals.sum())
-        drawn = draw_groups(len(names), _REPLICATES, random)
-        replicates.append(drawn @ hits / (drawn @ totals))
-        effective = float(effective_images(hits, totals))
-        correct = recalls[-1] * effective
-        posterior.append(random.beta(correct + 0.5, effective - correct + 0.5, _REPLICATES))
-    ends = [np.quantile(np.mean(draws, axis=0), [0.025, 0.975]) for draws in (replicates, posterior)]
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    value = float(np.mean(recalls))
-    return Estimate(value, float(min(low, value)), float(max(high, value)))
+        _, owner = np.unique(groups[of_class], return_inverse=True)
+        hits.append(np.bincount(owner, weights=predicted[of_class] == label))
+        images.append(np.bincount(owner))
+    value = float(np.mean([own.sum() / every.sum() for own, every in zip(hits, images, strict=True)]))
+    low, high = mean_proportion_interval(hits, images)
+    return Estimate(value, min(float(low), value), max(float(high), value))
+
+
+def mean_proportion_interval(
+    hits: Sequence[np.ndarray], images: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The 95% interval of the mean of several classes' proportions of images, which are grouped by patient.
+
+    Wilson's, for the number of independent images whose proportion would vary as the mean does, and with a t
+    quantile. The variance of the mean is the sum of the classes', p(1 - p) / n with the effective number of
+    images n (see `effective_images`) and half an image added to either outcome, so that a class without
+    mistakes is not certain. The degrees of freedom are Satterthwaite's (1946) for this sum. Each class
+    contributes Kish's effective number of patients: few, where few patients or one with many images decide.
+    In simulations the interval contains the truth in at least 93% of samples with 20 to 200 patients in three
+    or seven classes, 1 to 50 images each, and correlations from 0 to 0.6
+    (`tests/runtime/test_interval_coverage.py`).
+
+    Args:
+        hits, images: of each of K classes, as for `proportion_interval`; [..., G], G may differ.
+
+    Returns:
+        (low, high), float64 [...] in [0, 1].
+    """
+    values, smoothed, variances, freedoms = [], [], [], []
+    for own, every in zip(hits, images, strict=True):
+        total, effective = every.sum(axis=-1), effective_images(own, every)
+        values.append(own.sum(axis=-1) / total)
+        smoothed.append((values[-1] * effective + 0.5) / (effective + 1))
+        variances.append(smoothed[-1] * (1 - smoothed[-1]) / effective)
+        freedoms.append(total**2 / (every**2).sum(axis=-1))
+    value, centre, variance = np.mean(values, axis=0), np.mean(smoothed, axis=0), np.sum(variances, axis=0)
+    freedom = variance**2 / sum(one**2 / own for one, own in zip(variances, freedoms, strict=True))
+    equivalent = centre * (1 - centre) / (variance / len(values) ** 2)  # number of images
+    t2 = student.ppf(0.975, freedom) ** 2
+    middle = (value * equivalent + t2 / 2) / (equivalent + t2)
+    half = np.sqrt(t2 * (equivalent * value * (1 - value) + t2 / 4)) / (equivalent + t2)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)

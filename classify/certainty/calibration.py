@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from morphoscope.classify.certainty.conformal import Conformal
-from morphoscope.classify.certainty.correlation import logit_correlation, rank_correlation
+from morphoscope.classify.certainty.correlation import logit_correlation
 from morphoscope.classify.certainty.novelty import DIMENSIONS, Novelty, Subspace
 from morphoscope.classify.certainty.scaling import BOUNDS, LARGEST_BIAS, Scaling, fit_scaling
 from morphoscope.classify.description import MAX_IMAGES
@@ -30,7 +30,7 @@ class OutOfFold:
         probabilities: float32 [F, N, K] in [0, 1], at temperature 1.
         truth: true class, int64 [N], 0 to K - 1.
         fold: position of the model that was not trained on the image, int64 [N], 0 to F - 1.
-        distances: float32 [F, N] in [0, 2], to each model's subspace.
+        distances: float32 [N] in [0, 2], to the subspace of that one model.
     """
 
     probabilities: np.ndarray
@@ -38,9 +38,10 @@ class OutOfFold:
     fold: np.ndarray
     distances: np.ndarray
 
-    def unseen(self, values: np.ndarray) -> np.ndarray:
-        """What the one model says that was not trained on the image: [F, N, …] -> [N, …]."""
-        return values[self.fold, np.arange(len(self.fold))]
+    @property
+    def unseen(self) -> np.ndarray:
+        """Probabilities of the one model that was not trained on the image, float32 [N, K]."""
+        return self.probabilities[self.fold, np.arange(len(self.fold))]
 
 
 class CalibrationSummary(NamedTuple):
@@ -55,7 +56,6 @@ class CalibrationSummary(NamedTuple):
         bias: what is then added to each condition's logit; None for 0.
         correlation: between two models' logits on unseen images, in [0, 1]; 1 in files of earlier versions,
             which treat the ensemble as one model.
-        distance_correlation: between two models' distances, likewise.
     """
 
     temperature: float
@@ -65,7 +65,6 @@ class CalibrationSummary(NamedTuple):
     single_temperature: float | None = None
     bias: tuple[float, ...] | None = None
     correlation: float = 1.0
-    distance_correlation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,12 @@ class Calibration:
             subspaces: of the folds' training images, F.
             shift: log ratio of the images' frequencies of conditions to the probabilities' prior, [K].
         """
-        own, distances = predicted.unseen(predicted.probabilities), predicted.unseen(predicted.distances)
-        truth, fold = predicted.truth, predicted.fold
+        own, truth, fold = predicted.unseen, predicted.truth, predicted.fold
         alike = logit_correlation(predicted.probabilities, fold)
         return cls(
             fit_scaling(own, truth, shift),
             Conformal.fit(own, truth, fold, COVERAGE, len(subspaces), alike),
-            Novelty(subspaces, distances, fold, ACCEPTED, rank_correlation(predicted.distances, fold)),
+            Novelty(subspaces, predicted.distances, ACCEPTED),
         )
 
     @property
@@ -115,7 +113,6 @@ class Calibration:
             single_temperature=self.single.temperature,
             bias=tuple(map(float, self.single.bias)),
             correlation=self.conformal.correlation,
-            distance_correlation=self.novelty.correlation,
         )
 
     def counts(self, classes: int) -> np.ndarray:
@@ -146,7 +143,7 @@ class Calibration:
     ) -> "Calibration":
         """Read a calibration from an ensemble's file, checking every value.
 
-        Files of earlier versions have no biases and no correlations: their one temperature is then that of
+        Files of earlier versions have no biases and no correlation: their one temperature is then that of
         single models and of the ensemble.
 
         Args:
@@ -174,8 +171,8 @@ class Calibration:
         distances = reader.reals("distances", (images,))
         return cls(
             Scaling(reader.number(single, *BOUNDS), reader.biases(classes)),
-            Conformal(scores, truth, fold, coverage, folds, reader.correlation("correlation")),
-            Novelty(spaces, distances, fold, accepted, reader.correlation("distance_correlation")),
+            Conformal(scores, truth, fold, coverage, folds, reader.correlation()),
+            Novelty(spaces, distances, accepted),
         )
 
 
@@ -258,9 +255,9 @@ class _Reader:
             raise self.damage(f"{name} {value!r} is not a number from {low} to {high}")
         return float(value)
 
-    def correlation(self, name: str) -> float:
+    def correlation(self) -> float:
         """In [0, 1]; 1 if it is not recorded."""
-        return 1.0 if self.facts.get(name) is None else self.number(name, 0, 1)
+        return 1.0 if self.facts.get("correlation") is None else self.number("correlation", 0, 1)
 
     def biases(self, classes: int) -> np.ndarray:
         """float64 [K]; 0 if they are not recorded."""

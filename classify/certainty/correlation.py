@@ -8,7 +8,7 @@ correlation between two models; with a correlation of 1 the ensemble is as one m
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 _LEAST = 1e-30
 _DRAWS = 200_000
@@ -43,30 +43,6 @@ def logit_correlation(probabilities: np.ndarray, fold: np.ndarray) -> float:
     between = others.var(axis=1, ddof=1).mean()
     overall = logits[fold, np.arange(len(fold))].var(axis=0).mean()
     return float(np.clip(1 - between / overall, 0, 1)) if overall > 0 else 1.0
-
-
-def rank_correlation(scores: np.ndarray, fold: np.ndarray) -> float:
-    """Correlation between two models' scores of an image, as normal scores of their ranks.
-
-    Mean over all pairs of models, each on the images that both were trained on.
-
-    Args:
-        scores: of all models, [F, N], in any unit.
-        fold: as for `logit_correlation`.
-
-    Returns:
-        In [0, 1]; 1 for fewer than three models.
-    """
-    found = []
-    for first in range(len(scores)):
-        for second in range(first):
-            both = (fold != first) & (fold != second)
-            pair = scores[[first, second]][:, both]
-            if pair.shape[1] > 2 and (np.ptp(pair, axis=1) > 0).all():
-                ranks = rankdata(pair, axis=1)
-                normal = norm.ppf((ranks - 0.5) / pair.shape[1])
-                found.append(np.corrcoef(normal)[0, 1])
-    return float(np.clip(np.mean(found), 0, 1)) if found else 1.0
 
 
 @lru_cache

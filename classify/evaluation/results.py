@@ -194,7 +194,7 @@ class Evaluation:
 
     @cached_property
     def balanced_accuracy(self) -> Estimate:
-        """Mean recall over the conditions that occur, with a bootstrap interval grouped by patient."""
+        """Mean recall over the conditions that occur, with its interval by patient."""
         return balanced_accuracy(self.truth, self.prediction.predicted, self.groups)
 
     @cached_property

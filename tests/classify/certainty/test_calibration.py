@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from morphoscope.classify import Ensemble
-from morphoscope.classify.certainty.correlation import logit_correlation, rank_correlation
+from morphoscope.classify.certainty.correlation import logit_correlation
 from morphoscope.classify.certainty.prior import Prior, shift_to_images
 from morphoscope.classify.certainty.scaling import fit_scaling
 from morphoscope.classify.prediction import pool
@@ -54,7 +54,7 @@ def test_it_is_fitted_to_images_that_the_model_has_not_seen(calibrated: Ensemble
     np.testing.assert_allclose(calibration.single.bias, wanted.bias, atol=1e-4)
 
 
-def test_correlations_are_those_of_the_models_on_the_training_cohort(
+def test_the_correlation_is_that_of_the_models_on_the_training_cohort(
     calibrated: Ensemble, cohort: Cohort
 ) -> None:
     calibration = calibrated.calibration
@@ -62,14 +62,8 @@ def test_correlations_are_those_of_the_models_on_the_training_cohort(
     known = cohort.rows["fold"].to_numpy(dtype=str) != "test"
     images, position = cohort.images(32)[known], cohort.rows["fold"][known].astype(int).to_numpy()
     outputs = [calibrated.predict_fold(fold, images) for fold in calibrated.folds]
-    distances = [
-        subspace.distance(output.features)
-        for subspace, output in zip(calibration.novelty.subspaces, outputs, strict=True)
-    ]
     alike = logit_correlation(np.stack([output.probabilities for output in outputs]), position)
     assert calibration.conformal.correlation == pytest.approx(alike, abs=1e-4)
-    near = rank_correlation(np.stack(distances), position)
-    assert calibration.novelty.correlation == pytest.approx(near, abs=1e-3)
     assert calibration.scaling.temperature <= calibration.single.temperature
 
 
@@ -125,7 +119,7 @@ def test_a_calibration_of_an_earlier_version_treats_the_ensemble_as_one_model(
     loaded = Ensemble.load(path)
     assert loaded.calibration is not None and loaded.calibration.scaling.temperature == 1.5
     assert loaded.calibration.conformal.level == pytest.approx(0.1)
-    assert loaded.calibration.novelty.level == pytest.approx(0.05)
+    assert loaded.calibration.novelty.accepted == 0.95
     assert loaded.prior == Prior.uniform(3)  # from the balanced loss of its config
     assert loaded.cohort_prior is not None  # from the calibration images
     before, after = calibrated.predict(photographs), loaded.predict(photographs)

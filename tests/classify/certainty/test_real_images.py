@@ -51,7 +51,7 @@ def test_healthy_skin_and_noise_are_unlike_lesions(backbone: ConditionClassifier
     order = np.random.default_rng(0).permutation(len(lesions))
     training, own, new = np.split(lesions[order], [85, 135])
     subspace = Subspace.fit(training)
-    novelty = Novelty([subspace], subspace.distance(own), np.zeros(len(own), np.int64), 0.95)
+    novelty = Novelty([subspace], subspace.distance(own), 0.95)
     inside, false_alarms = novelty.detect(subspace.distance(new)[None])
     noise = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for images, auroc in ((photographs(HEALTHY, 3), 0.85), (noise, 0.99)):

@@ -46,7 +46,6 @@ FORMAT = {
         "single_temperature": "None",
         "bias": "None",
         "correlation": "float",
-        "distance_correlation": "float",
     },
     "calibration_note": "None",
     "leak_note": "None",
