@@ -140,11 +140,15 @@ def always() -> bool:
 
 
 class Workbench:
-    """A generator and an ensemble, side by side; safe to use from several threads."""
+    """A generator and an ensemble, side by side; safe to use from several threads.
+
+    Attributes:
+        turn: held while one of them computes: one thread at a time is as fast as several.
+    """
 
     def __init__(self, generator: GeneratorModel, ensemble: Ensemble) -> None:
         self.generator, self.ensemble = generator, ensemble
-        self._turn = Lock()  # to compute: one thread at a time is as fast as several, and answers in order
+        self.turn = Lock()
         self._curves: dict[Morph, Curve] = {}
         self._films = lru_cache(_KEPT)(self._film)
 
@@ -172,7 +176,7 @@ class Workbench:
         ratios = self._even_ratios(morph) if morph.even else np.linspace(0, 1, FRAMES)
         images = self._images(morph, ratios, wanted)
         _require(wanted)
-        with self._turn:
+        with self.turn:
             curve = Curve(morph, ratios, images, self.ensemble.predict(images))
         if morph.of_seeds:
             self._keep(curve)
@@ -200,7 +204,7 @@ class Workbench:
 
     def predict(self, image: np.ndarray) -> Prediction:
         """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
-        with self._turn:
+        with self.turn:
             return self.ensemble.predict([image])
 
     def attribute(
@@ -235,7 +239,7 @@ class Workbench:
         for start in range(0, len(ratios), _AT_A_TIME):
             _require(wanted)
             some = ratios[start : start + _AT_A_TIME]
-            with self._turn:
+            with self.turn:
                 if morph.of_seeds:
                     parts.append(self.generator.images(morph.path.codes(self.generator, some)))
                 else:  # whose networks may have weights of their own

@@ -1,5 +1,6 @@
 """Stand-ins for the models of a studio, whose answers are known beforehand."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -10,7 +11,9 @@ from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.classify import Attribution, Prediction, combine
 from morphoscope.cohort.conditions import Description, Descriptions
 from morphoscope.configs.attribution import Method
-from morphoscope.generate import GeneratorModel
+from morphoscope.generate import Generator, GeneratorModel
+from morphoscope.generate.description import SnapshotMetadata
+from morphoscope.generate.snapshots import write_snapshot
 
 CONDITIONS = ["dark", "pale"]
 MORPH = Morph.between("dark", "pale", seed=3, psi=0.7)
@@ -92,3 +95,26 @@ class Grey:
 def workbench() -> Workbench:
     """Both together."""
     return Workbench(Grey(), Brightness())  # type: ignore[arg-type]
+
+
+def tiny_generator(folder: Path, conditions: list[str]) -> GeneratorModel:
+    """A real generator of 16 px that was never trained, saved in and read from a folder."""
+    torch.manual_seed(0)
+    keywords = {
+        "z_dim": 8,
+        "c_dim": len(conditions),
+        "w_dim": 8,
+        "img_resolution": 16,
+        "img_channels": 3,
+        "synthesis_kwargs": {"channel_base": 128, "channel_max": 16},
+    }
+    path = folder / "generator.safetensors"
+    metadata = {
+        "conditions": conditions,
+        "generator": keywords,
+        "phantom": True,
+        "trained_on_folds": [],
+        "cohort_digest": "0" * 16,
+    }
+    write_snapshot(path, Generator(**keywords), None, SnapshotMetadata.from_json(metadata, path))
+    return GeneratorModel.load(path)

@@ -14,6 +14,7 @@ from morphoscope.apps.verdict import verdict
 from morphoscope.classify import Attribution, Ensemble, Prediction, colour_range, legend, overlay
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import explained, full_name, long_name
+from morphoscope.generate import GeneratorModel
 from morphoscope.generate.morph_files import shared_provenance
 from morphoscope.runtime.reporting.plots import colour
 
@@ -28,6 +29,24 @@ class Shown:
     image: np.ndarray
     origin: Provenance | None
     caption: str
+
+
+class CellAnswer(TypedDict):
+    """An image of a sheet; `label` and `seed` make it again, and are empty where they would not."""
+
+    caption: str
+    mark: str
+    label: str
+    seed: int | None
+
+
+class SheetAnswer(TypedDict):
+    """Images of one size in a PNG, in rows of `columns`; the last row may have fewer."""
+
+    resolution: int
+    columns: int
+    sheet: str
+    cells: list[CellAnswer]
 
 
 class ConditionAnswer(TypedDict):
@@ -246,6 +265,23 @@ def _map(ensemble: Ensemble, shown: Shown, found: Attribution, drawn: np.ndarray
         legend=data_uri(legend(signed=found.signed)),
         key=text("map.key_signed" if found.signed else "map.key_unsigned"),
         lines=explanation(found, len(ensemble.folds)),
+    )
+
+
+def sheet_answer(
+    model: GeneratorModel, images: np.ndarray, cells: list[CellAnswer], columns: int, psi: float
+) -> SheetAnswer:
+    """Images uint8 [N, R, R, 3] as a sheet."""
+    count, side = images.shape[:2]
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, *images.shape[1:]), 255, np.uint8)
+    sheet[:count] = images
+    grid = sheet.reshape(rows, columns, side, side, 3).swapaxes(1, 2).reshape(rows * side, columns * side, 3)
+    return SheetAnswer(
+        resolution=side,
+        columns=columns,
+        sheet=data_uri(grid, model.provenance(psi=psi), printed=False),
+        cells=cells,
     )
 
 

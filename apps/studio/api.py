@@ -10,8 +10,10 @@ from morphoscope.apps.studio.answers import (
     MorphAnswer,
     PictureAnswer,
     PredictionAnswer,
+    SheetAnswer,
 )
 from morphoscope.apps.studio.attribution_row import MOST_PROBABLE
+from morphoscope.apps.studio.explore import Explore
 from morphoscope.apps.studio.reporting import reported
 
 _METHOD = "Integrated gradients"
@@ -24,8 +26,8 @@ class Api:
     seeds; the condition of such an end may be empty, and is its own then.
     """
 
-    def __init__(self, actions: Actions) -> None:
-        self._actions = actions
+    def __init__(self, actions: Actions, explore: Explore) -> None:
+        self._actions, self._explore = actions, explore
 
     def publish(self) -> None:
         """Add the endpoints to the current Blocks context."""
@@ -35,6 +37,10 @@ class Api:
             self.picture,
             self.attribution,
             self.change,
+            self.wall,
+            self.triangle,
+            self.mix,
+            self.moved,
             self.classify,
             self.explain,
         ):
@@ -104,6 +110,33 @@ class Api:
     ) -> ChangeMapsAnswer:
         """Why the classifier changes its mind between two frames: their maps, and the difference."""
         return self._actions.change(_values(locals()))
+
+    def wall(self, a: str = "", seed: int = 0, psi: float = 0.7) -> SheetAnswer:
+        """Samples with consecutive seeds: six of each condition, or 24 of the condition a."""
+        return self._explore.wall(_values(locals()))
+
+    def triangle(self, a: str, b: str, c: str, seed: int = 0, psi: float = 0.7) -> SheetAnswer:
+        """Mixtures of three conditions with one seed, in nine rows from a to the side between b and c."""
+        return self._explore.triangle(_values(locals()))
+
+    def mix(self, a: str, b: str, layers: str = "coarse", seed: int = 0, psi: float = 0.7) -> SheetAnswer:
+        """Style mixing: images of a, in rows, with the coarse, middle or fine layers of images of b."""
+        return self._explore.mix(_values(locals()))
+
+    def moved(
+        self,
+        a: str,
+        d1: float = 0,
+        d2: float = 0,
+        d3: float = 0,
+        d4: float = 0,
+        d5: float = 0,
+        d6: float = 0,
+        seed: int = 0,
+        psi: float = 0.7,
+    ) -> PictureAnswer:
+        """An image of condition a after steps along six directions, each from -3 to 3 standard deviations."""
+        return self._explore.moved(_values(locals()))
 
     def classify(self, photograph: str) -> PredictionAnswer:
         """What the classifier predicts for an uploaded photograph, by its token."""

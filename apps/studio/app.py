@@ -10,8 +10,10 @@ from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.api import Api
+from morphoscope.apps.studio.explore import Explore
 from morphoscope.apps.studio.server import PASSWORD, Server
 from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
+from morphoscope.apps.studio.tabs.explore import explore_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
 from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.words import mismatch_notice, model_facts, phantom_notice
@@ -33,6 +35,7 @@ class StudioPage(gr.Blocks):
         self.workbench = workbench
         self.uploads = Uploads()
         self.actions = Actions(workbench, self.uploads)
+        self.explore = Explore(workbench)
 
 
 def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> StudioPage:
@@ -52,11 +55,13 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
         with gr.Tabs() as tabs:
             with gr.Tab(text("tab.morph"), id="morph"):
                 morph = morph_tab(page.actions)
+            with gr.Tab(text("tab.explore"), id="explore"):
+                explored = explore_tab(page.actions, page.explore)
             with gr.Tab(text("tab.classify"), id=CLASSIFY):
-                classify_tab(page.actions, morph, tabs)
+                classify_tab(page.actions, {morph: page.actions.shown, explored: page.explore.shown}, tabs)
         with gr.Accordion(text("page.about"), open=False):
             gr.HTML(_facts(workbench), elem_id="facts")
-        Api(page.actions).publish()
+        Api(page.actions, page.explore).publish()
     return page.queue(max_size=_MOST_WAITING)
 
 

@@ -39,16 +39,31 @@ def values_of(request: object) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def number(name: str, value: object, highest: int) -> float:
-    """A number from 0 to `highest`; NaN is none.
+def label_of(condition: object, model: GeneratorModel) -> dict[str, float]:
+    """The label that a condition or a mixture "60% IP + 40% ML" stands for.
+
+    Raises:
+        UserError: anything else.
+    """
+    if not isinstance(condition, str):
+        raise UserError(
+            text("error.condition", value=repr(condition)[:40], known=", ".join(model.conditions))
+        )
+    return parse_label(condition, model)
+
+
+def number(name: str, value: object, highest: int, lowest: int = 0) -> float:
+    """A number from `lowest` to `highest`; NaN is none.
 
     Raises:
         UserError: another value, named after its field.
     """
     if value is None:
         raise UserError(text("error.empty", field=name))
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= highest:
-        raise UserError(text("error.range", field=name, value=str(value)[:40], highest=highest))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not lowest <= value <= highest:
+        raise UserError(
+            text("error.range", field=name, value=str(value)[:40], lowest=lowest, highest=highest)
+        )
     return float(value)
 
 
@@ -61,15 +76,10 @@ def whole_number(name: str, value: object, highest: int) -> int:
 
 
 def _end(values: Mapping[str, Any], name: str, model: GeneratorModel, uploads: Uploads) -> End:
-    condition = values.get(name)
-    if not isinstance(condition, str):
-        raise UserError(
-            text("error.condition", value=repr(condition)[:40], known=", ".join(model.conditions))
-        )
-    token = values.get(f"photograph_{name}")
+    condition, token = values.get(name), values.get(f"photograph_{name}")
     if token is None:
-        seed = whole_number("seed", values.get(f"seed_{name}"), MAX_SEED)
-        return End(seed, parse_label(condition, model))
+        label = label_of(condition, model)
+        return End(whole_number("seed", values.get(f"seed_{name}"), MAX_SEED), label)
     upload = uploads.take(token)
     photograph = parse_photograph(upload.data, upload.name, model)
-    return End(photograph, parse_label(condition, model) if condition else photograph.label)
+    return End(photograph, label_of(condition, model) if condition else photograph.label)

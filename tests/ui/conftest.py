@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
+from studio_models import tiny_generator
 
 from morphoscope.apps.studio import build, serve
 from morphoscope.classify import Ensemble
@@ -14,9 +15,7 @@ from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.inputs.tensors import to_tensor
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.configs.classifier import EnsembleTraining
-from morphoscope.generate import Generator, GeneratorModel
-from morphoscope.generate.description import SnapshotMetadata
-from morphoscope.generate.snapshots import write_snapshot
+from morphoscope.generate import GeneratorModel
 
 CONDITIONS = ["dark", "pale", "red"]
 PATIENCE = 120
@@ -29,7 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("studio")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
-        generator = _generator(folder)
+        generator = tiny_generator(folder, CONDITIONS)
         page = build(generator, _ensemble(generator))
         server = serve(page, port=0)
         yield server.address
@@ -55,28 +54,6 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield opened
     opened.close()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "asked elsewhere"
-
-
-def _generator(folder: Path) -> GeneratorModel:
-    torch.manual_seed(0)
-    keywords = {
-        "z_dim": 8,
-        "c_dim": len(CONDITIONS),
-        "w_dim": 8,
-        "img_resolution": 16,
-        "img_channels": 3,
-        "synthesis_kwargs": {"channel_base": 128, "channel_max": 16},
-    }
-    path = folder / "generator.safetensors"
-    metadata = {
-        "conditions": CONDITIONS,
-        "generator": keywords,
-        "phantom": True,
-        "trained_on_folds": [],
-        "cohort_digest": "0" * 16,
-    }
-    write_snapshot(path, Generator(**keywords), None, SnapshotMetadata.from_json(metadata, path))
-    return GeneratorModel.load(path)
 
 
 def _ensemble(generator: GeneratorModel) -> Ensemble:

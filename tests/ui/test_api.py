@@ -40,9 +40,13 @@ def test_endpoints_are_named_and_typed(client: Client) -> None:
         "/change",
         "/classify",
         "/explain",
+        "/mix",
         "/models",
         "/morph",
+        "/moved",
         "/picture",
+        "/triangle",
+        "/wall",
     ]
     morph = named["/morph"]
     assert [each["parameter_name"] for each in morph["parameters"]][:4] == ["a", "b", "seed_a", "seed_b"]
@@ -65,6 +69,13 @@ def test_frames_and_their_maps(client: Client) -> None:
     assert found["key"].startswith("Violet")
     maps = client.predict(**ENDS, before=0.4, after=0.6, target="pale", api_name="/change")
     assert maps["difference"]["title"] == "After minus before"
+
+
+def test_sheets_of_the_generator(client: Client) -> None:
+    assert len(client.predict(api_name="/wall")["cells"]) == 18
+    assert len(client.predict(**ENDS, c="red", api_name="/triangle")["cells"]) == 45
+    assert client.predict(**ENDS, layers="fine", api_name="/mix")["columns"] == 5
+    assert client.predict(a="dark", d1=2.5, api_name="/moved")["name"] == "synthetic.png"
 
 
 def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -> None:

@@ -1,14 +1,16 @@
 """The Classify tab: one photograph, what each fold's model predicts for it, and where the models look."""
 
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
 from morphoscope.apps.morphing import Workbench
-from morphoscope.apps.studio import figures
+from morphoscope.apps.studio import answers, figures
 from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.attribution_row import (
     attribution_row,
@@ -28,6 +30,7 @@ from morphoscope.cohort import Provenance, read_image
 from morphoscope.configs import UserError
 
 CLASSIFY = "classify"
+Selection = Callable[[Mapping[str, Any]], answers.Shown]
 _KEPT_SECONDS = 3600
 
 
@@ -55,8 +58,12 @@ class Shown(NamedTuple):
     map_: str
 
 
-def classify_tab(actions: Actions, morph: gr.HTML, tabs: gr.Tabs) -> None:
-    """Lay out the tab inside the current Blocks context and wire it; `morph` sends frames."""
+def classify_tab(actions: Actions, senders: Mapping[gr.HTML, Selection], tabs: gr.Tabs) -> None:
+    """Lay out the tab inside the current Blocks context and wire it.
+
+    Args:
+        senders: components of other tabs whose event `send` sends an image here, and what finds it.
+    """
     workbench = actions.workbench
     remembered = gr.State(None, time_to_live=_KEPT_SECONDS)
     with gr.Row():
@@ -73,7 +80,9 @@ def classify_tab(actions: Actions, morph: gr.HTML, tabs: gr.Tabs) -> None:
     shown = [remembered, picture, predicted, row.map_]
     raw: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
     field.upload(reported(handlers.uploaded), field, shown, **raw)
-    morph.send(reported(handlers.sent), morph, [tabs, field, *shown], **raw)
+    for sender, selection in senders.items():
+        sent = partial(handlers.sent, selection)
+        sender.send(reported(sent), sender, [tabs, field, *shown], api_name="sent", **raw)
     row.ask.click(
         reported(handlers.map_of_shown),
         [remembered, row.target, row.method],
@@ -88,15 +97,15 @@ class _Handlers:
     """The tab's event handlers."""
 
     def __init__(self, actions: Actions) -> None:
-        self.actions, self.workbench, self.uploads = actions, actions.workbench, actions.uploads
+        self.workbench, self.uploads = actions.workbench, actions.uploads
 
     def uploaded(self, token: object) -> Shown:
         """Classify the upload of a token."""
         return classify_upload(self.workbench, self.uploads, token)
 
-    def sent(self, request: object) -> tuple[Any, ...]:
-        """Classify a frame of the Morph tab, and switch to this tab: (tabs, field, *Shown)."""
-        frame = self.actions.shown(values_of(request))
+    def sent(self, selection: Selection, request: object) -> tuple[Any, ...]:
+        """Classify an image of another tab, and switch to this tab: (tabs, field, *Shown)."""
+        frame = selection(values_of(request))
         number = secrets.token_urlsafe()
         name = text("morph.picture", mixture=frame.caption)
         shown = classify_image(self.workbench, frame.image, name, frame.origin, number)

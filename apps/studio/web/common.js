@@ -51,6 +51,40 @@ const sendFile = async (file, page) => {
 
 const asBitmap = async (uri) => createImageBitmap(await (await fetch(uri)).blob());
 
+const PICTURE = 512; // pixels of a canvas's picture; the mark stands below
+
+// One image of a sheet, enlarged, with the mark of synthesis below it.
+const drawMarked = (canvas, bitmap, left, top, side, mark, t) => {
+  const brush = canvas.getContext("2d");
+  brush.imageSmoothingQuality = "high";
+  brush.drawImage(bitmap, left, top, side, side, 0, 0, PICTURE, PICTURE);
+  brush.fillStyle = "#17252a";
+  brush.fillRect(0, PICTURE, PICTURE, canvas.height - PICTURE);
+  brush.fillStyle = "#ffd166";
+  brush.font = "20px system-ui, sans-serif";
+  brush.fillText(t["morph.mark"], 12, PICTURE + 22, PICTURE - 24);
+  brush.fillStyle = "#ffffff";
+  brush.font = "14px system-ui, sans-serif";
+  brush.fillText(mark, 12, PICTURE + 42, PICTURE - 24);
+};
+
+// Saves a picture that an answer holds, under its name.
+const saveAnswer = ({ picture, name }) => node("a", { href: picture, download: name }).click();
+
+const openTab = (name) =>
+  [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === name)?.click();
+
+// Calls a server function; an answer always comes, and may be an error.
+const call = async (server, action, values, t) => {
+  try {
+    const answer = await server[action](values);
+    return answer && typeof answer === "object" ? answer : { error: t["morph.lost"] };
+  } catch (error) {
+    console.warn(error);
+    return { error: t["morph.lost"] };
+  }
+};
+
 const paragraphs = (lines) => lines.map((line) => node("p", {}, line));
 
 // A picture with its legend and what it shows, as `MapAnswer` describes it.

@@ -3,7 +3,6 @@
 const { t, conditions, named, home } = props;
 const MIXTURE = "?mixture";
 const PHOTOGRAPH = "?photograph";
-const PICTURE = 512; // pixels of the canvas; the mark stands below
 const THUMBNAILS = 9;
 const page = Math.random().toString(36).slice(2);
 const one = (selector) => element.querySelector(selector);
@@ -98,15 +97,7 @@ const sendable = async (values) => {
   return sent;
 };
 
-const ask = async (action, values) => {
-  try {
-    const answer = await server[action](await sendable(values));
-    return answer && typeof answer === "object" ? answer : { error: t["morph.lost"] };
-  } catch (error) {
-    console.warn(error);
-    return { error: t["morph.lost"] };
-  }
-};
+const ask = async (action, values) => call(server, action, await sendable(values), t);
 
 const requestFrames = async (asNewStep) => {
   const [mine, values] = [++newest, ends()];
@@ -180,20 +171,10 @@ const thumbnails = ({ sheet, ratios, captions }) =>
 const frameIndex = () => Math.round(at * (shown.answer.ratios.length - 1));
 
 const canvas = one("canvas");
-const brush = canvas.getContext("2d");
 
 const drawFrame = (index) => {
   const { bitmap, resolution, marks } = shown.answer;
-  brush.imageSmoothingQuality = "high";
-  brush.drawImage(bitmap, index * resolution, 0, resolution, resolution, 0, 0, PICTURE, PICTURE);
-  brush.fillStyle = "#17252a";
-  brush.fillRect(0, PICTURE, PICTURE, canvas.height - PICTURE);
-  brush.fillStyle = "#ffd166";
-  brush.font = "20px system-ui, sans-serif";
-  brush.fillText(t["morph.mark"], 12, PICTURE + 22, PICTURE - 24);
-  brush.fillStyle = "#ffffff";
-  brush.font = "14px system-ui, sans-serif";
-  brush.fillText(marks[index], 12, PICTURE + 42, PICTURE - 24);
+  drawMarked(canvas, bitmap, index * resolution, 0, resolution, marks[index], t);
 };
 
 // Everything that follows the slider, in the task of the event that moves it: the browser paints it next.
@@ -341,7 +322,7 @@ const whyButton = (change) => {
 const save = async () => {
   const answer = await ask("picture", { ...ends(), ratio: shown.answer.ratios[frameIndex()] });
   if (answer.error) return fail(answer.error);
-  node("a", { href: answer.picture, download: answer.name }).click();
+  saveAnswer(answer);
 };
 
 const send = async () => {
@@ -399,6 +380,12 @@ one(".ms-ends").addEventListener("change", ({ target }) => {
 });
 field("psi").addEventListener("input", () => (one(".ms-psi").textContent = Number(field("psi").value).toFixed(2)));
 for (const name of ["psi", "even"]) field(name).addEventListener("change", () => requestFrames(true));
+// An image of another tab as an end: {end: "a" or "b", label, seed, psi}.
+document.addEventListener("morphoscope-end", ({ detail: { end, label, seed, psi } }) => {
+  const { [end]: _, ...kept } = ends();
+  setEnds({ ...kept, [end]: label, ["seed_" + end]: seed, psi });
+  requestFrames(true);
+});
 addEventListener("popstate", () => {
   setEnds(fromAddress());
   requestFrames(false);
