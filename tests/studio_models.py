@@ -36,10 +36,10 @@ class Brightness:
     config = SimpleNamespace(
         images=SimpleNamespace(fit="crop"), network=SimpleNamespace(backbone="brightness")
     )
-    calibration, dual = None, False
+    calibration, dual, device = None, False, "cpu"
 
     def __init__(self) -> None:
-        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de", held_out=[])
+        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de", held_out=[], scores={})
         self.asked = 0
 
     def predict(self, images: np.ndarray) -> Prediction:

@@ -14,9 +14,10 @@ from morphoscope.apps.studio.explore import Explore
 from morphoscope.apps.studio.server import PASSWORD, Server
 from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
 from morphoscope.apps.studio.tabs.explore import explore_tab
+from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
 from morphoscope.apps.studio.uploads import Uploads
-from morphoscope.apps.studio.words import mismatch_notice, model_facts, phantom_notice
+from morphoscope.apps.studio.words import mismatch_notice, phantom_notice
 from morphoscope.apps.texts import text
 from morphoscope.classify import Ensemble
 from morphoscope.configs import UserError
@@ -59,8 +60,8 @@ def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) 
                 explored = explore_tab(page.actions, page.explore)
             with gr.Tab(text("tab.classify"), id=CLASSIFY):
                 classify_tab(page.actions, {morph: page.actions.shown, explored: page.explore.shown}, tabs)
-        with gr.Accordion(text("page.about"), open=False):
-            gr.HTML(_facts(workbench), elem_id="facts")
+            with gr.Tab(text("tab.models"), id="models"):
+                models_tab(workbench)
         Api(page.actions, page.explore).publish()
     return page.queue(max_size=_MOST_WAITING)
 
@@ -110,11 +111,3 @@ def _head(title: str, workbench: Workbench) -> str:
     boxes = "".join(figures.message(notice, "warning") for notice in notices)
     purpose = escape(text("page.purpose"))
     return f'<header class="ms-head"><h1>{escape(title)}</h1><p>{purpose}</p></header>{boxes}'
-
-
-def _facts(workbench: Workbench) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
-        for name, value in model_facts(workbench)
-    )
-    return f'<table class="ms-facts"><tbody>{rows}</tbody></table>'

@@ -89,21 +89,60 @@ def mismatch_notice(workbench: Workbench) -> str | None:
 
 
 def model_facts(workbench: Workbench) -> list[tuple[str, str]]:
-    """(name, value) rows that identify both models."""
-    generator, ensemble = workbench.generator, workbench.ensemble
-    size = text("facts.size", side=generator.resolution)
+    """(name, value) rows about both models."""
+    return [
+        *((f"{text('models.generator')}: {name}", value) for name, value in generator_facts(workbench)),
+        *((f"{text('models.classifier')}: {name}", value) for name, value in classifier_facts(workbench)),
+    ]
+
+
+def generator_facts(workbench: Workbench) -> list[tuple[str, str]]:
+    """(name, value) rows about the generator."""
+    generator = workbench.generator
+    return [
+        (text("facts.digest"), generator.digest),
+        (text("facts.images"), text("facts.size", side=generator.resolution)),
+        (text("facts.conditions"), _named(generator)),
+        (text("facts.cohort"), generator.metadata.origin),
+    ]
+
+
+def classifier_facts(workbench: Workbench) -> list[tuple[str, str]]:
+    """(name, value) rows about the ensemble."""
+    ensemble = workbench.ensemble
     network = f"{_models(len(ensemble.folds))} {ensemble.config.network.backbone}, {ensemble.resolution} px"
-    facts = {
-        "generator": f"{generator.digest}, {size}",
-        "generator_conditions": _named(generator),
-        "generator_cohort": generator.metadata.origin,
-        "classifier": network,
-        "classifier_conditions": _named(ensemble),
-        "classifier_cohort": ensemble.metadata.cohort_digest or text("facts.not_recorded"),
-        "classifier_calibration": _calibration(ensemble.calibration),
-        "classifier_unknown": alarm_limits(ensemble.metadata.held_out),
-    }
-    return [(text(f"facts.{key}"), value) for key, value in facts.items()]
+    return [
+        (text("facts.network"), network),
+        (text("facts.conditions"), _named(ensemble)),
+        (text("facts.cohort"), ensemble.metadata.cohort_digest or text("facts.not_recorded")),
+        *_validation(ensemble),
+        (text("facts.calibration"), _calibration(ensemble.calibration)),
+        (text("facts.unknown"), alarm_limits(ensemble.metadata.held_out)),
+    ]
+
+
+def runs_where(workbench: Workbench) -> list[tuple[str, str]]:
+    """(name, value) rows about what computes where."""
+    return [
+        (text("models.generator"), workbench.generator.provenance().execution or ""),
+        (text("models.classifier"), str(workbench.ensemble.device)),
+        (text("facts.page"), text("facts.page_where")),
+    ]
+
+
+def _validation(ensemble: Ensemble) -> list[tuple[str, str]]:
+    """The balanced accuracy of each model on the fold that it was not trained on, if it is recorded."""
+    scores = ensemble.metadata.scores.values()
+    if not scores:
+        return []
+    found = [score.balanced_accuracy for score in scores]
+    value = text(
+        "facts.validated",
+        low=f"{min(found):.2f}",
+        high=f"{max(found):.2f}",
+        images=sum(score.validation_images for score in scores),
+    )
+    return [(text("facts.validation"), value)]
 
 
 def _named(model: GeneratorModel | Ensemble) -> str:

@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import replace
 from io import BytesIO
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,6 +26,7 @@ from morphoscope.apps.studio.attribution_row import (
 )
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
+from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
 from morphoscope.classify import Attribution
 from morphoscope.cohort import Provenance
@@ -43,8 +45,8 @@ class TestDescriptions:
         assert "Evidence for pale (&lt;b&gt;" in figures.attribution(image, found, 2, None, known)
         assert condition_choices(workbench.ensemble)[1] == ("pale (<b>pale</b> skin)", "pale")
         facts = dict(words.model_facts(workbench))
-        assert facts["Generator: conditions"] == ", ".join(CONDITIONS)
-        assert facts["Classifier: conditions"].endswith("pale (<b>pale</b> skin)")
+        assert facts["Generator: Conditions"] == ", ".join(CONDITIONS)
+        assert facts["Classifier: Conditions"].endswith("pale (<b>pale</b> skin)")
 
 
 class TestMarks:
@@ -81,6 +83,17 @@ class TestMarks:
         assert fitted(np.zeros((*shape, 3), np.uint8), 100).shape == (*expected, 3)
 
 
+class TestModels:
+    def test_conditions_that_one_model_lacks_are_named(self, workbench: Workbench) -> None:
+        workbench.generator.conditions = ["dark", "blue"]
+        with gr.Blocks() as page:
+            models_tab(workbench)
+        (html,) = (block.value for block in page.blocks.values() if isinstance(block, gr.HTML))
+        assert "blue</th><td>(The classifier was not trained on it.)" in html
+        assert "&lt;b&gt;pale&lt;/b&gt; skin (X1) (The generator was not trained on it.)" in html
+        assert "no medical device" in html
+
+
 class TestAttributionRow:
     def test_target(self) -> None:
         assert wanted_target(MOST_PROBABLE) is None
@@ -94,7 +107,7 @@ class TestAttributionRow:
 
 class TestWords:
     def test_a_classifier_without_calibration_says_so(self, workbench: Workbench) -> None:
-        assert dict(words.model_facts(workbench))["Classifier: calibration"].startswith("none")
+        assert dict(words.model_facts(workbench))["Classifier: Calibration"].startswith("none")
 
     def test_change_of_mind(self) -> None:
         captions = ["100% dark", "half", "100% pale"]
