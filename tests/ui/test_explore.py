@@ -81,9 +81,8 @@ def test_address_opens_the_same_view_and_a_narrow_page_does_not_scroll_sideways(
     explore: Page, address: str
 ) -> None:
     show(explore, "triangle")
-    expect(explore).to_have_url(re.compile("view=triangle"))
-    explore.goto(f"{address}?view=mix&a=red&b=dark&layers=fine&eseed=4")
-    explore.get_by_role("tab", name="Explore").click()
+    expect(explore).to_have_url(re.compile("tab=explore&view=triangle"))
+    explore.goto(f"{address}?tab=explore&view=mix&a=red&b=dark&layers=fine&eseed=4")
     explore.wait_for_selector("[data-shown=mix]")
     for name, value in {"ea": "red", "eb": "dark", "layers": "fine", "eseed": "4"}.items():
         expect(explore.locator(f"#explore [name={name}]")).to_have_value(value)

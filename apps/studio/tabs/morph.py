@@ -6,7 +6,7 @@ from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, condition_choices
 from morphoscope.apps.studio.web import script, template
 from morphoscope.apps.studio.words import METHODS
-from morphoscope.apps.texts import texts
+from morphoscope.apps.texts import text, texts
 
 _PSI = 0.7
 
@@ -24,7 +24,7 @@ def morph_tab(actions: Actions) -> gr.HTML:
     return gr.HTML(
         "",
         html_template=template("morph"),
-        js_on_load=script("common", "chart", "morph"),
+        js_on_load=script("common", "tabs", "chart", "morph"),
         apply_default_css=False,
         elem_id="morph",
         server_functions=[
@@ -38,6 +38,7 @@ def morph_tab(actions: Actions) -> gr.HTML:
             )
         ],
         t=texts("morph", "map", "bars", "percent"),
+        tabs={name: text(f"tab.{name}") for name in ("morph", "explore", "classify", "models")},
         conditions=names,
         named={value: label for label, value in condition_choices(generator)},
         targets=[(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],
