@@ -13,6 +13,9 @@ from morphoscope.configs.commands import Auditing
 COVERAGE = 0.9
 """Proportion of prediction sets that should hold the true condition, as `classify train` calibrates."""
 
+ALARMS = 0.05
+"""Proportion of images of the same kind that should be called another kind of image, likewise."""
+
 _DRAWS, _LEAST_DRAWS, _SAMPLES = 2000, 200, 4_000_000
 _POWER = 1.959964 + 0.841621  # normal quantiles: a two-sided test at 5% with a power of 80%
 _SPREAD = 2.5  # sum of the parameters of the beta distribution of confidences
@@ -20,11 +23,11 @@ _SPREAD = 2.5  # sum of the parameters of the beta distribution of confidences
 
 @dataclass(frozen=True)
 class Part:
-    """Some images, and what a proportion measured on them would be worth.
+    """Some images, and what a proportion, or a mean of proportions, measured on them would be worth.
 
     Attributes:
         patients, images: how many there are.
-        width: mean width of the 95% interval of a proportion.
+        width: mean width of the 95% interval.
         covered: proportion of simulated samples whose interval contains the truth; 0.95 is intended.
     """
 
@@ -58,7 +61,8 @@ class Design:
     Attributes:
         rows: what is evaluated: "test fold", or "out of fold" if there is no test fold.
         conditions: one per condition, in the cohort's order.
-        overall: all images evaluated; the proportion is the accuracy.
+        intervals: all images evaluated, by what is measured on them: accuracy, balanced accuracy, coverage of
+            prediction sets, and rate of the alarm.
         error_by_chance, error_limit: mean and 95th percentile of the calibration error of a perfectly
             calibrated model.
         detectable: smallest difference of balanced accuracy that a comparison of two classifiers on the same
@@ -67,7 +71,7 @@ class Design:
 
     rows: str
     conditions: list[ConditionDesign]
-    overall: Part
+    intervals: dict[str, Part]
     error_by_chance: float
     error_limit: float
     detectable: dict[str, float]
@@ -104,7 +108,7 @@ def audit(rows: pd.DataFrame, settings: Auditing) -> Design:
         conditions.append(
             ConditionDesign(
                 name,
-                _part(real["group"][of_condition & chosen], settings, random),
+                _part([_sizes(real["group"][of_condition & chosen])], settings.accuracy, settings, random),
                 number,
                 max(0.0, 1 - 2 * (1 - COVERAGE) - (2 / number) ** 0.5) if number else 0.0,
             )
@@ -116,11 +120,17 @@ def audit(rows: pd.DataFrame, settings: Auditing) -> Design:
         settings.seed,
     )
     sizes = [_sizes(evaluated["group"][evaluated["condition"] == name]) for name in names]
+    together = _sizes(evaluated["group"])
     everyone = [_sizes(real["group"][real["condition"] == name]) for name in names]
     return Design(
         "test fold" if tested.any() else "out of fold",
         conditions,
-        _part(evaluated["group"], settings, random),
+        {
+            "accuracy": _part([together], settings.accuracy, settings, random),
+            "balanced accuracy": _part(sizes, settings.accuracy, settings, random),
+            "coverage of prediction sets": _part([together], COVERAGE, settings, random),
+            "images called another kind of image": _part([together], ALARMS, settings, random),
+        },
         float(errors.mean()),
         float(np.quantile(errors, 0.95)),
         {
@@ -173,21 +183,34 @@ def _sizes(groups: pd.Series) -> np.ndarray:
     return found
 
 
-def _part(groups: pd.Series, settings: Auditing, random: np.random.Generator) -> Part:
-    """Simulate a proportion of the images of these groups: beta-binomial successes."""
-    from morphoscope.runtime.statistics import proportion_interval  # SciPy, as above
+def _part(sizes: list[np.ndarray], value: float, settings: Auditing, random: np.random.Generator) -> Part:
+    """Simulate the mean of one or several conditions' proportions: beta-binomial successes.
 
-    images = _sizes(groups)
-    if not len(images):
+    Args:
+        sizes: of each condition, or of all together, the number of images of each patient; conditions without
+            images are left out, as from a balanced accuracy.
+        value: the true proportion, of each condition.
+    """
+    from morphoscope.runtime.statistics import mean_proportion_interval, proportion_interval  # SciPy
+
+    present = [images for images in sizes if len(images)]
+    patients, total = sum(map(len, present)), sum(int(images.sum()) for images in present)
+    if not present:
         return Part(0, 0, 1.0, 0.0)
-    shape = (int(np.clip(_SAMPLES // len(images), _LEAST_DRAWS, _DRAWS)), len(images))
-    own = np.full(shape, settings.accuracy)
-    if settings.correlation > 0:
-        strength = (1 - settings.correlation) / settings.correlation
-        own = random.beta(settings.accuracy * strength, (1 - settings.accuracy) * strength, shape)
-    low, high = proportion_interval(random.binomial(images, own), np.broadcast_to(images, shape))
-    covered = (low <= settings.accuracy) & (settings.accuracy <= high)
-    return Part(len(images), int(images.sum()), float((high - low).mean()), float(covered.mean()))
+    draws = int(np.clip(_SAMPLES // patients, _LEAST_DRAWS, _DRAWS))
+    hits, shown = [], []
+    for images in present:
+        shape = (draws, len(images))
+        own = np.full(shape, value)
+        if settings.correlation > 0:
+            strength = (1 - settings.correlation) / settings.correlation
+            own = random.beta(value * strength, (1 - value) * strength, shape)
+        hits.append(random.binomial(images, own))
+        shown.append(np.broadcast_to(images, shape))
+    one = len(sizes) == 1
+    low, high = proportion_interval(hits[0], shown[0]) if one else mean_proportion_interval(hits, shown)
+    covered = (low <= value) & (value <= high)
+    return Part(patients, total, float((high - low).mean()), float(covered.mean()))
 
 
 def _confidences(images: int, classes: int, settings: Auditing, random: np.random.Generator) -> np.ndarray:

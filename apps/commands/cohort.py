@@ -292,13 +292,13 @@ def _record(path: Path, name: str, settings: Config) -> None:
 
 def _print_design(design: "Design", settings: Auditing) -> None:
     """What the cohort can show, in a table by condition and sentences."""
-    from morphoscope.cohort.design import COVERAGE
+    from morphoscope.cohort.design import ALARMS, COVERAGE
 
-    overall = design.overall
+    overall = design.intervals["accuracy"]
     say(
         f"Evaluated: {design.rows}, {overall.images} images of {overall.patients} patients. "
-        f"Assumed: accuracy and recalls {settings.accuracy:.2f}, correlation within patients "
-        f"{settings.correlation:.2f}."
+        f"Assumed: accuracy and recalls {settings.accuracy:.2f}, coverage of sets {COVERAGE:.2f}, alarms "
+        f"{ALARMS:.2f}, correlation within patients {settings.correlation:.2f}."
     )
     rows = []
     for one in design.conditions:
@@ -307,10 +307,8 @@ def _print_design(design: "Design", settings: Auditing) -> None:
         rows.append((one.name, *counts, str(one.calibration), f"{one.guarantee:.2f}"))
     head = ["condition", "patients", "images", "width of recall's interval", "it covers"]
     show(table([*head, "calibration images", f"sets of {COVERAGE:.0%} guarantee"], rows))
-    say(
-        f"Accuracy: the 95% interval is {overall.width:.3f} wide and contains the truth in "
-        f"{overall.covered:.0%} of samples."
-    )
+    measured = [(name, f"{part.width:.3f}", f"{part.covered:.2f}") for name, part in design.intervals.items()]
+    show(table(["measured on all of them", "width of the 95% interval", "it covers"], measured))
     say(
         f"Calibration error: a perfectly calibrated model would show {design.error_by_chance:.3f} on average "
         f"and up to {design.error_limit:.3f}; smaller values show nothing."

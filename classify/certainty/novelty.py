@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from morphoscope.classify.certainty.conformal import ROUNDING, p_values
-from morphoscope.runtime.roc import auroc
+from morphoscope.runtime.roc import auroc, missed
 from morphoscope.runtime.statistics import Estimate, proportion_by_group
 
 DIMENSIONS = 32
@@ -162,7 +162,7 @@ class Detection:
         auroc: area under the ROC curve.
         detected: proportion of the M images that are called novel.
         missed_at_95: proportion of the M images below the threshold that accepts 95% of the images in
-            distribution; the literature's FPR at 95% TPR.
+            distribution, whose sampling the interval includes; the literature's FPR at 95% TPR.
     """
 
     images: int
@@ -192,15 +192,13 @@ def detection(
         groups: patient of each of the M images, [M].
     """
     patients = [np.unique(names, return_inverse=True)[1] for names in (inside_groups, groups)]
+    both = (
+        np.concatenate([inside, outside.novelty]),
+        np.repeat([False, True], [len(inside), len(groups)]),
+        np.concatenate([patients[0], patients[1] + len(inside)]),
+    )
     return Detection(
-        len(outside.novelty),
-        auroc(
-            np.concatenate([inside, outside.novelty]),
-            np.repeat([False, True], [len(inside), len(groups)]),
-            np.concatenate([patients[0], patients[1] + len(inside)]),
-        ),
-        proportion_by_group(outside.novel, groups),
-        proportion_by_group(outside.novelty <= np.quantile(inside, 0.95), groups),
+        len(outside.novelty), auroc(*both), proportion_by_group(outside.novel, groups), missed(*both)
     )
 
 

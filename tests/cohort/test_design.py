@@ -28,8 +28,14 @@ def test_counts_and_guarantees_are_those_of_the_folds() -> None:
     assert (common.name, common.evaluated.patients) == ("common", 30)
     assert (rare.evaluated.patients, rare.evaluated.images, rare.calibration) == (6, 12, 48)
     assert rare.guarantee == pytest.approx(0.8 - (2 / 48) ** 0.5)
-    assert rare.evaluated.width > common.evaluated.width > found.overall.width > 0
-    assert min(rare.evaluated.covered, common.evaluated.covered, found.overall.covered) > 0.92
+    assert rare.evaluated.width > common.evaluated.width > found.intervals["accuracy"].width > 0
+    assert min(rare.evaluated.covered, common.evaluated.covered, found.intervals["accuracy"].covered) > 0.92
+    balanced = found.intervals["balanced accuracy"]
+    assert (balanced.patients, balanced.images) == (36, 72)
+    assert min(part.covered for part in found.intervals.values()) > 0.92
+    # The rare condition decides: its recall counts half.
+    assert balanced.width > 1.3 * found.intervals["accuracy"].width
+    assert found.intervals["images called another kind of image"].width < found.intervals["accuracy"].width
     assert 0 < found.error_by_chance < found.error_limit < 0.2
     assert found.best_change == "every fold evaluated in turn"
 
@@ -38,7 +44,7 @@ def test_existing_folds_are_kept_and_without_a_test_fold_all_are_evaluated() -> 
     table = rows({"a": [1] * 20, "b": [1] * 20})
     table["fold"] = [str(number % 4) for number in range(40)]
     found = audit(table, Auditing())
-    assert found.rows == "out of fold" and found.overall.images == 40
+    assert found.rows == "out of fold" and found.intervals["accuracy"].images == 40
     table.loc[0, "fold"] = ""
     with pytest.raises(UserError, match="1 of 40 images have no fold"):
         audit(table, Auditing())

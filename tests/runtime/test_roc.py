@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from morphoscope.runtime.roc import auroc
-from morphoscope.runtime.statistics import Estimate
+from morphoscope.runtime.roc import auroc, missed
+from morphoscope.runtime.statistics import Estimate, proportion_by_group
 
 
 def alone(negatives: np.ndarray, positives: np.ndarray) -> Estimate:
@@ -62,3 +62,29 @@ def test_a_patient_may_have_images_of_both_kinds() -> None:
     paired, single = auroc(scores, positive, patients), auroc(scores, positive, np.arange(80))
     assert paired.value == single.value
     assert paired.high - paired.low <= single.high - single.low
+
+
+def test_missed_includes_the_sampling_of_the_threshold() -> None:
+    random = np.random.default_rng(3)
+    scores, positive = (
+        np.concatenate([random.normal(size=400), random.normal(2, 1, 400)]),
+        np.arange(800) >= 400,
+    )
+    found = missed(scores, positive, np.arange(800))
+    threshold = np.quantile(scores[:400], 0.95)
+    assert found.value == np.mean(scores[400:] <= threshold)
+    known = proportion_by_group(scores[400:] <= threshold, np.arange(400))
+    assert found.low < known.low - 0.03 and found.high > known.high + 0.03
+    # As if the negatives were without number, the threshold is known.
+    many = missed(
+        np.concatenate([random.normal(size=10**6), scores[400:]]),
+        np.arange(10**6 + 400) >= 10**6,
+        np.arange(10**6 + 400),
+    )
+    assert many.high - many.low == pytest.approx(known.high - known.low, rel=0.02)
+
+
+def test_few_negatives_show_no_upper_threshold() -> None:
+    scores, positive = np.concatenate([np.zeros(20), np.ones(20)]), np.arange(40) >= 20
+    found = missed(scores, positive, np.arange(40))
+    assert found.value == found.low == 0 and found.high == 1
