@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from morphoscope.classify.certainty.calibration import ACCEPTED
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.classify.evaluation.held_out_page import held_out_section
 from morphoscope.classify.evaluation.results import Evaluation
@@ -210,7 +211,8 @@ def _novelty(evaluation: Evaluation) -> list[Section]:
     found = evaluation.novelty
     if found is None:
         return []
-    facts = [("images of this cohort with an alarm", _named(found.false_alarms))]
+    intended = f"images of this cohort with an alarm ({1 - ACCEPTED:.0%} intended)"
+    facts = [(intended, _named(found.false_alarms))]
     if found.unlike is not None:
         facts += [
             (f"detected, of {found.unlike.images} images of another kind", _named(found.unlike.detected)),
