@@ -149,6 +149,7 @@ class Workbench:
     def __init__(self, generator: GeneratorModel, ensemble: Ensemble) -> None:
         self.generator, self.ensemble = generator, ensemble
         self.turn = Lock()
+        self._mapping = Lock()  # maps take long and much memory: one at a time, beside the frames of morphs
         self._curves: dict[Morph, Curve] = {}
         self._films = lru_cache(_KEPT)(self._film)
 
@@ -163,6 +164,8 @@ class Workbench:
     def curve(self, morph: Morph, wanted: Wanted = always) -> Curve:
         """All frames and predictions; those of the last 16 morphs between seeds are kept.
 
+        The memory that they take to compute is given back to the system.
+
         Args:
             wanted: asked from time to time.
 
@@ -173,11 +176,10 @@ class Workbench:
         known = self._curves.get(morph)
         if known is not None:
             return known
-        ratios = self._even_ratios(morph) if morph.even else np.linspace(0, 1, FRAMES)
-        images = self._images(morph, ratios, wanted)
-        _require(wanted)
-        with self.turn:
-            curve = Curve(morph, ratios, images, self.ensemble.predict(images))
+        try:
+            curve = self._curve(morph, wanted)
+        finally:
+            give_back_freed_memory()
         if morph.of_seeds:
             self._keep(curve)
         return curve
@@ -218,15 +220,23 @@ class Workbench:
             UserError: an unknown condition.
         """
         wanted = int(self.predict(image).predicted[0]) if target is None else target
-        try:
-            return self.ensemble.attribute(image, wanted, method)
-        finally:
-            give_back_freed_memory()
+        with self._mapping:
+            try:
+                return self.ensemble.attribute(image, wanted, method)
+            finally:
+                give_back_freed_memory()
 
     def prepare(self) -> None:
         """Compute one frame, so that kernels are built and memory is laid out before the first visitor."""
         name = self.generator.conditions[0]
         self.predict(self.image(Morph.between(name, name, 0, 1.0), 0.0))
+
+    def _curve(self, morph: Morph, wanted: Wanted) -> Curve:
+        ratios = self._even_ratios(morph) if morph.even else np.linspace(0, 1, FRAMES)
+        images = self._images(morph, ratios, wanted)
+        _require(wanted)
+        with self.turn:
+            return Curve(morph, ratios, images, self.ensemble.predict(images))
 
     def _film(self, morph: Morph) -> Film:
         ratios = np.linspace(0, 1, COARSE_FRAMES)

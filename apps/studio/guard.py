@@ -53,12 +53,13 @@ class Functions:
 
     @classmethod
     def of(cls, page: gr.Blocks) -> "Functions":
-        """Those of a page."""
+        """Those of a page; handlers that run in the browser alone are none."""
         served = {
             number: {function.__name__ for function in getattr(block, "server_fns", [])}
             for number, block in page.blocks.items()
         }
-        return cls({number: len(function.inputs) for number, function in page.fns.items()}, served)
+        inputs = {number: len(each.inputs) for number, each in page.fns.items() if each.fn is not None}
+        return cls(inputs, served)
 
 
 class Guard:

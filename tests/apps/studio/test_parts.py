@@ -24,6 +24,7 @@ from morphoscope.apps.studio.attribution_row import (
     wanted_method,
     wanted_target,
 )
+from morphoscope.apps.studio.guard import Functions
 from morphoscope.apps.studio.marks import data_uri, fitted
 from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
 from morphoscope.apps.studio.tabs.models import models_tab
@@ -312,6 +313,14 @@ def test_building_the_page_computes_nothing(workbench: Workbench) -> None:
     assert page.title == "Teaching room"
     assert page.analytics_enabled is False
     assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
+
+
+def test_what_runs_in_the_browser_alone_cannot_be_requested(workbench: Workbench) -> None:
+    page = build(workbench.generator, workbench.ensemble)
+    in_the_browser = [number for number, function in page.fns.items() if function.fn is None]
+    functions = Functions.of(page)
+    assert in_the_browser
+    assert sorted([*in_the_browser, *functions.inputs]) == sorted(page.fns)
 
 
 def test_taken_port_is_named(workbench: Workbench) -> None:
