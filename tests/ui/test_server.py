@@ -13,7 +13,7 @@ import pytest
 
 from morphoscope.apps.studio.guard import Functions, host_name, wrong_call, wrong_event
 
-ATTRIBUTION = 2  # number of the Classify tab's handler of three values
+ATTRIBUTION = 3  # number of the Classify tab's handler of three values
 EVENT = ["an image", "dark", "Grad-CAM"]
 FRAME = {"a": "dark", "b": "pale", "seed_a": 0, "seed_b": 0, "psi": 0.7, "even": False, "ratio": 0.5}
 
