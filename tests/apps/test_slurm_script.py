@@ -55,11 +55,11 @@ def job(tmp_path):
 def test_it_saves_and_queues_itself_again(job):
     folder, start = job
     process = start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (folder / "ready").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGUSR1)
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     assert (folder / "state").read_text() == "saved\n"
     assert (folder / "requeued").read_text() == "requeue 17\n"
     called = (folder / "called").read_text()
@@ -71,5 +71,5 @@ def test_it_saves_and_queues_itself_again(job):
 def test_a_failed_training_is_not_queued_again(job):
     folder, start = job
     (folder / "fails").touch()
-    assert start().wait(timeout=30) == 7
+    assert start().wait(timeout=120) == 7
     assert not (folder / "requeued").exists()

@@ -3,13 +3,20 @@
 import queue
 import signal
 import threading
-import time
 
 import pytest
 
 from morphoscope.runtime import Interruption, interruption
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that the test sets: its only element holds seconds."""
+    now = [100.0]
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+    return now
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -21,15 +28,15 @@ def test_the_first_signal_is_a_request(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("first", SIGNALS)
-def test_a_later_ctrl_c_stops_at_once(first: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([100.0, 103.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+def test_a_later_ctrl_c_stops_at_once(first: signal.Signals, clock: list[float]) -> None:
     with pytest.raises(KeyboardInterrupt), Interruption("Stopping …"):
         signal.raise_signal(first)
+        clock[0] += 3
         signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.usefixtures("clock")
 def test_the_first_signal_is_answered_at_once(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,6 +53,7 @@ def test_the_first_signal_is_answered_at_once(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.usefixtures("clock")
 def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) -> None:
     with Interruption("Stopping …") as interruption:
         signal.raise_signal(number)
@@ -53,11 +61,10 @@ def test_a_signal_that_a_launcher_repeats_counts_once(number: signal.Signals) ->
         assert interruption.requested
 
 
-def test_a_later_sigterm_does_not_cut_off_the_saving(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([100.0, 120.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+def test_a_later_sigterm_does_not_cut_off_the_saving(clock: list[float]) -> None:
     with Interruption("Stopping …") as interruption:
         signal.raise_signal(signal.SIGTERM)
+        clock[0] += 20
         signal.raise_signal(signal.SIGTERM)
         assert interruption.requested
 

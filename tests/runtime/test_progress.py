@@ -1,6 +1,7 @@
 """Progress: bars on a terminal, occasional lines elsewhere, and an estimate from this process's own rate."""
 
 import io
+from time import sleep
 
 import pytest
 from rich.console import Console
@@ -29,7 +30,7 @@ def text(out: Console) -> str:
 
 def wait_for_line(out: Console, count: int) -> None:
     while text(out).count("\n") < count:
-        pass
+        sleep(0.001)
 
 
 @pytest.mark.parametrize("name", MARKUP)

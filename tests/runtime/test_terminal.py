@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+from time import sleep
 
 import pytest
 from hypothesis import example, given
@@ -88,7 +89,7 @@ def test_a_silent_start_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     with sign_of_life("Starting …", after=0):
         while "\n" not in shown.getvalue():
-            pass
+            sleep(0.001)
     assert "Starting …" in shown.getvalue()
 
 

@@ -40,7 +40,7 @@ def running(process: int) -> bool:
 
 
 def gone(processes: list[int]) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(map(running, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not any(map(running, processes))
