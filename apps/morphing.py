@@ -15,7 +15,7 @@ from morphoscope.configs.attribution import Method
 from morphoscope.configs.morphs import Way
 from morphoscope.generate import GeneratorModel
 from morphoscope.generate.latents import End, LatentPath
-from morphoscope.generate.morph_files import frame_captions, frame_provenance
+from morphoscope.generate.latents.marks import frame_provenance
 from morphoscope.runtime.torch_memory import give_back_freed_memory
 
 FRAMES = 25
@@ -194,14 +194,14 @@ class Workbench:
 
     def captions(self, film: Film) -> list[str]:
         """The mixture of each frame, "60% IP + 40% ML", or how far along the way it is."""
-        return frame_captions(self.generator, film.morph.path, film.ratios)
+        return film.morph.path.captions(self.generator, film.ratios)
 
     def caption(self, morph: Morph, ratio: float) -> str:
         """That of one frame."""
-        return frame_captions(self.generator, morph.path, np.array([ratio]))[0]
+        return morph.path.captions(self.generator, [ratio])[0]
 
     def provenance(self, morph: Morph, ratio: float) -> Provenance:
-        """Where the frame's image comes from: generator, label, seed and psi."""
+        """Where the frame's image comes from: generator, label, seed, psi and path."""
         return frame_provenance(self.generator, morph.path, ratio)
 
     def predict(self, image: np.ndarray) -> Prediction:

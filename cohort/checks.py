@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from morphoscope.cohort.manifest import MANIFEST, Problem, manifest_problems
+from morphoscope.cohort.marked_files import is_marked_synthetic
 from morphoscope.cohort.name_checks import ambiguous_names
-from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.reading import decode
 from morphoscope.cohort.storage import Store, unsafe_reason, unwritable_reason
 from morphoscope.cohort.workers import collect_errors

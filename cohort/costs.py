@@ -10,7 +10,7 @@ from itertools import islice
 
 from PIL import Image, ImageFile
 
-from morphoscope.cohort import jpeg, png
+from morphoscope.cohort import gif, jpeg, png
 from morphoscope.configs import UserError
 
 MAX_PIXELS = 64_000_000  # width x height
@@ -42,7 +42,7 @@ def refuse_costly_file(data: bytes, name: str) -> int:
         scans, reason = _costly_jpeg(data)
     elif data.startswith(png.SIGNATURE):
         reason = _costly_png(data)
-    elif data.startswith(b"GIF8"):
+    elif data.startswith(gif.SIGNATURE):
         reason = _costly_gif(data)
     elif data[:2] in (b"II", b"MM"):
         reason = costly_directory(data)
@@ -151,14 +151,7 @@ def _costly_png(data: bytes) -> str | None:
 
 def _costly_gif(data: bytes) -> str | None:
     """Comments and the like before the image consist of blocks of at most 255 bytes; Pillow joins them."""
-    position = 13 + (3 * 2 ** (data[10] % 8 + 1) if len(data) > 10 and data[10] & 0x80 else 0)
-    blocks = 0
-    while data[position : position + 1] == b"\x21":
-        position += 2
-        while (length := int.from_bytes(data[position : position + 1])) > 0:
-            position += 1 + length
-            blocks += 1
-            if blocks > _MAX_GIF_BLOCKS:
-                return f"a GIF file with more than {_MAX_GIF_BLOCKS} blocks before its image"
-        position += 1
+    blocks = sum(1 for _ in islice(gif.blocks(data), _MAX_GIF_BLOCKS + 1))
+    if blocks > _MAX_GIF_BLOCKS:
+        return f"a GIF file with more than {_MAX_GIF_BLOCKS} blocks before its image"
     return None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from morphoscope.cohort.cohort import Cohort
 from morphoscope.cohort.manifest import DATASET, dataset_json
-from morphoscope.cohort.provenance import carry_mark
+from morphoscope.cohort.marked_files import carry_mark
 from morphoscope.cohort.reading import encode_png
 from morphoscope.cohort.resizing import Fit, check_square
 from morphoscope.cohort.storage import new_files, new_folder, unwritable_reason

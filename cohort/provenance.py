@@ -1,27 +1,18 @@
-"""Provenance of synthetic images: its schema, and the mark in the image's file that carries it.
+"""Provenance of synthetic images: the one schema for images, sheets, strips, films and the studio.
 
-The mark is four texts of a PNG file: `Synthetic`, a statement for people; `Software`; `Morphoscope`, the
-provenance as a JSON object; and an XMP packet, by which other programs recognise it. Importers keep it when
-they strip all other metadata, and `Cohort.check` finds images that carry it but are listed as real. The
-manifest of a synthetic cohort repeats it in columns.
+`marked_files` writes it into files and reads it again. The manifest of a synthetic cohort repeats it in
+columns.
 """
 
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from io import BytesIO
-from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import quoteattr
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from morphoscope.cohort import png
-from morphoscope.runtime import write_atomically
+from morphoscope.configs.morphs import Centre, Interpolation, Way
 
 SYNTHETIC_COLUMNS = [
     "generator",
@@ -34,18 +25,87 @@ SYNTHETIC_COLUMNS = [
 ]
 FOREIGN = "foreign"
 """In `trained_on_cohort` and `ancestor_cohorts`, in place of a digest: nobody knows the training images."""
-_STATEMENT, _SOFTWARE, _CONTENT = "Synthetic", "Software", "Morphoscope"  # keywords of the three texts
-_MARK = {key.encode() for key in (_STATEMENT, _SOFTWARE, _CONTENT)}
-_XMP = "XML:com.adobe.xmp"  # keyword of the packet (XMP specification, part 3)
 _NO_PATIENT = "shows no patient"
-_DERIVED = "a photograph: treat as patient data"
 _TOLERANCE = 1e-3  # of the sum of shares: files round them
 # How morphs wrote their label before it was a mapping: "0.750 NF1 + 0.250 TSC".
 _MORPH_LABEL = re.compile(r"([01]\.\d{3}) (.+) \+ ([01]\.\d{3}) (.+)")
 
 
+def _label_from_text(label: Any) -> Any:
+    if not isinstance(label, str):
+        return label
+    found = _MORPH_LABEL.fullmatch(label)
+    return mixture(found[2], found[4], float(found[3])) if found else {label: 1.0}
+
+
+def _adds_up(label: dict[str, float]) -> dict[str, float]:
+    if not _is_mixture(label):
+        raise ValueError("shares from 0 to 1 that add up to 1 are expected")
+    return label
+
+
+_Label = Annotated[dict[str, float], AfterValidator(_adds_up)]
+_later_versions = ConfigDict(frozen=True, extra="ignore")  # they may add to the mark
+
+
+class PathEnd(BaseModel):
+    """An end of a morph: a seed or a projected photograph, under a label.
+
+    Attributes:
+        seed: None for a photograph.
+        photograph: digest of the photograph's file; None for a seed.
+        projection: digest of the file with the photograph's code; None for a seed.
+        label: mixture of conditions.
+        directions: steps along directions of the generator, (name, strength).
+    """
+
+    model_config = _later_versions
+
+    seed: int | None = Field(None, ge=0)
+    photograph: str | None = None
+    projection: str | None = None
+    label: _Label
+    directions: list[tuple[str, float]] = Field([], max_length=100)
+
+    @property
+    def summary(self) -> str:
+        """The end in words: "100% NF1 seed 4"."""
+        source = f"photograph {self.photograph}" if self.seed is None else f"seed {self.seed}"
+        moves = "".join(f" @{name}={strength:g}" for name, strength in self.directions)
+        return f"{label_text(self.label)} {source}{moves}"
+
+
+class MorphPath(BaseModel):
+    """A path between two ends, and where on it images lie.
+
+    Attributes:
+        ends: at the positions 0 and 1.
+        way: what changes along the path: label, w or both.
+        interpolation: of codes: linear or spherical.
+        centre: of the truncation: condition or global.
+        positions: one per image, from 0 to 1.
+        spacing: by what neighbours are equally far apart: the name of a network, or "pixels"; None if the
+            positions are evenly spaced numbers.
+    """
+
+    model_config = _later_versions
+
+    ends: tuple[PathEnd, PathEnd]
+    way: Way
+    interpolation: Interpolation
+    centre: Centre
+    positions: list[Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1, max_length=1000)
+    spacing: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """The path in words: "100% NF1 seed 4 to 100% TSC seed 7 by w, at 50%"."""
+        text = f"{self.ends[0].summary} to {self.ends[1].summary} by {self.way}"
+        return f"{text}, at {100 * self.positions[0]:.4g}%" if len(self.positions) == 1 else text
+
+
 class Provenance(BaseModel):
-    """How a synthetic image was made. What is unknown, or differs within a sheet of images, is None.
+    """How a synthetic image, sheet or film was made. What is unknown, or differs within it, is None.
 
     Attributes:
         generator: digest of the generator.
@@ -53,36 +113,44 @@ class Provenance(BaseModel):
         label: mixture of conditions, {condition: share}; shares from 0 to 1 that add up to 1.
         seed: of the latent vector.
         psi: truncation; 1 is none, 0 the mean image of the mixture.
+        paths: the morphs that its images belong to: one with one position for a single frame, one per leg or
+            row of a film or sheet.
         parents: digests of the photographs that the image was derived from, by projection; no names.
+        shows_photograph: whether a photograph is shown beside generated images.
         noise_mode: of the synthesis: const, random or none.
         execution: what the last bits of the image depend on (`morphoscope.generate.execution`).
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")  # later versions may add to the mark
+    model_config = _later_versions
 
     generator: str | None = None
     phantoms_only: bool = False
-    label: dict[str, float] | None = None
+    label: Annotated[_Label | None, BeforeValidator(_label_from_text)] = None
     seed: int | None = Field(None, ge=0)
     psi: float | None = None
+    paths: list[MorphPath] | None = Field(None, max_length=1000)
     parents: list[str] | None = Field(None, max_length=1000)
+    shows_photograph: bool = False
     noise_mode: str | None = None
     execution: str | None = None
 
-    @field_validator("label", mode="before")
     @classmethod
-    def _from_text(cls, label: Any) -> Any:
-        if not isinstance(label, str):
-            return label
-        found = _MORPH_LABEL.fullmatch(label)
-        return mixture(found[2], found[4], float(found[3])) if found else {label: 1.0}
+    def parse(cls, record: str, statement: str = "") -> "Provenance":
+        """The provenance that a mark gives: its record, a JSON object, and its statement.
 
-    @field_validator("label")
-    @classmethod
-    def _adds_up(cls, label: dict[str, float] | None) -> dict[str, float] | None:
-        if label is not None and not _is_mixture(label):
-            raise ValueError("shares from 0 to 1 that add up to 1 are expected")
-        return label
+        The fields that a damaged or missing record lacks are None. Earlier marks say in the statement only
+        whether they are of phantoms.
+        """
+        phantoms_only = _NO_PATIENT in statement
+        try:
+            return cls.model_validate({"phantoms_only": phantoms_only, **dict(json.loads(record))})
+        except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
+            return cls(phantoms_only=phantoms_only)
+
+    @property
+    def record(self) -> str:
+        """What is known, as a JSON object."""
+        return json.dumps(self.model_dump(exclude_none=True))
 
     @property
     def statement(self) -> str:
@@ -91,28 +159,30 @@ class Provenance(BaseModel):
         A generator may reproduce its training images, so that only one trained on nothing but phantoms is
         certain to show no patient, as long as no photograph was projected into it.
         """
-        meaning = "not a photograph; may resemble its training photographs"
-        if self.parents:
-            meaning = f"derived from {_DERIVED}"
-        elif self.phantoms_only:
-            meaning = _NO_PATIENT
+        meaning = self._meaning("not a photograph; may resemble its training photographs", _NO_PATIENT)
         return f"yes: made by a generator, {meaning}"
 
     @property
     def sheet_caption(self) -> str:
         """The statement for a sheet of images, printed above them."""
-        meaning = "not photographs; they may resemble its training photographs"
-        if self.parents:
-            meaning = f"derived from {_DERIVED}"
-        elif self.phantoms_only:
-            meaning = "trained on phantoms: no patient is shown"
+        otherwise = "not photographs; they may resemble its training photographs"
+        meaning = self._meaning(otherwise, "trained on phantoms: no patient is shown")
         return f"SYNTHETIC images, generator {self.generator}, {meaning}"
+
+    def _meaning(self, otherwise: str, of_phantoms: str) -> str:
+        if self.shows_photograph:
+            return "beside the photograph that it was derived from: treat as patient data"
+        if self.parents:
+            return "derived from a photograph: treat as patient data"
+        return of_phantoms if self.phantoms_only else otherwise
 
     @property
     def summary(self) -> str:
         """What is known in a line: "60% IP + 40% ML · seed 3 · psi 0.7 · generator 0123abcd"."""
+        path = self.paths[0] if self.paths and len(self.paths) == 1 and self.label is None else None
         known = {
             f"{label_text(self.label or {})}": self.label,
+            f"{path and path.summary}": path,
             f"seed {self.seed}": self.seed,
             f"psi {self.psi or 0:g}": self.psi,
             f"from photograph {', '.join(self.parents or [])}": self.parents,
@@ -159,113 +229,6 @@ def read_names(cell: str) -> list[str] | None:
 def read_ancestor_cohorts(cell: str) -> list[str] | None:
     """Parse a cell of the optional column `ancestor_cohorts`, in which nothing means none."""
     return read_names(cell) if cell else []
-
-
-def encode_synthetic_png(image: Image.Image, provenance: Provenance, compress_level: int = 6) -> bytes:
-    """The image as a PNG file with its pixels as they are and its provenance in the metadata.
-
-    Args:
-        compress_level: of zlib, 0 (fast) to 9 (small).
-    """
-    texts = PngInfo()
-    texts.add_text(_STATEMENT, provenance.statement)
-    texts.add_text(_SOFTWARE, "Morphoscope")
-    texts.add_text(_CONTENT, json.dumps(provenance.model_dump(exclude_none=True)))
-    texts.add_itxt(_XMP, _packet(provenance))
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=compress_level, pnginfo=texts)
-    return buffer.getvalue()
-
-
-def write_synthetic_image(path: Path, pixels: np.ndarray, provenance: Provenance) -> None:
-    """Write uint8 [H, W, 3] RGB, or [H, W] grey, atomically as a PNG file that carries its provenance.
-
-    Raises:
-        UserError: the folder cannot be written or the disk is full.
-    """
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(encode_synthetic_png(Image.fromarray(pixels), provenance))
-
-
-def read_provenance(image: Image.Image) -> Provenance | None:
-    """The provenance of an opened image; None if it carries no mark.
-
-    A mark without a valid JSON object (earlier versions of the studio wrote none) still counts: the fields
-    that it lacks are None then.
-
-    Raises:
-        OSError, SyntaxError, ValueError: the file is damaged.
-    """
-    image.load()  # texts may follow the pixels
-    if _STATEMENT not in image.info:
-        return None
-    return _parsed(str(image.info[_STATEMENT]), image.info.get(_CONTENT, "{}"))
-
-
-def _parsed(statement: str, content: str) -> Provenance:
-    """The provenance that two texts of a mark give."""
-    phantoms_only = _NO_PATIENT in statement
-    try:
-        return Provenance.model_validate({"phantoms_only": phantoms_only, **dict(json.loads(content))})
-    except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
-        return Provenance(phantoms_only=phantoms_only)
-
-
-def file_provenance(data: bytes) -> Provenance | None:
-    """The provenance in the bytes of an image file; None if it carries no mark.
-
-    Raises:
-        OSError, SyntaxError, ValueError: the file is damaged.
-    """
-    if not is_marked_synthetic(data):
-        return None
-    with Image.open(BytesIO(data), formats=("PNG",)) as image:
-        return read_provenance(image)
-
-
-def is_marked_synthetic(data: bytes) -> bool:
-    """Whether `data` is a PNG file with the mark of a synthetic image; no pixel is decoded."""
-    return bool(mark_chunks(png.chunks(data)))
-
-
-def carry_mark(source: bytes, target: bytes) -> bytes:
-    """The PNG file `target` with the mark that the file `source` carries, if it carries one."""
-    return png.insert_after_header(target, mark_chunks(png.chunks(source)))
-
-
-def mark_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """The chunks, of the (type, whole chunk) of a PNG file, that are its mark; none without a statement.
-
-    An XMP packet belongs to the mark if it is what the other texts say: a packet of another origin can hold
-    what is personal.
-    """
-    texts = {chunk: key for kind, chunk in chunks if (key := png.text_key(kind, chunk)) is not None}
-    mark = [chunk for chunk, key in texts.items() if key in _MARK]
-    told = {
-        texts[chunk].decode("latin-1"): chunk[8:-4].partition(b"\0")[2].decode("latin-1") for chunk in mark
-    }
-    if _STATEMENT not in told:
-        return []
-    expected = _packet(_parsed(told[_STATEMENT], told.get(_CONTENT, "{}"))).encode()
-    packet = png.chunk(b"iTXt", _XMP.encode() + b"\0\0\0\0\0" + expected)
-    return [chunk for chunk, key in texts.items() if key in _MARK or chunk == packet]
-
-
-def _packet(provenance: Provenance) -> str:
-    """XMP with what the IPTC Photo Metadata Standard 2025.1 has for images that a model generated."""
-    known = {
-        "DigitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
-        "AISystemUsed": "Morphoscope, StyleGAN2-ADA",
-        "AISystemVersionUsed": provenance.generator and f"generator {provenance.generator}",
-        "AIPromptInformation": provenance.summary,
-    }
-    fields = " ".join(f"Iptc4xmpExt:{name}={quoteattr(text)}" for name, text in known.items() if text)
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        f'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" {fields}/>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-    )
 
 
 def _parse(cell: str) -> Any:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from morphoscope.cohort import jpeg, jpeg_rebuilding, png
 from morphoscope.cohort.colour_profiles import png_content
+from morphoscope.cohort.marked_files import mark_chunks
 from morphoscope.cohort.names import normalise_name
-from morphoscope.cohort.provenance import mark_chunks
 
 _RGB_HEADER = struct.Struct(">II5B")  # width, height; 8 bits, RGB, and three methods
 

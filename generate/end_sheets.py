@@ -16,10 +16,11 @@ from morphoscope.configs import UserError
 from morphoscope.configs.morphs import Centre, DirectionDrawing, GridDrawing, StyleMixing, TriangleDrawing
 from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.latents.directions import Direction, condition_axis, factorised_directions
+from morphoscope.generate.latents.marks import shared_provenance
 from morphoscope.generate.latents.mixing import mix_styles, triangle, triangle_weights
 from morphoscope.generate.latents.parsing import parse_end, parse_ends, parse_layers
 from morphoscope.generate.model import GeneratorModel, check_seeds
-from morphoscope.generate.morph_files import path_between, shared_provenance
+from morphoscope.generate.morph_files import path_between
 from morphoscope.generate.sheets import Strip, write_synthetic_sheet
 from morphoscope.runtime.progress import track
 
@@ -49,13 +50,15 @@ def grid_sheet(model: GeneratorModel, a: str, b: str, settings: GridDrawing) -> 
     seeds = range(settings.seed, settings.seed + settings.count)
     check_seeds([seeds[0], seeds[-1]])
     ratios = np.linspace(0, 1, settings.steps)
-    strips, used = [], []
+    captions = [f"{100 * ratio:.0f}%" for ratio in ratios]
+    strips, paths = [], []
     for seed in track(seeds, "Generating rows"):
-        ends = parse_ends([a, b], model, seed)
-        used += ends
-        frames = path_between(settings, *ends).frames(model, ratios)
-        strips.append(Strip(f"seed {seed}", frames, captions=[f"{100 * ratio:.0f}%" for ratio in ratios]))
-    return EndSheet(strips, shared_provenance(model, used, settings.psi))
+        path = path_between(settings, *parse_ends([a, b], model, seed))
+        strips.append(Strip(f"seed {seed}", path.frames(model, ratios), captions=captions))
+        paths.append(path)
+    ends = [end for path in paths for end in (path.a, path.b)]
+    marks = [path.mark(ratios) for path in paths]
+    return EndSheet(strips, shared_provenance(model, ends, settings.psi, marks))
 
 
 def triangle_sheet(model: GeneratorModel, corners: Sequence[str], settings: TriangleDrawing) -> EndSheet:
@@ -126,17 +129,18 @@ def direction_sheet(model: GeneratorModel, start: str, settings: DirectionDrawin
         layers = None if settings.layers is None else parse_layers(settings.layers)
         directions = factorised_directions(model, settings.count, layers)
         strengths = np.linspace(-settings.strength, settings.strength, settings.steps)
-    strips = []
+    ratios = np.linspace(0, 1, settings.steps)
+    strips, marks = [], []
     for direction in track(directions, "Generating directions"):
         first, last = (
             replace(end, moves=(*end.moves, direction.move(float(strength))))
             for strength in (strengths[0], strengths[-1])
         )
         line = LatentPath(first, last, psi=settings.psi, centre=settings.centre)
-        frames = line.frames(model, np.linspace(0, 1, settings.steps))
+        marks.append(line.mark(ratios))
         captions = [f"{strength:+.2g}" if strength else "0" for strength in strengths]
-        strips.append(Strip(f"@{direction.name}", frames, captions=captions))
-    return EndSheet(strips, shared_provenance(model, [end], settings.psi))
+        strips.append(Strip(f"@{direction.name}", line.frames(model, ratios), captions=captions))
+    return EndSheet(strips, shared_provenance(model, [end], settings.psi, marks))
 
 
 def _axes_from(model: GeneratorModel, end: End) -> list[Direction]:

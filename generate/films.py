@@ -1,4 +1,4 @@
-"""Films of frames: MP4 through ffmpeg, and GIF. Both say in their metadata that they are synthetic."""
+"""Films of frames: MP4 through ffmpeg, and GIF. Both carry the mark of synthesis in their metadata."""
 
 import subprocess
 import tempfile
@@ -11,13 +11,20 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from morphoscope.cohort import Provenance
+from morphoscope.cohort.marked_files import mark_gif, mark_mp4
 from morphoscope.cohort.marking import marked, readable
 from morphoscope.configs import UserError
 from morphoscope.runtime import write_atomically
 
 
 def write_mp4(
-    path: Path, frames: Iterable[bytes], size: tuple[int, int], fps: float, title: str, meaning: str
+    path: Path,
+    frames: Iterable[bytes],
+    size: tuple[int, int],
+    fps: float,
+    title: str,
+    provenance: Provenance,
 ) -> None:
     """Write an MP4 (H.264, 4:2:0), atomically.
 
@@ -25,16 +32,17 @@ def write_mp4(
         frames: RGB bytes.
         size: width and height, even.
         title: what the film shows; the file's title says before it that it is synthetic.
-        meaning: the statement of its provenance.
+        provenance: what all its images share.
 
     Raises:
         UserError: the film cannot be encoded or written. An earlier film stays as it was.
     """
     with write_atomically(path) as temporary:
-        encode(ffmpeg_command(temporary, size, fps, title, meaning, path), frames, path)
+        encode(ffmpeg_command(temporary, size, fps, title, provenance.statement, path), frames, path)
+        mark_mp4(temporary, provenance)
 
 
-def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, meaning: str) -> None:
+def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, provenance: Provenance) -> None:
     """Write a GIF that repeats for ever, atomically; frames are uint8 [H, W, 3], all of one size.
 
     Raises:
@@ -49,8 +57,9 @@ def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, meaning: str
             append_images=images[1:],
             duration=round(1000 / fps),
             loop=0,
-            comment=f"Synthetic? {meaning}".encode("ascii", "replace"),
+            comment=f"Synthetic? {provenance.statement}".encode("ascii", "replace"),
         )
+        mark_gif(temporary, provenance)
 
 
 def film_frame(image: np.ndarray, text: str) -> np.ndarray:

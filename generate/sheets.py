@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.provenance import encode_synthetic_png, read_provenance
+from morphoscope.cohort.marked_files import encode_synthetic_png, read_provenance
 from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.layout import Grid, nearest_grid
 from morphoscope.runtime import write_atomically

@@ -11,7 +11,8 @@ import pandas as pd
 from rich.console import Console
 
 from morphoscope.cohort import Cohort, new_folder
-from morphoscope.cohort.provenance import FOREIGN, write_synthetic_image
+from morphoscope.cohort.marked_files import write_synthetic_image
+from morphoscope.cohort.provenance import FOREIGN
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.views import View
 from morphoscope.generate.metrics import CopyFilter

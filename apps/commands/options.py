@@ -69,6 +69,15 @@ def run_folder(run: Path | None, name: str) -> RunFolder:
 
 
 @contextmanager
+def resumable(folder: RunFolder, kept: str) -> Iterator[None]:
+    """Within this, an interruption says that `kept` (in the plural) are kept, and how to resume."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"Stopped; {kept} are kept. {folder.how_to_resume}") from stop
+
+
+@contextmanager
 def open_run(
     run: Path | None,
     name: str,

@@ -11,7 +11,7 @@ import numpy as np
 
 from morphoscope.classify import Ensemble
 from morphoscope.cohort import Provenance, read_image
-from morphoscope.cohort.provenance import file_provenance
+from morphoscope.cohort.marked_files import file_provenance
 from morphoscope.cohort.reading import MAX_FILE_BYTES
 from morphoscope.cohort.storage import IMAGE_SUFFIXES, FolderStore
 from morphoscope.cohort.workers import collect_errors, raise_together

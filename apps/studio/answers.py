@@ -15,7 +15,7 @@ from morphoscope.classify import Attribution, Ensemble, Prediction, colour_range
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import explained, full_name, long_name
 from morphoscope.generate import GeneratorModel
-from morphoscope.generate.morph_files import shared_provenance
+from morphoscope.generate.latents.marks import shared_provenance
 from morphoscope.runtime.reporting.plots import colour
 
 PICTURE_SIDE = 512  # pixels; single images are enlarged to it
@@ -151,12 +151,13 @@ def morph_answer(workbench: Workbench, film: Film) -> MorphAnswer:
     """The answer for a film; with predictions if it is a `Curve`."""
     morph = film.morph
     sheet = np.concatenate(list(film.images), axis=1)
+    spacing = "pixels" if morph.even and isinstance(film, Curve) else None  # not of the coarse frames
+    path = morph.path.mark(film.ratios, spacing)
+    provenance = shared_provenance(workbench.generator, [morph.a, morph.b], morph.psi, [path])
     answer = MorphAnswer(
         ends=list(morph.titles),
         resolution=film.images.shape[1],
-        sheet=data_uri(
-            sheet, shared_provenance(workbench.generator, [morph.a, morph.b], morph.psi), printed=False
-        ),
+        sheet=data_uri(sheet, provenance, printed=False),
         ratios=[round(float(ratio), 4) for ratio in film.ratios],
         captions=workbench.captions(film),
         marks=[workbench.provenance(morph, float(ratio)).summary for ratio in film.ratios],

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from morphoscope.cohort import Provenance
+from morphoscope.cohort.marked_files import encode_synthetic_png
 from morphoscope.cohort.marking import marked
-from morphoscope.cohort.provenance import encode_synthetic_png
 
 _KEPT_SIDE = 1024  # pixels
 _COMPRESS_LEVEL = 3  # of zlib: a page waits for its pictures

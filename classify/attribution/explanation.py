@@ -12,7 +12,7 @@ from morphoscope.classify.attribution.maps import Attribution
 from morphoscope.classify.attribution.overlay import overlay
 from morphoscope.classify.attribution.panels import Panel, Texts, draw_panels
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.provenance import write_synthetic_image
+from morphoscope.cohort.marked_files import write_synthetic_image
 from morphoscope.configs import arguments
 from morphoscope.configs.attribution import METHOD_NAMES
 from morphoscope.runtime.reporting.plots import VECTOR, pixels, save

@@ -7,7 +7,7 @@ from PIL import Image
 
 from morphoscope.cohort import png
 from morphoscope.cohort.colour_profiles import to_srgb as convert_to_srgb
-from morphoscope.cohort.provenance import carry_mark
+from morphoscope.cohort.marked_files import carry_mark
 from morphoscope.cohort.reading import decode, encode_png
 from morphoscope.cohort.stripping import colour_profile_chunks, strip_metadata
 

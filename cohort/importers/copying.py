@@ -17,9 +17,9 @@ from morphoscope.cohort.conditions import (
 )
 from morphoscope.cohort.importers.cleaning import clean
 from morphoscope.cohort.manifest import complete_rows, manifest_problems, normalise_names
+from morphoscope.cohort.marked_files import is_marked_synthetic
 from morphoscope.cohort.name_checks import ambiguous_names
 from morphoscope.cohort.names import difference, name_key
-from morphoscope.cohort.provenance import is_marked_synthetic
 from morphoscope.cohort.storage import FolderStore, Store, new_folder, unwritable_reason
 from morphoscope.cohort.stripping import strip_paths
 from morphoscope.cohort.workers import collect_errors, raise_together

@@ -1,6 +1,5 @@
 """A generator as a graph for other programs: ONNX, or a program of `torch.export`."""
 
-import importlib
 import json
 from collections.abc import Callable
 from io import BytesIO
@@ -13,6 +12,7 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.generate.model import GeneratorModel, draw_latents
 from morphoscope.ops import backend
+from morphoscope.runtime.extras import extra_package
 from morphoscope.runtime.files import write_atomically
 
 OPSETS = range(18, 25)
@@ -164,7 +164,4 @@ def _description(model: GeneratorModel) -> str:
 
 
 def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"ONNX needs the package {name}: pip install 'morphoscope[onnx]'.") from error
+    return extra_package(name, "onnx", "ONNX")

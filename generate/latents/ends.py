@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from morphoscope.cohort.provenance import label_text
+from morphoscope.cohort.provenance import PathEnd, label_text
 from morphoscope.configs.morphs import Centre
 from morphoscope.generate.execution import map_latents, truncated
 from morphoscope.generate.model import GeneratorModel, draw_latents
@@ -95,6 +95,19 @@ class End:
         if isinstance(a, int) or isinstance(b, int):
             return isinstance(a, int) and isinstance(b, int) and a == b
         return a is b or (a.digest == b.digest and a.space == b.space and a.codes.equal(b.codes))
+
+    @property
+    def mark(self) -> PathEnd:
+        """The end as the mark of an image has it."""
+        source, moves = self.source, [(move.name, move.strength) for move in self.moves]
+        if isinstance(source, int):
+            return PathEnd(seed=source, label=dict(self.label), directions=moves)
+        return PathEnd(
+            photograph=source.digest,
+            projection=source.file_digest or None,
+            label=dict(self.label),
+            directions=moves,
+        )
 
     @property
     def seed(self) -> int | None:

@@ -1,12 +1,13 @@
 """Paths between two ends: which codes lie between them, and the images of these."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from morphoscope.cohort.provenance import MorphPath, label_text
 from morphoscope.configs import UserError
 from morphoscope.configs.morphs import Centre, Interpolation, Way
 from morphoscope.generate.execution import BATCH
@@ -19,7 +20,6 @@ from morphoscope.generate.latents.ends import (
 )
 from morphoscope.generate.model import GeneratorModel, draw_latents
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
-from morphoscope.generate.rendering import render
 from morphoscope.runtime.progress import track
 
 
@@ -44,11 +44,38 @@ class LatentPath:
     psi: float = 0.7
     centre: Centre = "condition"
 
+    def mark(self, positions: Sequence[float] | np.ndarray, spacing: str | None = None) -> MorphPath:
+        """The path as the mark of images at these ratios has it.
+
+        Args:
+            spacing: the network in whose features they were spaced evenly.
+        """
+        return MorphPath(
+            ends=(self.a.mark, self.b.mark),
+            way=self.way,
+            interpolation=self.interpolation,
+            centre=self.centre,
+            positions=[float(position) for position in positions],
+            spacing=spacing,
+        )
+
     def labels(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> np.ndarray:
         """The label at each ratio, [N, K]."""
         t = np.asarray(ratios, np.float64)[:, None]
         mixed: np.ndarray = (1 - t) * model.label(self.a.label) + t * model.label(self.b.label)
         return mixed
+
+    def mixtures(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> list[dict[str, float]]:
+        """The label at each ratio as {condition: share}, without shares of 0."""
+        labels = self.labels(model, ratios).tolist()
+        named = (zip(model.conditions, label, strict=True) for label in labels)
+        return [{name: share for name, share in label if share > 0} for label in named]
+
+    def captions(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> list[str]:
+        """The mixture of each frame, or where codes are interpolated, how far it is along the path."""
+        if self.way == "w" or self.a.label == self.b.label:
+            return [f"{100 * ratio:.0f}%" for ratio in ratios]
+        return [label_text(label) for label in self.mixtures(model, ratios)]
 
     @torch.no_grad()
     def codes(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> torch.Tensor:
@@ -99,22 +126,25 @@ class LatentPath:
         Raises:
             UserError: as for `codes`.
         """
+        stream = track(self.stream(model, ratios), "Generating frames", total=len(ratios), unit="frames")
+        return np.array(list(stream), np.uint8).reshape(len(ratios), model.resolution, model.resolution, 3)
+
+    def stream(self, model: GeneratorModel, ratios: Sequence[float] | np.ndarray) -> Iterator[np.ndarray]:
+        """Like `frames`, but yields single images uint8 [R, R, 3], generated in batches."""
         codes = self.codes(model, ratios)
         a, b = _replaced(self.a), _replaced(self.b)
         if self.a.same_source(self.b) or not (a or b):
             network = with_tensors(model.G.synthesis, a)
-            starts = range(0, len(codes), BATCH)
-            parts = [render(network, codes[i : i + BATCH]) for i in track(starts, "Generating frames")]
-            return np.concatenate(parts) if parts else render(network, codes)
+            for part in codes.split(BATCH):
+                yield from model.images(part, network=network)
+            return
         own = model.G.synthesis.state_dict()
-        images = []
-        for ratio, code in zip(track(list(ratios), "Generating frames"), codes, strict=True):
+        for ratio, code in zip(ratios, codes, strict=True):
             mixed = {
                 name: torch.lerp(a.get(name, own[name]), b.get(name, own[name]), float(ratio))
                 for name in {*a, *b}
             }
-            images.append(render(with_tensors(model.G.synthesis, mixed), code[None]))
-        return np.concatenate(images)
+            yield from model.images(code[None], network=with_tensors(model.G.synthesis, mixed))
 
 
 def spherical(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,9 @@
 A path that mixes labels evenly stands still and then jumps, since images do not change evenly with the label.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,14 +41,23 @@ class Spacing:
         """The ratio of the largest to the smallest step, before and after; 1 is even."""
         return unevenness(self.before), unevenness(self.after)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Spacing":
+        """What `as_json` gave; KeyError, TypeError or ValueError for anything else."""
+        names = ("ratios", "steps_before", "steps_after")
+        ratios, before, after = (np.array(values[name], np.float64) for name in names)
+        if not len(ratios) == len(before) + 1 == len(after) + 1:
+            raise ValueError("one step fewer than ratios is expected")
+        return cls(str(values["network"]), ratios, before, after)
+
     def as_json(self) -> dict[str, object]:
         """All of it, as plain values."""
         before, after = self.unevenness
         return {
             "network": self.network,
-            "ratios": [round(float(ratio), 6) for ratio in self.ratios],
-            "steps_before": [round(float(step), 6) for step in self.before],
-            "steps_after": [round(float(step), 6) for step in self.after],
+            "ratios": self.ratios.tolist(),
+            "steps_before": self.before.tolist(),
+            "steps_after": self.after.tolist(),
             "largest_to_smallest_before": round(before, 3),
             "largest_to_smallest_after": round(after, 3),
         }

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.provenance import label_text, mixture, write_synthetic_image
+from morphoscope.cohort.marked_files import write_synthetic_image
+from morphoscope.cohort.provenance import label_text
 from morphoscope.generate.films import film_frame, write_mp4
 from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, write_photograph
-from morphoscope.generate.model import GeneratorModel
+from morphoscope.generate.latents.marks import frame_provenance
+from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.projection.photograph import Photograph
 from morphoscope.generate.projection.projector import Projection, Stage
 from morphoscope.generate.projection.reference import Outside
@@ -55,7 +58,7 @@ class Recorder:
         frames = [film_frame(image, text) for text, image in self.frames]
         height, width = frames[0].shape[:2]
         shown = (frame.tobytes() for frame in frames)
-        write_mp4(path, shown, (width, height), _FPS, "a projected photograph", provenance.statement)
+        write_mp4(path, shown, (width, height), _FPS, "a projected photograph", provenance)
 
 
 def provenance(model: GeneratorModel, end: ProjectedPhotograph, label: Mapping[str, float]) -> Provenance:
@@ -84,18 +87,24 @@ def write_projection(
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    end = projection.end
-    write_photograph(folder / END, end)
+    write_photograph(folder / END, projection.end)
+    end = replace(projection.end, file_digest=file_digest(folder / END))
     for stage, found in projection.found.items():
         write_synthetic_image(
             folder / f"{stage}.png", model.stored(found.image), provenance(model, end, end.label)
         )
-    morphs = {name: _morph(model, end, name, morph_steps) for name in to}
+    ratios = np.linspace(0, 1, morph_steps)
+    paths = {name: LatentPath(End(end, end.label), End(end, {name: 1.0})) for name in to}
+    morphs = {name: path.frames(model, ratios) for name, path in paths.items()}
     for name, frames in morphs.items():
-        for index, (frame, label) in enumerate(zip(frames, _labels(end, name, morph_steps), strict=True)):
-            path = folder / f"to-{model.file_stem(name)}" / f"frame{index:03d}.png"
-            write_synthetic_image(path, model.stored(frame), provenance(model, end, label))
-    _write_sheet(model, folder / "sheet.png", projection, morphs, morph_steps)
+        for index, (frame, ratio) in enumerate(zip(frames, ratios.tolist(), strict=True)):
+            file = folder / f"to-{model.file_stem(name)}" / f"frame{index:03d}.png"
+            write_synthetic_image(file, model.stored(frame), frame_provenance(model, paths[name], ratio))
+    strips = [
+        Strip(f"to {name}", frames, captions=list(map(label_text, paths[name].mixtures(model, ratios))))
+        for name, frames in morphs.items()
+    ]
+    _write_sheet(model, folder / "sheet.png", projection, strips)
     record: dict[str, object] = {
         "photograph": end.digest,
         "generator": end.generator,
@@ -113,32 +122,7 @@ def write_projection(
     write_text(folder / RESULT, json.dumps(record, indent=2) + "\n")
 
 
-def _morph(model: GeneratorModel, end: ProjectedPhotograph, condition: str, steps: int) -> np.ndarray:
-    path = LatentPath(End(end, end.label), End(end, {condition: 1.0}))
-    return path.frames(model, np.linspace(0, 1, steps))
-
-
-def _labels(end: ProjectedPhotograph, condition: str, steps: int) -> list[dict[str, float]]:
-    """The label of each frame."""
-    return [mixed_label(end.label, condition, float(share)) for share in np.linspace(0, 1, steps)]
-
-
-def mixed_label(label: Mapping[str, float], condition: str, share: float) -> dict[str, float]:
-    """A mixture with `share`, 0 to 1, of a condition and the rest of `label`; no share of 0."""
-    if len(label) == 1:
-        return mixture(next(iter(label)), condition, share)
-    mixed = {name: (1 - share) * part for name, part in label.items()}
-    mixed[condition] = mixed.get(condition, 0.0) + share
-    return {name: part for name, part in mixed.items() if part > 0}
-
-
-def _write_sheet(
-    model: GeneratorModel,
-    path: Path,
-    projection: Projection,
-    morphs: Mapping[str, np.ndarray],
-    steps: int,
-) -> None:
+def _write_sheet(model: GeneratorModel, path: Path, projection: Projection, morphs: Sequence[Strip]) -> None:
     """The photograph beside what each stage found, and below it the morphs."""
     end, found = projection.end, projection.found
     captions = ["the photograph"] + [
@@ -146,13 +130,8 @@ def _write_sheet(
         for stage, one in found.items()
     ]
     images = np.stack([projection.photograph.pixels, *(one.image for one in found.values())])
-    strips = [Strip(label_text(end.label), images, captions=captions)]
-    strips += [
-        Strip(f"to {name}", frames, captions=[label_text(label) for label in _labels(end, name, steps)])
-        for name, frames in morphs.items()
-    ]
-    sheet = model.provenance().model_copy(update={"parents": [end.digest]})
-    write_synthetic_sheet(path, strips, sheet)
+    sheet = model.provenance().model_copy(update={"parents": [end.digest], "shows_photograph": True})
+    write_synthetic_sheet(path, [Strip(label_text(end.label), images, captions=captions), *morphs], sheet)
 
 
 def targets(model: GeneratorModel, photograph: ProjectedPhotograph, wanted: Sequence[str]) -> list[str]:

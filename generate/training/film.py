@@ -35,10 +35,11 @@ def write_film(run: Path, fps: float = 4) -> Path | None:
     sheets = sheets_by_kimg(run)
     if not sheets:
         return None
-    first, meaning = _read(sheets[0][1])
+    first, provenance = _read(sheets[0][1])
+    provenance = provenance.model_copy(update={"generator": None})  # each sheet is of another snapshot
     path = run / FILM
     frames = (_frame(kimg, sheet, first.size) for kimg, sheet in sheets)
-    write_mp4(path, frames, _frame_size(first.size), fps, "a training film", meaning)
+    write_mp4(path, frames, _frame_size(first.size), fps, "a training film", provenance)
     return path
 
 
@@ -47,13 +48,13 @@ def sheets_by_kimg(run: Path) -> list[tuple[float, Path]]:
     return [(snapshot_images(path.name) / 1000, path) for path in list_sheets(run)]
 
 
-def _read(path: Path) -> tuple[Image.Image, str]:
-    """A sheet, and the statement that it is synthetic."""
+def _read(path: Path) -> tuple[Image.Image, Provenance]:
+    """A sheet and its provenance."""
     try:
         image, provenance = read_sheet(path)
     except UNREADABLE as error:
         raise UserError(f"{path}: the sheet cannot be read ({error}); remove it.") from error
-    return image, (provenance or Provenance()).statement
+    return image, provenance or Provenance()
 
 
 def _frame(kimg: float, path: Path, first_size: tuple[int, int]) -> bytes:

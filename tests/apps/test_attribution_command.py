@@ -11,7 +11,7 @@ from PIL import Image
 from morphoscope.apps.bundled_models import ENSEMBLE
 from morphoscope.apps.commands import photographs
 from morphoscope.cohort import Provenance, phantom
-from morphoscope.cohort.provenance import read_provenance, write_synthetic_image
+from morphoscope.cohort.marked_files import read_provenance, write_synthetic_image
 
 
 @pytest.fixture(scope="module")

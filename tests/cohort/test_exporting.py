@@ -18,7 +18,7 @@ from morphoscope.cohort import (
     import_folder,
     phantom,
 )
-from morphoscope.cohort.provenance import file_provenance, write_synthetic_image
+from morphoscope.cohort.marked_files import file_provenance, write_synthetic_image
 from morphoscope.configs import UserError
 
 

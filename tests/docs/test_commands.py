@@ -233,12 +233,22 @@ def served(reader: Reader) -> None:
     studio.serve(studio.build(load(GENERATOR), Ensemble.load(ENSEMBLE)))
 
 
+def own_certificate(reader: Reader) -> None:
+    """A certificate for signatures, and its key."""
+    from certificates import Authority  # needs an extra
+
+    issued = Authority().issue(reader.folder)
+    issued.certificate.rename(reader.folder / "our-certificate.pem")
+    issued.key.rename(reader.folder / "our-key.pem")
+
+
 # What a page, or one of its sections, takes for granted. Sections without an entry share the page's folder.
 SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
     ("docs/training.md", ""): generator,
     ("docs/other-programs.md", ""): other_programs,
     ("docs/projection.md", ""): held_out,
+    ("docs/provenance.md", ""): own_certificate,
     ("docs/classifying.md", ""): ensemble,
     ("docs/classifying.md", "Two photographs of one lesion"): two_views,
     ("docs/classifying.md", "Against clinicians"): for_clinicians,

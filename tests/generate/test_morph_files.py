@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from morphoscope.apps.bundled_models import GENERATOR
-from morphoscope.cohort.provenance import read_provenance
+from morphoscope.cohort.marked_files import file_provenance, read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.morphs import (
     DirectionDrawing,
@@ -21,7 +21,8 @@ from morphoscope.configs.morphs import (
 )
 from morphoscope.generate import load
 from morphoscope.generate.end_sheets import direction_sheet, grid_sheet, mixing_sheet, triangle_sheet
-from morphoscope.generate.latents import ProjectedPhotograph, write_photograph
+from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, write_photograph
+from morphoscope.generate.model import GeneratorModel, file_digest
 from morphoscope.generate.morph_files import write_loop, write_morph
 
 
@@ -40,10 +41,18 @@ def test_a_morph_with_films(model, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *(f"frame{index:03d}.png" for index in range(5)), "morph.gif", "morph.json", "morph.mp4", "strip.png"
     ]  # fmt: skip
-    assert provenance_of(tmp_path / "frame000.png") == model.provenance({"NF1": 1.0}, 4, 0.7)
-    assert provenance_of(tmp_path / "frame002.png") == model.provenance({"NF1": 0.5, "TSC": 0.5}, None, 0.7)
-    assert provenance_of(tmp_path / "frame004.png") == model.provenance({"TSC": 1.0}, 5, 0.7)
-    assert provenance_of(written.sheet) == model.provenance(psi=0.7)
+    path = LatentPath(End(4, {"NF1": 1.0}), End(5, {"TSC": 1.0}), "both")
+    for index, label, seed in (
+        (0, {"NF1": 1.0}, 4),
+        (2, {"NF1": 0.5, "TSC": 0.5}, None),
+        (4, {"TSC": 1.0}, 5),
+    ):
+        expected = model.provenance(label, seed, 0.7).model_copy(update={"paths": [path.mark([index / 4])]})
+        assert provenance_of(tmp_path / f"frame{index:03d}.png") == expected
+    sheet = model.provenance(psi=0.7).model_copy(update={"paths": [path.mark([0, 0.25, 0.5, 0.75, 1])]})
+    assert provenance_of(written.sheet) == sheet
+    for name in ("morph.mp4", "morph.gif"):
+        assert file_provenance((tmp_path / name).read_bytes()) == sheet
     with Image.open(tmp_path / "frame004.png") as image:
         expected = model.sample("TSC", [5])[0]
         np.testing.assert_allclose(np.asarray(image).astype(int), expected.astype(int), atol=1)
@@ -55,7 +64,7 @@ def test_a_morph_with_films(model, tmp_path):
     told = subprocess.run(command, capture_output=True, text=True).stderr
     assert "SYNTHETIC images: NF1 to TSC:5" in told and "frame=    5" in told
     report = json.loads((tmp_path / "morph.json").read_text())
-    assert report["legs"][0]["sources"][1] == {"seed": 5, "label": {"TSC": 1.0}, "directions": {}}
+    assert report["legs"][0]["path"]["ends"][1] == {"seed": 5, "label": {"TSC": 1.0}, "directions": []}
 
 
 def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
@@ -67,6 +76,8 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
     written = write_morph(model, tmp_path / "morph", str(tmp_path / "end.safetensors"), "TSC:5", settings)
     marks = [provenance_of(tmp_path / f"morph/frame00{index}.png") for index in range(3)]
     assert [mark.parents for mark in marks] == [["ab12"], ["ab12"], None]
+    assert [mark.psi for mark in marks] == [None, 0.7, 0.7]  # photographs are not truncated
+    assert {mark.paths[0].ends[0].projection for mark in marks} == {file_digest(tmp_path / "end.safetensors")}
     assert provenance_of(written.sheet).parents == ["ab12"]
     with Image.open(tmp_path / "morph/morph.gif") as film:
         assert b"patient data" in film.info["comment"]
@@ -80,8 +91,9 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
 
 def test_codes_between_two_ends_have_no_label(model, tmp_path):
     write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=3, way="w", seed=4))
-    assert provenance_of(tmp_path / "frame001.png") == model.provenance(None, None, 0.7)
-    assert provenance_of(tmp_path / "frame002.png") == model.provenance({"TSC": 1.0}, 4, 0.7)
+    middle, last = (provenance_of(tmp_path / f"frame00{index}.png") for index in (1, 2))
+    assert (middle.label, middle.seed) == (None, None) and (last.label, last.seed) == ({"TSC": 1.0}, 4)
+    assert middle.paths == [LatentPath(End(4, {"NF1": 1.0}), End(4, {"TSC": 1.0}), "w").mark([0.5])]
 
 
 def test_a_direction_is_no_plain_seed(model, tmp_path):
@@ -119,7 +131,10 @@ def test_sheets(model, tmp_path):
     for name, sheet in sheets.items():
         path = tmp_path / f"{name}.png"
         sheet.write(path)
-        assert provenance_of(path).generator == model.digest, name
+        mark = provenance_of(path)
+        assert mark.generator == model.digest, name
+        rows = {"grid": 2, "directions": 2, "axes": 6}.get(name, 0)
+        assert len(mark.paths or []) == rows, name
     middle = sheets["directions"].strips[0].images[1].astype(int)
     np.testing.assert_allclose(middle, model.sample("NF1", [0])[0].astype(int), atol=1)
     assert [strip.name for strip in sheets["axes"].strips][:2] == ["@NF1>HMI", "@NF1>IP"]
@@ -133,3 +148,64 @@ def test_axes_begin_at_one_condition(model):
 def test_a_grid_with_seeds_out_of_range(model):
     with pytest.raises(UserError, match="4294967295"):
         grid_sheet(model, "NF1", "TSC", GridDrawing(seed=2**32 - 1, count=2))
+
+
+class Stopped:
+    """Counts the generated images; stops the program, as Ctrl-C does, after some of them."""
+
+    def __init__(self, monkeypatch, after=None):
+        self.images, self._after, self._original = 0, after, GeneratorModel.images
+        monkeypatch.setattr(GeneratorModel, "images", lambda *given, **named: self(*given, **named))
+
+    def __call__(self, model, codes, *given, **named):
+        if self._after is not None and self.images >= self._after:
+            raise KeyboardInterrupt
+        self.images += len(codes)
+        return self._original(model, codes, *given, **named)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_a_stopped_morph_ends_with_the_same_files(model, tmp_path, monkeypatch, even):
+    settings = Morphing(steps=20, even=even)
+    whole, folder = tmp_path / "whole", tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        total = Stopped(patch)
+        write_morph(model, whole, "NF1", "TSC", settings)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        Stopped(patch, total.images - 4)
+        write_morph(model, folder, "NF1", "TSC", settings)
+    assert len(list(folder.glob("frame*.png"))) == 16
+    again = Stopped(monkeypatch)
+    write_morph(model, folder, "NF1", "TSC", settings)
+    assert again.images == 4
+    assert contents(folder) == contents(whole)
+
+
+def test_frames_of_other_marks_or_damaged_ones_are_generated_again(model, tmp_path, monkeypatch):
+    write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=4))
+    expected = contents(tmp_path)
+    (tmp_path / "frame001.png").write_bytes(expected["frame001.png"][:300])
+    (tmp_path / "frame002.png").write_bytes(expected["frame001.png"])
+    (tmp_path / "morph.json").write_text("[")
+    again = Stopped(monkeypatch)
+    write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=4))
+    assert again.images == 2
+    assert contents(tmp_path) == expected
+
+
+def test_a_stopped_loop_keeps_the_places_of_its_legs(model, tmp_path, monkeypatch):
+    settings = Looping(steps=4, even=True, film="none")
+    write_loop(model, tmp_path / "whole", ["NF1", "TSC"], settings)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        Stopped(patch, 30)
+        write_loop(model, tmp_path / "loop", ["NF1", "TSC"], settings)
+    report = json.loads((tmp_path / "loop/morph.json").read_text())
+    assert len(report["legs"]) == 1
+    counted = Stopped(monkeypatch)
+    write_loop(model, tmp_path / "loop", ["NF1", "TSC"], settings)
+    assert contents(tmp_path / "loop") == contents(tmp_path / "whole")
+    assert counted.images % 5 == 3  # the places of one leg, five at a time, and the eight frames

@@ -11,14 +11,15 @@ from typer.testing import CliRunner
 
 from morphoscope.apps.commands.generate import app
 from morphoscope.cohort import Cohort
+from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.cohort.marking import readably_marked
-from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Sampling
 from morphoscope.configs.morphs import Morphing
 from morphoscope.generate import Generator, GeneratorModel, augment, load
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.exports import write_samples
+from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.snapshots import write_snapshot
 
@@ -102,7 +103,9 @@ def test_every_image_is_marked_as_synthetic(model, tmp_path):
         assert marks["Synthetic"].startswith("yes: made by a generator, not a photograph; may resemble")
         assert json.loads(marks["Morphoscope"])["generator"] == model.digest
     middle = read_provenance(Image.open(tmp_path / "morph" / "frame001.png"))
-    assert middle == model.provenance({"dark": 0.5, "pale": 0.5}, seed=0, psi=0.7)
+    path = LatentPath(End(0, {"dark": 1.0}), End(0, {"pale": 1.0}))
+    expected = model.provenance({"dark": 0.5, "pale": 0.5}, seed=0, psi=0.7)
+    assert middle == expected.model_copy(update={"paths": [path.mark([0.5])]})
     row = Cohort.load(tmp_path / "cohort").rows.iloc[0]
     of_row = read_provenance(Image.open(tmp_path / "cohort" / row["file"]))
     assert of_row is not None
@@ -117,7 +120,7 @@ def test_images_carry_a_printed_mark_on_request(model, tmp_path):
     expected = readably_marked(model.sample("dark", [0])[0], provenance)
     for file in ("sample/dark/seed0000.png", "morph/frame000.png"):
         with Image.open(tmp_path / file) as image:
-            assert read_provenance(image) == provenance
+            assert read_provenance(image).model_copy(update={"paths": None}) == provenance
             np.testing.assert_array_equal(np.asarray(image), expected)
 
 
@@ -125,7 +128,31 @@ def test_sheets_record_what_their_images_share(model, tmp_path):
     write_samples(model, tmp_path, Sampling(count=2, psi=0.5))
     write_morph(model, tmp_path, "dark", "pale", Morphing(steps=2, seed=3, psi=0.5))
     assert read_provenance(Image.open(tmp_path / "sheet.png")) == model.provenance(psi=0.5)
-    assert read_provenance(Image.open(tmp_path / "strip.png")) == model.provenance(seed=3, psi=0.5)
+    path = LatentPath(End(3, {"dark": 1.0}), End(3, {"pale": 1.0}))
+    expected = model.provenance(seed=3, psi=0.5).model_copy(update={"paths": [path.mark([0, 1])]})
+    assert read_provenance(Image.open(tmp_path / "strip.png")) == expected
+
+
+def test_images_of_a_stopped_run_are_kept(model, tmp_path, monkeypatch):
+    settings = Sampling(conditions=["dark", "pale"], count=3)
+    write_samples(model, tmp_path, settings)
+    expected = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    (tmp_path / "dark/seed0001.png").unlink()
+    (tmp_path / "pale/seed0000.png").write_bytes(expected[tmp_path / "dark/seed0000.png"])
+    (tmp_path / "pale/seed0002.png").write_bytes(b"")
+    generated, original = [], GeneratorModel.sample
+
+    def counted(self, condition, seeds, *given):
+        generated.extend((condition, seed) for seed in seeds)
+        return original(self, condition, seeds, *given)
+
+    monkeypatch.setattr(GeneratorModel, "sample", counted)
+    write_samples(model, tmp_path, settings)
+    assert generated == [("dark", 1), ("pale", 0), ("pale", 2)]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == expected
+    write_samples(model, tmp_path, Sampling(conditions=["dark"], count=1, printed_mark=True))
+    with Image.open(tmp_path / "dark/seed0000.png") as image:
+        assert image.width == 384  # it was generated again, since the file had no printed mark
 
 
 @pytest.mark.parametrize(("steps", "wide"), [(12, True), (30, False)])

@@ -12,7 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from morphoscope.cohort import phantom_image
-from morphoscope.cohort.provenance import file_provenance
+from morphoscope.cohort.marked_files import file_provenance
 
 ENDS = {"a": "dark", "b": "pale"}
 

@@ -9,6 +9,7 @@ from morphoscope.apps.commands.generate.mixing import directions, grid, mix, tri
 from morphoscope.apps.commands.generate.morphing import loop, morph
 from morphoscope.apps.commands.generate.project import project
 from morphoscope.apps.commands.generate.sampling import augment, sample
+from morphoscope.apps.commands.generate.signing import sign
 from morphoscope.apps.commands.generate.training import report, train
 
 app = typer.Typer(help="The StyleGAN2-ADA generator.", no_args_is_help=True)
@@ -27,6 +28,7 @@ for command in (
     metrics,
     report,
     inspect,
+    sign,
 ):
     app.command()(command)
 app.command("import")(import_model)

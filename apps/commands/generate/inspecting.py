@@ -16,34 +16,48 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG file.")],
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG, GIF or MP4 file.")],
     generator: Annotated[
         Path | None, typer.Option(help="The generator's file: generates the image again and compares it.")
     ] = None,
+    photographs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--photograph",
+            help="With --generator: a projected photograph (end.safetensors) that the image is derived from; "
+            "repeatable.",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
-    """Show how a synthetic image was made, and with its generator, generate it again to the bit."""
+    """Show how a synthetic image or film was made; with its generator, generate an image again to the bit."""
     from morphoscope.cohort import read_image
-    from morphoscope.cohort.provenance import file_provenance
+    from morphoscope.cohort.marked_files import file_provenance
+    from morphoscope.cohort.mp4 import is_mp4
     from morphoscope.cohort.reading import MAX_FILE_BYTES
     from morphoscope.configs.user_files import read_regular
 
     data = read_regular(picture, MAX_FILE_BYTES, str(picture))
-    pixels = read_image(data, str(picture))  # a damaged file is reported here
+    pixels = None if is_mp4(data) else read_image(data, str(picture))  # a damaged file is reported here
     provenance = file_provenance(data)
     if provenance is None:
         raise UserError(
             f"{picture}: carries no mark of a synthetic image: a photograph, or the mark was removed."
         )
-    show(table(["", str(picture)], _facts(provenance)))
+    show(table(["", str(picture)], [*_facts(provenance), ("credentials", _credentials(data))]))
     if generator is None:
         return
+    if pixels is None:
+        raise UserError(f"{picture}: a film is not generated again; --generator is for single images.")
 
     from morphoscope.generate import load
+    from morphoscope.generate.latents import read_photograph
     from morphoscope.generate.recreation import recreate
 
+    model = load(generator, device)
+    sources = [read_photograph(path, model) for path in photographs or []]
     try:
-        found = recreate(load(generator, device), provenance, pixels)
+        found = recreate(model, provenance, pixels, sources)
     except UserError as error:
         raise UserError(f"{picture}: {error}") from error
     say(_comparison(provenance, found))
@@ -56,10 +70,27 @@ def _facts(provenance: "Provenance") -> list[tuple[str, str]]:
         "label": provenance.label and json.dumps(provenance.label, ensure_ascii=False),
         "seed": provenance.seed,
         "psi": provenance.psi,
+        "path": "; ".join(path.summary for path in provenance.paths or []) or None,
+        "photographs": ", ".join(provenance.parents or []) or "none",
         "noise": provenance.noise_mode,
         "execution": provenance.execution,
     }
     return [(name, "not recorded" if value is None else str(value)) for name, value in facts.items()]
+
+
+def _credentials(data: bytes) -> str:
+    """What the Content Credentials of a file say, in words."""
+    from morphoscope.cohort.credentials import read_credentials
+
+    try:
+        found = read_credentials(data)
+    except UserError as error:
+        return f"not checked: {error}"
+    if found is None:
+        return "none"
+    if found.problems:
+        return f"INVALID, by {found.signer}: {'; '.join(found.problems)}"
+    return f"valid, signed by {found.signer}; whether to trust this certificate was not checked"
 
 
 def _comparison(provenance: "Provenance", found: "Recreation") -> str:

@@ -14,6 +14,7 @@ from morphoscope.apps.commands.options import (
     Set,
     open_run,
     option,
+    resumable,
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.morphs import Film, Interpolation, Looping, Morphing, Way
@@ -49,7 +50,10 @@ def morph(
     device: Device = "auto",
     seed: Annotated[int | None, option(Morphing, "seed")] = None,
 ) -> None:
-    """Morph one condition, seed or projected photograph into another: frames, a strip and a film, marked."""
+    """Morph one condition, seed or projected photograph into another: frames, a strip and a film, marked.
+
+    Re-run the command with the same --run to resume.
+    """
     settings = load_config(
         Morphing,
         file=config,
@@ -75,7 +79,10 @@ def morph(
     name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])
     shown = recorded_ends([start, end], model, settings.seed)
     inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
-    with open_run(run, name, settings, overwrite=overwrite, private=shown, **inputs) as folder:
+    with (
+        open_run(run, name, settings, overwrite=overwrite, private=shown, **inputs) as folder,
+        resumable(folder, "finished frames"),
+    ):
         written = write_morph(model, folder.path, start, end, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")
@@ -98,7 +105,10 @@ def loop(
     device: Device = "auto",
     seed: Annotated[int | None, option(Looping, "seed")] = None,
 ) -> None:
-    """Morph through several ends and back to the first: a film without a seam, frames and a sheet, marked."""
+    """Morph through several ends and back to the first: a film without a seam, frames and a sheet, marked.
+
+    Re-run the command with the same --run to resume.
+    """
     settings = load_config(
         Looping,
         file=config,
@@ -126,7 +136,10 @@ def loop(
         path_between(settings, a, b).codes(model, [0])
     shown = recorded_ends(ends, model, settings.seed)
     inputs = {"ends": [shown[end] for end in ends], "generator": model.digest}
-    with open_run(run, "loop", settings, overwrite=overwrite, private=shown, **inputs) as folder:
+    with (
+        open_run(run, "loop", settings, overwrite=overwrite, private=shown, **inputs) as folder,
+        resumable(folder, "finished frames"),
+    ):
         written = write_loop(model, folder.path, ends, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")

@@ -14,6 +14,7 @@ from morphoscope.apps.commands.options import (
     Set,
     open_run,
     option,
+    resumable,
 )
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Augmenting, Sampling
@@ -36,7 +37,10 @@ def sample(
     device: Device = "auto",
     seed: Annotated[int | None, option(Sampling, "seed")] = None,
 ) -> None:
-    """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic."""
+    """Make images by seed, seed0000.png …, and a sheet of them, all marked as synthetic.
+
+    Re-run the command with the same --run to resume.
+    """
     settings = load_config(
         Sampling,
         file=config,
@@ -54,7 +58,10 @@ def sample(
 
     model = load(generator, device, settings.precision)
     check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
-    with open_run(run, "sample", settings, overwrite=overwrite, generator=model.digest) as folder:
+    with (
+        open_run(run, "sample", settings, overwrite=overwrite, generator=model.digest) as folder,
+        resumable(folder, "finished images"),
+    ):
         sheet = write_samples(model, folder.path, settings)
     say(f"Wrote {sheet}")
 

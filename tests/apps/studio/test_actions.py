@@ -20,7 +20,7 @@ from morphoscope.apps.studio.newest import Newest
 from morphoscope.apps.studio.requests import values_of
 from morphoscope.apps.studio.room import Room
 from morphoscope.apps.studio.uploads import Upload, Uploads
-from morphoscope.cohort.provenance import file_provenance
+from morphoscope.cohort.marked_files import file_provenance
 from morphoscope.configs import UserError
 from morphoscope.generate.latents import ProjectedPhotograph, write_photograph
 
@@ -52,6 +52,7 @@ class TestMorph:
         assert sheet[0, [0, -1], 0].tolist() == [0, 255]
         found = file_provenance(png(answer["sheet"]))
         assert found is not None and found.seed == 3
+        assert found.paths is not None and found.paths[0].positions == np.linspace(0, 1, FRAMES).tolist()
         assert answer["marks"][12].startswith("50% dark + 50% pale · seed 3 · psi 0.7")
 
     def test_predictions_come_with_all_frames_and_not_with_the_coarse_ones(self, actions: Actions) -> None:

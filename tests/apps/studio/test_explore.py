@@ -13,7 +13,7 @@ from studio_models import Brightness, tiny_generator
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio.answers import SheetAnswer
 from morphoscope.apps.studio.explore import Explore
-from morphoscope.cohort.provenance import file_provenance
+from morphoscope.cohort.marked_files import file_provenance
 from morphoscope.configs import UserError
 
 CONDITIONS = ["dark", "pale", "red"]

@@ -31,8 +31,8 @@ from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
 from morphoscope.classify import Attribution
 from morphoscope.cohort import Provenance
+from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.cohort.marking import marked
-from morphoscope.cohort.provenance import read_provenance
 from morphoscope.configs import UserError
 
 

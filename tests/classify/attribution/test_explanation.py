@@ -8,7 +8,7 @@ from morphoscope.classify import Attribution, write_explanation
 from morphoscope.classify.attribution import explanation
 from morphoscope.classify.attribution.explanation import Subject, draw_explanation, draw_models
 from morphoscope.cohort import Provenance
-from morphoscope.cohort.provenance import read_provenance
+from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.runtime.reporting.plots import pixels
 
 CONDITION = "NF1 (neurofibromatosis type 1)"

@@ -9,9 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morphoscope.configs import UserError
+from morphoscope.generate import model as model_module
 from morphoscope.generate.latents import End, LatentPath, Move
 from morphoscope.generate.latents.paths import spherical, with_tensors
+from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.rendering import render
+from morphoscope.ops.dispatch import bfloat16_by
+from morphoscope.ops.native.bfloat16 import Instructions
+from morphoscope.ops.precision import bfloat16_chosen
 
 WAYS = ("label", "w", "both")
 EARLY, LATE = {"early": 1.0}, {"late": 1.0}
@@ -100,3 +105,18 @@ def test_moves_are_added_at_their_end_only(model):
     plain, moved = End(3, EARLY), End(3, EARLY, (Move("up", 1.0, step),))
     codes = LatentPath(plain, moved).codes(model, [0, 0.5, 1])
     torch.testing.assert_close(codes - codes[:1], torch.tensor([0, 0.5, 1])[:, None, None] * step)
+
+
+def test_frames_are_generated_in_the_precision_of_the_model(model, monkeypatch):
+    rounded = GeneratorModel(model.G, model.class_means, model.metadata, model.digest, "bfloat16")
+    seen = []
+
+    def observed(*given):
+        seen.append(bfloat16_chosen())
+        return render(*given)
+
+    monkeypatch.setattr(model_module, "render", observed)
+    with bfloat16_by(Instructions.EMULATED_AMX):
+        for each in (model, rounded):
+            LatentPath(End(3, EARLY), End(3, LATE)).frames(each, [0.5])
+    assert seen == [None, Instructions.EMULATED_AMX]

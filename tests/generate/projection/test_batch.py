@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morphoscope.cohort.provenance import file_provenance
+from morphoscope.cohort.marked_files import file_provenance
 from morphoscope.generate.projection import Photograph, project_photographs
-from morphoscope.generate.projection.exports import END, FILM, RESULT, mixed_label
+from morphoscope.generate.projection.exports import END, FILM, RESULT
 from morphoscope.generate.projection.projector import Projector
 from morphoscope.runtime import RunFolder
 
@@ -88,9 +88,3 @@ def test_held_out_distances_are_computed_once(model, colours, quick, photographs
     assert seen == [photographs[1].digest]
     result = json.loads((run.path / photographs[1].digest / RESULT).read_text())
     assert result["outside"]["held_out"] == 1
-
-
-def test_mixed_labels_add_up_to_one():
-    assert mixed_label({"a": 1.0}, "b", 0.25) == {"a": 0.75, "b": 0.25}
-    assert mixed_label({"a": 0.5, "b": 0.5}, "b", 0.5) == {"a": 0.25, "b": 0.75}
-    assert mixed_label({"a": 0.5, "b": 0.5}, "c", 1.0) == {"c": 1.0}

@@ -9,7 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 from morphoscope.cohort.luma import LUMA_WEIGHTS
-from morphoscope.cohort.provenance import read_provenance
+from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.configs.commands import Sampling
 from morphoscope.generate import augment, load, train_generator
 from morphoscope.generate.exports import write_samples
