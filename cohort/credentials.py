@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from morphoscope.cohort.marked_files import digital_source_type, file_provenance, media_type
-from morphoscope.cohort.reading import MAX_FILE_BYTES
+from morphoscope.cohort.reading import MAX_FILE_BYTES, read_image
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_atomically
@@ -96,10 +96,13 @@ def sign_file(path: Path, signer: Signer) -> None:
     Earlier credentials are replaced.
 
     Raises:
-        UserError: the file carries no mark, cannot be read or written, or C2PA refuses the certificate.
+        UserError: the file is damaged, carries no mark, cannot be read or written, or C2PA refuses the
+            certificate.
     """
     c2pa = _c2pa()
     data = read_regular(path, MAX_FILE_BYTES)
+    if media_type(data) != "video/mp4":
+        read_image(data, str(path))  # a damaged file is not signed
     provenance = file_provenance(data)
     if provenance is None:
         raise UserError(f"{path}: carries no mark of synthesis; only synthetic images and films are signed.")

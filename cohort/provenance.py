@@ -100,6 +100,8 @@ class MorphPath(BaseModel):
     @property
     def summary(self) -> str:
         """The path in words: "100% NF1 seed 4 to 100% TSC seed 7 by w, at 50%"."""
+        if self.ends[0] == self.ends[1]:  # a single image, perhaps moved along directions
+            return self.ends[0].summary
         text = f"{self.ends[0].summary} to {self.ends[1].summary} by {self.way}"
         return f"{text}, at {100 * self.positions[0]:.4g}%" if len(self.positions) == 1 else text
 
@@ -179,10 +181,10 @@ class Provenance(BaseModel):
     @property
     def summary(self) -> str:
         """What is known in a line: "60% IP + 40% ML · seed 3 · psi 0.7 · generator 0123abcd"."""
-        path = self.paths[0] if self.paths and len(self.paths) == 1 and self.label is None else None
+        described = self.label is not None and self.seed is not None
+        path = self.paths[0] if self.paths and len(self.paths) == 1 and not described else None
         known = {
-            f"{label_text(self.label or {})}": self.label,
-            f"{path and path.summary}": path,
+            f"{path.summary if path else label_text(self.label or {})}": path or self.label,
             f"seed {self.seed}": self.seed,
             f"psi {self.psi or 0:g}": self.psi,
             f"from photograph {', '.join(self.parents or [])}": self.parents,

@@ -16,7 +16,6 @@ from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.execution import BATCH, execution_id, map_latents, truncated
 from morphoscope.generate.networks.generator import Generator
-from morphoscope.generate.networks.synthesis import SynthesisNetwork
 from morphoscope.generate.rendering import render
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.ops.precision import check_precision, convolutions_in
@@ -260,21 +259,18 @@ class GeneratorModel:
         ws = map_latents(self.G, z.to(c.device), c)
         return ws if psi == 1 else truncated(ws, self.centres.of(c), psi)
 
-    def images(
-        self, codes: torch.Tensor, noise_mode: str = "const", network: SynthesisNetwork | None = None
-    ) -> np.ndarray:
+    def images(self, codes: torch.Tensor, noise_mode: str = "const") -> np.ndarray:
         """Images uint8 [N, R, R, 3] RGB of intermediate latents, to the bit the same alone and in any batch.
 
         Args:
             codes: [N, num_ws, w_dim], e.g. from `codes`.
             noise_mode: as in `sample`.
-            network: the generator's synthesis network, by default, or a copy of it with other weights.
 
         Raises:
             UserError: codes of another shape, or values that are not numbers in the images.
         """
         with convolutions_in(self.precision):
-            return render(network or self.G.synthesis, codes, noise_mode)
+            return render(self.G.synthesis, codes, noise_mode)
 
     def _tensor(self, labels: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(labels).to(self.class_means.device, torch.float32)

@@ -22,6 +22,7 @@ from morphoscope.cohort.provenance import label_text
 from morphoscope.configs import UserError
 from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.latents.directions import Direction, factorised_directions
+from morphoscope.generate.latents.marks import frame_provenance
 from morphoscope.generate.latents.mixing import mix_styles, triangle_weights
 
 DIRECTIONS = 6
@@ -140,10 +141,10 @@ class Explore:
             if strength
         )
         end = End(seed, label, moves)
+        path = LatentPath(end, end, psi=psi)
         with self.workbench.turn:
-            (image,) = self.model.images(LatentPath(end, end, psi=psi).codes(self.model, [0]))
-        origin = self.model.provenance(psi=psi) if moves else self.model.provenance(label, seed, psi)
-        return Shown(image, origin, end.label_name)
+            (image,) = path.frames(self.model, [0])
+        return Shown(image, frame_provenance(self.model, path, 0.0), end.label_name)
 
     @cached_property
     def _directions(self) -> list[Direction]:

@@ -20,6 +20,8 @@ from morphoscope.generate.latents.ends import (
 )
 from morphoscope.generate.model import GeneratorModel, draw_latents
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
+from morphoscope.generate.rendering import render
+from morphoscope.ops.precision import convolutions_in
 from morphoscope.runtime.progress import track
 
 
@@ -136,7 +138,7 @@ class LatentPath:
         if self.a.same_source(self.b) or not (a or b):
             network = with_tensors(model.G.synthesis, a)
             for part in codes.split(BATCH):
-                yield from model.images(part, network=network)
+                yield from _images(model, network, part)
             return
         own = model.G.synthesis.state_dict()
         for ratio, code in zip(ratios, codes, strict=True):
@@ -144,7 +146,7 @@ class LatentPath:
                 name: torch.lerp(a.get(name, own[name]), b.get(name, own[name]), float(ratio))
                 for name in {*a, *b}
             }
-            yield from model.images(code[None], network=with_tensors(model.G.synthesis, mixed))
+            yield from _images(model, with_tensors(model.G.synthesis, mixed), code[None])
 
 
 def spherical(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -169,6 +171,12 @@ def with_tensors(synthesis: SynthesisNetwork, tensors: dict[str, torch.Tensor]) 
     network = copy.deepcopy(synthesis)
     network.load_state_dict(tensors, strict=False)
     return network
+
+
+def _images(model: GeneratorModel, network: SynthesisNetwork, codes: torch.Tensor) -> np.ndarray:
+    """The images of a network, the model's own or a copy with other weights, in the model's precision."""
+    with convolutions_in(model.precision):
+        return render(network, codes)
 
 
 def _replaced(end: End) -> dict[str, torch.Tensor]:

@@ -181,6 +181,13 @@ def test_a_certificate_that_c2pa_refuses_leaves_the_file_as_it_was(tmp_path, aut
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.png", "certificate.pem", "key.pem"]
 
 
+def test_damaged_images_are_not_signed(tmp_path, authority) -> None:
+    path = write(tmp_path / "a.png")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"a\.png: "):
+        sign_file(path, read_signer(*authority.issue(tmp_path), no_password))
+
+
 def test_photographs_are_not_signed_as_synthetic(tmp_path, authority) -> None:
     write_image(tmp_path / "photograph.png", PIXELS)
     with pytest.raises(UserError, match=r"photograph\.png: carries no mark of synthesis"):

@@ -65,6 +65,7 @@ def test_a_path_in_words() -> None:
     text = "100% NF1 seed 3 @2=1.5 to 25% NF1 + 75% TSC photograph ab12 by w"
     assert path.summary == f"{text}, at 25%"
     assert path.model_copy(update={"positions": [0.0, 1.0]}).summary == text
-    frame = Provenance(paths=[path], psi=0.7, parents=["ab12"])
+    assert path.model_copy(update={"ends": (a, a)}).summary == "100% NF1 seed 3 @2=1.5"
+    frame = Provenance(paths=[path], label={"NF1": 1.0}, psi=0.7, parents=["ab12"])
     assert frame.summary == f"{text}, at 25% · psi 0.7 · from photograph ab12"
     assert FULL.model_copy(update={"paths": [path]}).summary == FULL.summary  # the label says as much

@@ -21,9 +21,10 @@ from morphoscope.configs.morphs import (
 )
 from morphoscope.generate import load
 from morphoscope.generate.end_sheets import direction_sheet, grid_sheet, mixing_sheet, triangle_sheet
-from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, write_photograph
-from morphoscope.generate.model import GeneratorModel, file_digest
+from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, paths, write_photograph
+from morphoscope.generate.model import file_digest
 from morphoscope.generate.morph_files import write_loop, write_morph
+from morphoscope.generate.rendering import render
 
 
 @pytest.fixture(scope="module")
@@ -154,14 +155,14 @@ class Stopped:
     """Counts the generated images; stops the program, as Ctrl-C does, after some of them."""
 
     def __init__(self, monkeypatch, after=None):
-        self.images, self._after, self._original = 0, after, GeneratorModel.images
-        monkeypatch.setattr(GeneratorModel, "images", lambda *given, **named: self(*given, **named))
+        self.images, self._after = 0, after
+        monkeypatch.setattr(paths, "render", self)
 
-    def __call__(self, model, codes, *given, **named):
+    def __call__(self, network, codes):
         if self._after is not None and self.images >= self._after:
             raise KeyboardInterrupt
         self.images += len(codes)
-        return self._original(model, codes, *given, **named)
+        return render(network, codes)
 
 
 def contents(folder):

@@ -11,18 +11,24 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from stylegan2_checkpoints import checkpoint_bytes
 
 from hostile import images
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.survey.answers import read_answers
 from morphoscope.classify.survey.building import Surveys
 from morphoscope.classify.survey.form import ANSWER_COLUMNS
-from morphoscope.cohort import Cohort, import_csv, import_dataset_json, read_image
+from morphoscope.cohort import Cohort, Provenance, import_csv, import_dataset_json, read_image
 from morphoscope.cohort.importers.cleaning import clean
+from morphoscope.cohort.marked_files import encode_synthetic_png, file_provenance, mark_gif, mark_mp4
+from morphoscope.cohort.mp4 import is_mp4
 from morphoscope.configs import load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining
+from morphoscope.generate import Generator
 from morphoscope.generate.description import SnapshotMetadata
+from morphoscope.generate.formats.stylegan2_networks import translate_generator
+from morphoscope.generate.formats.stylegan2_pickle import read_networks
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, read_metadata, write_checkpoint
 
 BUNDLED = Path(__file__).parents[2] / "apps" / "bundled"
@@ -67,6 +73,26 @@ def _read_image(path: Path) -> None:
     clean(data, "a.jpg")
     clean(data, "a.png", to_srgb=True)
     read_image(path)
+
+
+def _marked_seeds(folder: Path) -> list[bytes]:
+    """A marked image, and marked films in both formats; players would want more of the MP4."""
+    image = images.photograph(8, 12)
+    mark = Provenance.parse('{"generator": "0123", "label": {"NF1": 1.0}, "seed": 3, "psi": 0.7}')
+    film, video = folder / "a.gif", folder / "a.mp4"
+    image.save(film, save_all=True, append_images=[image], comment=b"text")
+    mark_gif(film, mark)
+    video.write_bytes(b"\0\0\0\x10ftypisom\0\0\2\0" + b"\0\0\0\x0cmdat1234")
+    mark_mp4(video, mark)
+    return [encode_synthetic_png(image, mark), film.read_bytes(), video.read_bytes()]
+
+
+def _read_mark(path: Path) -> None:
+    """As `generate inspect` reads it."""
+    data = path.read_bytes()
+    if not is_mp4(data):
+        read_image(path)
+    file_provenance(data)
 
 
 MANIFEST = (
@@ -131,6 +157,19 @@ def _read_checkpoint(path: Path) -> None:
     schema.from_json(values, path)
 
 
+def _foreign_seeds(folder: Path) -> list[bytes]:
+    """A checkpoint of another program, with a small generator."""
+    keywords = {"z_dim": 8, "c_dim": 2, "w_dim": 8, "img_resolution": 8, "img_channels": 3}
+    keywords["synthesis_kwargs"] = {"channel_base": 128, "channel_max": 2}
+    return [checkpoint_bytes({"G_ema": Generator(**keywords)}, {"G_ema": keywords})]
+
+
+def _read_foreign(path: Path) -> None:
+    read = read_networks(path)
+    if "G_ema" in read:
+        translate_generator(path, "G_ema", read["G_ema"])
+
+
 KEY = pd.DataFrame(
     [(1, position, "focused", f"{position}.png", "NF1", f"p{position}") for position in range(1, 4)],
     columns=["survey", "position", "view", "file", "condition", "group"],
@@ -169,20 +208,19 @@ JSON_WORDS = (
     *(b'"\\ud800"', b"[" * 500, b"9" * 5000),
 )
 IMAGE_WORDS = (b"\xff\xda", b"\xff\xd8", b"Exif\0\0", b"IDAT", b"IEND")
+MARK_WORDS = (b"XMP DataXMP", b"uuid", b"<x>", b"<!ENTITY a 'b'>", b"&a;", b"\x21\xff\x0b", b"[" * 500)
 ZIP_WORDS = (b"PK\x01\x02", b"\xff\xff")
+PICKLE_WORDS = (b"cos\nsystem\n", b"R", b"b", b"h\0", b"\x94", b"(" * 500, b"\x8e" + b"\xff" * 8, b".", b"Q")
 SETTINGS = [
     (Path(__file__).parents[2] / "configs" / "presets" / preset).read_bytes()
     for preset in ("generate/cpu64.yaml", "classify/lite.yaml")
 ]
 
 READERS = {
-    "image": Reader(
-        _image_seeds, "a.img", _read_image, (b"\xff\xda", b"\xff\xd8", b"Exif\0\0", b"IDAT", b"IEND")
-    ),
+    "image": Reader(_image_seeds, "a.img", _read_image, IMAGE_WORDS),
+    "mark of synthesis": Reader(_marked_seeds, "a.png", _read_mark, (*IMAGE_WORDS, *MARK_WORDS)),
     "manifest": Reader(lambda folder: [MANIFEST, SYNTHETIC], "manifest.csv", _read_manifest, TABLE_WORDS),
-    "zip": Reader(
-        _zip_seeds, "cohort.zip", lambda path: Cohort.load(path).check(), (b"PK\x01\x02", b"\xff\xff")
-    ),
+    "zip": Reader(_zip_seeds, "cohort.zip", lambda path: Cohort.load(path).check(), ZIP_WORDS),
     "table": Reader(
         lambda folder: [b"file;condition;group\na.png;NF1;p1\nb.png;TSC;p2\n", MANIFEST],
         "table.csv",
@@ -198,6 +236,7 @@ READERS = {
         JSON_WORDS,
     ),
     "checkpoint": Reader(_checkpoint_seeds, "a.safetensors", _read_checkpoint, JSON_WORDS),
+    "checkpoint of another program": Reader(_foreign_seeds, "a.pkl", _read_foreign, PICKLE_WORDS),
     "answers": Reader(_answer_seeds, "a.csv", lambda path: read_answers(path, SURVEYS), TABLE_WORDS),
     "settings": Reader(
         lambda folder: SETTINGS,

@@ -69,7 +69,9 @@ class TestMorph:
     def test_ends_may_be_mixtures_with_seeds_of_their_own(self, actions: Actions) -> None:
         answer = actions.coarse({**VALUES, "a": "75% dark + 25% pale", "seed_b": 4})
         assert answer["ends"] == ["75% dark + 25% pale", "pale"]
-        assert "seed" not in answer["marks"][4]
+        assert answer["marks"][4].startswith(
+            "75% dark + 25% pale seed 3 to 100% pale seed 4 by label, at 50%"
+        )
 
     def test_projected_photograph_is_read_from_its_upload_alone(
         self, actions: Actions, tmp_path: Path

@@ -90,7 +90,8 @@ def test_directions_move_an_image_and_back(explore: Explore) -> None:
     moved = explore.shown({**VALUES, "kind": "moved", "d2": 3})
     assert (moved.image != start.image).any()
     assert moved.origin is not None and moved.origin.seed is None  # the seed would give another image
-    assert explore.moved({**VALUES, "d2": 3})["name"] == "synthetic.png"
+    assert moved.origin.paths is not None and moved.origin.paths[0].ends[0].directions == [("2", 3.0)]
+    assert explore.moved({**VALUES, "d2": 3})["name"] == "synthetic-100-dark.png"
 
 
 def test_sample_is_the_image_of_the_sheet(explore: Explore) -> None:

@@ -216,7 +216,7 @@ def test_modules_that_contain_each_other_are_refused(written, stored, keywords):
 
 
 def test_a_checkpoint_cut_short_anywhere_is_refused(written, checkpoint):
-    for length in range(0, len(checkpoint), 5000):
+    for length in range(0, len(checkpoint), 1000):
         with pytest.raises(UserError):
             read_networks(written(checkpoint[:length]))
 

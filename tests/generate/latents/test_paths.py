@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morphoscope.configs import UserError
-from morphoscope.generate import model as model_module
-from morphoscope.generate.latents import End, LatentPath, Move
+from morphoscope.generate.latents import End, LatentPath, Move, paths
 from morphoscope.generate.latents.paths import spherical, with_tensors
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.rendering import render
@@ -115,7 +114,7 @@ def test_frames_are_generated_in_the_precision_of_the_model(model, monkeypatch):
         seen.append(bfloat16_chosen())
         return render(*given)
 
-    monkeypatch.setattr(model_module, "render", observed)
+    monkeypatch.setattr(paths, "render", observed)
     with bfloat16_by(Instructions.EMULATED_AMX):
         for each in (model, rounded):
             LatentPath(End(3, EARLY), End(3, LATE)).frames(each, [0.5])
