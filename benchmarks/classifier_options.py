@@ -110,11 +110,12 @@ def mean_by_class(values: np.ndarray, truth: np.ndarray) -> float:
 def paired_difference(differences: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> Estimate:
     """Mean difference of two arms on the same images, with a 95% interval over patients and seeds.
 
-    Its variance is the sum of two: that of the patients of each class, of the mean over seeds, and that of
-    the seeds, s²/S. What varies from seed to seed and patient to patient is in both, so that the interval is
-    rather too wide. The t quantile has Satterthwaite's (1946) degrees of freedom, of which the seeds
-    contribute S - 1: two seeds that differ show little. A bootstrap of S seeds has only (S - 1) / S of their
-    variance and no such quantile. One seed shows nothing of the sampling of seeds, which is then left out.
+    Two parts of the variance have a t interval each, and the squares of their half-widths are added (Zou and
+    Donner 2008). The first is that of the patients of each class, for the mean over seeds, with
+    Satterthwaite's degrees of freedom. The second is that of the S seeds, s²/S with S - 1 degrees of freedom,
+    less what the same seeds would vary by chance because a patient's answers change from seed to seed, which
+    the first part contains. A bootstrap of S seeds has only (S - 1) / S of their variance and no t quantile.
+    One seed shows nothing of the sampling of seeds, which is then left out.
 
     Args:
         differences: arm minus baseline for each seed and image, [S, N].
@@ -122,24 +123,32 @@ def paired_difference(differences: np.ndarray, truth: np.ndarray, groups: np.nda
         groups: patient of each image, [N]; at least two per class.
     """
     seeds, labels = len(differences), np.unique(truth)
-    variances, freedoms = [], []
+    of_patients, freedoms, of_answers = [], [], 0.0
     for label in labels:
         inside = truth == label
         owner = np.unique(groups[inside], return_inverse=True)[1]
-        counts, values = np.bincount(owner), differences[:, inside].mean(axis=0)
-        sums = np.bincount(owner, values - values.mean()) / counts.sum() / len(labels)
-        variances.append(float((sums**2).sum()) * len(counts) / (len(counts) - 1))
+        counts, values = np.bincount(owner), differences[:, inside]
+        centred = values - values.mean(axis=1, keepdims=True)
+        sums = np.array([np.bincount(owner, one) for one in centred]) / counts.sum() / len(labels)
+        factor, mean = len(counts) / (len(counts) - 1), sums.mean(axis=0)
+        of_patients.append(factor * float((mean**2).sum()))
         freedoms.append(counts.sum() ** 2 / float((counts**2).sum()) - 1)  # Kish's effective number, less one
+        of_answers += factor * float(((sums - mean) ** 2).sum())
     by_seed = [mean_by_class(one, truth) for one in differences]
+    value, half2 = float(np.mean(by_seed)), _half_width(of_patients, freedoms) ** 2
     if seeds > 1:
-        variances.append(float(np.var(by_seed, ddof=1)) / seeds)
-        freedoms.append(seeds - 1)
-    value, variance = float(np.mean(by_seed)), sum(variances)
-    if variance == 0:
-        return Estimate(value, value, value)
-    freedom = variance**2 / sum(one**2 / own for one, own in zip(variances, freedoms, strict=True))
-    half = float(student.ppf(0.975, freedom) * np.sqrt(variance))
-    return Estimate(value, value - half, value + half)
+        of_seeds = float(np.var(by_seed, ddof=1)) - of_answers / (seeds - 1)
+        half2 += _half_width([max(of_seeds, 0.0) / seeds], [seeds - 1]) ** 2
+    return Estimate(value, value - half2**0.5, value + half2**0.5)
+
+
+def _half_width(variances: list[float], freedoms: list[float]) -> float:
+    """Of the 95% t interval for a sum of independent variances, with Satterthwaite's degrees of freedom."""
+    total = sum(variances)
+    if total == 0:
+        return 0.0
+    freedom = total**2 / sum(one**2 / own for one, own in zip(variances, freedoms, strict=True))
+    return float(student.ppf(0.975, freedom) * total**0.5)
 
 
 def table(cohort: Cohort, folder: Path) -> str:

