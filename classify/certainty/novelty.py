@@ -76,7 +76,7 @@ class Novelty:
     Cauchy's combination (`_combined`), so that the ensemble raises false alarms at the stated rate without
     any estimate of how alike the models are, which training images cannot show: models that memorise them
     are less alike there than on new images. In simulations with two to five models the rate is 4% to 7% with
-    120 or 500 calibration images, and 2% to 7% with 60 (`tests/classify/certainty/test_alarm_rate.py`);
+    120 or 500 calibration images, and 2% to 5% with 60 (`tests/classify/certainty/test_alarm_rate.py`);
     there are no alarms with fewer than 19. The proportion of images of another kind that are detected is not
     guaranteed and has to be measured.
 
