@@ -27,9 +27,8 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs.projection import Projecting
 from morphoscope.generate import Generator, GeneratorModel
 from morphoscope.generate.latents import End, LatentPath
-from morphoscope.generate.metrics.perceptual import PerceptualNetwork, load_perceptual_network
+from morphoscope.generate.metrics.perceptual import PerceptualNetwork, as_tensor, load_perceptual_network
 from morphoscope.generate.projection import Photograph, Projection, Projector
-from morphoscope.generate.projection.photograph import as_tensor
 from morphoscope.generate.projection.stages import Target, rendered, tune
 
 CPU = torch.device("cpu")

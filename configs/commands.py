@@ -151,6 +151,13 @@ class Measuring(Config):
     )
     seed: Seed = Field(0, description="seed of the first generated image")
     psi: Truncation = 1.0
+    perceptual_network: str | None = Field(
+        DEFAULT_NETWORK,
+        description="network that measures perceptual distances, for the diversity within a condition and "
+        "the path length: efficientnet_lite0, lpips (downloads AlexNet's weights), or a file of "
+        "torchvision's weights of AlexNet or VGG-16 for LPIPS; null measures neither",
+    )
+    paths: int = Field(50, ge=2, le=100_000, description="paths per condition for the path length")
     closest_pairs: int = Field(
         0,
         ge=0,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from morphoscope.configs import UserError
-from morphoscope.generate.metrics.perceptual import PerceptualNetwork
+from morphoscope.generate.metrics.perceptual import PerceptualNetwork, as_tensor
 from morphoscope.runtime.progress import track
 
 _ROUNDS = 12
@@ -106,8 +106,7 @@ def distances(images: np.ndarray, network: PerceptualNetwork) -> np.ndarray:
     """
     found, last = [], None
     for start in range(0, len(images), _BATCH):
-        part = torch.from_numpy(np.array(images[start : start + _BATCH])).to(network.device)
-        features = network.features(part.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        features = network.features(as_tensor(images[start : start + _BATCH], network.device))
         joined = features if last is None else torch.cat([last, features])
         found.append(network.distance(joined[1:], joined[:-1]).sqrt().double().cpu().numpy())
         last = features[-1:]

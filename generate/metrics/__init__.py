@@ -16,14 +16,28 @@ from morphoscope.generate.metrics.copying_table import copying_rows
 from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import FeatureNetwork, load_feature_network
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
+from morphoscope.generate.metrics.intra_class import RealImages, measure_intra_class
 from morphoscope.generate.metrics.kernel import KernelDistance, kernel_distance
+from morphoscope.generate.metrics.measure import Measure, Measured
+from morphoscope.generate.metrics.measure_page import (
+    FLOOR,
+    Numbers,
+    condition_table,
+    numbers_of,
+    overall_table,
+    write_measure_page,
+    write_measure_table,
+)
 from morphoscope.generate.metrics.memorisation import CopyingMeter
 from morphoscope.generate.metrics.modes import repeated_pairs
+from morphoscope.generate.metrics.path_length import measure_path_length, path_lengths
 from morphoscope.generate.metrics.quality import Quality, QualityMeter, QualityReport
+from morphoscope.generate.metrics.similarity import measure_similarity
 
 __all__ = [
     "COPYING_COLUMNS",
     "COPYING_EXPLANATION",
+    "FLOOR",
     "CopyFilter",
     "Copying",
     "CopyingMeter",
@@ -31,21 +45,34 @@ __all__ = [
     "FeatureNetwork",
     "FeatureStatistics",
     "KernelDistance",
+    "Measure",
+    "Measured",
+    "Numbers",
     "Pair",
     "Quality",
     "QualityMeter",
     "QualityReport",
     "RealFeatures",
+    "RealImages",
     "SeenAndHeldOut",
     "closest_pairs",
+    "condition_table",
     "copying_rows",
     "diversity",
     "frechet_distance",
     "kernel_distance",
     "load_feature_network",
     "measure_copying",
+    "measure_intra_class",
+    "measure_path_length",
+    "measure_similarity",
+    "numbers_of",
+    "overall_table",
+    "path_lengths",
     "real_rows",
     "repeated_pairs",
     "seen_and_held_out",
+    "write_measure_page",
+    "write_measure_table",
     "write_pairs",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics.neighbours import nearest
 from morphoscope.runtime.roc import auroc, fraction_below
@@ -39,6 +40,16 @@ class RealFeatures:
     features: np.ndarray
     conditions: np.ndarray
     groups: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, cohort: Cohort) -> "RealFeatures":
+        """Features [N, D] of all images of a cohort."""
+        return cls(features, cohort.rows["condition"].to_numpy(), cohort.rows["group"].to_numpy())
+
+    def of_condition(self, name: str) -> "RealFeatures":
+        """Those of one condition."""
+        own = self.conditions == name
+        return RealFeatures(self.features[own], self.conditions[own], self.groups[own])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.distance import pdist
 
-_LARGEST = 2000  # images: two million pairs
+from morphoscope.generate.metrics.selection import sample_of
 
 
 def diversity(features: np.ndarray) -> float:
@@ -17,10 +17,3 @@ def diversity(features: np.ndarray) -> float:
     """
     assert len(features) >= 2, "a distance needs two images"
     return float(pdist(sample_of(features).astype(np.float64)).mean())
-
-
-def sample_of(features: np.ndarray, most: int = _LARGEST) -> np.ndarray:
-    """The features [N, D] themselves; of more than `most`, a random sample with a fixed seed."""
-    if len(features) <= most:
-        return features
-    return features[np.random.default_rng(0).choice(len(features), most, replace=False)]

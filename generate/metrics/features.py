@@ -129,8 +129,8 @@ def load_feature_network(source: str = DEFAULT_NETWORK, device: torch.device | s
             224 px); "timm:NAME", any model of timm with its published weights, which are downloaded once, or
             "timm:NAME=FILE" with those in a file; or the path of a state dict of the FID variant of
             Inception-v3 (2048 pooled features of 299 px). A TorchScript file is code and is not read. Only
-            the published weights are named "inception"; others of that shape are named "inception_" and their
-            digest. Weights in a file add their digest to the name of timm's model.
+            the published weights are named "inception"; others of that shape are named "inception_DIGEST".
+            Weights in a file add their digest to the name of timm's model in the same way.
         device: a device, or auto, cpu, cuda or cuda:N.
 
     Raises:

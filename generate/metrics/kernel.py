@@ -57,5 +57,10 @@ def _mean_of_pairs(x: np.ndarray) -> float:
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    base = x @ y.T / x.shape[1] + 1
+    return kernel_of(x @ y.T, x.shape[1])
+
+
+def kernel_of(products: np.ndarray, dimensions: int) -> np.ndarray:
+    """The kernel's values for the scalar products of features with D dimensions."""
+    base = products / dimensions + 1
     return base * base * base  # numpy's power of 3 is many times slower

@@ -39,11 +39,7 @@ class CopyingMeter:
         self._network = network.name
         self.training_rows = training
         self._training, self._held_out = (
-            RealFeatures(
-                real_features(network, part, resolution, fit, grey),
-                part.rows["condition"].to_numpy(),
-                part.rows["group"].to_numpy(),
-            )
+            RealFeatures.of(real_features(network, part, resolution, fit, grey), part)
             for part in (training, held_out)
         )
 

@@ -4,8 +4,9 @@ Distribution?", who count coincidences as in the birthday problem)."""
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from morphoscope.generate.metrics.diversity import diversity, sample_of
+from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.neighbours import nearest
+from morphoscope.generate.metrics.selection import sample_of
 
 _REPEATED = 0.5  # of the usual distance between nearest real images
 _LEAST_SCALE = 0.5  # a single image that varies a little has no other spread to compare with

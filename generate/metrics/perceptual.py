@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -57,6 +58,11 @@ class PerceptualNetwork:
     def distance(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The distances [N] of features [N, D] from others [N, D] or [1, D]; at least 0."""
         return (a - b).square().sum(dim=1)
+
+
+def as_tensor(images: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 [N, R, R, 3] => float32 [N, 3, R, R] in [-1, 1]."""
+    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def load_perceptual_network(

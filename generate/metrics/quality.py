@@ -11,14 +11,15 @@ import numpy as np
 from morphoscope.cohort import Cohort, Fit
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics.caching import real_features
+from morphoscope.generate.metrics.copying import RealFeatures
 from morphoscope.generate.metrics.diversity import diversity
 from morphoscope.generate.metrics.features import INCEPTION, FeatureNetwork
 from morphoscope.generate.metrics.frechet import FeatureStatistics, frechet_distance
 from morphoscope.generate.metrics.kernel import kernel_distance
 from morphoscope.generate.metrics.modes import repeated_pairs
+from morphoscope.generate.metrics.selection import FEWEST_IMAGES, in_proportion
 from morphoscope.runtime.progress import Work, working
 
-_FEWEST = 4  # images per set; with fewer the kernel distance could not draw different subsets
 _AT_ONCE = 64  # generated images in memory at once
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,12 @@ class QualityReport:
 
 
 class QualityMeter:
-    """Compares generators with one set of real images, whose features are computed once."""
+    """Compares generators with one set of real images, whose features are computed once.
+
+    Attributes:
+        reals: features, conditions and patients of the real images.
+        counts: {condition: number of its real images}, without conditions that have none.
+    """
 
     def __init__(
         self, network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit = "crop", grey: bool = False
@@ -136,26 +142,30 @@ class QualityMeter:
         Raises:
             UserError: fewer than 4 real images, or some cannot be read.
         """
-        if len(reals) < _FEWEST:
+        if len(reals) < FEWEST_IMAGES:
             raise UserError(
-                f"{reals.root}: {len(reals)} real images to compare with; at least {_FEWEST} are needed."
+                f"{reals.root}: {len(reals)} real images to compare with; at least {FEWEST_IMAGES} are "
+                "needed."
             )
         self.network = network
         self.resolution = resolution
         features = real_features(network, reals, resolution, fit, grey)
+        self.reals = RealFeatures.of(features, reals)
         labels = reals.labels
         self._conditions = reals.conditions
         self._overall = _RealSet(features)
-        self._counts = {name: int((labels == k).sum()) for k, name in enumerate(reals.conditions)}
-        self._counts = {name: count for name, count in self._counts.items() if count}
+        self.counts = {name: int((labels == k).sum()) for k, name in enumerate(reals.conditions)}
+        self.counts = {name: count for name, count in self.counts.items() if count}
         self._by_condition = {
             name: _RealSet(features[labels == reals.conditions.index(name)])
-            for name, count in self._counts.items()
-            if count >= _FEWEST
+            for name, count in self.counts.items()
+            if count >= FEWEST_IMAGES
         }
-        scarce = [name for name in self._counts if name not in self._by_condition]
+        scarce = [name for name in self.counts if name not in self._by_condition]
         if scarce:
-            log.warning("No separate values for %s: fewer than %d real images.", ", ".join(scarce), _FEWEST)
+            log.warning(
+                "No separate values for %s: fewer than %d real images.", ", ".join(scarce), FEWEST_IMAGES
+            )
 
     def measure(
         self, sample: Callable[[str, Sequence[int]], np.ndarray], images: int, seed: int = 0
@@ -181,12 +191,12 @@ class QualityMeter:
         Raises:
             UserError: fewer than 4 images.
         """
-        if images < _FEWEST:
-            raise UserError(f"images: {images} per condition; at least {_FEWEST} are needed.")
-        total = images * len(self._counts)
+        if images < FEWEST_IMAGES:
+            raise UserError(f"images: {images} per condition; at least {FEWEST_IMAGES} are needed.")
+        total = images * len(self.counts)
         with working("Generating and measuring images", total, unit="images", transient=True) as work:
             found = {}
-            for name in self._counts:
+            for name in self.counts:
                 work.status = name
                 found[name] = self._generated(sample, name, images, seed, work)
         return found
@@ -206,11 +216,7 @@ class QualityMeter:
             generated: {condition: features [M, D]}, of at least the conditions of the real images.
             seed: of the subsets of the kernel distance.
         """
-        most = max(self._counts.values())
-        together = [
-            generated[name][: max(1, round(len(generated[name]) * count / most))]
-            for name, count in self._counts.items()
-        ]
+        together = list(in_proportion(generated, self.counts).values())
         by_condition = {
             name: reals.compare(generated[name], seed) for name, reals in self._by_condition.items()
         }

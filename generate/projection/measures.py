@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from morphoscope.generate.projection.photograph import as_tensor
+from morphoscope.generate.metrics.perceptual import as_tensor
 from morphoscope.generate.projection.stages import Target
 from morphoscope.generate.rendering import to_uint8
 

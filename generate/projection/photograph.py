@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from morphoscope.cohort import Fit
 from morphoscope.cohort.reading import MAX_FILE_BYTES, decode
@@ -36,8 +35,3 @@ class Photograph:
         data = read_regular(path, MAX_FILE_BYTES, str(path))
         pixels = square(decode(data, str(path)).image, resolution, fit)
         return cls(hashlib.sha256(data).hexdigest()[:16], pixels)
-
-
-def as_tensor(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    """uint8 [N, R, R, 3] => float32 [N, 3, R, R] in [-1, 1]."""
-    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1

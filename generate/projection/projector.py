@@ -10,7 +10,7 @@ import torch
 from morphoscope.configs import UserError
 from morphoscope.configs.projection import Projecting
 from morphoscope.generate.latents import ProjectedPhotograph
-from morphoscope.generate.metrics.perceptual import PerceptualNetwork
+from morphoscope.generate.metrics.perceptual import PerceptualNetwork, as_tensor
 from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
 from morphoscope.generate.projection.candidates import Candidates, Starts
@@ -22,7 +22,7 @@ from morphoscope.generate.projection.codes import (
 )
 from morphoscope.generate.projection.measures import Found, measured
 from morphoscope.generate.projection.noise import Maps, noise_maps, of_start
-from morphoscope.generate.projection.photograph import Photograph, as_tensor
+from morphoscope.generate.projection.photograph import Photograph
 from morphoscope.generate.projection.stages import (
     Seen,
     Target,

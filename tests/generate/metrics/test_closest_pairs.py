@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from morphoscope.apps.commands.generate import app
+from morphoscope.apps.commands.generate import app, networks
 from morphoscope.configs import UserError
 from morphoscope.generate.metrics import CopyingReport, closest_pairs
 
@@ -25,8 +25,9 @@ def test_pairs_are_in_the_order_of_their_distances():
 @pytest.fixture
 def measure(tiny_cohort, tiny_snapshot, tmp_path, make_network, monkeypatch):
     """measure(*options) -> (result of the command, its run folder)."""
-    monkeypatch.setattr("morphoscope.generate.metrics.load_feature_network", lambda *_: make_network())
+    monkeypatch.setattr(networks, "load_feature_network", lambda *_: make_network())
     words = ["metrics", str(tiny_snapshot), str(tiny_cohort.root), "--images", "8", "--device", "cpu"]
+    words += ["--set", "perceptual_network=null"]
     run = tmp_path / "run"
 
     def call(*options):
@@ -43,7 +44,9 @@ def test_copies_are_looked_for_and_no_real_image_is_written_unless_requested(mea
     assert (copying.overall.held_out, copying.overall.patients) == (6, 6)  # fold 2, not the test fold
     assert copying.overall.generated == 16
     assert found["figures"]["closer_averages"] == copying.overall.closer.value
-    assert [path.name for path in run.iterdir() if path.suffix in (".html", ".png")] == []
+    assert [path.name for path in run.iterdir() if path.suffix in (".html", ".png")] == ["report.html"]
+    page = (run / "report.html").read_text()
+    assert "Copies of training images" in page and "<img" not in page
 
 
 def test_the_page_of_closest_pairs_says_that_it_shows_patients(measure, tiny_cohort):

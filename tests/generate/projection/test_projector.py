@@ -5,9 +5,9 @@ import pytest
 
 from morphoscope.configs import UserError
 from morphoscope.generate.latents import End, LatentPath, read_photograph, write_photograph
+from morphoscope.generate.metrics.perceptual import as_tensor
 from morphoscope.generate.projection import Outside, Photograph, Projector, held_out_photographs
 from morphoscope.generate.projection.candidates import Candidates
-from morphoscope.generate.projection.photograph import as_tensor
 
 
 def generated(model, condition="dark", seed=77):
