@@ -1,10 +1,9 @@
 """`generate morph | loop | grid | triangle | mix | directions` as a user calls them."""
 
-import resource
-import signal
 from pathlib import Path
 
 import pytest
+from hostile.limits import full_disk
 
 from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.cohort import phantom
@@ -118,14 +117,8 @@ def test_a_stop_at_any_moment_leaves_whole_files_and_resumes(command_line, tmp_p
 
 def test_a_disk_that_fills_up_leaves_whole_files_and_resumes(command_line, tmp_path):
     run = tmp_path / "run"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, hard))  # more than a frame, less than the strip
-    try:
+    with full_disk(25_000):  # more than a frame, less than the strip
         code, _, err = command_line(*MORPH, "--run", run)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
     assert code == 2 and "strip.png: cannot be written (File too large)" in " ".join(err.split())
     assert sorted(finished(run)) == ["frame000.png", "frame001.png", "frame002.png", "morph.json"]
     kept = (run / "frame001.png").stat().st_mtime_ns

@@ -1,12 +1,11 @@
 """Films: the mark is printed in every frame that a player shows, and nothing half-written stays behind."""
 
-import resource
-import signal
 import subprocess
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from hostile.limits import full_disk
 
 from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.cohort import Provenance
@@ -78,24 +77,14 @@ def test_every_frame_of_a_loop_shows_the_mark(tmp_path):
         assert mark.seed == 4 and mark.generator == model.digest
 
 
-@pytest.fixture
-def little_room():
-    """No file can grow beyond 20 kB, as on a disk that fills up; what grows is told, not killed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # children inherit it
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
-
-
 @pytest.mark.parametrize("suffix", ["mp4", "gif"])
-def test_a_disk_that_fills_up_within_a_film(tmp_path, suffix, little_room):
+def test_a_disk_that_fills_up_within_a_film(tmp_path, suffix):
     path = tmp_path / f"film.{suffix}"
     path.write_bytes(b"an earlier film")
     random = np.random.default_rng(0)
     shown = [film_frame(random.integers(0, 256, (64, 64, 3)).astype(np.uint8), ORIGIN) for _ in range(12)]
-    with pytest.raises(UserError, match=rf"film\.{suffix}: .*([Ff]ile too large|could not write)"):
+    message = rf"film\.{suffix}: .*([Ff]ile too large|could not write)"
+    with full_disk(20_000), pytest.raises(UserError, match=message):
         write(path, shown)
     assert path.read_bytes() == b"an earlier film"
     assert list(tmp_path.iterdir()) == [path]

@@ -1,5 +1,6 @@
-"""Limits that a reader must keep to: seconds by an alarm, memory by a measurement."""
+"""Limits of a process: seconds that a reader may take, and bytes that a file may grow to."""
 
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,19 @@ from types import FrameType
 
 class TooSlow(BaseException):
     """A reader took longer than it may; not an Exception, so that no reader takes it for damaged data."""
+
+
+@contextmanager
+def full_disk(file_bytes: int) -> Iterator[None]:
+    """No file of this process and its children can grow beyond `file_bytes`; writing more fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # which would end the children
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 import json
 import os
-import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 import yaml
+from hostile.limits import full_disk
 
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
@@ -93,13 +93,8 @@ def test_statistics_are_appended_line_by_line(tmp_path: Path) -> None:
 
 def test_a_full_disk_names_the_statistics_file(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    try:
-        with pytest.raises(UserError, match=r"stats\.jsonl: cannot be written"):
-            run.append("stats.jsonl", note="x" * 5000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(1024), pytest.raises(UserError, match=r"stats\.jsonl: cannot be written"):
+        run.append("stats.jsonl", note="x" * 5000)
 
 
 def test_later_lines_are_removed_from_every_json_lines_file(tmp_path: Path) -> None:

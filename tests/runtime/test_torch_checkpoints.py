@@ -2,14 +2,13 @@
 
 import pickle
 import random
-import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from hostile.limits import full_disk
 from safetensors.torch import save_file
 
 from morphoscope.configs import UserError
@@ -40,17 +39,6 @@ def _state() -> dict[str, object]:
         "order": [3, 1],
         "rng": torch.get_rng_state(),
     }
-
-
-@contextmanager
-def _full_disk() -> Iterator[None]:
-    """Files of this process can grow to 2 kB at most."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
@@ -180,7 +168,7 @@ def test_a_damaged_checkpoint_reads_or_is_a_user_error(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_checkpoint(path, "generator", {"w": torch.ones(1)}, {})
-    with _full_disk(), pytest.raises(UserError, match=r"model\.safetensors: cannot be written"):
+    with full_disk(2048), pytest.raises(UserError, match=r"model\.safetensors: cannot be written"):
         write_checkpoint(path, "generator", {"w": torch.ones(10_000)}, {})
     assert read_checkpoint(path, "generator")[0]["w"].numel() == 1
     assert list(tmp_path.iterdir()) == [path]
@@ -201,7 +189,7 @@ def test_state_round_trip(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     write_state(path, {"images": 1})
-    with _full_disk(), pytest.raises(UserError, match=r"state\.pt: cannot be written"):
+    with full_disk(2048), pytest.raises(UserError, match=r"state\.pt: cannot be written"):
         write_state(path, {"images": 2, "weight": torch.ones(10_000)})
     assert read_state(path) == {"images": 1}
     assert list(tmp_path.iterdir()) == [path]

@@ -59,6 +59,6 @@ def _marked(given: Sequence[Path]) -> tuple[list[Path], int]:
 
 def _password() -> str:
     if not sys.stdin.isatty():
-        raise UserError("The key has a password, which is asked for on a terminal only.")
+        raise UserError("The key has a password: run the command in a terminal, which prompts for it.")
     found: str = typer.prompt("Password of the key", hide_input=True, err=True)
     return found
