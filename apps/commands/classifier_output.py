@@ -12,6 +12,7 @@ from morphoscope.classify.certainty.calibration import ACCEPTED
 from morphoscope.classify.certainty.prior import COHORT
 from morphoscope.classify.certainty.strata import FEW
 from morphoscope.classify.held_out import alarm_limits
+from morphoscope.classify.training.cross_validation import over_splits
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Explaining
 from morphoscope.runtime.statistics import format_estimate
@@ -81,11 +82,25 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def print_repeats(evaluations: Sequence[Evaluation]) -> None:
-    """Print the pooled evaluation of the first split, and the balanced accuracy of each."""
-    say(f"{evaluations[0].facts.calibration_note} Metrics of the first split:")
-    print_evaluation(evaluations[0])
+    """Print the evaluation of the first split, the balanced accuracy of each, and what all have in common."""
+    first = evaluations[0]
+    if first.facts.rows == "nested":
+        say(str(first.facts.calibration_note))
+    say("Metrics of the first split:")
+    print_evaluation(first)
+    if len(evaluations) == 1:
+        return
     for number, evaluation in enumerate(evaluations[1:], start=2):
         say(f"balanced accuracy with split {number}: {_named(evaluation.balanced_accuracy)}")
+    for name, found in over_splits(evaluations).items():
+        say(
+            f"{name.replace('_', ' ')} over {len(evaluations)} splits: {_named(found.mean)}, standard "
+            f"deviation between splits {found.spread:.3f}"
+        )
+    say(
+        "The intervals are by patient: other patients like these may give other values. The standard "
+        "deviation says only how far the values depend on which patients share a fold."
+    )
 
 
 def _print_rules(evaluation: Evaluation) -> None:

@@ -74,7 +74,13 @@ def train(
         ),
     ] = "",
     repeats: Annotated[
-        int, typer.Option(min=1, max=100, help="With --nested: number of splits, each drawn again.")
+        int,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Number of splits: the cohort's own, then others, which show how far the results depend "
+            "on the split.",
+        ),
     ] = 1,
     config: ConfigFile = None,
     set_: Set = None,
@@ -94,17 +100,17 @@ def train(
         seed=seed,
     )
 
-    if nested and (synthetic or folds):
+    several = "nested" if nested else "repeated" if repeats > 1 else ""
+    if several and (synthetic or folds):
         raise UserError(
-            "--nested trains on every fold, and on real images: leave out --folds and --synthetic."
+            "--nested and --repeats train on every fold, and on real images: leave out --folds and "
+            "--synthetic."
         )
-    if held_out_conditions and (nested or synthetic):
+    if held_out_conditions and (several or synthetic):
         raise UserError(
-            "--held-out-conditions: not with --nested, nor with --synthetic, whose generator has seen every "
-            "condition."
+            "--held-out-conditions: not with --nested or --repeats, nor with --synthetic, whose generator "
+            "has seen every condition."
         )
-    if repeats > 1 and not nested:
-        raise UserError("--repeats: only with --nested.")
 
     from morphoscope.apps.commands.classifier_output import print_repeats
     from morphoscope.apps.commands.held_out import planned, print_held_out
@@ -116,10 +122,10 @@ def train(
     chosen, plan = comma_list(folds) or None, None
     if held_out_conditions:
         plan = planned(settings, cohort, held_out_conditions, view, chosen)
-    folder = run_folder(run, f"{path.stem}-{'nested-' * nested}{preset}")
+    folder = run_folder(run, "-".join(part for part in (path.stem, several, preset) if part))
     common: dict[str, Any] = {"auxiliary": beside, "view": view, "device": device, "overwrite": overwrite}
-    if nested:
-        print_repeats(cross_validate(settings, cohort, folder, repeats=repeats, **common))
+    if several:
+        print_repeats(cross_validate(settings, cohort, folder, nested=nested, repeats=repeats, **common))
         say(f"Wrote {folder.path}")
         return
     ensemble = train_ensemble(settings, cohort, folder, synthetic=extras, folds=chosen, **common)

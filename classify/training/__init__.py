@@ -1,7 +1,7 @@
 """Training of the ensemble: which images a fold may see, the training of one fold, and the whole run."""
 
+from morphoscope.classify.training.cross_validation import cross_validate
 from morphoscope.classify.training.held_out import HeldOutPlan, measure_held_out, plan_held_out
-from morphoscope.classify.training.nested import cross_validate
 from morphoscope.classify.training.plans import FoldPlan, plan_folds
 from morphoscope.classify.training.run import train_ensemble
 

@@ -12,6 +12,8 @@ from morphoscope.cohort import phantom
     [
         (["--held-out-conditions", "nope"], "A condition to leave out takes one of HMI, IP"),
         (["--held-out-conditions", "all", "--nested"], "--held-out-conditions: not with --nested"),
+        (["--held-out-conditions", "all", "--repeats", "2"], "--held-out-conditions: not with --nested"),
+        (["--folds", "0", "--repeats", "2"], "train on every fold"),
         (["--held-out-conditions", "all", "--synthetic", "x"], "whose generator has seen every condition"),
     ],
 )

@@ -38,6 +38,7 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             config=made.classifier,
             cohort=other.with_folds(other.rows["fold"].replace({"1": "0"})),  # too few folds to train
             run=RunFolder(exists),
+            nested=True,
             repeats=1,
             auxiliary=[],
             view="focused",
