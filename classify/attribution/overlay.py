@@ -1,5 +1,7 @@
 """Attribution maps drawn over their photographs, and the legend of their colours."""
 
+from typing import Any
+
 import cv2
 import matplotlib
 import numpy as np
@@ -31,7 +33,8 @@ def overlay(
         attribution: float32 [H, W], `Attribution.map`, in any unit.
         signed: `Attribution.signed`; an unsigned map goes from violet (less important) to yellow (more
             important).
-        strongest: value that gets full colour, `colour_range` of another map to compare this one with it.
+        strongest: value that gets full colour, `colour_range` of another map to compare this one with it;
+            that of this map if None or 0.
 
     Returns:
         uint8 [H, W, 3] RGB; of an image with a side above 1600, [h, w, 3] of the same proportions whose
@@ -41,11 +44,12 @@ def overlay(
         UserError: an image or a map of another kind, or of another size than the other.
     """
     check_image(image)
-    if not isinstance(attribution, np.ndarray) or attribution.dtype.kind != "f":
-        arguments.refuse("attribution", "an array of numbers, as in Attribution.map", attribution)
+    _require_map(attribution)
     if attribution.shape != image.shape[:2]:
         arguments.refuse("attribution", f"a map of the image's size {list(image.shape[:2])}", attribution)
     arguments.flag("signed", signed)
+    if strongest is not None:
+        arguments.real_number("strongest", strongest, 0)
     image, attribution = (_shrunk(array) for array in (image, attribution))
     smooth = _blurred(attribution)
     strength = np.clip(smooth / (strongest or _range(smooth)), -1, 1)
@@ -56,8 +60,19 @@ def overlay(
 
 
 def colour_range(attribution: np.ndarray) -> float:
-    """The value to which `overlay` gives full colour in a map float32 [H, W]; above 0."""
+    """The value to which `overlay` gives full colour in a map float32 [H, W]; above 0.
+
+    Raises:
+        UserError: something else than a map.
+    """
+    _require_map(attribution)
     return _range(_blurred(_shrunk(attribution)))
+
+
+def _require_map(attribution: Any) -> None:
+    is_array = isinstance(attribution, np.ndarray) and attribution.ndim == 2 and attribution.size
+    if not is_array or attribution.dtype.kind != "f":
+        arguments.refuse("attribution", "an array of numbers [H, W], as in Attribution.map", attribution)
 
 
 def _blurred(attribution: np.ndarray) -> np.ndarray:

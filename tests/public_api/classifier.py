@@ -71,8 +71,13 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         ),
         "legend": Case(classify.legend, width=100, height=40, signed=True),
         "overlay": Case(
-            classify.overlay, image=image, attribution=np.zeros((40, 30), np.float32), signed=True
+            classify.overlay,
+            image=image,
+            attribution=np.zeros((40, 30), np.float32),
+            signed=True,
+            strongest=1.0,
         ),
+        "colour_range": Case(classify.colour_range, attribution=np.zeros((40, 30), np.float32)),
         "measure_held_out": Case(
             classify.measure_held_out,
             config=made.classifier,
