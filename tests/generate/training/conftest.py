@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from morphoscope.generate.training import report
 from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.runtime.torch_processes import Processes
 
@@ -40,3 +41,10 @@ def make_trainer(tiny_config, tiny_cohort):
         return GeneratorTrainer(config, images, tiny_cohort.labels, tiny_cohort.conditions, alone)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _undrawn_charts(request, monkeypatch):
+    """The charts of a report take longer than a tiny training: only its own tests draw them."""
+    if request.path.name != "test_report.py":
+        monkeypatch.setattr(report, "draw_curves", lambda *curves, **options: "<svg></svg>")
