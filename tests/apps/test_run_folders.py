@@ -88,6 +88,6 @@ def test_one_rule_for_every_command(run, tmp_path):
         assert {path: path.stat().st_size for path in (tmp_path / "one").rglob("*.png")} == before
         earlier = name
     names = list(written.values())
-    assert all(first & second <= {"report.html"} for first, second in pairwise(names))
+    assert all(first & second <= {"report.html", "probabilities.csv"} for first, second in pairwise(names))
     assert run("generate", "sample", GENERATOR, "--run", "phantoms")[0] == 2
     assert (phantoms.root / "manifest.csv").exists()

@@ -75,7 +75,7 @@ def test_sheets_of_the_generator(client: Client) -> None:
     assert len(client.predict(api_name="/wall")["cells"]) == 18
     assert len(client.predict(**ENDS, c="red", api_name="/triangle")["cells"]) == 45
     assert client.predict(**ENDS, layers="fine", api_name="/mix")["columns"] == 5
-    assert client.predict(a="dark", d1=2.5, api_name="/moved")["name"] == "synthetic.png"
+    assert client.predict(a="dark", d1=2.5, api_name="/moved")["name"] == "synthetic-100-dark.png"
 
 
 def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -> None:

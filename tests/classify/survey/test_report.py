@@ -28,7 +28,7 @@ def test_everything_is_written(analysis: Analysis, tmp_path: Path) -> None:
             f"confusion-{view}-{who}.{kind}"
             for view in ("focused", "panoramic")
             for who in ("classifier", "clinicians")
-            for kind in ("pdf", "png", "svg")
+            for kind in ("csv", "pdf", "png", "svg")
         ),
         "experience.csv",
         "groups.csv",
