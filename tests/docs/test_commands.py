@@ -246,6 +246,7 @@ def own_certificate(reader: Reader) -> None:
 SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
     ("docs/training.md", ""): generator,
+    ("docs/metrics.md", ""): generator,
     ("docs/other-programs.md", ""): other_programs,
     ("docs/projection.md", ""): held_out,
     ("docs/provenance.md", ""): own_certificate,
