@@ -1,15 +1,15 @@
 """Projection measured: on generated images of known origin, and on held-out photographs.
 
     python benchmarks/projection.py generated GENERATOR [--space w_plus] [--images 14]
-    python benchmarks/projection.py held-out GENERATOR ENSEMBLE COHORT [--space tuned] [--images 14]
+    python benchmarks/projection.py held-out GENERATOR COHORT [ENSEMBLE] [--space tuned] [--images 14]
     python benchmarks/projection.py step GENERATOR
     python benchmarks/projection.py memory
 
-Prints PSNR and perceptual distance of each stage, and how often the condition was found among all. For
-held-out photographs also how far the morph is from the projection at its own end, and how often the
-ensemble's answer changes when a photograph is moved by 100 % to another condition. COHORT holds images that
-the generator has not seen. Seconds are of the processor, not of the clock, so that other work on the machine
-does not count.
+Prints PSNR and perceptual distance of each stage, and how often the condition was found among all. With
+an ensemble also how far the morph is from the projection at its own end, and how often the ensemble's answer
+changes when a photograph is moved by 100 % to another condition. COHORT holds images that the generator has
+not seen: its test fold, or all of them if it has none. Seconds are of the processor, not of the clock, so
+that other work on the machine does not count; stages add up.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import torch
 from timing import interleaved, machine
 
 from morphoscope.classify import Ensemble
-from morphoscope.cohort import Cohort
+from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs.projection import Projecting
 from morphoscope.generate import Generator, GeneratorModel
 from morphoscope.generate.latents import End, LatentPath
@@ -54,12 +54,15 @@ def main() -> None:
     if options.what == "generated":
         projected(projector, *generated_photographs(model, options.images))
         return
-    cohort = Cohort.load(options.files[2])
-    chosen = cohort.select(np.linspace(0, len(cohort) - 1, options.images).round().astype(int).tolist())
+    cohort = Cohort.load(options.files[1])
+    test = np.flatnonzero(cohort.rows["fold"] == TEST_FOLD)
+    unseen = cohort.select(test if len(test) else np.arange(len(cohort)))
+    chosen = unseen.select(np.linspace(0, len(unseen) - 1, options.images).round().astype(int).tolist())
     images = chosen.images(model.resolution, model.metadata.fit)
     photographs = [Photograph("0", np.array(image)) for image in images]
     found = projected(projector, photographs, chosen.rows["condition"].tolist())
-    no_copies(model, Ensemble.load(options.files[1]), found)
+    if len(options.files) > 2:
+        no_copies(model, Ensemble.load(options.files[2]), found)
 
 
 def generated_photographs(model: GeneratorModel, number: int) -> tuple[list[Photograph], list[str]]:

@@ -82,7 +82,8 @@ class _Part:
 
     def mean(self, chosen: np.ndarray) -> float:
         """The mean distance of two chosen images, bool [T], of different owners."""
-        return mean_of_separate(self.distances[np.ix_(chosen, chosen)], self.owners[chosen])
+        one = np.zeros(int(chosen.sum()))  # condition
+        return mean_of_separate(self.distances[np.ix_(chosen, chosen)], self.owners[chosen], one)
 
 
 def _part(

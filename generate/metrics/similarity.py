@@ -68,7 +68,7 @@ def measure_similarity(
         log.warning("No intervals for %s: fewer than %d patients.", ", ".join(few), FEWEST_PATIENTS)
     found = {
         name: measure_set(part, generated, seed)
-        for name, part in track({"": reals, **parts}.items(), "Comparing features", total=1 + len(parts))
+        for name, part in track({**parts, "": reals}.items(), "Comparing features", total=1 + len(parts))
     }
     overall = found.pop("")
     return [
@@ -88,7 +88,7 @@ def measure_set(
         return values_of(pairs, np.flatnonzero(kept & ~real), np.flatnonzero(kept & real))
 
     if sets.patients >= FEWEST_PATIENTS:
-        estimates = _estimates(jackknife(statistics, pairs.owners, real, sets.strata, seed), sets)
+        estimates = _estimates(jackknife(statistics, pairs.owners, real, sets.pairs.strata, seed), sets)
     else:
         values = statistics(np.ones(len(real), bool))
         estimates = [Estimate(float(value), np.nan, np.nan) for value in values]
@@ -110,12 +110,10 @@ class _Sets:
     Attributes:
         pairs: of all images; each generated one is its own owner.
         real: which are real, bool [T].
-        strata: condition of each image, [T].
     """
 
     pairs: Pairs
     real: np.ndarray
-    strata: np.ndarray
 
     @classmethod
     def of(cls, reals: RealFeatures, generated: Mapping[str, np.ndarray]) -> "_Sets":
@@ -131,8 +129,8 @@ class _Sets:
         _, patient = np.unique(reals.groups[shown], return_inverse=True)
         owners = np.concatenate([patient, patient.max() + 1 + np.arange(len(made))])
         strata = np.concatenate([reals.conditions[shown], conditions[made]])
-        pairs = Pairs(np.concatenate([reals.features[shown], features[made]]), owners)
-        return cls(pairs, np.arange(len(owners)) < len(shown), strata)
+        pairs = Pairs(np.concatenate([reals.features[shown], features[made]]), owners, strata)
+        return cls(pairs, np.arange(len(owners)) < len(shown))
 
     @property
     def patients(self) -> int:
@@ -219,7 +217,7 @@ def _halves(sets: _Sets, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return nothing, nothing
     beside_floor, floor = [], []
     for _ in range(_SPLITS):
-        first = _half(sets.pairs.owners[real], sets.strata[real], random)
+        first = _half(sets.pairs.owners[real], sets.pairs.strata[real], random)
         chosen = random.permutation(generated)[: first.sum()]
         beside_floor.append(values_of(sets.pairs, chosen, real[~first]))
         floor.append(values_of(sets.pairs, real[first], real[~first]))

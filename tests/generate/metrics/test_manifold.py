@@ -21,7 +21,7 @@ def measured(generated, real, groups=None):
     """{metric: value} of features; by default each real image is of a patient of its own."""
     owners = np.arange(len(real)) if groups is None else groups
     owners = np.concatenate([owners, 1000 + np.arange(len(generated))])
-    pairs = Pairs(np.concatenate([real, generated]), owners)
+    pairs = Pairs(np.concatenate([real, generated]), owners, np.zeros(len(owners)))
     values = values_of(pairs, np.arange(len(real), len(owners)), np.arange(len(real)))
     return dict(zip(SIMILARITY, values, strict=True))
 

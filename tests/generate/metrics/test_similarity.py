@@ -57,6 +57,16 @@ def test_the_condition_that_is_made_worst_comes_first(random):
     assert kid["pale"].estimate.low > kid["pale"].floor and kid["dark"].estimate.low < 0
 
 
+def test_the_kernel_distance_of_several_conditions_is_unbiased(random):
+    """Also though the numbers of images of each condition are fixed, and conditions differ by far."""
+    overall = [
+        by_key(measure_similarity("x", real(random, 6), like_real(random, 12)))["kid"].overall
+        for _ in range(60)
+    ]
+    for values in ([one.estimate.value for one in overall], [one.floor for one in overall]):
+        assert np.mean(values) == pytest.approx(0, abs=4 * np.std(values) / 60**0.5)
+
+
 def test_a_collapse_shows_in_recall_diversity_and_repeated_pairs_and_not_in_precision(random):
     generated = like_real(random)
     generated["dark"] = np.repeat(random.normal(0, 0.1, (2, DIMENSIONS)), 20, axis=0)
