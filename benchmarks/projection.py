@@ -80,7 +80,7 @@ def projected(
     found = [projector.project(photograph) for photograph in photographs]
     taken = (time.process_time() - started) / len(found)
     hits = sum(best(one) == name for one, name in zip(found, truth, strict=True))
-    print(f"{len(found)} images, {taken:.1f} s of the processor each; condition found of {hits}")
+    print(f"{len(found)} images, {taken:.1f} s of the processor each; condition found for {hits}")
     for stage in found[0].found:
         psnr = [one.found[stage].psnr for one in found]
         distance = [one.found[stage].perceptual for one in found]
