@@ -24,9 +24,9 @@ _requested: ContextVar[ConvolutionPrecision] = ContextVar("precision", default="
 def convolutions_in(precision: ConvolutionPrecision) -> Iterator[None]:
     """Choose the precision of the products in 3x3 convolutions on a CPU within a `with` block.
 
-    With "bfloat16", the operands of these products are rounded to 8 significant bits; sums, results and
-    everything else stay float32. A CPU that lacks AVX512-BF16 computes in float32, and one warning says so.
-    Nothing changes on a GPU, or for tensors of another dtype than float32.
+    With "bfloat16", the operands of float32 convolutions are rounded to 8 significant bits; sums, results and
+    everything else stay float32. A CPU that has neither AMX nor AVX512-BF16 computes in float32, and one
+    warning says so. Nothing changes on a GPU, or for tensors of another dtype than float32.
 
     Raises:
         UserError: the precision is unknown.

@@ -78,10 +78,7 @@ class Conv3x3Params(ctypes.Structure):
 class PackParams(ctypes.Structure):
     _fields_ = [
         *[(name, _POINTER) for name in ("w", "packed")],
-        *[
-            (name, _INT)
-            for name in ("dtype", "c", "o", "stride_o", "stride_c", "stride_y", "stride_x", "mode")
-        ],
+        *[(name, _INT) for name in ("dtype", "c", "o", "stride_o", "stride_c", "stride_y", "stride_x")],
     ]
 
 
