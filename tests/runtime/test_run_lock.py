@@ -92,8 +92,15 @@ def test_a_killed_process_is_followed_with_a_message(
 
 
 def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(tmp_path: Path) -> None:
-    # One process prints: where output is not buffered, print writes piece by piece, and two would mix lines.
-    forks = "child = os.fork()\n        if child:\n            print(child, flush=True)"
+    # The parent prints once the child has run its handlers of the fork. Only one process prints: where output
+    # is not buffered, print writes piece by piece, and two would mix lines.
+    forks = """readable, writable = os.pipe()
+        child = os.fork()
+        if child:
+            os.read(readable, 1)
+            print(child, flush=True)
+        else:
+            os.write(writable, b"1")"""
     process = subprocess.Popen(
         [
             sys.executable,
