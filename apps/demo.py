@@ -20,6 +20,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.morphs import Morphing
 from morphoscope.generate import GeneratorModel, augment, load, train_generator
 from morphoscope.generate.exports import write_samples
+from morphoscope.generate.latents.parsing import parse_ends
 from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.sheets import Strip, write_sheet
 from morphoscope.runtime import RunFolder, write_text
@@ -103,7 +104,9 @@ class _Steps:
         if not (path / "manifest.csv").exists():
             augment(generator, path, per_condition=_SYNTHETIC_PER_CONDITION, console=self.console)
         write_samples(generator, self.folder / "samples", Sampling(count=10))
-        write_morph(generator, self.folder / "morph", _FROM, _TO, _MORPH)
+        write_morph(
+            generator, self.folder / "morph", parse_ends([_FROM, _TO], generator, _MORPH.seed), _MORPH
+        )
         return Cohort.load(path)
 
     def ensemble(self, cohort: Cohort, synthetic: Cohort) -> Ensemble:

@@ -18,7 +18,13 @@ from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.latents.directions import Direction, condition_axis, factorised_directions
 from morphoscope.generate.latents.marks import shared_provenance
 from morphoscope.generate.latents.mixing import mix_styles, triangle, triangle_weights
-from morphoscope.generate.latents.parsing import parse_end, parse_ends, parse_layers
+from morphoscope.generate.latents.parsing import (
+    WrittenEnd,
+    parse_end,
+    parse_ends,
+    parse_layers,
+    recorded_ends,
+)
 from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.generate.morph_files import path_between
 from morphoscope.generate.sheets import Strip, write_synthetic_sheet
@@ -31,10 +37,17 @@ class EndSheet(NamedTuple):
     Attributes:
         strips: its rows.
         provenance: what all its images share.
+        ends: what it was drawn from, in the order in which they were given.
     """
 
     strips: list[Strip]
     provenance: Provenance
+    ends: list[WrittenEnd]
+
+    @property
+    def recorded(self) -> dict[str, str]:
+        """{text of an end: what a run records of it}."""
+        return recorded_ends(self.ends)
 
     def write(self, path: Path) -> None:
         """Write it as a PNG, marked as synthetic, atomically."""
@@ -51,14 +64,15 @@ def grid_sheet(model: GeneratorModel, a: str, b: str, settings: GridDrawing) -> 
     check_seeds([seeds[0], seeds[-1]])
     ratios = np.linspace(0, 1, settings.steps)
     captions = [f"{100 * ratio:.0f}%" for ratio in ratios]
+    written = parse_ends([a, b], model, seeds[0])
     strips, paths = [], []
     for seed in track(seeds, "Generating rows"):
-        path = path_between(settings, *parse_ends([a, b], model, seed))
+        path = path_between(settings, *(one.with_seed(seed) for one in written))
         strips.append(Strip(f"seed {seed}", path.frames(model, ratios), captions=captions))
         paths.append(path)
     ends = [end for path in paths for end in (path.a, path.b)]
     marks = [path.mark(ratios) for path in paths]
-    return EndSheet(strips, shared_provenance(model, ends, settings.psi, marks))
+    return EndSheet(strips, shared_provenance(model, ends, settings.psi, marks), written)
 
 
 def triangle_sheet(model: GeneratorModel, corners: Sequence[str], settings: TriangleDrawing) -> EndSheet:
@@ -67,9 +81,9 @@ def triangle_sheet(model: GeneratorModel, corners: Sequence[str], settings: Tria
     Raises:
         UserError: an end that cannot be read, or corners that cannot be mixed.
     """
-    ends = parse_ends(list(corners), model, settings.seed)
-    first, second, third = ends
-    corners = [end.title(text) for text, end in zip(corners, ends, strict=True)]
+    written = parse_ends(corners, model, settings.seed)
+    first, second, third = ends = [one.end for one in written]
+    corners = [one.title for one in written]
     images = triangle(
         model, (first, second, third), settings.side, settings.way, settings.psi, settings.centre
     )
@@ -80,7 +94,7 @@ def triangle_sheet(model: GeneratorModel, corners: Sequence[str], settings: Tria
         name = f"{100 * (1 - row / (settings.side - 1)):.0f}% {corners[0]}"
         strips.append(Strip(name, images[part], captions=captions[part]))
         start += row + 1
-    return EndSheet(strips, shared_provenance(model, ends, settings.psi))
+    return EndSheet(strips, shared_provenance(model, ends, settings.psi), written)
 
 
 def mixing_sheet(
@@ -91,11 +105,10 @@ def mixing_sheet(
     Raises:
         UserError: an end that cannot be read, or layers that the generator lacks.
     """
-    of_rows, of_columns = (
-        [parse_end(text, model, settings.seed) for text in texts] for texts in (rows, columns)
-    )
-    rows = [end.title(text) for text, end in zip(rows, of_rows, strict=True)]
-    columns = [end.title(text) for text, end in zip(columns, of_columns, strict=True)]
+    written = [parse_end(text, model, settings.seed) for text in (*rows, *columns)]
+    ends, titles = [one.end for one in written], [one.title for one in written]
+    of_rows, of_columns = ends[: len(rows)], ends[len(rows) :]
+    rows, columns = titles[: len(rows)], titles[len(rows) :]
     layers = parse_layers(settings.layers)
     mixed = mix_styles(model, of_rows, of_columns, layers, settings.psi, settings.centre)
     own, other = (
@@ -109,7 +122,7 @@ def mixing_sheet(
         Strip(name, np.concatenate([image[None], row]), captions=names)
         for name, image, row in zip(rows, own, mixed, strict=True)
     ]
-    return EndSheet(strips, shared_provenance(model, [*of_rows, *of_columns], settings.psi))
+    return EndSheet(strips, shared_provenance(model, ends, settings.psi), written)
 
 
 def direction_sheet(model: GeneratorModel, start: str, settings: DirectionDrawing) -> EndSheet:
@@ -121,7 +134,8 @@ def direction_sheet(model: GeneratorModel, start: str, settings: DirectionDrawin
     Raises:
         UserError: an end that cannot be read, layers that the generator lacks, or an axis from a mixture.
     """
-    end = parse_end(start, model, settings.seed)
+    written = parse_end(start, model, settings.seed)
+    end = written.end
     if settings.axes:
         directions = _axes_from(model, end)
         strengths = np.linspace(0, 1, settings.steps)
@@ -140,7 +154,7 @@ def direction_sheet(model: GeneratorModel, start: str, settings: DirectionDrawin
         marks.append(line.mark(ratios))
         captions = [f"{strength:+.2g}" if strength else "0" for strength in strengths]
         strips.append(Strip(f"@{direction.name}", line.frames(model, ratios), captions=captions))
-    return EndSheet(strips, shared_provenance(model, [end], settings.psi, marks))
+    return EndSheet(strips, shared_provenance(model, [end], settings.psi, marks), [written])
 
 
 def _axes_from(model: GeneratorModel, end: End) -> list[Direction]:

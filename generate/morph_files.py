@@ -21,9 +21,9 @@ from morphoscope.configs.morphs import FilmSettings, Looping, Morphing, PathSett
 from morphoscope.configs.user_files import read_regular
 from morphoscope.generate.exports import write_images
 from morphoscope.generate.films import film_frame, write_gif, write_mp4
-from morphoscope.generate.latents import End, LatentPath
+from morphoscope.generate.latents import LatentPath
 from morphoscope.generate.latents.marks import frame_provenance, shared_provenance
-from morphoscope.generate.latents.parsing import parse_ends
+from morphoscope.generate.latents.parsing import WrittenEnd
 from morphoscope.generate.latents.spacing import Spacing, space_evenly
 from morphoscope.generate.metrics.perceptual import PerceptualNetwork, load_perceptual_network
 from morphoscope.generate.model import GeneratorModel
@@ -77,60 +77,72 @@ class MorphFiles(NamedTuple):
     spacing: list[Spacing]
 
 
-def path_between(settings: PathSettings, a: End, b: End) -> LatentPath:
+def path_between(settings: PathSettings, a: WrittenEnd, b: WrittenEnd) -> LatentPath:
     """The path that the settings describe."""
-    return LatentPath(a, b, settings.way, settings.interpolation, settings.psi, settings.centre)
+    return LatentPath(a.end, b.end, settings.way, settings.interpolation, settings.psi, settings.centre)
 
 
-def write_morph(model: GeneratorModel, folder: Path, a: str, b: str, settings: Morphing) -> MorphFiles:
+def loop_paths(settings: PathSettings, ends: Sequence[WrittenEnd]) -> list[LatentPath]:
+    """The paths from each end to the next, and from the last one back to the first.
+
+    Raises:
+        UserError: fewer than two ends.
+    """
+    if len(ends) < 2:
+        raise UserError("A loop needs at least two ends.")
+    return [path_between(settings, a, b) for a, b in zip(ends, [*ends[1:], ends[0]], strict=True)]
+
+
+def write_morph(
+    model: GeneratorModel, folder: Path, ends: Sequence[WrittenEnd], settings: Morphing
+) -> MorphFiles:
     """Write a morph as frame000.png …, strip.png and morph.json, and as morph.mp4 or morph.gif on request.
 
     The strip shows below each frame the share of each condition. Up to 12 frames stand in one row.
 
     Args:
-        a, b: the ends; see `latents.parsing`.
+        ends: two, from `latents.parsing.parse_ends`.
 
     Raises:
-        UserError: an unknown condition, an end that cannot be read, or ends without such a path.
+        UserError: ends without such a path.
     """
-    ends = parse_ends([a, b], model, settings.seed)
-    a, b = (end.title(text) for text, end in zip((a, b), ends, strict=True))
     path = path_between(settings, *ends)
+    a, b = (one.title for one in ends)
     (leg,) = _placed(model, folder, [a, b], [path], settings, settings.steps)
     frames = _write_frames(model, folder, [leg], settings)
     full = [full_name(name, model.descriptions) for name in (a, b)]
     captions = path.captions(model, leg.ratios)
     strip = Strip(f"{a} to {b}", frames, " to ".join(full) if all(full) else "", captions)
-    provenance = shared_provenance(model, ends, settings.psi, [leg.mark])
+    provenance = shared_provenance(model, [path.a, path.b], settings.psi, [leg.mark])
     write_synthetic_sheet(folder / "strip.png", [strip], provenance, one_row=len(frames) <= _LONGEST_STRIP)
     _write_films(folder / "morph", f"{a} to {b}", frames, provenance, settings)
     return MorphFiles(folder / "strip.png", [leg.spacing] if leg.spacing else [])
 
 
-def write_loop(model: GeneratorModel, folder: Path, ends: Sequence[str], settings: Looping) -> MorphFiles:
+def write_loop(
+    model: GeneratorModel, folder: Path, ends: Sequence[WrittenEnd], settings: Looping
+) -> MorphFiles:
     """Write a loop through several ends and back: frames, a sheet with a strip for each leg, and a film.
 
     Args:
-        ends: at least two; see `latents.parsing`.
+        ends: at least two, from `latents.parsing.parse_ends`.
 
     Raises:
         UserError: as for `write_morph`, or fewer than two ends.
     """
-    if len(ends) < 2:
-        raise UserError("A loop needs at least two ends.")
-    parsed = parse_ends(list(ends), model, settings.seed)
-    ends = [end.title(text) for text, end in zip(ends, parsed, strict=True)]
-    pairs = zip(parsed, [*parsed[1:], parsed[0]], strict=True)
-    paths = [path_between(settings, a, b) for a, b in pairs]
-    legs = _placed(model, folder, ends, paths, settings, settings.steps + 1, closed=True)
+    paths = loop_paths(settings, ends)
+    titles = [one.title for one in ends]
+    legs = _placed(model, folder, titles, paths, settings, settings.steps + 1, closed=True)
     frames = _write_frames(model, folder, legs, settings)
+    names = zip(titles, [*titles[1:], titles[0]], strict=True)
     strips = [
         Strip(f"{a} to {b}", part, captions=leg.path.captions(model, leg.ratios))
-        for a, b, leg, part in zip(ends, [*ends[1:], ends[0]], legs, np.split(frames, len(legs)), strict=True)
+        for (a, b), leg, part in zip(names, legs, np.split(frames, len(legs)), strict=True)
     ]
-    provenance = shared_provenance(model, parsed, settings.psi, [leg.mark for leg in legs])
+    marks = [leg.mark for leg in legs]
+    provenance = shared_provenance(model, [path.a for path in paths], settings.psi, marks)
     write_synthetic_sheet(folder / "loop.png", strips, provenance, one_row=settings.steps <= _LONGEST_STRIP)
-    title = " to ".join([*ends, ends[0]])
+    title = " to ".join([*titles, titles[0]])
     _write_films(folder / "loop", title, frames, provenance, settings)
     return MorphFiles(folder / "loop.png", [leg.spacing for leg in legs if leg.spacing])
 

@@ -1,4 +1,4 @@
-"""From intermediate latents to pixels."""
+"""From intermediate latents to pixels, and from pixels to the range of the networks."""
 
 import numpy as np
 import torch
@@ -31,6 +31,11 @@ def render(synthesis: SynthesisNetwork, codes: torch.Tensor, noise_mode: str = "
         return torch.from_numpy(to_uint8(images))
 
     return in_batches(synthesis, pixels, codes).numpy()
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """NHWC uint8 => NCHW float32 in [-1, 1], whose memory stays channels_last."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:

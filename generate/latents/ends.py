@@ -84,11 +84,6 @@ class End:
         """The label in words: "NF1", or "60% IP + 40% ML"."""
         return next(iter(self.label)) if len(self.label) == 1 else label_text(self.label)
 
-    def recorded(self, text: str) -> str:
-        """What a run records in place of the text: the title and, of a photograph, which projection it is."""
-        title = self.title(text)
-        return title if isinstance(self.source, int) else f"{title} (projection {self.source.file_digest})"
-
     def same_source(self, other: "End") -> bool:
         """Whether both are of one seed or one projection, so that only the label and the moves differ."""
         a, b = self.source, other.source

@@ -1,6 +1,8 @@
 """Ends as people write them: "NF1", "NF1:7", "60% IP + 40% ML", "face.safetensors:NF1", "NF1:7@2=1.5"."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morphoscope.configs import UserError
@@ -16,9 +18,43 @@ _LAYERS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 _SEED = re.compile(r"\d{1,10}")
 
 
-def parse_end(
-    text: str, model: GeneratorModel, seed: int, photograph: ProjectedPhotograph | None = None
-) -> End:
+@dataclass(frozen=True)
+class WrittenEnd:
+    """An end, and the text that stands for it.
+
+    Attributes:
+        text: may be the path of a photograph's file, which may name a patient: show `title`, record
+            `recorded`.
+        names_source: whether the text names the seed or the photograph.
+    """
+
+    text: str
+    end: End
+    names_source: bool
+
+    @property
+    def title(self) -> str:
+        """The text as it may be shown."""
+        return self.end.title(self.text)
+
+    @property
+    def recorded(self) -> str:
+        """What a run records in place of the text: of a photograph's file, which projection it holds."""
+        source = self.end.source
+        if not self.names_source or isinstance(source, int):
+            return self.text
+        return f"{self.title} (projection {source.file_digest})"
+
+    def with_seed(self, seed: int) -> "WrittenEnd":
+        """With another seed, unless the text names one or the end is of a photograph."""
+        return self if self.names_source or self.end.seed is None else self.of(seed)
+
+    def of(self, source: int | ProjectedPhotograph) -> "WrittenEnd":
+        """With another source."""
+        return replace(self, end=replace(self.end, source=source))
+
+
+def parse_end(text: str, model: GeneratorModel, seed: int) -> WrittenEnd:
     """The end that a text stands for.
 
     Args:
@@ -26,46 +62,37 @@ def parse_end(
             photograph, ":CONDITION"; then "@DIRECTION=STRENGTH", repeatable. Names of conditions may contain
             ":", "@" and "+" themselves.
         seed: where the text names none.
-        photograph: the source where the text names neither a photograph nor a seed, in place of `seed`.
 
     Raises:
         UserError: not an end, or one that this generator does not have.
     """
-    if text in model.conditions:
-        return End(photograph or seed, {text: 1.0})
     base, moves = _without_moves(text, model)
     head, colon, tail = base.rpartition(":")
-    if head not in model.conditions and (found := _photograph(base, model)) is not None:
-        return End(found[0], found[1], moves)
-    if base not in model.conditions and colon and _SEED.fullmatch(tail):
-        return End(_checked_seed(tail), parse_label(head, model), moves)
-    return End(photograph or seed, parse_label(base, model), moves)
+    if base not in model.conditions:
+        if head not in model.conditions and (found := _photograph(base, model)) is not None:
+            return WrittenEnd(text, End(*found, moves), names_source=True)
+        if colon and _SEED.fullmatch(tail):
+            own = End(_checked_seed(tail), parse_label(head, model), moves)
+            return WrittenEnd(text, own, names_source=True)
+    return WrittenEnd(text, End(seed, parse_label(base, model), moves), names_source=False)
 
 
-def parse_ends(texts: list[str], model: GeneratorModel, seed: int) -> list[End]:
+def parse_ends(texts: Sequence[str], model: GeneratorModel, seed: int) -> list[WrittenEnd]:
     """Several ends of one morph. If there is one photograph, the ends that name no seed are of it, too.
 
     Raises:
         UserError: as `parse_end`.
     """
-    alone = [parse_end(text, model, seed) for text in texts]
-    photographs = [end.source for end in alone if not isinstance(end.source, int)]
+    found = [parse_end(text, model, seed) for text in texts]
+    photographs = [one.end.source for one in found if one.end.seed is None]
     if len(photographs) != 1:
-        return alone
-    shared = [parse_end(text, model, seed, photographs[0]) for text in texts]
-    return [
-        single if not isinstance(single.source, int) else both
-        for single, both in zip(alone, shared, strict=True)
-    ]
+        return found
+    return [one if one.names_source else one.of(photographs[0]) for one in found]
 
 
-def recorded_ends(texts: list[str], model: GeneratorModel, seed: int) -> dict[str, str]:
-    """{text: what a run records of that end}; the path of a photograph's file may name a patient.
-
-    Raises:
-        UserError: as `parse_end`.
-    """
-    return {text: parse_end(text, model, seed).recorded(text) for text in texts}
+def recorded_ends(ends: Sequence[WrittenEnd]) -> dict[str, str]:
+    """{text: what a run records of that end}."""
+    return {one.text: one.recorded for one in ends}
 
 
 def parse_label(text: str, model: GeneratorModel) -> dict[str, float]:

@@ -20,8 +20,13 @@ def real_features(
     network: FeatureNetwork, reals: Cohort, resolution: int, fit: Fit, grey: bool
 ) -> np.ndarray:
     """Features float32 [N, D] of real images at a generator's resolution, and in grey if its images are."""
+    return cached_features(network, prepared_images(reals, resolution, fit, grey), reals.cache_folder)
+
+
+def prepared_images(reals: Cohort, resolution: int, fit: Fit, grey: bool) -> np.ndarray:
+    """Real images as a generator is shown them: uint8 [N, R, R, 3], with equal channels if it is grey."""
     images = reals.images(resolution, fit)
-    return cached_features(network, in_grey(images) if grey else images, reals.cache_folder)
+    return in_grey(images) if grey else images
 
 
 def cached_features(network: FeatureNetwork, images: np.ndarray, folder: Path) -> np.ndarray:

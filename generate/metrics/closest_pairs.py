@@ -61,20 +61,21 @@ def write_pairs(
 
     Args:
         images, provenances: of the pairs' generated images, uint8 [R, R, 3].
-        training: the rows that `Pair.row` counts, and `reals` their images, uint8 [T, R, R, 3].
+        training: the rows that `Pair.row` counts.
+        reals: the pairs' training images as the generator was shown them, uint8 [N, R, R, 3].
         network: name of the feature network.
 
     Raises:
         UserError: the file cannot be written.
     """
     figures = []
-    for pair, image, provenance in zip(pairs, images, provenances, strict=True):
+    for pair, image, provenance, real in zip(pairs, images, provenances, reals, strict=True):
         row = training.rows.iloc[pair.row]
         caption = (
             f"Left: SYNTHETIC, {pair.condition}, seed {provenance.seed}. Right: real, {row['condition']}, "
             f"{row['file']}. Distance {pair.distance:.4g}."
         )
-        figures.append(Figure(_side_by_side(image, reals[pair.row], provenance), caption))
+        figures.append(Figure(_side_by_side(image, real, provenance), caption))
     if training.phantom:
         notice = "The real images on this page are phantoms, procedural drawings: no patient is shown."
     else:

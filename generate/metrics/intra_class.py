@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from morphoscope.cohort import Cohort, Fit
-from morphoscope.cohort.luma import in_grey
+from morphoscope.generate.metrics.caching import prepared_images
 from morphoscope.generate.metrics.measure import Measure, Measured
 from morphoscope.generate.metrics.pairs import mean_of_separate
 from morphoscope.generate.metrics.perceptual import PerceptualNetwork, as_tensor
@@ -33,9 +33,8 @@ class RealImages:
     @classmethod
     def of(cls, cohort: Cohort, resolution: int, fit: Fit, grey: bool) -> "RealImages":
         """All images of a cohort; arguments as for `QualityMeter`."""
-        images = cohort.images(resolution, fit)
         conditions, groups = cohort.rows["condition"].to_numpy(), cohort.rows["group"].to_numpy()
-        return cls(in_grey(images) if grey else images, conditions, groups)
+        return cls(prepared_images(cohort, resolution, fit, grey), conditions, groups)
 
 
 def measure_intra_class(

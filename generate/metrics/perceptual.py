@@ -11,6 +11,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.generate.metrics.features import efficientnet_lite0, resized
 from morphoscope.generate.model import file_digest
+from morphoscope.generate.rendering import to_float
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_offline_weights import offline_file, read_weights
 
@@ -62,7 +63,7 @@ class PerceptualNetwork:
 
 def as_tensor(images: np.ndarray, device: torch.device) -> torch.Tensor:
     """uint8 [N, R, R, 3] => float32 [N, 3, R, R] in [-1, 1]."""
-    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_float(torch.from_numpy(np.array(images)).to(device))
 
 
 def load_perceptual_network(

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from morphoscope.generate.rendering import to_float
 from morphoscope.runtime.torch_devices import to_device
 
 # A GPU that holds the images itself never waits for them.
@@ -61,9 +62,7 @@ class RealImages:
             images = self._images[to_device(torch.from_numpy(indices), self.device)]
         else:
             images = to_device(torch.from_numpy(self._images[indices]), self.device)
-        # NHWC uint8 => NCHW float32, whose memory stays channels_last
-        images = images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
-        return images, self._one_hot(self.labels[indices])
+        return to_float(images), self._one_hot(self.labels[indices])
 
     def random_labels(self, number: int) -> torch.Tensor:
         """Random one-hot labels [number, K], as frequent as in the stream, from torch's global generator."""

@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 
 from morphoscope.cohort import TEST_FOLD, Cohort, CohortInput
-from morphoscope.cohort.luma import in_grey
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.generator import DEFAULT_NETWORK, GeneratorTraining, ResolvedTraining
 from morphoscope.configs.views import View
@@ -22,6 +21,7 @@ from morphoscope.generate.metrics import (
     load_feature_network,
     seen_and_held_out,
 )
+from morphoscope.generate.metrics.caching import prepared_images
 from morphoscope.generate.snapshots import read_snapshot_metadata
 from morphoscope.generate.training.architecture import (
     after_transfer,
@@ -245,8 +245,8 @@ def _images(part: Cohort, config: ResolvedTraining, processes: Processes) -> np.
 
     if processes.world > 1:
         processes.on_main(fill)
-    images = part.images(config.images.resolution, config.images.fit)
-    return in_grey(images) if config.images.img_channels == 1 else images
+    shown = config.images
+    return prepared_images(part, shown.resolution, shown.fit, grey=shown.img_channels == 1)
 
 
 def training_part(

@@ -14,6 +14,7 @@ from morphoscope.configs import UserError
 from morphoscope.configs.morphs import Looping
 from morphoscope.generate import load
 from morphoscope.generate.films import film_frame, write_gif, write_mp4
+from morphoscope.generate.latents.parsing import parse_ends
 from morphoscope.generate.morph_files import write_loop
 
 ORIGIN = "a to b · psi 0.7 · generator 0123456789abcdef"
@@ -65,7 +66,7 @@ def test_every_frame_shows_the_mark(tmp_path, suffix):
 
 def test_every_frame_of_a_loop_shows_the_mark(tmp_path):
     model = load(GENERATOR)
-    write_loop(model, tmp_path, ["NF1", "TSC"], Looping(steps=3, film="both", seed=4))
+    write_loop(model, tmp_path, parse_ends(["NF1", "TSC"], model, 4), Looping(steps=3, film="both", seed=4))
     title = f"NF1 to TSC to NF1 · psi 0.7 · generator {model.digest}"
     expected = film_frame(model.sample("NF1", [4])[0], title)
     for name in ("loop.mp4", "loop.gif"):

@@ -22,6 +22,7 @@ from morphoscope.configs.morphs import (
 from morphoscope.generate import load
 from morphoscope.generate.end_sheets import direction_sheet, grid_sheet, mixing_sheet, triangle_sheet
 from morphoscope.generate.latents import End, LatentPath, ProjectedPhotograph, paths, write_photograph
+from morphoscope.generate.latents.parsing import parse_ends
 from morphoscope.generate.model import file_digest
 from morphoscope.generate.morph_files import write_loop, write_morph
 from morphoscope.generate.rendering import render
@@ -38,7 +39,8 @@ def provenance_of(path):
 
 
 def test_a_morph_with_films(model, tmp_path):
-    written = write_morph(model, tmp_path, "NF1", "TSC:5", Morphing(steps=5, way="both", film="both", seed=4))
+    settings = Morphing(steps=5, way="both", film="both", seed=4)
+    written = write_morph(model, tmp_path, parse_ends(["NF1", "TSC:5"], model, 4), settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *(f"frame{index:03d}.png" for index in range(5)), "morph.gif", "morph.json", "morph.mp4", "strip.png"
     ]  # fmt: skip
@@ -74,7 +76,8 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
     )
     write_photograph(tmp_path / "end.safetensors", photograph)
     settings = Morphing(steps=3, way="w", film="gif")
-    written = write_morph(model, tmp_path / "morph", str(tmp_path / "end.safetensors"), "TSC:5", settings)
+    ends = parse_ends([str(tmp_path / "end.safetensors"), "TSC:5"], model, 0)
+    written = write_morph(model, tmp_path / "morph", ends, settings)
     marks = [provenance_of(tmp_path / f"morph/frame00{index}.png") for index in range(3)]
     assert [mark.parents for mark in marks] == [["ab12"], ["ab12"], None]
     assert [mark.psi for mark in marks] == [None, 0.7, 0.7]  # photographs are not truncated
@@ -91,26 +94,26 @@ def test_morphs_of_a_photograph_are_patient_data(model, tmp_path):
 
 
 def test_codes_between_two_ends_have_no_label(model, tmp_path):
-    write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=3, way="w", seed=4))
+    write_morph(model, tmp_path, parse_ends(["NF1", "TSC"], model, 4), Morphing(steps=3, way="w", seed=4))
     middle, last = (provenance_of(tmp_path / f"frame00{index}.png") for index in (1, 2))
     assert (middle.label, middle.seed) == (None, None) and (last.label, last.seed) == ({"TSC": 1.0}, 4)
     assert middle.paths == [LatentPath(End(4, {"NF1": 1.0}), End(4, {"TSC": 1.0}), "w").mark([0.5])]
 
 
 def test_a_direction_is_no_plain_seed(model, tmp_path):
-    write_morph(model, tmp_path, "NF1", "NF1@1=2", Morphing(steps=2))
+    write_morph(model, tmp_path, parse_ends(["NF1", "NF1@1=2"], model, 0), Morphing(steps=2))
     assert provenance_of(tmp_path / "frame000.png").seed == 0
     assert provenance_of(tmp_path / "frame001.png").seed is None
 
 
 def test_a_loop_has_no_seam(model, tmp_path):
-    write_loop(model, tmp_path, ["NF1", "TSC", "IP"], Looping(steps=2, film="gif"))
+    write_loop(model, tmp_path, parse_ends(["NF1", "TSC", "IP"], model, 0), Looping(steps=2, film="gif"))
     frames = sorted(tmp_path.glob("frame*.png"))
     assert len(frames) == 6
     assert [provenance_of(path).label for path in frames[::2]] == [{"NF1": 1.0}, {"TSC": 1.0}, {"IP": 1.0}]
     assert provenance_of(frames[5]).label == {"NF1": 0.5, "IP": 0.5}
     with pytest.raises(UserError, match="two ends"):
-        write_loop(model, tmp_path, ["NF1"], Looping())
+        write_loop(model, tmp_path, parse_ends(["NF1"], model, 0), Looping())
 
 
 def test_sheets(model, tmp_path):
@@ -175,38 +178,38 @@ def test_a_stopped_morph_ends_with_the_same_files(model, tmp_path, monkeypatch, 
     whole, folder = tmp_path / "whole", tmp_path / "stopped"
     with monkeypatch.context() as patch:
         total = Stopped(patch)
-        write_morph(model, whole, "NF1", "TSC", settings)
+        write_morph(model, whole, parse_ends(["NF1", "TSC"], model, 0), settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         Stopped(patch, total.images - 4)
-        write_morph(model, folder, "NF1", "TSC", settings)
+        write_morph(model, folder, parse_ends(["NF1", "TSC"], model, 0), settings)
     assert len(list(folder.glob("frame*.png"))) == 16
     again = Stopped(monkeypatch)
-    write_morph(model, folder, "NF1", "TSC", settings)
+    write_morph(model, folder, parse_ends(["NF1", "TSC"], model, 0), settings)
     assert again.images == 4
     assert contents(folder) == contents(whole)
 
 
 def test_frames_of_other_marks_or_damaged_ones_are_generated_again(model, tmp_path, monkeypatch):
-    write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=4))
+    write_morph(model, tmp_path, parse_ends(["NF1", "TSC"], model, 0), Morphing(steps=4))
     expected = contents(tmp_path)
     (tmp_path / "frame001.png").write_bytes(expected["frame001.png"][:300])
     (tmp_path / "frame002.png").write_bytes(expected["frame001.png"])
     (tmp_path / "morph.json").write_text("[")
     again = Stopped(monkeypatch)
-    write_morph(model, tmp_path, "NF1", "TSC", Morphing(steps=4))
+    write_morph(model, tmp_path, parse_ends(["NF1", "TSC"], model, 0), Morphing(steps=4))
     assert again.images == 2
     assert contents(tmp_path) == expected
 
 
 def test_a_stopped_loop_keeps_the_places_of_its_legs(model, tmp_path, monkeypatch):
     settings = Looping(steps=4, even=True, film="none")
-    write_loop(model, tmp_path / "whole", ["NF1", "TSC"], settings)
+    write_loop(model, tmp_path / "whole", parse_ends(["NF1", "TSC"], model, 0), settings)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         Stopped(patch, 30)
-        write_loop(model, tmp_path / "loop", ["NF1", "TSC"], settings)
+        write_loop(model, tmp_path / "loop", parse_ends(["NF1", "TSC"], model, 0), settings)
     report = json.loads((tmp_path / "loop/morph.json").read_text())
     assert len(report["legs"]) == 1
     counted = Stopped(monkeypatch)
-    write_loop(model, tmp_path / "loop", ["NF1", "TSC"], settings)
+    write_loop(model, tmp_path / "loop", parse_ends(["NF1", "TSC"], model, 0), settings)
     assert contents(tmp_path / "loop") == contents(tmp_path / "whole")
     assert counted.images % 5 == 3  # the places of one leg, five at a time, and the eight frames

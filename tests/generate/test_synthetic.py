@@ -20,6 +20,7 @@ from morphoscope.generate import Generator, GeneratorModel, augment, load
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.exports import write_samples
 from morphoscope.generate.latents import End, LatentPath
+from morphoscope.generate.latents.parsing import parse_ends
 from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.snapshots import write_snapshot
 
@@ -95,7 +96,7 @@ def test_rows_record_the_view(tiny_snapshot, tmp_path):
 def test_every_image_is_marked_as_synthetic(model, tmp_path):
     augment(model, tmp_path / "cohort", per_condition=1)
     write_samples(model, tmp_path / "sample", Sampling(count=2))
-    write_morph(model, tmp_path / "morph", "dark", "pale", Morphing(steps=3))
+    write_morph(model, tmp_path / "morph", parse_ends(["dark", "pale"], model, 0), Morphing(steps=3))
     images = list(tmp_path.rglob("*.png"))
     assert len(images) == 2 + (4 + 1) + (3 + 1)
     for path in images:
@@ -115,7 +116,9 @@ def test_every_image_is_marked_as_synthetic(model, tmp_path):
 def test_images_carry_a_printed_mark_on_request(model, tmp_path):
     arguments = {"psi": 0.7, "printed_mark": True}
     write_samples(model, tmp_path / "sample", Sampling(conditions=["dark"], count=1, **arguments))
-    write_morph(model, tmp_path / "morph", "dark", "pale", Morphing(steps=2, **arguments))
+    write_morph(
+        model, tmp_path / "morph", parse_ends(["dark", "pale"], model, 0), Morphing(steps=2, **arguments)
+    )
     provenance = model.provenance({"dark": 1.0}, seed=0, psi=0.7)
     expected = readably_marked(model.sample("dark", [0])[0], provenance)
     for file in ("sample/dark/seed0000.png", "morph/frame000.png"):
@@ -126,7 +129,7 @@ def test_images_carry_a_printed_mark_on_request(model, tmp_path):
 
 def test_sheets_record_what_their_images_share(model, tmp_path):
     write_samples(model, tmp_path, Sampling(count=2, psi=0.5))
-    write_morph(model, tmp_path, "dark", "pale", Morphing(steps=2, seed=3, psi=0.5))
+    write_morph(model, tmp_path, parse_ends(["dark", "pale"], model, 3), Morphing(steps=2, seed=3, psi=0.5))
     assert read_provenance(Image.open(tmp_path / "sheet.png")) == model.provenance(psi=0.5)
     path = LatentPath(End(3, {"dark": 1.0}), End(3, {"pale": 1.0}))
     expected = model.provenance(seed=3, psi=0.5).model_copy(update={"paths": [path.mark([0, 1])]})
@@ -157,7 +160,9 @@ def test_images_of_a_stopped_run_are_kept(model, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("steps", "wide"), [(12, True), (30, False)])
 def test_a_short_morph_is_one_row(model, tmp_path, steps, wide):
-    with Image.open(write_morph(model, tmp_path, "dark", "pale", Morphing(steps=steps)).sheet) as strip:
+    with Image.open(
+        write_morph(model, tmp_path, parse_ends(["dark", "pale"], model, 0), Morphing(steps=steps)).sheet
+    ) as strip:
         assert (strip.width > 3 * strip.height) == wide
 
 
@@ -248,7 +253,7 @@ def test_conditions_that_look_like_paths_stay_in_the_folder(hostile, tmp_path):
     assert cohort.conditions == sorted(HOSTILE)
     write_samples(model, folder / "samples", Sampling(count=1))
     assert sorted(path.name for path in (folder / "samples").iterdir()) == sorted([*stems, "sheet.png"])
-    write_morph(model, folder / "morph", HOSTILE[0], HOSTILE[1], Morphing(steps=2))
+    write_morph(model, folder / "morph", parse_ends(HOSTILE[:2], model, 0), Morphing(steps=2))
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["c"]

@@ -218,6 +218,6 @@ def _write_pairs(
         seed = seeds(pair.condition)[pair.number]
         images.append(model.sample(pair.condition, [seed], settings.psi)[0])
         provenances.append(model.provenance({pair.condition: 1.0}, seed, settings.psi))
-    reals = meter.training_rows.images(model.resolution, model.metadata.fit)
+    reals = meter.training_images(pairs)
     write_pairs(path, pairs, images, provenances, meter.training_rows, reals, settings.network)
     say(f"Wrote {path}, which shows real images of the cohort")

@@ -42,11 +42,10 @@ def grid(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import grid_sheet
-    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = grid_sheet(model, start, end, settings)
-    shown = recorded_ends([start, end], model, settings.seed)
+    shown = sheet.recorded
     inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
     with open_run(run, "grid", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "grid.png")
@@ -72,11 +71,10 @@ def triangle(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import triangle_sheet
-    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = triangle_sheet(model, corners, settings)
-    shown = recorded_ends(list(corners), model, settings.seed)
+    shown = sheet.recorded
     inputs = {"corners": [shown[corner] for corner in corners], "generator": model.digest}
     with open_run(run, "triangle", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "triangle.png")
@@ -105,11 +103,10 @@ def mix(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import mixing_sheet
-    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = mixing_sheet(model, rows, columns, settings)
-    shown = recorded_ends([*rows, *columns], model, settings.seed)
+    shown = sheet.recorded
     inputs: dict[str, Any] = {
         "rows": [shown[row] for row in rows],
         "columns": [shown[column] for column in columns],
@@ -153,11 +150,10 @@ def directions(
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import direction_sheet
-    from morphoscope.generate.latents.parsing import recorded_ends
 
     model = load(generator, device)
     sheet = direction_sheet(model, start, settings)
-    shown = recorded_ends([start], model, settings.seed)
+    shown = sheet.recorded
     inputs = {"start": shown[start], "generator": model.digest}
     with open_run(run, "directions", settings, overwrite=overwrite, private=shown, **inputs) as folder:
         sheet.write(path := folder.path / "directions.png")

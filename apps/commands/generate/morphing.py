@@ -77,13 +77,13 @@ def morph(
     ends = parse_ends([start, end], model, settings.seed)
     path_between(settings, *ends).codes(model, [0])  # what cannot be done leaves no run folder behind
     name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])
-    shown = recorded_ends([start, end], model, settings.seed)
+    shown = recorded_ends(ends)
     inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
     with (
         open_run(run, name, settings, overwrite=overwrite, private=shown, **inputs) as folder,
         resumable(folder, "finished frames"),
     ):
-        written = write_morph(model, folder.path, start, end, settings)
+        written = write_morph(model, folder.path, ends, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")
 
@@ -123,24 +123,21 @@ def loop(
         seed=seed,
     )
 
-    from morphoscope.configs import UserError
     from morphoscope.generate import load
     from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
-    from morphoscope.generate.morph_files import path_between, write_loop
+    from morphoscope.generate.morph_files import loop_paths, write_loop
 
-    if len(ends) < 2:
-        raise UserError("A loop needs at least two ends.")
     model = load(generator, device)
-    parsed = parse_ends(ends, model, settings.seed)
-    for a, b in zip(parsed, [*parsed[1:], parsed[0]], strict=True):
-        path_between(settings, a, b).codes(model, [0])
-    shown = recorded_ends(ends, model, settings.seed)
+    written_ends = parse_ends(ends, model, settings.seed)
+    for path in loop_paths(settings, written_ends):
+        path.codes(model, [0])  # what cannot be done leaves no run folder behind
+    shown = recorded_ends(written_ends)
     inputs = {"ends": [shown[end] for end in ends], "generator": model.digest}
     with (
         open_run(run, "loop", settings, overwrite=overwrite, private=shown, **inputs) as folder,
         resumable(folder, "finished frames"),
     ):
-        written = write_loop(model, folder.path, ends, settings)
+        written = write_loop(model, folder.path, written_ends, settings)
     _report_spacing(written.spacing)
     say(f"Wrote {written.sheet}")
 

@@ -8,11 +8,15 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from morphoscope.cohort.luma import LUMA_WEIGHTS
+from morphoscope.cohort.luma import LUMA_WEIGHTS, in_grey
 from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.configs.commands import Sampling
+from morphoscope.configs.morphs import Morphing
 from morphoscope.generate import augment, load, train_generator
 from morphoscope.generate.exports import write_samples
+from morphoscope.generate.latents.parsing import parse_ends
+from morphoscope.generate.metrics import CopyingMeter, Pair
+from morphoscope.generate.morph_files import write_morph
 from morphoscope.generate.snapshots import read_discriminator
 from morphoscope.runtime import RunFolder
 
@@ -46,6 +50,24 @@ def test_a_grey_generator_is_sampled_drawn_and_stored(grey_snapshot, tmp_path):
         np.testing.assert_array_equal(np.asarray(image), images[1, ..., 0])
     cohort = augment(model, tmp_path / "cohort", per_condition=1)
     assert is_grey(cohort.images(16))
+
+
+def test_frames_of_a_morph_are_grey_files_that_a_resumed_morph_keeps(grey_snapshot, tmp_path):
+    model, frame, written = load(grey_snapshot), tmp_path / "frame001.png", []
+    for _ in range(2):
+        write_morph(model, tmp_path, parse_ends(["dark", "pale"], model, 0), Morphing(steps=2))
+        written.append(frame.stat().st_mtime_ns)
+    assert written[0] == written[1]
+    with Image.open(frame) as image:
+        assert image.mode == "L"
+    assert is_grey(Image.open(tmp_path / "strip.png").convert("RGB"))
+
+
+def test_real_images_beside_grey_ones_are_grey(tiny_cohort, make_network):
+    training, held_out = (tiny_cohort.select(tiny_cohort.rows["fold"] == fold) for fold in ("0", "1"))
+    meter = CopyingMeter(make_network(), training, held_out, 16, grey=True)
+    shown = meter.training_images([Pair("dark", 0, row, 0.0) for row in (3, 0)])
+    np.testing.assert_array_equal(shown, in_grey(training.images(16))[[3, 0]])
 
 
 def test_reals_are_compared_in_grey(grey_config, tiny_cohort, make_network, tmp_path, monkeypatch):
