@@ -1,4 +1,4 @@
-"""The command line: `morphoscope doctor | settings | demo | app | cohort … | generate … | classify …`.
+"""The command line: `morphoscope doctor | settings | demo | app | cohort … | generate … | …`.
 
 Nothing here, and nothing that a command module imports at its top, loads torch, pandas, SciPy, Matplotlib or
 Gradio: `--help` and a mistyped option answer at once. Commands import what they need when they run.
@@ -18,7 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import typer
 from typer.core import TyperGroup
 
-from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, settings, studio
+from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, gestalt, settings, studio
 from morphoscope.configs import UserError
 from morphoscope.runtime.terminal import say, sign_of_life
 
@@ -67,6 +67,7 @@ def _program(
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(generate.app, name="generate")
 app.add_typer(classify.app, name="classify")
+app.add_typer(gestalt.app, name="gestalt")
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 app.command("demo")(demo.demo)

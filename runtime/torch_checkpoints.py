@@ -19,7 +19,16 @@ from morphoscope.runtime.version import version
 _KEY = "morphoscope"
 _MAX_HEADER = 64 << 20  # bytes; a million names of training images take 20 MB
 _MAX_TENSORS = 200_000
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
+_DTYPES = (
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+)
 # What torch's restricted unpickler raises for damaged or forbidden content; it checks few operands.
 _DAMAGED = (
     RuntimeError,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from phantom_faces import photograph
 from stylegan2_checkpoints import checkpoint_bytes
 
 from morphoscope.apps import studio
@@ -233,6 +234,11 @@ def served(reader: Reader) -> None:
     studio.serve(studio.build(load(GENERATOR), Ensemble.load(ENSEMBLE)))
 
 
+def faces(reader: Reader) -> None:
+    """A photograph of a phantom person."""
+    write_image(reader.folder / "photograph.jpg", photograph(0))
+
+
 def own_certificate(reader: Reader) -> None:
     """A certificate for signatures, and its key."""
     from certificates import Authority  # needs an extra
@@ -254,6 +260,7 @@ SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("docs/classifying.md", "Two photographs of one lesion"): two_views,
     ("docs/classifying.md", "Against clinicians"): for_clinicians,
     ("docs/classifying.md", "As published"): published_tables,
+    ("docs/faces.md", ""): faces,
     ("docs/reference/cohort.md", ""): photographs,
     ("docs/api.md", ""): served,
 }
