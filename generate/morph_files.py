@@ -19,8 +19,8 @@ from morphoscope.cohort.provenance import MorphPath
 from morphoscope.configs import UserError
 from morphoscope.configs.morphs import FilmSettings, Looping, Morphing, PathSettings
 from morphoscope.configs.user_files import read_regular
-from morphoscope.generate.exports import write_images
 from morphoscope.generate.films import film_frame, write_gif, write_mp4
+from morphoscope.generate.image_files import write_images
 from morphoscope.generate.latents import LatentPath
 from morphoscope.generate.latents.marks import frame_provenance, shared_provenance
 from morphoscope.generate.latents.parsing import WrittenEnd

@@ -1,25 +1,44 @@
 """Synthetic cohorts: generated images with their provenance, all marked as synthetic (design)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from morphoscope.cohort import Cohort, new_folder
-from morphoscope.cohort.marked_files import write_synthetic_image
+from morphoscope.cohort import Cohort, Provenance
+from morphoscope.cohort.manifest import MANIFEST
 from morphoscope.cohort.provenance import FOREIGN
 from morphoscope.configs import UserError, arguments
+from morphoscope.configs.commands import Augmenting
 from morphoscope.configs.views import View
+from morphoscope.generate.image_files import write_images
 from morphoscope.generate.metrics import CopyFilter
 from morphoscope.generate.model import GeneratorModel, check_seeds
+from morphoscope.runtime import Request, RunFolder
 from morphoscope.runtime.progress import track
 
-_Image = tuple[str, int, np.ndarray]  # condition, seed, uint8 [R, R, 3]
+
+class _Written(NamedTuple):
+    """An image that was written.
+
+    Attributes:
+        file: relative to the cohort's folder.
+        image: uint8 [R, R, 3].
+    """
+
+    file: str
+    condition: str
+    provenance: Provenance
+    image: np.ndarray
+
+
+class _OnlyCopiesError(UserError):
+    """All images of a condition would be dropped."""
 
 
 def augment(
@@ -41,8 +60,11 @@ def augment(
     that the generator's ancestors were trained on, with "foreign" for unknown images. Each PNG is marked as
     synthetic in its metadata.
 
+    The manifest is written last, so an unfinished folder is no cohort. Repeat a call that was stopped, with
+    the same arguments, to resume: the images that are there are kept. A finished cohort is left as it is.
+
     Args:
-        destination: a new folder; it appears once the cohort is complete.
+        destination: a folder for this cohort alone.
         psi: truncation; the default 1 keeps the full diversity that training data need.
         view: of every image, for the manifest; by default the only view of the generator's training images,
             or other.
@@ -52,8 +74,9 @@ def augment(
         console: shows progress; stderr by default.
 
     Raises:
-        UserError: `destination` exists and is not empty, an argument is out of range, or all images of a
-            condition would be dropped.
+        UserError: `destination` holds other files, or what was generated with other arguments; an argument is
+            out of range; or all images of a condition would be dropped, and then nothing is left.
+        KeyboardInterrupt: it was stopped; the message says how to resume.
     """
     arguments.instance("model", model, GeneratorModel, "a generator, from morphoscope.generate.load")
     arguments.whole_number("per_condition", per_condition, 1)
@@ -63,35 +86,98 @@ def augment(
         arguments.one_of("view", view, get_args(View))
     if copies is not None:
         arguments.instance("copies", copies, CopyFilter, "a CopyFilter, or None")
-    total = per_condition * len(model.conditions)
-    check_seeds([seed, seed + total - 1])
-    shared = _shared_columns(model, view)
-    with new_folder(destination) as folder:
-        generated = track(
-            _generate(model, per_condition, seed, psi),
-            "Generating synthetic images",
-            total=total,
-            unit="images",
-            to=console,
-            transient=False,
+    path = arguments.path("destination", destination)
+    seeds = range(seed, seed + per_condition * len(model.conditions))
+    check_seeds([seeds[0], seeds[-1]])
+    resolved: View = view or model.metadata.view or "other"
+    # Not validated: from Python, values are allowed that the command's options do not take.
+    settings = Augmenting.model_construct(
+        per_condition=per_condition,
+        seed=seed,
+        psi=psi,
+        view=resolved,
+        drop_closer=None if copies is None else copies.quantile,
+    )
+    run = RunFolder(path, argument="DESTINATION")
+    with run.held():
+        run.claim(Request(settings, _inputs(model, copies)))
+        if not (path / MANIFEST).exists():
+            try:
+                rows = _write_all(model, path, seeds, psi, copies, _shared_columns(model, resolved), console)
+            except _OnlyCopiesError:
+                run.forget()
+                raise
+            except KeyboardInterrupt as stop:
+                raise KeyboardInterrupt(f"Stopped; finished images are kept. {run.how_to_resume}") from stop
+            Cohort.from_rows(path, pd.DataFrame(rows)).save()
+    return Cohort.load(path)
+
+
+def _inputs(model: GeneratorModel, copies: CopyFilter | None) -> dict[str, str]:
+    """What decides about the images, beside the settings; the generator names its cohort."""
+    network = {} if copies is None else {"network": f"{copies.network.name} {copies.network.digest}"}
+    return {"generator": model.digest, **network}
+
+
+def _write_all(
+    model: GeneratorModel,
+    folder: Path,
+    seeds: Sequence[int],
+    psi: float,
+    copies: CopyFilter | None,
+    shared: Mapping[str, str],
+    console: Console | None,
+) -> list[dict[str, str]]:
+    """Write the images of all conditions, without those that are dropped; returns their rows."""
+    conditions = model.conditions
+    written = (
+        one
+        for index, condition in enumerate(conditions)
+        for one in _write_condition(model, folder, condition, seeds[index :: len(conditions)], psi)
+    )
+    progress = track(
+        written,
+        "Generating synthetic images",
+        total=len(seeds),
+        unit="images",
+        to=console,
+        transient=False,
+    )
+    rows = []
+    for one, columns in _filtered(iter(progress), len(seeds) // len(conditions), copies):
+        if columns is None:
+            (folder / one.file).unlink()
+            continue
+        rows.append(
+            {
+                "file": one.file,
+                "condition": one.condition,
+                "group": f"synthetic-{model.digest}-{one.provenance.seed}",
+                **one.provenance.columns(),
+                **shared,
+                **columns,
+            }
         )
-        rows = []
-        for condition, image_seed, image, columns in _filtered(iter(generated), per_condition, copies):
-            file = f"images/synthetic-{model.file_stem(condition)}-{image_seed:06d}.png"
-            provenance = model.provenance({condition: 1.0}, image_seed, psi)
-            write_synthetic_image(folder / file, model.stored(image), provenance)
-            rows.append(
-                {
-                    "file": file,
-                    "condition": condition,
-                    "group": f"synthetic-{model.digest}-{image_seed}",
-                    **provenance.columns(),
-                    **shared,
-                    **columns,
-                }
-            )
-        Cohort.from_rows(folder, pd.DataFrame(rows)).save()
-    return Cohort.load(destination)
+    return rows
+
+
+def _write_condition(
+    model: GeneratorModel, folder: Path, condition: str, seeds: Sequence[int], psi: float
+) -> Iterator[_Written]:
+    """Write the images of one condition, except those that a stopped run has written; yield all."""
+    files = [f"images/synthetic-{model.file_stem(condition)}-{seed:06d}.png" for seed in seeds]
+    marks: dict[int, Provenance] = {}
+
+    def described(index: int) -> tuple[Path, Provenance]:
+        marks[index] = model.provenance({condition: 1.0}, seeds[index], psi)
+        return folder / files[index], marks[index]
+
+    def generated(chosen: Sequence[int]) -> Iterator[np.ndarray]:
+        return model.stream(condition, [seeds[index] for index in chosen], psi)
+
+    images = write_images(model, len(seeds), described, generated, printed=False)
+    for index, image in enumerate(images):
+        yield _Written(files[index], condition, marks.pop(index), image)
 
 
 def dropped_copies(cohort: Cohort) -> dict[str, int]:
@@ -106,23 +192,23 @@ def dropped_copies(cohort: Cohort) -> dict[str, int]:
 
 
 def _filtered(
-    generated: Iterator[_Image], per_condition: int, copies: CopyFilter | None
-) -> Iterator[tuple[str, int, np.ndarray, dict[str, str]]]:
-    """The images that are kept, as (condition, seed, image, further columns).
+    written: Iterator[_Written], per_condition: int, copies: CopyFilter | None
+) -> Iterator[tuple[_Written, dict[str, str] | None]]:
+    """All images, each with its further columns, or None if it is dropped.
 
     With a filter, the images of one condition are in memory together.
     """
     if copies is None:
-        for condition, seed, image in generated:
-            yield condition, seed, image, {}
+        for one in written:
+            yield one, {}
         return
-    while images := list(islice(generated, per_condition)):
-        condition = images[0][0]
-        distances = copies.distances(np.stack([image for _, _, image in images]))
+    while together := list(islice(written, per_condition)):
+        condition = together[0].condition
+        distances = copies.distances(np.stack([one.image for one in together]))
         limit = copies.limit(condition)
         dropped = int((distances < limit.distance).sum())
-        if dropped == len(images):
-            raise UserError(
+        if dropped == len(together):
+            raise _OnlyCopiesError(
                 f"{condition}: all {dropped} images are closer to a training image than the quantile "
                 f"{copies.quantile:g} of held-out ones. The generator copies; use another snapshot."
             )
@@ -131,16 +217,15 @@ def _filtered(
             "quantile": copies.quantile,
             "distance": round(limit.distance, 6),
             "held_out": limit.held_out,
-            "generated": len(images),
+            "generated": len(together),
             "dropped": dropped,
         }
-        for (_, seed, image), distance in zip(images, distances, strict=True):
-            if distance >= limit.distance:
-                columns = {"copy_filter": json.dumps(record), "nearest_training": f"{distance:.6f}"}
-                yield condition, seed, image, columns
+        for one, distance in zip(together, distances, strict=True):
+            kept = {"copy_filter": json.dumps(record), "nearest_training": f"{distance:.6f}"}
+            yield one, kept if distance >= limit.distance else None
 
 
-def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
+def _shared_columns(model: GeneratorModel, view: View) -> dict[str, str]:
     """The cells that are the same for every image of a generator."""
     metadata = model.metadata
     own = metadata.cohort_digest or FOREIGN
@@ -150,19 +235,10 @@ def _shared_columns(model: GeneratorModel, view: View | None) -> dict[str, str]:
         if ancestor.foreign or not ancestor.phantom
     }
     return {
-        "view": view or metadata.view or "other",
+        "view": view,
         "fold": "",
         "source": "synthetic",
         "trained_on_folds": json.dumps(metadata.trained_on_folds),
         "trained_on_cohort": own,
         "ancestor_cohorts": json.dumps(sorted(ancestors - {own})),
     }
-
-
-def _generate(model: GeneratorModel, per_condition: int, seed: int, psi: float) -> Iterator[_Image]:
-    """(condition, seed, image uint8 [R, R, 3]) of every image."""
-    conditions = len(model.conditions)
-    for index, condition in enumerate(model.conditions):
-        seeds = [seed + k * conditions + index for k in range(per_condition)]
-        for image_seed, image in zip(seeds, model.stream(condition, seeds, psi), strict=True):
-            yield condition, image_seed, image

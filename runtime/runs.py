@@ -28,6 +28,7 @@ RECORDS = ".run"
 
 CONFIG = "config.yaml"
 
+_RUN = "--run"
 _REQUEST = "request.json"
 _SHOWN_CHANGES = 8
 MOST_LOG_BYTES = 256 * 2**20  # a line has about 500 bytes
@@ -46,13 +47,17 @@ class RunFolder:
         path: the folder; it exists.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, argument: str = _RUN) -> None:
         """Create the folder, or use the one that is there.
+
+        Args:
+            argument: of the command, which the folder was given as; messages name it.
 
         Raises:
             UserError: the folder cannot be created.
         """
         self.path = Path(path)
+        self._argument = argument
         self._own: OwnFiles | None = None
         self._is_new = False
         _create(self.path, exist_ok=True)
@@ -116,13 +121,18 @@ class RunFolder:
             self._is_new = True
         changes = [] if before is None else request.changes_since(before)
         if changes and (recorded is None or not overwrite):
-            raise UserError(_refusal(self.path, changes, recorded is not None))
+            raise UserError(_refusal(self.path, changes, recorded is not None, self._argument))
         if changes:
             self._clear(self._own)
         content = request.as_json()
         if content != recorded:
             write_text(self.path / RECORDS / _REQUEST, json.dumps(content) + "\n")
         return bool(changes)
+
+    def forget(self) -> None:
+        """Remove all that the run has written, and the record of it. Call it within `held`."""
+        assert self._own is not None, "forget a run only while its folder is held"
+        self._forget(self._own)
 
     def own(self, name: str) -> None:
         """Record that the run writes the file `name` or, for a folder, the files that are in it now.
@@ -140,7 +150,7 @@ class RunFolder:
         if names:
             raise UserError(
                 f"{self.path}: holds files, but no record of a run that wrote them ({first_names(names)}). "
-                "Choose a new or empty folder as --run."
+                f"Choose a new or empty folder as {self._argument}."
             )
 
     def _clear(self, own: OwnFiles) -> None:
@@ -181,7 +191,8 @@ class RunFolder:
     @property
     def how_to_resume(self) -> str:
         """What to do after an interruption, in a sentence."""
-        return f"Re-run the command with --run {shlex.quote(str(self.path))} to resume."
+        given = f" with {_RUN} {shlex.quote(str(self.path))}" if self._argument == _RUN else ""
+        return f"Re-run the command{given} to resume."
 
     def remove_if_empty(self) -> None:
         """Remove the folder if nothing has been written into it."""
@@ -261,12 +272,12 @@ def check_request(run: Path, request: Request, earlier: Mapping[str, Any] | None
         raise UserError(_refusal(run, changes, recorded is not None))
 
 
-def _refusal(run: Path, changes: Sequence[str], has_record: bool) -> str:
+def _refusal(run: Path, changes: Sequence[str], has_record: bool, argument: str = _RUN) -> str:
     listed = "; ".join(changes[:_SHOWN_CHANGES]) + ("; …" if len(changes) > _SHOWN_CHANGES else "")
-    instead = ", or replace it with --overwrite" if has_record else ""
+    instead = ", or replace it with --overwrite" if has_record and argument == _RUN else ""
     return (
         f"{run}: this run folder holds another run ({listed}). Give the same settings and inputs to resume "
-        f"or repeat that run, choose another --run{instead}."
+        f"or repeat that run, choose another {argument}{instead}."
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hostile.limits import full_disk
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -173,20 +174,69 @@ def test_samples_are_named_by_seed(model, tmp_path):
 
 def test_a_folder_that_is_not_empty_is_refused(model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match=r"notes\.txt\). Choose a new or empty folder as DESTINATION"):
         augment(model, tmp_path, per_condition=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_interrupted_augmentation_leaves_nothing(model, tmp_path, monkeypatch):
-    def stream(self, condition, seeds, psi):
-        yield self.sample(condition, seeds[:1], psi)[0]
-        raise KeyboardInterrupt
+class Stopping:
+    """The images of a generator; counts them, and stops the program, as Ctrl-C does, after some of them."""
 
-    monkeypatch.setattr(GeneratorModel, "stream", stream)
-    with pytest.raises(KeyboardInterrupt):
-        augment(model, tmp_path / "cohort", per_condition=2)
-    assert list(tmp_path.iterdir()) == []
+    def __init__(self, monkeypatch, after=None):
+        self.images, self._after = 0, after
+        original = GeneratorModel.stream
+
+        def stream(model, condition, seeds, psi):
+            for image in original(model, condition, seeds, psi):
+                if self.images == self._after:
+                    raise KeyboardInterrupt
+                self.images += 1
+                yield image
+
+        monkeypatch.setattr(GeneratorModel, "stream", stream)
+
+
+def contents(cohort):
+    """What a cohort's folder holds, without hidden files."""
+    files = [*cohort.glob("*.*"), *cohort.glob("images/*")]
+    return {path.relative_to(cohort).as_posix(): path.read_bytes() for path in files if path.is_file()}
+
+
+def test_a_stopped_augmentation_resumes_and_ends_with_the_same_files(model, tmp_path, monkeypatch):
+    augment(model, tmp_path / "whole", per_condition=3)
+    expected, stopped = contents(tmp_path / "whole"), tmp_path / "stopped"
+    message = r"finished images are kept\. Re-run the command to resume\."
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=message):
+        Stopping(patch, after=4)
+        augment(model, stopped, per_condition=3)
+    kept = contents(stopped)
+    assert len(kept) == 4 and kept.items() <= expected.items()
+    with pytest.raises(UserError, match=r"manifest\.csv"):
+        Cohort.load(stopped)
+    (stopped / next(iter(kept))).write_bytes(b"damaged")
+    again = Stopping(monkeypatch)
+    augment(model, stopped, per_condition=3)
+    assert again.images == 3  # the last two, and the damaged one
+    assert contents(stopped) == expected
+    augment(model, stopped, per_condition=3)
+    assert again.images == 3
+
+
+def test_a_stopped_augmentation_does_not_resume_with_other_arguments(model, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        Stopping(patch, after=1)
+        augment(model, tmp_path, per_condition=2)
+    kept = contents(tmp_path)
+    with pytest.raises(UserError, match=r"per_condition: 2 before, 3 now.* choose another DESTINATION\."):
+        augment(model, tmp_path, per_condition=3)
+    assert contents(tmp_path) == kept
+
+
+def test_a_full_disk_keeps_whole_images(model, tmp_path):
+    with full_disk(9_000), pytest.raises(UserError, match=r"manifest\.csv: cannot be written"):
+        augment(model, tmp_path, per_condition=30)
+    assert len(contents(tmp_path)) == 60
+    assert len(augment(model, tmp_path, per_condition=30)) == 60
 
 
 def test_seeds_that_run_out_of_range_are_refused_at_the_start(model, tmp_path):

@@ -68,7 +68,7 @@ def sample(
 
 def augment(
     generator: GeneratorPath,
-    destination: Annotated[Path, typer.Argument(help="New folder for the synthetic cohort.")],
+    destination: Annotated[Path, typer.Argument(help="Folder for this synthetic cohort alone.")],
     per_condition: Annotated[int | None, option(Augmenting, "per_condition")] = None,
     view: Annotated[View | None, option(Augmenting, "view")] = None,
     psi: Annotated[float | None, option(Augmenting, "psi")] = None,
@@ -81,7 +81,10 @@ def augment(
     device: Device = "auto",
     seed: Annotated[int | None, option(Augmenting, "seed")] = None,
 ) -> None:
-    """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`."""
+    """Write a synthetic cohort with its provenance, ready for `classify train --synthetic`.
+
+    Re-run the command with the same settings to resume.
+    """
     settings = load_config(
         Augmenting,
         file=config,

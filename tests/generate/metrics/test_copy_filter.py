@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -36,8 +37,9 @@ def half_copier(model, tiny_cohort, monkeypatch):
     def stream(self, condition, seeds, psi):
         copied = pixels[labels == reals.conditions.index(condition)]
         honest = self.sample(condition, seeds, psi)
-        for k in range(len(seeds)):
-            yield copied[k % len(copied)] if k % 2 else honest[k]
+        for seed, image in zip(seeds, honest, strict=True):
+            k = seed // len(self.conditions)  # number within the condition
+            yield copied[k % len(copied)] if k % 2 else image
 
     monkeypatch.setattr(GeneratorModel, "stream", stream)
     return model
@@ -46,7 +48,7 @@ def half_copier(model, tiny_cohort, monkeypatch):
 def test_copies_are_dropped_on_request_and_counted(half_copier, tiny_cohort, make_network, tmp_path):
     copies = CopyFilter(make_network(), half_copier, tiny_cohort, 0.25)
     cohort = augment(half_copier, tmp_path / "synthetic", per_condition=8, copies=copies)
-    assert len(cohort) == 8
+    assert len(cohort) == len(list((cohort.root / "images").iterdir())) == 8
     assert dropped_copies(cohort) == {"dark": 4, "pale": 4}
     record = json.loads(cohort.rows["copy_filter"][0])
     assert record["network"] == "averages" and record["quantile"] == 0.25
@@ -60,7 +62,31 @@ def test_copies_are_dropped_on_request_and_counted(half_copier, tiny_cohort, mak
     assert dropped_copies(augment(half_copier, tmp_path / "all", per_condition=2)) == {}
 
 
-def test_nothing_is_written_if_all_images_of_a_condition_are_copies(
+def test_a_stopped_filter_ends_with_the_same_cohort(
+    half_copier, tiny_cohort, make_network, tmp_path, monkeypatch
+):
+    copies = CopyFilter(make_network(), half_copier, tiny_cohort, 0.25)
+    expected = augment(half_copier, tmp_path / "whole", per_condition=8, copies=copies).rows
+    measured = copies.distances
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        distances = iter([measured])  # of the first condition; stopped before the second one is filtered
+
+        def stopped(images):
+            for distance in distances:
+                return distance(images)
+            raise KeyboardInterrupt
+
+        patch.setattr(copies, "distances", stopped)
+        augment(half_copier, tmp_path / "stopped", per_condition=8, copies=copies)
+    assert len(list((tmp_path / "stopped/images").iterdir())) == 4 + 8
+    cohort = augment(half_copier, tmp_path / "stopped", per_condition=8, copies=copies)
+    pd.testing.assert_frame_equal(cohort.rows, expected)
+    assert sorted(f"images/{path.name}" for path in (tmp_path / "stopped/images").iterdir()) == sorted(
+        expected["file"]
+    )
+
+
+def test_nothing_is_left_if_all_images_of_a_condition_are_copies(
     half_copier, tiny_cohort, make_network, tmp_path, monkeypatch
 ):
     copies = CopyFilter(make_network(), half_copier, tiny_cohort, 0.25)
