@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from threading import Lock
@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 
 from morphoscope.classify import Attribution, Ensemble, Prediction
+from morphoscope.classify.attribution.maps import onto_image
 from morphoscope.cohort import Provenance
 from morphoscope.configs.attribution import Method
 from morphoscope.configs.morphs import Way
@@ -204,27 +205,64 @@ class Workbench:
         """Where the frame's image comes from: generator, label, seed, psi and path."""
         return frame_provenance(self.generator, morph.path, ratio)
 
-    def predict(self, image: np.ndarray) -> Prediction:
-        """The ensemble's probabilities for one image, uint8 [H, W, 3]."""
+    def model_input(self, image: np.ndarray, panoramic: np.ndarray | None = None) -> np.ndarray:
+        """What the ensemble takes: an image itself, or for an ensemble of pairs, a pair.
+
+        Args:
+            image: uint8 [H, W, 3]; the focused half of a pair, or its only half.
+            panoramic: the other half, for an ensemble of pairs.
+        """
+        if not self.ensemble.dual:
+            return image
+        if panoramic is None and self.generator.metadata.view == "panoramic":
+            return self.ensemble.pair(None, image)
+        return self.ensemble.pair(image, panoramic)
+
+    def predict(self, image: np.ndarray, panoramic: np.ndarray | None = None) -> Prediction:
+        """The ensemble's probabilities for one image, uint8 [H, W, 3]; arguments as in `model_input`."""
         with self.turn:
-            return self.ensemble.predict([image])
+            return self.ensemble.predict([self.model_input(image, panoramic)])
+
+    def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Features of inputs by the ensemble's first model, float32 [N, D] of length 1."""
+        with self.turn:
+            found = self.ensemble.predict_fold(self.ensemble.folds[0], images).features
+        features: np.ndarray = found / np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12)
+        return features
 
     def attribute(
-        self, image: np.ndarray, target: str | None, method: Method = "integrated_gradients"
+        self,
+        image: np.ndarray,
+        target: str | None,
+        method: Method = "integrated_gradients",
+        panoramic: np.ndarray | None = None,
     ) -> Attribution:
         """Which pixels of uint8 [H, W, 3] count for `target`, or for the most probable condition if None.
 
         The memory that it takes is given back to the system.
 
+        Args:
+            image, panoramic: as in `model_input`; the map of both together lies over that pair.
+
         Raises:
             UserError: an unknown condition.
         """
-        wanted = int(self.predict(image).predicted[0]) if target is None else target
+        given = self.model_input(image, panoramic)
+        wanted = int(self.predict(image, panoramic).predicted[0]) if target is None else target
         with self._mapping:
             try:
-                return self.ensemble.attribute(image, wanted, method)
+                found = self.ensemble.attribute(given, wanted, method)
             finally:
                 give_back_freed_memory()
+        alone = self.ensemble.dual and panoramic is None
+        return self._of_half(found, given, image) if alone else found
+
+    def _of_half(self, found: Attribution, pair: np.ndarray, image: np.ndarray) -> Attribution:
+        """The map of a pair, cut to its only half and laid onto the image that stands there."""
+        side = self.ensemble.resolution
+        half = slice(0, side) if pair[:, :side].any() else slice(side, None)
+        fit = self.ensemble.config.images.fit
+        return replace(found, map=onto_image(found.map[:, half], image.shape[:2], fit))
 
     def prepare(self) -> None:
         """Compute one frame, so that kernels are built and memory is laid out before the first visitor."""
@@ -235,8 +273,9 @@ class Workbench:
         ratios = self._even_ratios(morph) if morph.even else np.linspace(0, 1, FRAMES)
         images = self._images(morph, ratios, wanted)
         _require(wanted)
+        inputs = images if not self.ensemble.dual else [self.model_input(image) for image in images]
         with self.turn:
-            return Curve(morph, ratios, images, self.ensemble.predict(images))
+            return Curve(morph, ratios, images, self.ensemble.predict(inputs))
 
     def _film(self, morph: Morph) -> Film:
         ratios = np.linspace(0, 1, COARSE_FRAMES)

@@ -1,5 +1,6 @@
 """What a prediction amounts to, in one sentence: plain text, the same wherever it is shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -63,7 +64,7 @@ def verdict(prediction: Prediction, image: int = 0) -> Verdict:
     )
     if len(possible) > 1:
         every = len(possible) == len(prediction.conditions)
-        kept = text("verdict.none_ruled_out") if every else text("verdict.remain", names=_listed(possible))
+        kept = text("verdict.none_ruled_out") if every else text("verdict.remain", names=listed(possible))
         sentence = text("verdict.several", which=kept, name=name, share=share)
         return Verdict(Kind.SEVERAL, sentence, details)
     sentence = text("verdict.only" if possible else "verdict.one", name=name, share=share)
@@ -109,5 +110,8 @@ def _worth(prediction: Prediction) -> str:
     return f"{worth} {alarm_limits(prediction.held_out)}"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as one alternative: "NF1", "NF1 or TSC", "IP, NF1 or TSC"."""
+    if len(names) == 1:
+        return names[0]
     return text("verdict.or", names=", ".join(names[:-1]), last=names[-1])

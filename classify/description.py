@@ -72,6 +72,8 @@ class EnsembleMetadata(_Recorded):
         cohort, cohort_digest: name of the training cohort's folder, and its digest; None if not recorded.
         view: the only view among the training images; None for all views.
         phantom: whether all training images show phantoms.
+        training_images_shown: whether the owner of the model allows programs to show training images, e.g.
+            beside a photograph that resembles them (`classify allow-gallery`); no, unless the file says so.
         generators: digests of the generators whose images were trained on.
         foreign_generators: those among them that started from a foreign model.
         scores: how each fold's model was trained.
@@ -96,6 +98,7 @@ class EnsembleMetadata(_Recorded):
     cohort_digest: str | None = None
     view: View | None = None
     phantom: bool = False
+    training_images_shown: bool = False
     generators: list[str] = []
     foreign_generators: list[str] = []
     scores: dict[str, FoldScores] = {}
@@ -129,6 +132,11 @@ class EnsembleMetadata(_Recorded):
     def descriptions(self) -> dict[str, Description]:
         """What the names of the conditions stand for: as recorded, else as far as it is built in."""
         return describe(self.conditions, self.described)
+
+    @property
+    def may_show_training_images(self) -> bool:
+        """Whether training images may be shown: phantoms, or with the permission of the model's owner."""
+        return self.phantom or self.training_images_shown
 
     @property
     def summary(self) -> str:

@@ -27,15 +27,19 @@ def is_formula(text: str) -> bool:
     return text.startswith(_FIRST) and len(text) > 1 and not _NUMBER.fullmatch(text)
 
 
+def csv_text(table: pd.DataFrame, float_format: str = "%.6f") -> str:
+    """A table as a CSV file's text; text that a spreadsheet would run gets a ' in front, numbers stay."""
+    return table_text(table.rename(columns=_marked).map(_marked), float_format)
+
+
 def write_csv(path: Path, table: pd.DataFrame, float_format: str = "%.6f") -> None:
-    """Write a table atomically; text that a spreadsheet would run gets a ' in front, numbers stay.
+    """Write a table, as `csv_text`, atomically.
 
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    marked = table.rename(columns=_marked).map(_marked)
     with write_atomically(path) as temporary:
-        temporary.write_text(table_text(marked, float_format), encoding="utf-8", newline="")
+        temporary.write_text(csv_text(table, float_format), encoding="utf-8", newline="")
 
 
 def read_csv(path: Path, max_bytes: int) -> pd.DataFrame:

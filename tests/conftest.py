@@ -22,6 +22,8 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a pattern …
+    "--use-fake-ui-for-media-stream",  # … and may be used
 ]
 
 

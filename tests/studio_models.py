@@ -39,13 +39,27 @@ class Brightness:
     calibration, dual, device = None, False, "cpu"
 
     def __init__(self) -> None:
-        self.metadata = SimpleNamespace(phantom=False, cohort_digest="feedc0de", held_out=[], scores={})
+        self.metadata = SimpleNamespace(
+            phantom=False,
+            may_show_training_images=False,
+            cohort_digest="feedc0de",
+            held_out=[],
+            scores={},
+        )
         self.asked = 0
 
     def predict(self, images: np.ndarray) -> Prediction:
         self.asked += 1
         bright = np.clip([image.mean() / 255 for image in images], 0.01, 0.99)
         return prediction([bright.tolist(), (bright**2).tolist()])
+
+    def predict_fold(self, fold: str, images: np.ndarray) -> SimpleNamespace:
+        """Features that differ by brightness alone."""
+        bright = np.array([image.mean() / 255 for image in images], np.float32)
+        return SimpleNamespace(features=np.stack([bright, 1 - bright], axis=1))
+
+    def seen(self, image: np.ndarray) -> np.ndarray:
+        return image[:16, :16]
 
     def attribute(self, image: np.ndarray, target: str | int, method: Method) -> Attribution:
         name = target if isinstance(target, str) else CONDITIONS[target]

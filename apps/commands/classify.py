@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from morphoscope.apps.commands import survey
+from morphoscope.apps.commands.allow_gallery import allow_gallery
 from morphoscope.apps.commands.compare import compare
 from morphoscope.apps.commands.explain import explain
 from morphoscope.apps.commands.options import (
@@ -220,6 +221,7 @@ app.command()(predict)
 
 
 app.command()(explain)
+app.command()(allow_gallery)
 
 
 @app.command()

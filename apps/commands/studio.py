@@ -19,6 +19,14 @@ def studio(
     ensemble: Annotated[
         Path, typer.Option(help="An ensemble's .safetensors file.", show_default=_BUNDLED)
     ] = ENSEMBLE,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cohort that the ensemble was trained on, to show its images beside similar photographs; "
+            "needs the owner's permission (`classify allow-gallery`) unless it shows phantoms.",
+            show_default="phantoms, for the bundled ensemble",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=1024, max=65535, help="Port at that address.")] = 7860,
     host: Annotated[
         str,
@@ -33,14 +41,22 @@ def studio(
     ] = "float32",
     device: Device = "auto",
 ) -> None:
-    """Open the studio in the browser, by default on this machine only: morph, classify, see what counts."""
+    """Open the studio in the browser, by default on this machine only: morph, classify, learn, teach."""
+    from morphoscope.apps.gallery import TRAINING_SEED, cohort_gallery, phantom_gallery
     from morphoscope.apps.studio import build, launch
     from morphoscope.classify import Ensemble
+    from morphoscope.cohort import Cohort
     from morphoscope.generate import load
     from morphoscope.ops.dispatch import native_runs
 
     model = load(generator, device, precision)
-    page = build(model, Ensemble.load(ensemble, device))
+    classifier = Ensemble.load(ensemble, device)
+    shown = None
+    if gallery is not None:
+        shown = cohort_gallery(Cohort.load(gallery), classifier)
+    elif ensemble == ENSEMBLE:
+        shown = phantom_gallery(TRAINING_SEED)
+    page = build(model, classifier, shown)
     computes_on = model.class_means.device
     native_runs(computes_on.type, computes_on.index)  # built now, so that the first visitor does not wait
     launch(page, host=host, port=port)

@@ -12,23 +12,18 @@ from morphoscope.apps.studio.answers import (
     ModelsAnswer,
     MorphAnswer,
     PictureAnswer,
-    PredictionAnswer,
     Shown,
     change_answer,
     map_answer,
     models_answer,
     morph_answer,
     picture_answer,
-    prediction_answer,
 )
-from morphoscope.apps.studio.attribution_row import wanted_method, wanted_target
-from morphoscope.apps.studio.marks import kept_small
 from morphoscope.apps.studio.newest import Newest
-from morphoscope.apps.studio.requests import morph_of, number
+from morphoscope.apps.studio.requests import morph_of, number, wanted_method, wanted_target
 from morphoscope.apps.studio.room import Room
 from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.texts import text
-from morphoscope.cohort import read_image
 from morphoscope.configs import UserError
 
 Values = Mapping[str, Any]
@@ -75,17 +70,6 @@ class Actions:
         first = self.workbench.attribute(before.image, second.target, method)
         return change_answer(self.workbench, before, after, (first, second))
 
-    def classify(self, values: Values) -> PredictionAnswer:
-        """What the classifier predicts for an uploaded photograph, by its token."""
-        found = self.workbench.predict(self._photograph(values).image)
-        return prediction_answer(self.workbench.ensemble, found)
-
-    def explain(self, values: Values) -> MapAnswer:
-        """Where the classifier looks in an uploaded photograph, by its token."""
-        shown = self._photograph(values)
-        target, method = wanted_target(values.get("target")), wanted_method(values.get("method"))
-        return map_answer(self.workbench, shown, self.workbench.attribute(shown.image, target, method))
-
     def models(self) -> ModelsAnswer:
         """Which models these are."""
         return models_answer(self.workbench)
@@ -96,10 +80,6 @@ class Actions:
 
     def _morph(self, values: Values) -> Morph:
         return morph_of(values, self.workbench.generator, self.uploads)
-
-    def _photograph(self, values: Values) -> Shown:
-        upload = self.uploads.take(values.get("photograph"))
-        return Shown(kept_small(read_image(upload.data, upload.name)), None, upload.name)
 
     def _shown(self, morph: Morph, ratio: float) -> Shown:
         bench = self.workbench

@@ -9,12 +9,12 @@ from morphoscope.apps.studio.answers import (
     ModelsAnswer,
     MorphAnswer,
     PictureAnswer,
-    PredictionAnswer,
     SheetAnswer,
 )
-from morphoscope.apps.studio.attribution_row import MOST_PROBABLE
+from morphoscope.apps.studio.classify import Classify, ClassifyAnswer, SimilarAnswer
 from morphoscope.apps.studio.explore import Explore
 from morphoscope.apps.studio.reporting import reported
+from morphoscope.apps.studio.words import MOST_PROBABLE
 
 _METHOD = "Integrated gradients"
 
@@ -26,8 +26,8 @@ class Api:
     seeds; the condition of such an end may be empty, and is its own then.
     """
 
-    def __init__(self, actions: Actions, explore: Explore) -> None:
-        self._actions, self._explore = actions, explore
+    def __init__(self, actions: Actions, explore: Explore, classify: Classify) -> None:
+        self._actions, self._explore, self._classify = actions, explore, classify
 
     def publish(self) -> None:
         """Add the endpoints to the current Blocks context."""
@@ -43,6 +43,7 @@ class Api:
             self.moved,
             self.classify,
             self.explain,
+            self.similar,
         ):
             gr.api(reported(endpoint), api_name=endpoint.__name__, concurrency_limit=4)
 
@@ -138,13 +139,43 @@ class Api:
         """An image of condition a after steps along six directions, each from -3 to 3 standard deviations."""
         return self._explore.moved(_values(locals()))
 
-    def classify(self, photograph: str) -> PredictionAnswer:
-        """What the classifier predicts for an uploaded photograph, by its token."""
-        return self._actions.classify(_values(locals()))
+    def classify(
+        self,
+        photograph: str,
+        panoramic: str | None = None,
+        left: float = 0,
+        top: float = 0,
+        right: float = 1,
+        bottom: float = 1,
+    ) -> ClassifyAnswer:
+        """What the classifier predicts for an uploaded photograph, by its token, or for a part of it."""
+        return self._classify.classify(_values(locals()))
 
-    def explain(self, photograph: str, target: str = MOST_PROBABLE, method: str = _METHOD) -> MapAnswer:
-        """Where the classifier looks in an uploaded photograph, by its token."""
-        return self._actions.explain(_values(locals()))
+    def explain(
+        self,
+        photograph: str,
+        target: str = MOST_PROBABLE,
+        method: str = _METHOD,
+        panoramic: str | None = None,
+        left: float = 0,
+        top: float = 0,
+        right: float = 1,
+        bottom: float = 1,
+    ) -> MapAnswer:
+        """Where the classifier looks in an uploaded photograph, by its token, or in a part of it."""
+        return self._classify.explain(_values(locals()))
+
+    def similar(
+        self,
+        photograph: str,
+        panoramic: str | None = None,
+        left: float = 0,
+        top: float = 0,
+        right: float = 1,
+        bottom: float = 1,
+    ) -> SimilarAnswer:
+        """The images nearest to a photograph by features: of the training, where allowed, and generated."""
+        return self._classify.similar(_values(locals()))
 
 
 def _values(arguments: dict[str, object]) -> dict[str, object]:

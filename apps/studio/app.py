@@ -6,13 +6,15 @@ from html import escape
 
 import gradio as gr
 
+from morphoscope.apps.gallery import Gallery
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.api import Api
+from morphoscope.apps.studio.classify import Classify
 from morphoscope.apps.studio.explore import Explore
 from morphoscope.apps.studio.server import PASSWORD, Server
-from morphoscope.apps.studio.tabs.classify import CLASSIFY, classify_tab
+from morphoscope.apps.studio.tabs.classify import classify_tab
 from morphoscope.apps.studio.tabs.explore import explore_tab
 from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
@@ -20,7 +22,6 @@ from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.words import mismatch_notice, phantom_notice
 from morphoscope.apps.texts import text
 from morphoscope.classify import Ensemble
-from morphoscope.configs import UserError
 from morphoscope.generate import GeneratorModel
 from morphoscope.runtime.terminal import say
 
@@ -31,38 +32,39 @@ _MOST_WAITING = 200  # requests, of all sessions together
 class StudioPage(gr.Blocks):
     """The page, with the models behind it and the uploads that its handlers read."""
 
-    def __init__(self, title: str, workbench: Workbench) -> None:
+    def __init__(self, title: str, workbench: Workbench, gallery: Gallery | None) -> None:
         super().__init__(title=title, analytics_enabled=False)
         self.workbench = workbench
         self.uploads = Uploads()
         self.actions = Actions(workbench, self.uploads)
         self.explore = Explore(workbench)
+        self.classify = Classify(self.actions, self.explore, gallery)
 
 
-def build(generator: GeneratorModel, ensemble: Ensemble, *, title: str = TITLE) -> StudioPage:
+def build(
+    generator: GeneratorModel, ensemble: Ensemble, gallery: Gallery | None = None, *, title: str = TITLE
+) -> StudioPage:
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
     Serve it with `serve` or `launch`.
 
-    Raises:
-        UserError: the ensemble predicts from pairs of photographs, while the studio shows one at a time.
+    Args:
+        gallery: images that the ensemble was trained on, which the page may show.
     """
-    if ensemble.dual:
-        raise UserError(text("error.dual"))
     workbench = Workbench(generator, ensemble)
-    page = StudioPage(title, workbench)
+    page = StudioPage(title, workbench, gallery)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
-        with gr.Tabs() as tabs:
+        with gr.Tabs():
             with gr.Tab(text("tab.morph"), id="morph"):
-                morph = morph_tab(page.actions)
+                morph_tab(page.actions)
             with gr.Tab(text("tab.explore"), id="explore"):
-                explored = explore_tab(page.actions, page.explore)
-            with gr.Tab(text("tab.classify"), id=CLASSIFY):
-                classify_tab(page.actions, {morph: page.actions.shown, explored: page.explore.shown}, tabs)
+                explore_tab(page.actions, page.explore)
+            with gr.Tab(text("tab.classify"), id="classify"):
+                classify_tab(page.actions, page.classify)
             with gr.Tab(text("tab.models"), id="models"):
                 models_tab(workbench)
-        Api(page.actions, page.explore).publish()
+        Api(page.actions, page.explore, page.classify).publish()
     return page.queue(max_size=_MOST_WAITING)
 
 

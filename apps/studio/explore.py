@@ -16,10 +16,9 @@ from morphoscope.apps.studio.answers import (
     picture_answer,
     sheet_answer,
 )
-from morphoscope.apps.studio.requests import MAX_SEED, label_of, number, whole_number
+from morphoscope.apps.studio.requests import MAX_SEED, chosen_of, label_of, number, whole_number
 from morphoscope.apps.texts import text
 from morphoscope.cohort.provenance import label_text
-from morphoscope.configs import UserError
 from morphoscope.generate.latents import End, LatentPath
 from morphoscope.generate.latents.directions import Direction, factorised_directions
 from morphoscope.generate.latents.marks import frame_provenance
@@ -74,15 +73,12 @@ class Explore:
 
     def shown(self, values: Values) -> Shown:
         """The image that `kind` and the other values select: sample, mix or moved."""
-        kinds: dict[object, Callable[[Values], Shown]] = {
+        kinds: dict[str, Callable[[Values], Shown]] = {
             "sample": self._sample,
             "mix": self._mixed_one,
             "moved": self._moved,
         }
-        kind = values.get("kind")
-        if not isinstance(kind, str) or kind not in kinds:
-            raise UserError(text("error.kind", value=repr(kind)[:40], known=", ".join(map(str, kinds))))
-        return kinds[kind](values)
+        return kinds[chosen_of("kind", values.get("kind"), list(kinds))](values)
 
     def _samples(
         self, labels: Sequence[Mapping[str, float]], seeds: Sequence[int], psi: float, columns: int
@@ -113,9 +109,7 @@ class Explore:
 
     def _mix(self, values: Values) -> np.ndarray:
         seed, psi = _seed(values), _psi(values)
-        group = values.get("layers")
-        if not isinstance(group, str) or group not in LAYERS:
-            raise UserError(text("error.layers", value=repr(group)[:40], known=", ".join(LAYERS)))
+        group = chosen_of("layers", values.get("layers"), list(LAYERS))
         first, last = (ceil(share * self.model.G.num_ws) for share in LAYERS[group])
         rows, columns = (
             [End(start + number, label_of(values.get(name), self.model)) for number in range(_MIXED)]

@@ -1,13 +1,15 @@
 """What browsers and programs request of the studio: values of any type and size, checked here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from morphoscope.apps.morphing import Morph
 from morphoscope.apps.studio.uploads import Uploads
+from morphoscope.apps.studio.words import METHODS, MOST_PROBABLE
 from morphoscope.apps.texts import text
 from morphoscope.configs import UserError
+from morphoscope.configs.attribution import Method
 from morphoscope.generate import GeneratorModel
 from morphoscope.generate.latents import End, parse_photograph
 from morphoscope.generate.latents.parsing import parse_label
@@ -73,6 +75,31 @@ def whole_number(name: str, value: object, highest: int) -> int:
     if found != int(found):
         raise UserError(text("error.whole", field=name, value=f"{found:g}"))
     return int(found)
+
+
+def chosen_of(name: str, value: object, known: Sequence[str]) -> str:
+    """A value of a field that takes one of the `known` texts.
+
+    Raises:
+        UserError: another value.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise UserError(text("error.choice", field=name, value=repr(value)[:40], known=", ".join(known)))
+    return value
+
+
+def wanted_target(choice: object) -> str | None:
+    """The condition whose evidence is requested, which need not exist; None for the most probable one."""
+    return None if choice == MOST_PROBABLE else str(choice)
+
+
+def wanted_method(choice: object) -> Method:
+    """The method of attribution.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    return METHODS[chosen_of("method", choice, list(METHODS))]
 
 
 def _end(values: Mapping[str, Any], name: str, model: GeneratorModel, uploads: Uploads) -> End:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.apps.texts import text
-from morphoscope.classify import Attribution, Ensemble
+from morphoscope.apps.verdict import listed, percent
+from morphoscope.classify import Attribution, Ensemble, Prediction
 from morphoscope.classify.certainty import Calibration
 from morphoscope.classify.held_out import alarm_limits
 from morphoscope.cohort.conditions import long_name
 from morphoscope.configs.attribution import METHOD_NAMES, Method
 from morphoscope.generate import GeneratorModel
 
+MOST_PROBABLE = text("map.most_probable")
 METHODS: dict[str, Method] = {name: method for method, name in METHOD_NAMES.items()}
 
 
@@ -68,6 +70,56 @@ def explanation(attribution: Attribution, folds: int) -> list[str]:
         lines.append(text("map.rough"))
     lines.append(text("map.caution"))
     return lines
+
+
+def certainty(found: Prediction) -> list[tuple[str, str, str]]:
+    """How certain the prediction for the first image is: rows (name, sentence, state).
+
+    The state is good, warning or unknown.
+    """
+    return [
+        (text("certainty.possible"), *_remaining(found)),
+        (text("certainty.agreement"), *_agreement(found)),
+        (text("certainty.kind"), *_kind(found)),
+    ]
+
+
+def _remaining(found: Prediction) -> tuple[str, str]:
+    possible = found.possible(0)
+    if possible is None or found.coverage is None:
+        return text("certainty.no_set"), "unknown"
+    share = percent(found.coverage)
+    if len(possible) == len(found.conditions):
+        return text("certainty.all", share=share), "warning"
+    names = listed(possible)
+    one = len(possible) == 1
+    return text("certainty.one" if one else "certainty.several", names=names, share=share), (
+        "good" if one else "warning"
+    )
+
+
+def _agreement(found: Prediction) -> tuple[str, str]:
+    name, votes, models = found.conditions[int(found.predicted[0])], int(found.votes[0]), found.models
+    if models == 1:
+        return text("certainty.one_model"), "unknown"
+    if votes == models:
+        return text("certainty.agree", count=models, name=name), "good"
+    others = {found.conditions[index] for index in found.per_fold[:, 0].argmax(axis=1)} - {name}
+    said = listed(sorted(others)) if others else name
+    return text("certainty.disagree", votes=votes, count=models, name=name, others=said), "warning"
+
+
+def _kind(found: Prediction) -> tuple[str, str]:
+    if found.novel is None:
+        return text("certainty.no_alarm"), "unknown"
+    if found.novel[0]:
+        return text("certainty.another_kind"), "warning"
+    return f"{text('certainty.same_kind')} {alarm_limits(found.held_out)}", "good"
+
+
+def condition_choices(model: GeneratorModel | Ensemble) -> list[tuple[str, str]]:
+    """(label, value) of each condition of a model for a choice; the label spells the condition out."""
+    return [(long_name(name, model.descriptions), name) for name in model.conditions]
 
 
 def phantom_notice(workbench: Workbench) -> str | None:

@@ -1,7 +1,8 @@
 """The studio, served with tiny untrained models, and a headless browser; skipped without Chromium."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +10,23 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 from studio_models import tiny_generator
 
+from morphoscope.apps.gallery import Gallery
 from morphoscope.apps.studio import build, serve
 from morphoscope.classify import Ensemble
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.inputs.tensors import to_tensor
 from morphoscope.classify.network.classifier import ConditionClassifier
+from morphoscope.cohort import phantom_image
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.generate import GeneratorModel
 
 CONDITIONS = ["dark", "pale", "red"]
+GALLERY = Gallery(
+    CONDITIONS,
+    ["focused"] * 3,
+    ["0"] * 3,
+    lambda number: phantom_image("ML", number, size=32).image,
+)
 PATIENCE = 120
 """Seconds until an expectation of the browser fails: a shared core may stand still for half a minute."""
 
@@ -29,7 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         generator = tiny_generator(folder, CONDITIONS)
-        page = build(generator, _ensemble(generator))
+        page = build(generator, _ensemble(generator), GALLERY)
         server = serve(page, port=0)
         yield server.address
         server.close()
@@ -39,6 +48,20 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def uploads(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder where Gradio puts uploads."""
     return tmp_path_factory.getbasetemp() / "studio0" / "uploads"
+
+
+@pytest.fixture(scope="session")
+def open_page(browser: Browser, address: str) -> Callable[..., Page]:
+    """open_page("tab=learn", **options of the page) -> the studio at that address, with patience."""
+
+    def opened(query: str = "", **options: Any) -> Page:
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+        page.set_default_timeout(1000 * PATIENCE)
+        expect.set_options(timeout=1000 * PATIENCE)
+        page.goto(f"{address}?{query}")
+        return page
+
+    return opened
 
 
 @pytest.fixture(scope="class")

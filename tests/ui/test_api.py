@@ -45,6 +45,7 @@ def test_endpoints_are_named_and_typed(client: Client) -> None:
         "/morph",
         "/moved",
         "/picture",
+        "/similar",
         "/triangle",
         "/wall",
     ]
@@ -86,8 +87,11 @@ def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -
     assert sum(answer["probabilities"][0]) == pytest.approx(1, abs=0.01)
     with pytest.raises(AppError, match="The upload did not arrive"):
         client.predict(token, api_name="/classify")
-    found = client.predict(upload(address, buffer.getvalue()), method="Grad-CAM", api_name="/explain")
+    token = upload(address, buffer.getvalue())
+    found = client.predict(token, method="Grad-CAM", left=0.25, right=0.75, api_name="/explain")
     assert file_provenance(png(found["picture"])) is None
+    nearest = client.predict(upload(address, buffer.getvalue()), api_name="/similar")
+    assert len(nearest["training"]) == 3 and len(nearest["generated"]) == 6
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_mixed_style_is_classified(explore: Page) -> None:
     expect(explore.get_by_role("button", name="Morph from here")).to_be_disabled()
     explore.locator("#explore .ms-wall button").nth(8).click()
     explore.locator("#explore [name=send]").click()
-    expect(explore.locator("#classify-picture")).to_contain_text("Mixed styles")
-    expect(explore.locator("#classify-prediction tbody tr")).to_have_count(3)
+    expect(explore.locator("#classify .ms-caption")).to_have_text("Synthetic picture: Mixed styles")
+    expect(explore.locator("#classify .ms-bars tbody tr")).to_have_count(3)
 
 
 def test_directions_move_the_image(explore: Page) -> None:

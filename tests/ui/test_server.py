@@ -13,8 +13,8 @@ import pytest
 
 from morphoscope.apps.studio.guard import Functions, host_name, wrong_call, wrong_event
 
-ATTRIBUTION = 3  # number of the Classify tab's handler of three values
-EVENT = ["an image", "dark", "Grad-CAM"]
+WALL = 5  # number of the endpoint of three values
+EVENT = ["dark", 0, 0.7]
 FRAME = {"a": "dark", "b": "pale", "seed_a": 0, "seed_b": 0, "psi": 0.7, "even": False, "ratio": 0.5}
 
 
@@ -163,12 +163,12 @@ class TestRequests:
             (EVENT, 999, "a", "no such function"),
             (EVENT, True, "a", "no such function"),
             (EVENT, "0", "a", "no such function"),
-            (EVENT[:2], ATTRIBUTION, "a", "takes 3 values"),
-            ("dark", ATTRIBUTION, "a", "takes 3 values"),
-            ([{"path": "/etc/passwd"}, *EVENT[1:]], ATTRIBUTION, "a", "neither a number nor a short text"),
-            (["x" * 2000, *EVENT[1:]], ATTRIBUTION, "a", "neither a number nor a short text"),
-            (EVENT, ATTRIBUTION, None, "names no session"),
-            (["x" * 100_000, *EVENT[1:]], ATTRIBUTION, "a", "too long"),
+            (EVENT[:2], WALL, "a", "takes 3 values"),
+            ("dark", WALL, "a", "takes 3 values"),
+            ([{"path": "/etc/passwd"}, *EVENT[1:]], WALL, "a", "neither a number nor a short text"),
+            (["x" * 2000, *EVENT[1:]], WALL, "a", "neither a number nor a short text"),
+            (EVENT, WALL, None, "names no session"),
+            (["x" * 100_000, *EVENT[1:]], WALL, "a", "too long"),
         ],
     )
     def test_event_of_the_wrong_form_is_answered_in_a_sentence(
@@ -181,9 +181,9 @@ class TestRequests:
     def test_wrong_values_of_an_event_are_answered_once_in_our_words(
         self, client: Client, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        assert client.join([json.dumps({**FRAME, "ratio": 2})], 1, "wrong-event")[0] == 200
+        assert client.join(["dark", 0, 2], WALL, "wrong-event")[0] == 200
         error = client.answer("wrong-event")["output"]["error"]
-        assert error == "The field ratio is 2: it takes numbers from 0 to 1."
+        assert error == "The field psi is 2: it takes numbers from 0 to 1."
         assert capfd.readouterr().err == ""
 
     @pytest.mark.parametrize(

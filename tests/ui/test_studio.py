@@ -1,31 +1,11 @@
 """The studio as a user meets it, in headless Chromium."""
 
-import base64
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-
-from morphoscope.cohort import phantom_image, write_image
-
-PASTE = """(data) => {
-    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-    const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
-    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
-}"""
-UPLOAD = "#classify-upload input[type=file]"
-
-
-@pytest.fixture
-def photograph(tmp_path: Path) -> Path:
-    path = tmp_path / "arm.png"
-    write_image(path, phantom_image("ML", 3, size=64).image)
-    return path
 
 
 def drag_to(page: Page, share: float) -> None:
@@ -54,11 +34,6 @@ def requests_of(page: Page) -> list[str]:
 
 def parameter(page: Page, name: str) -> str | None:
     return parse_qs(urlsplit(page.url).query).get(name, [None])[0]
-
-
-def to_classify(page: Page) -> None:
-    page.get_by_role("tab", name="Classify").click()
-    page.wait_for_selector(UPLOAD, state="attached")
 
 
 CAPTION, ALL_FRAMES = "#morph .ms-caption", "[data-frames=all]"
@@ -226,69 +201,3 @@ class TestLink:
         opened.locator(".ms-whys button").first.click()
         expect(opened.locator("#morph .ms-three figure")).to_have_count(3)
         expect(opened.locator("#morph .ms-maps")).to_contain_text("After minus before")
-
-
-class TestClassify:
-    """One page for all; the first test needs it as it opens."""
-
-    def test_attribution_without_a_picture_says_so(self, page: Page) -> None:
-        to_classify(page)
-        page.locator("#classify-ask").click()
-        expect(page.locator("#classify-map")).to_contain_text("upload a photograph first")
-
-    def test_uploaded_photograph_is_classified_and_not_kept(
-        self, page: Page, photograph: Path, uploads: Path
-    ) -> None:
-        to_classify(page)
-        page.set_input_files(UPLOAD, photograph)
-        expect(page.locator("#classify-picture")).to_contain_text("arm.png")
-        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
-        expect(page.locator("#classify-prediction")).to_contain_text("%")
-        page.locator("#classify-ask").click()
-        expect(page.locator("#classify-map")).to_contain_text("Evidence for")
-        assert [file for file in uploads.rglob("*") if file.is_file() and file.stat().st_size > 0] == []
-
-    def test_broken_files_get_a_message_and_the_next_upload_works(
-        self, page: Page, photograph: Path, tmp_path: Path
-    ) -> None:
-        to_classify(page)
-        text = tmp_path / "text.png"
-        text.write_text("no picture at all")
-        empty = tmp_path / "empty.png"
-        empty.touch()
-        huge = tmp_path / "huge.png"
-        Image.new("1", (9_000, 9_000)).save(huge)
-        for file, reason in [
-            (text, "text.png: not an image"),
-            (empty, "empty.png: empty file"),
-            (huge, "huge.png: 9000 x 9000 pixels"),
-        ]:
-            page.set_input_files(UPLOAD, file)
-            expect(page.locator("#classify-prediction .ms-error")).to_contain_text(reason)
-            expect(page.locator("#classify-prediction table")).to_have_count(0)
-        page.set_input_files(UPLOAD, photograph)
-        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
-        expect(page.locator("#classify-prediction .ms-error")).to_have_count(0)
-
-    def test_photograph_is_pasted(self, page: Page, photograph: Path) -> None:
-        to_classify(page)
-        page.evaluate(PASTE, base64.b64encode(photograph.read_bytes()).decode())
-        expect(page.locator("#classify-picture")).to_contain_text("pasted.png")
-        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)
-
-    def test_refused_upload_leaves_nothing_of_the_earlier_one(self, page: Page, tmp_path: Path) -> None:
-        to_classify(page)
-        expect(page.locator("#classify-picture img")).to_have_count(1)
-        large = tmp_path / "large.png"
-        large.write_bytes(bytes(33 * 2**20))
-        page.set_input_files(UPLOAD, large)
-        expect(page.locator("#classify-prediction .ms-error")).to_contain_text("larger than 32 MB")
-        expect(page.locator("#classify-picture img")).to_have_count(0)
-        expect(page.locator("#classify-prediction table")).to_have_count(0)
-        expect(page.locator(".toast-body")).to_have_count(0)
-
-    def test_frame_sent_from_morph_keeps_its_mark(self, page: Page) -> None:
-        page.get_by_role("tab", name="Morph").click()
-        page.get_by_role("button", name="Send to Classify").click()
-        expect(page.locator("#classify-picture")).to_contain_text(re.compile("Synthetic picture: .*% dark"))
-        expect(page.locator("#classify-prediction tbody tr")).to_have_count(3)

@@ -3,20 +3,16 @@
 import gradio as gr
 
 from morphoscope.apps.studio.actions import Actions
-from morphoscope.apps.studio.attribution_row import condition_choices
 from morphoscope.apps.studio.explore import DIRECTIONS, STRONGEST, Explore
 from morphoscope.apps.studio.web import script, template
+from morphoscope.apps.studio.words import condition_choices
 from morphoscope.apps.texts import text, texts
 
 
-def explore_tab(actions: Actions, explore: Explore) -> gr.HTML:
-    """Lay out the tab inside the current Blocks context.
-
-    The component's event `send` fires when an image is sent to the Classify tab; its value is then the
-    request, as JSON, that selects the image (`Explore.shown`).
-    """
+def explore_tab(actions: Actions, explore: Explore) -> None:
+    """Lay out the tab inside the current Blocks context."""
     generator = actions.workbench.generator
-    return gr.HTML(
+    gr.HTML(
         "",
         html_template=template("explore"),
         js_on_load=script("common", "explore"),

@@ -3,28 +3,25 @@
 import gradio as gr
 
 from morphoscope.apps.studio.actions import Actions
-from morphoscope.apps.studio.attribution_row import MOST_PROBABLE, condition_choices
 from morphoscope.apps.studio.web import script, template
-from morphoscope.apps.studio.words import METHODS
+from morphoscope.apps.studio.words import METHODS, MOST_PROBABLE, condition_choices
 from morphoscope.apps.texts import text, texts
 
 _PSI = 0.7
 
 
-def morph_tab(actions: Actions) -> gr.HTML:
+def morph_tab(actions: Actions) -> None:
     """Lay out the tab inside the current Blocks context.
 
-    The frames of a morph are sent to the browser once; the tab's script does all that follows the slider. The
-    component's event `send` fires when the present frame is sent to the Classify tab; its value is then the
-    request, as JSON, that selects the frame.
+    The frames of a morph are sent to the browser once; the tab's script does all that follows the slider.
     """
     generator, ensemble = actions.workbench.generator, actions.workbench.ensemble
     names = generator.conditions
     first, second = names[0], names[1 % len(names)]
-    return gr.HTML(
+    gr.HTML(
         "",
         html_template=template("morph"),
-        js_on_load=script("common", "tabs", "chart", "morph"),
+        js_on_load=script("common", "tabs", "bars", "chart", "morph"),
         apply_default_css=False,
         elem_id="morph",
         server_functions=[

@@ -49,6 +49,22 @@ const sendFile = async (file, page) => {
   return "lost";
 };
 
+// Values as the server takes them: files go first, and a token for this one request stands in their place.
+const sendable = async (values, page) => {
+  const sent = {};
+  for (const [name, value] of Object.entries(values)) sent[name] = value instanceof File ? await sendFile(value, page) : value;
+  return { ...sent, page };
+};
+
+// The two messages of a tab: what went wrong, and what is being computed; null for none.
+const messages = (one) => {
+  const say = (selector) => (sentence) => {
+    one(selector).textContent = sentence ?? "";
+    one(selector).hidden = !sentence;
+  };
+  return { fail: say(".ms-error"), working: say(".ms-working") };
+};
+
 const asBitmap = async (uri) => createImageBitmap(await (await fetch(uri)).blob());
 
 const PICTURE = 512; // pixels of a canvas's picture; the mark stands below
@@ -73,6 +89,9 @@ const saveAnswer = ({ picture, name }) => node("a", { href: picture, download: n
 
 const openTab = (name) =>
   [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === name)?.click();
+
+// Sends an image to the Classify tab: the values that select it, and the tab whose values they are (source).
+const toClassify = (detail) => document.dispatchEvent(new CustomEvent("morphoscope-classify", { detail }));
 
 // Calls a server function; an answer always comes, and may be an error.
 const call = async (server, action, values, t) => {

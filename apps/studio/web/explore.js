@@ -21,10 +21,7 @@ const values = () => ({
   psi: Number(field("epsi").value),
 });
 
-const fail = (sentence) => {
-  one(".ms-error").textContent = sentence ?? "";
-  one(".ms-error").hidden = !sentence;
-};
+const { fail } = messages(one);
 
 const NAMES = { view: "view", ea: "a", eb: "b", ec: "c", layers: "layers", eseed: "eseed", epsi: "epsi" }; // in the address
 
@@ -236,10 +233,7 @@ const actions = {
   },
   from: () => toMorph("a"),
   to: () => toMorph("b"),
-  send: () => {
-    props.value = JSON.stringify(picked.request);
-    trigger("send");
-  },
+  send: () => toClassify({ source: "explore", ...picked.request }),
   save: async () => {
     const answer = await call(server, "picture", picked.request, t);
     if (answer.error) fail(answer.error);

@@ -26,7 +26,7 @@ const ends = () => {
     values[end] = choice === MIXTURE ? field("mixture_" + end).value : choice === PHOTOGRAPH ? "" : choice;
     const typed = field("seed_" + end).value;
     values["seed_" + end] = typed === "" ? null : Number(typed);
-    values["file_" + end] = choice === PHOTOGRAPH ? field("file_" + end).files[0] ?? null : null;
+    values["photograph_" + end] = choice === PHOTOGRAPH ? field("file_" + end).files[0] ?? null : null;
   }
   return values;
 };
@@ -76,28 +76,9 @@ const toAddress = (asNewStep) => {
 
 // Requests.
 
-const fail = (sentence) => {
-  one(".ms-error").textContent = sentence ?? "";
-  one(".ms-error").hidden = !sentence;
-};
+const { fail, working } = messages(one);
 
-const working = (sentence) => {
-  one(".ms-working").textContent = sentence ?? "";
-  one(".ms-working").hidden = !sentence;
-};
-
-// Values as the server takes them; files of photographs are sent first, for this one request.
-const sendable = async (values) => {
-  const sent = { ...values, page };
-  for (const end of "ab") {
-    const file = values["file_" + end];
-    delete sent["file_" + end];
-    if (file) sent["photograph_" + end] = await sendFile(file, page);
-  }
-  return sent;
-};
-
-const ask = async (action, values) => call(server, action, await sendable(values), t);
+const ask = async (action, values) => call(server, action, await sendable(values, page), t);
 
 const requestFrames = async (asNewStep) => {
   const [mine, values] = [++newest, ends()];
@@ -105,9 +86,9 @@ const requestFrames = async (asNewStep) => {
   toAddress(asNewStep);
   fail(null);
   one(".ms-maps").replaceChildren();
-  const missing = "ab".split("").find((end) => field(end).value === PHOTOGRAPH && !values["file_" + end]);
+  const missing = "ab".split("").find((end) => field(end).value === PHOTOGRAPH && !values["photograph_" + end]);
   if (missing) return fail(t["morph.choose_file"]);
-  const seeds = !values.file_a && !values.file_b;
+  const seeds = !values.photograph_a && !values.photograph_b;
   const key = JSON.stringify(values);
   const cached = seeds ? known.get(key) : null;
   if (cached) return show(cached);
@@ -143,7 +124,7 @@ const show = (answer) => {
   one(".ms-film").replaceChildren(...thumbnails(answer));
   one(".ms-right").classList.toggle("ms-waiting", !answer.prediction);
   if (answer.prediction) {
-    shown.bars = makeBars(answer.prediction);
+    shown.bars = makeBars(one(".ms-bars tbody"), answer.prediction, t);
     redrawChart();
     one(".ms-summary").textContent = answer.prediction.summary;
     one(".ms-whys").replaceChildren(...answer.prediction.changes.map(whyButton));
@@ -193,35 +174,8 @@ const moveTo = (share) => {
     made.classList.toggle("ms-current", Math.round((number / (THUMBNAILS - 1)) * last) === index));
   if (!prediction) return;
   shown.moveMarker(index / last);
-  one(".ms-verdict").textContent = verdict.sentence;
-  one(".ms-verdict").classList.toggle("ms-warning", !verdict.answers);
-  one(".ms-verdict").classList.toggle("ms-note", verdict.answers);
-  one(".ms-details").textContent = verdict.details;
+  showVerdict(one(".ms-verdict"), one(".ms-details"), verdict);
   shown.bars(index);
-};
-
-const makeBars = (prediction) => {
-  const rows = prediction.conditions.map(({ name, full_name, explained, colour }) => {
-    const bar = node("span", { class: "ms-bar", style: "background:" + colour });
-    const range = node("span", { class: "ms-range" });
-    const [value, models] = [node("td", { class: "ms-number" }), node("td", { class: "ms-number ms-spread" })];
-    const head = node("th", { scope: "row", title: explained }, name, node("small", {}, full_name));
-    const row = node("tr", {}, head, node("td", { class: "ms-track" }, node("div", {}, bar, range)), value, models);
-    return { row, bar, range, value, models };
-  });
-  one(".ms-bars tbody").replaceChildren(...rows.map(({ row }) => row));
-  return (index) => {
-    const [found, low, high] = [prediction.probabilities[index], prediction.low[index], prediction.high[index]];
-    const first = prediction.verdicts[index].answers ? found.indexOf(Math.max(...found)) : -1;
-    rows.forEach(({ row, bar, range, value, models }, k) => {
-      row.classList.toggle("ms-first", k === first);
-      bar.style.width = 100 * found[k] + "%";
-      range.style.left = 100 * low[k] + "%";
-      range.style.width = 100 * (high[k] - low[k]) + "%";
-      value.textContent = percent(found[k], t);
-      models.textContent = spread(low[k], high[k], t);
-    });
-  };
 };
 
 // A position that someone has stopped at, as opposed to one on the way.
@@ -325,10 +279,7 @@ const save = async () => {
   saveAnswer(answer);
 };
 
-const send = async () => {
-  props.value = JSON.stringify(await sendable({ ...ends(), ratio: shown.answer.ratios[frameIndex()] }));
-  trigger("send");
-};
+const send = () => toClassify({ source: "morph", ...ends(), ratio: shown.answer.ratios[frameIndex()] });
 
 // Controls.
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 from morphoscope.apps.morphing import COARSE_FRAMES, FRAMES, Workbench
 from morphoscope.apps.studio.actions import Actions
-from morphoscope.apps.studio.attribution_row import MOST_PROBABLE
 from morphoscope.apps.studio.newest import Newest
 from morphoscope.apps.studio.requests import values_of
 from morphoscope.apps.studio.room import Room
 from morphoscope.apps.studio.uploads import Upload, Uploads
+from morphoscope.apps.studio.words import MOST_PROBABLE
 from morphoscope.cohort.marked_files import file_provenance
 from morphoscope.configs import UserError
 from morphoscope.generate.latents import ProjectedPhotograph, write_photograph

@@ -105,9 +105,9 @@ def test_sample_is_the_image_of_the_sheet(explore: Explore) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"kind": "all"}, "There is no kind of image 'all'; choose one of sample, mix, moved."),
-        ({"kind": ["mix"]}, "There is no kind of image"),
-        ({"kind": "mix", "layers": "deep"}, "There is no group of layers 'deep'"),
+        ({"kind": "all"}, "The field kind is 'all'; choose one of sample, mix, moved."),
+        ({"kind": ["mix"]}, "The field kind is"),
+        ({"kind": "mix", "layers": "deep"}, "The field layers is 'deep'"),
         ({"kind": "mix", "cell": 25}, "The field cell is 25: it takes numbers from 0 to 24."),
         ({"kind": "moved", "d1": 4}, "The field d1 is 4: it takes numbers from -3 to 3."),
         ({"kind": "sample", "a": "/etc/passwd"}, "Unknown condition"),

@@ -16,17 +16,9 @@ from studio_models import CONDITIONS, MORPH, prediction
 
 from morphoscope.apps.morphing import Curve, Workbench
 from morphoscope.apps.studio import build, figures, serve, words
-from morphoscope.apps.studio.answers import PICTURE_SIDE
-from morphoscope.apps.studio.attribution_row import (
-    MOST_PROBABLE,
-    condition_choices,
-    no_map,
-    wanted_method,
-    wanted_target,
-)
 from morphoscope.apps.studio.guard import Functions
 from morphoscope.apps.studio.marks import data_uri, fitted
-from morphoscope.apps.studio.tabs.classify import classify_image, classify_upload
+from morphoscope.apps.studio.requests import wanted_method, wanted_target
 from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.uploads import Upload, Uploads, shown_name
 from morphoscope.classify import Attribution
@@ -38,13 +30,7 @@ from morphoscope.configs import UserError
 
 class TestDescriptions:
     def test_conditions_are_spelled_out(self, workbench: Workbench) -> None:
-        image = workbench.image(MORPH, 0.5)
-        known = workbench.ensemble.descriptions
-        rows = figures.prediction(workbench.predict(image), descriptions=known)
-        assert rows.count("&lt;b&gt;pale&lt;/b&gt; skin (X1)") == 1 and "<b>pale" not in rows
-        found = workbench.attribute(image, "pale")
-        assert "Evidence for pale (&lt;b&gt;" in figures.attribution(image, found, 2, None, known)
-        assert condition_choices(workbench.ensemble)[1] == ("pale (<b>pale</b> skin)", "pale")
+        assert words.condition_choices(workbench.ensemble)[1] == ("pale (<b>pale</b> skin)", "pale")
         facts = dict(words.model_facts(workbench))
         assert facts["Generator: Conditions"] == ", ".join(CONDITIONS)
         assert facts["Classifier: Conditions"].endswith("pale (<b>pale</b> skin)")
@@ -60,22 +46,6 @@ class TestMarks:
         plain = _first_picture(f'<img src="{data_uri(pixels)}">')
         assert read_provenance(plain) is None
         np.testing.assert_array_equal(np.asarray(plain), pixels)
-
-    @pytest.mark.parametrize("phantoms_only", [True, False])
-    def test_every_synthetic_picture_carries_its_provenance(
-        self, workbench: Workbench, phantoms_only: bool
-    ) -> None:
-        workbench.generator.phantoms_only = phantoms_only  # type: ignore[misc]
-        image, provenance = workbench.image(MORPH, 0.5), workbench.provenance(MORPH, 0.5)
-        assert provenance.label == {"dark": 0.5, "pale": 0.5}
-        found = workbench.attribute(image, "pale")
-        for html in (
-            figures.photograph(image, "a frame", provenance),
-            figures.attribution(image, found, 2, provenance),
-        ):
-            picture = _first_picture(html)
-            assert read_provenance(picture) == provenance
-            assert ("shows no patient" in picture.info["Synthetic"]) == phantoms_only
 
     @pytest.mark.parametrize(
         ("shape", "expected"), [((10, 20), (50, 100)), ((400, 100), (100, 25)), ((1, 900), (1, 100))]
@@ -95,14 +65,14 @@ class TestModels:
         assert "no medical device" in html
 
 
-class TestAttributionRow:
+class TestWantedMaps:
     def test_target(self) -> None:
-        assert wanted_target(MOST_PROBABLE) is None
+        assert wanted_target(words.MOST_PROBABLE) is None
         assert wanted_target("pale") == "pale"
 
     def test_method(self) -> None:
         assert wanted_method("Grad-CAM") == "gradcam"
-        with pytest.raises(UserError, match="There is no method"):
+        with pytest.raises(UserError, match="The field method is"):
             wanted_method(["Grad-CAM"])
 
 
@@ -163,83 +133,44 @@ class TestWords:
 
 
 class TestFigures:
-    def test_names_are_escaped(self) -> None:
-        nasty = ["<script>alert(1)</script>", "_$x$ & {y}"]
-        predicted = prediction([[0.2], [0.9]], nasty)
-        flat = np.ones((8, 8), np.float32)
-        found = Attribution(flat, flat[None], 0, np.zeros(1), nasty[0], "integrated_gradients", "mean")
-        image = np.zeros((8, 8, 3), np.uint8)
-        for html in [
-            figures.bars(predicted),
-            figures.photograph(image, nasty[0], None),
-            figures.attribution(image, found, 2, None),
-            figures.message(nasty[0]),
-        ]:
-            assert "<script" not in html
+    def test_text_is_escaped(self) -> None:
+        html = figures.message("<script>alert(1)</script> < 1%")
+        assert "<script" not in html and "&lt;\N{NO-BREAK SPACE}1%" in html
 
-    def test_bars_tell_the_range_and_the_first(self) -> None:
-        html = figures.bars(prediction([[0.8], [0.9]]), by_probability=True)
-        assert html.index("pale") < html.index("dark")
-        assert html.count("ms-first") == 1
-        assert "80% to 90%" in html
-        assert "ms-first" not in figures.bars(prediction([[0.5], [0.5]]))
 
-    def test_verdict_comes_first_and_only_an_answer_is_bold(self) -> None:
-        novel = replace(prediction([[0.8]]), novel=np.array([True]))
-        html = figures.prediction(novel)
-        assert html.index("No answer: this is another kind of image") < html.index("<table")
-        assert "ms-first" not in html and "Most probable" not in html
-        assert "ms-first" in figures.prediction(prediction([[0.8]]))
+class TestCertainty:
+    """What the page says about how certain a prediction is."""
 
-    def test_generated_pictures_are_marked_and_photographs_are_not(self, workbench: Workbench) -> None:
-        image, provenance = np.zeros((16, 16, 3), np.uint8), workbench.provenance(MORPH, 0.5)
-        for html, is_marked in [
-            (figures.photograph(image, "arm.png", provenance), True),
-            (figures.photograph(image, "arm.png", None), False),
-        ]:
-            assert (_first_picture(html).height > PICTURE_SIDE) == is_marked
+    def test_without_calibration_only_the_agreement_is_known(self) -> None:
+        possible, agreement, kind = (row[1:] for row in words.certainty(prediction([[0.8], [0.9]])))
+        assert possible == kind == ("Unknown: this classifier is not calibrated.", "unknown")
+        assert agreement == ("All 2 models put pale first.", "good")
+
+    def test_models_that_disagree(self) -> None:
+        found = words.certainty(prediction([[0.9], [0.4]]))[1]
+        assert found[1:] == ("No: 1 of 2 models put pale first; others say dark.", "warning")
+        assert words.certainty(prediction([[0.9]]))[1][2] == "unknown"
+
+    @pytest.mark.parametrize(
+        ("remaining", "sentence", "state"),
+        [
+            ([False, True], "Only pale. For images like", "good"),
+            ([True, True], "Nothing can be ruled out", "warning"),
+        ],
+    )
+    def test_prediction_set(self, remaining: list[bool], sentence: str, state: str) -> None:
+        found = replace(prediction([[0.8]]), coverage=0.9, prediction_sets=np.array([remaining]))
+        possible = words.certainty(found)[0]
+        assert possible[1].startswith(sentence) and "90% of the time" in possible[1]
+        assert possible[2] == state
+
+    @pytest.mark.parametrize(("novel", "state"), [(True, "warning"), (False, "good")])
+    def test_kind_of_image(self, novel: bool, state: str) -> None:
+        kind = words.certainty(replace(prediction([[0.8]]), novel=np.array([novel])))[2]
+        assert kind[2] == state and ("another kind of image" in kind[1]) == novel
 
 
 class TestUploads:
-    def test_upload_is_read_once(self, workbench: Workbench) -> None:
-        uploads = Uploads()
-        token = sent(uploads, Upload("arm.png", _png(np.full((40, 60, 3), 230, np.uint8))))
-        shown = classify_upload(workbench, uploads, token)
-        assert shown.image is not None
-        assert shown.image.pixels.shape == (40, 60, 3)
-        assert shown.image.provenance is None
-        assert "arm.png" in shown.picture
-        assert "Most probable condition: pale" in shown.prediction
-        assert "central square" in shown.prediction
-        assert "did not arrive" in classify_upload(workbench, uploads, token).prediction
-
-    @pytest.mark.parametrize(
-        ("content", "reason"),
-        [(b"not a picture", "not an image"), (b"", "empty file"), (b"\x89PNG\r\n", "image")],
-    )
-    def test_broken_file_leaves_nothing_of_the_earlier_image(
-        self, workbench: Workbench, content: bytes, reason: str
-    ) -> None:
-        uploads = Uploads()
-        shown = classify_upload(workbench, uploads, sent(uploads, Upload("arm.png", content)))
-        assert (shown.image, shown.picture, shown.map_) == (None, "", no_map())
-        assert "ms-error" in shown.prediction
-        assert reason in shown.prediction
-        assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
-
-    @pytest.mark.parametrize(
-        ("token", "reason"),
-        [
-            ("too-large", "larger than 32 MB"),
-            ("too-many", "Too many uploads"),
-            ("lost", "did not arrive"),
-            (None, "did not arrive"),
-            (["lost"], "did not arrive"),
-        ],
-    )
-    def test_refusals_are_said_on_the_page(self, workbench: Workbench, token: object, reason: str) -> None:
-        assert reason in classify_upload(workbench, Uploads(), token).prediction
-
     def test_the_same_file_from_ten_pages_is_ten_uploads(self) -> None:
         uploads = Uploads()
         for _ in range(5):
@@ -281,11 +212,6 @@ class TestUploads:
     def test_shown_name(self, text: str, name: str) -> None:
         assert shown_name(text) == name
 
-    def test_large_photograph_is_kept_small(self, workbench: Workbench) -> None:
-        shown = classify_image(workbench, np.zeros((3000, 1500, 3), np.uint8), "leg.jpg", None, "1")
-        assert shown.image is not None
-        assert shown.image.pixels.shape == (1024, 512, 3)
-
 
 def sent(uploads: Uploads, upload: Upload, page: str = "page") -> str | None:
     """The token of an upload that arrived; None if there was no room for it."""
@@ -293,12 +219,6 @@ def sent(uploads: Uploads, upload: Upload, page: str = "page") -> str | None:
         if token is not None:
             uploads.put(token, upload)
     return token
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _first_picture(html: str) -> Image.Image:
@@ -315,12 +235,13 @@ def test_building_the_page_computes_nothing(workbench: Workbench) -> None:
     assert workbench.ensemble.asked == 0  # type: ignore[attr-defined]
 
 
-def test_what_runs_in_the_browser_alone_cannot_be_requested(workbench: Workbench) -> None:
-    page = build(workbench.generator, workbench.ensemble)
-    in_the_browser = [number for number, function in page.fns.items() if function.fn is None]
-    functions = Functions.of(page)
-    assert in_the_browser
-    assert sorted([*in_the_browser, *functions.inputs]) == sorted(page.fns)
+def test_nothing_but_the_endpoints_and_the_components_functions_can_be_requested(
+    workbench: Workbench,
+) -> None:
+    functions = Functions.of(build(workbench.generator, workbench.ensemble))
+    assert len(functions.inputs) == 12
+    served = [set(names) for names in functions.served.values() if names]
+    assert {"classify", "explain", "similar"} in served
 
 
 def test_taken_port_is_named(workbench: Workbench) -> None:

@@ -1,0 +1,204 @@
+// The tab Classify. The photograph stays in the page, and goes to the studio's memory with each request.
+
+const { t, tabs, targets, methods, dual } = props;
+const page = Math.random().toString(36).slice(2);
+const one = (selector) => element.querySelector(selector);
+const field = (name) => one("[name=" + name + "]");
+
+let given = null; // {photograph: File}, or the values with which another tab selects its image
+let newest = 0; // number of the newest prediction
+const crop = cropBox(one(".ms-frame"), t, () => predict());
+const { fail, working } = messages(one);
+
+// Values as the server takes them.
+const values = () => ({
+  ...given,
+  panoramic: field("panoramic").files[0] ?? null,
+  ...(field("cropping").checked ? crop.part() : {}),
+});
+
+const ask = async (action, more = {}) => call(server, action, await sendable({ ...values(), ...more }, page), t);
+
+// Only what other tabs have sent can be in an address: photographs are not kept anywhere.
+const toAddress = () => {
+  const { x, y, side } = crop.at();
+  const sent = given?.source && !Object.values(given).some((value) => value instanceof File);
+  address.write({
+    image: sent ? JSON.stringify(given) : null,
+    crop: field("cropping").checked ? [x, y, side].map((share) => share.toFixed(3)).join(" ") : null,
+    evidence: field("target").selectedIndex > 0 ? field("target").value : null,
+  }, false);
+};
+
+const predict = async () => {
+  if (!given) return;
+  const mine = ++newest;
+  toAddress();
+  fail(null);
+  forget();
+  const slow = setTimeout(() => mine === newest && working(t["classify.predicting"]), 600);
+  one(".ms-stage").setAttribute("aria-busy", "true");
+  const answer = await ask("classify");
+  clearTimeout(slow);
+  if (mine !== newest) return;
+  working(null);
+  one(".ms-stage").removeAttribute("aria-busy");
+  if (answer.error) return refuse(answer.error);
+  show(answer);
+};
+
+// What was computed for an earlier image or part.
+const forget = () => {
+  one(".ms-maps").replaceChildren();
+  one(".ms-similar").replaceChildren();
+};
+
+// Nothing of an earlier image remains beside the message.
+const refuse = (sentence) => {
+  fail(sentence);
+  given = null;
+  toAddress();
+  for (const name of [".ms-given", ".ms-result", ".ms-questions"]) one(name).hidden = true;
+  one(".ms-nothing").hidden = false;
+  field("cropping").checked = false;
+  field("cropping").disabled = true;
+};
+
+const show = (answer) => {
+  const picture = one(".ms-frame img");
+  picture.src = answer.picture;
+  picture.alt = answer.name;
+  one(".ms-caption").textContent = answer.name;
+  one(".ms-size").textContent = answer.mark ? "" : fill(t["classify.size"], answer);
+  one(".ms-printed").hidden = !answer.mark;
+  one(".ms-printed span").textContent = answer.mark;
+  for (const name of [".ms-given", ".ms-result", ".ms-questions"]) one(name).hidden = false;
+  one(".ms-nothing").hidden = true;
+  field("cropping").disabled = false;
+  crop.size(answer.width, answer.height);
+  showBox();
+  showVerdict(one(".ms-verdict"), one(".ms-details"), answer.verdicts[0]);
+  makeBars(one(".ms-bars tbody"), answer, t)(0);
+  one(".ms-certainty").replaceChildren(...answer.certainty.map(({ name, sentence, state }) =>
+    node("div", { class: "ms-is-" + state }, node("dt", {}, name), node("dd", {}, sentence))));
+  one(".ms-seen img").src = answer.seen;
+  one(".ms-notes").replaceChildren(...answer.notes.map((line) => node("p", { class: "ms-message ms-note" }, line)));
+};
+
+const showBox = () => {
+  const on = field("cropping").checked;
+  crop.box.hidden = !on;
+  one(".ms-crop-hint").hidden = !on;
+};
+
+const take = (file) => {
+  if (!file) return;
+  given = { photograph: file };
+  predict();
+};
+
+// Maps, by one method after the other: each appears as soon as it is there.
+
+const explain = async () => {
+  if (!given) return;
+  const [mine, place] = [newest, one(".ms-maps")];
+  toAddress();
+  const cells = methods.map((method) => node("div", {}, node("h3", {}, method), node("p", { class: "ms-small" }, t["classify.waiting"])));
+  const title = node("h3", {});
+  const caution = node("p", {});
+  place.replaceChildren(title, node("div", { class: "ms-three" }, ...cells), caution);
+  for (const [index, method] of methods.entries()) {
+    working(fill(t["classify.explaining"], { method, number: index + 1, count: methods.length }));
+    const answer = await ask("explain", { method, target: field("target").value });
+    if (mine !== newest || !cells[0].isConnected) return working(null);
+    if (answer.error) {
+      cells[index].replaceChildren(node("h3", {}, method), node("p", { class: "ms-message ms-error" }, answer.error));
+      continue;
+    }
+    title.textContent = answer.title;
+    caution.textContent = answer.lines.at(-1);
+    const how = node("details", { class: "ms-more" }, node("summary", {}, t["classify.how"]), ...paragraphs(answer.lines.slice(0, -1)));
+    cells[index].replaceChildren(mapFigure({ ...answer, title: method }), node("p", { class: "ms-small" }, answer.key), how);
+  }
+  working(null);
+};
+
+// Similar images.
+
+const similar = async () => {
+  if (!given) return;
+  const mine = newest;
+  working(t["classify.comparing"]);
+  const answer = await ask("similar");
+  working(null);
+  if (mine !== newest) return;
+  if (answer.error) return fail(answer.error);
+  const found = [["classify.nearest_training", answer.training], ["classify.nearest_generated", answer.generated]].map(([title, images]) =>
+    node("div", {}, node("h3", {}, t[title]), images.length ? row(images) : node("p", { class: "ms-small" }, answer.reason)));
+  one(".ms-similar").replaceChildren(...found, node("p", { class: "ms-small" }, t["classify.similar_how"]));
+};
+
+const row = (images) => node("div", { class: "ms-neighbours" }, ...images.map(({ picture, caption, similarity }) =>
+  node("figure", {}, node("img", { src: picture, alt: caption }),
+    node("figcaption", {}, caption, node("small", {}, fill(t["classify.similarity"], { value: similarity.toFixed(2) }))))));
+
+// Controls.
+
+const camera = webcam(one(".ms-camera"), take, () => fail(t["classify.no_camera"]));
+field("target").append(...targets.map(([label, value]) => node("option", { value }, label)));
+one(".ms-other").hidden = !dual;
+if (dual) one(".ms-crop-name").textContent = t["classify.crop_pair"];
+
+const actions = { camera: camera.open, take: camera.take, close: camera.close, explain, similar };
+element.addEventListener("click", (event) => actions[event.target.closest("button")?.name]?.());
+element.addEventListener("submit", (event) => event.preventDefault());
+field("photograph").addEventListener("change", ({ target }) => {
+  take(target.files[0]);
+  target.value = "";
+});
+field("panoramic").addEventListener("change", predict);
+field("target").addEventListener("change", () => {
+  toAddress();
+  one(".ms-maps").replaceChildren();
+});
+field("cropping").addEventListener("change", () => {
+  showBox();
+  if (field("cropping").checked) crop.box.focus();
+  predict();
+});
+for (const kind of ["dragover", "drop"])
+  element.addEventListener(kind, (event) => {
+    event.preventDefault();
+    if (kind === "drop") take(event.dataTransfer.files[0]);
+  });
+document.addEventListener("paste", (event) => {
+  if (element.offsetParent === null || !event.clipboardData.files.length) return;
+  event.preventDefault();
+  take(event.clipboardData.files[0]);
+});
+// An image of another tab: the values that select it there.
+document.addEventListener("morphoscope-classify", ({ detail }) => {
+  given = detail;
+  openTab(tabs.classify);
+  predict();
+});
+
+const fromAddress = () => {
+  const { image, crop: box, evidence } = address.read();
+  if (evidence) field("target").value = evidence;
+  if (field("target").selectedIndex < 0) field("target").selectedIndex = 0;
+  const [x, y, side] = (box ?? "").split(" ").map(Number);
+  if (x >= 0 && y >= 0 && side > 0) {
+    field("cropping").checked = true;
+    crop.put({ x, y, side });
+  }
+  try {
+    given = image ? JSON.parse(image) : null;
+  } catch (error) {
+    console.warn(error); // an address that was cut short
+  }
+};
+fromAddress();
+showBox();
+// Nothing is computed before someone opens the tab.
+new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && newest === 0 && predict()).observe(element);
