@@ -61,9 +61,9 @@ def cohort_gallery(cohort: Cohort, ensemble: Ensemble) -> Gallery:
         ]
     )
     rows = cohort.rows.iloc[chosen]
+    conditions, views, folds = (rows[column].astype(str).tolist() for column in ("condition", "view", "fold"))
     return Gallery(
-        *(rows[column].astype(str).tolist() for column in ("condition", "view", "fold")),
-        lru_cache(_READ)(lambda number: cohort.image(int(chosen[number]))),
+        conditions, views, folds, lru_cache(_READ)(lambda number: cohort.image(int(chosen[number])))
     )
 
 

@@ -103,7 +103,7 @@ class Classify:
     def __init__(self, actions: Actions, explore: Explore, gallery: Gallery | None) -> None:
         self.actions, self.explore, self.gallery = actions, explore, gallery
         self.workbench = bench = actions.workbench
-        self._training = gallery and Neighbours(bench, len(gallery), gallery.image)
+        self._training = None if gallery is None else Neighbours(bench, len(gallery), gallery.image)
         self.samples = Samples(bench, _PSI)
         self._generated = Neighbours(bench, len(self.samples), self.samples.image)
 
