@@ -6,7 +6,7 @@ from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.classify import Classify
 from morphoscope.apps.studio.web import script, template
 from morphoscope.apps.studio.words import METHODS, MOST_PROBABLE, condition_choices
-from morphoscope.apps.texts import text, texts
+from morphoscope.apps.texts import texts
 
 
 def classify_tab(actions: Actions, classify: Classify) -> None:
@@ -25,7 +25,6 @@ def classify_tab(actions: Actions, classify: Classify) -> None:
             actions.answered(action) for action in (classify.classify, classify.explain, classify.similar)
         ],
         t=texts("classify", "map", "bars", "percent", "morph", "upload"),
-        tabs={"classify": text("tab.classify")},
         targets=[(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],
         methods=list(METHODS),
         dual=ensemble.dual,

@@ -25,7 +25,7 @@ def explore_tab(actions: Actions, explore: Explore) -> None:
         t=texts("explore", "morph"),
         conditions=generator.conditions,
         named={value: label for label, value in condition_choices(generator)},
-        tabs={"morph": text("tab.morph")},
+        tabs={name: text(f"tab.{name}") for name in ("morph", "classify")},
         directions=min(DIRECTIONS, generator.G.w_dim),
         strongest=STRONGEST,
     )

@@ -1,6 +1,6 @@
 // The tab Classify. The photograph stays in the page, and goes to the studio's memory with each request.
 
-const { t, tabs, targets, methods, dual } = props;
+const { t, targets, methods, dual } = props;
 const page = Math.random().toString(36).slice(2);
 const one = (selector) => element.querySelector(selector);
 const field = (name) => one("[name=" + name + "]");
@@ -176,12 +176,13 @@ document.addEventListener("paste", (event) => {
   event.preventDefault();
   take(event.clipboardData.files[0]);
 });
-// An image of another tab: the values that select it there.
-document.addEventListener("morphoscope-classify", ({ detail }) => {
-  given = detail;
-  openTab(tabs.classify);
+const receive = () => {
+  const sent = takeSent();
+  if (!sent) return;
+  given = sent;
   predict();
-});
+};
+document.addEventListener("morphoscope-classify", receive);
 
 const fromAddress = () => {
   const { image, crop: box, evidence } = address.read();
@@ -200,5 +201,6 @@ const fromAddress = () => {
 };
 fromAddress();
 showBox();
+receive();
 // Nothing is computed before someone opens the tab.
 new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && newest === 0 && predict()).observe(element);

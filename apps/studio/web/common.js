@@ -91,7 +91,18 @@ const openTab = (name) =>
   [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === name)?.click();
 
 // Sends an image to the Classify tab: the values that select it, and the tab whose values they are (source).
-const toClassify = (detail) => document.dispatchEvent(new CustomEvent("morphoscope-classify", { detail }));
+// The script of a tab first runs when that tab is opened, and then looks for what was sent.
+const sentToClassify = "morphoscopeSent"; // name in the window, which the scripts of all tabs share
+const toClassify = (detail, tab) => {
+  window[sentToClassify] = detail;
+  openTab(tab);
+  document.dispatchEvent(new CustomEvent("morphoscope-classify"));
+};
+const takeSent = () => {
+  const detail = window[sentToClassify];
+  window[sentToClassify] = null;
+  return detail ?? null;
+};
 
 // Calls a server function; an answer always comes, and may be an error.
 const call = async (server, action, values, t) => {

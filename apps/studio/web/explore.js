@@ -233,7 +233,7 @@ const actions = {
   },
   from: () => toMorph("a"),
   to: () => toMorph("b"),
-  send: () => toClassify({ source: "explore", ...picked.request }),
+  send: () => toClassify({ source: "explore", ...picked.request }, tabs.classify),
   save: async () => {
     const answer = await call(server, "picture", picked.request, t);
     if (answer.error) fail(answer.error);

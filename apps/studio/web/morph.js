@@ -279,7 +279,7 @@ const save = async () => {
   saveAnswer(answer);
 };
 
-const send = () => toClassify({ source: "morph", ...ends(), ratio: shown.answer.ratios[frameIndex()] });
+const send = () => toClassify({ source: "morph", ...ends(), ratio: shown.answer.ratios[frameIndex()] }, props.tabs.classify);
 
 // Controls.
 
