@@ -54,15 +54,21 @@ def main() -> None:
     if options.what == "generated":
         projected(projector, *generated_photographs(model, options.images))
         return
-    cohort = Cohort.load(options.files[1])
-    test = np.flatnonzero(cohort.rows["fold"] == TEST_FOLD)
-    unseen = cohort.select(test if len(test) else np.arange(len(cohort)))
-    chosen = unseen.select(np.linspace(0, len(unseen) - 1, options.images).round().astype(int).tolist())
+    chosen = held_out(Cohort.load(options.files[1]), options.images)
     images = chosen.images(model.resolution, model.metadata.fit)
     photographs = [Photograph("0", np.array(image)) for image in images]
     found = projected(projector, photographs, chosen.rows["condition"].tolist())
     if len(options.files) > 2:
         no_copies(model, Ensemble.load(options.files[2]), found)
+
+
+def held_out(cohort: Cohort, number: int) -> Cohort:
+    """Unseen images of the conditions in turn."""
+    test = np.flatnonzero(cohort.rows["fold"] == TEST_FOLD)
+    unseen = cohort.select(test if len(test) else np.arange(len(cohort)))
+    conditions = unseen.rows["condition"].reset_index(drop=True)
+    turn = conditions.groupby(conditions).cumcount()
+    return unseen.select(np.lexsort([conditions, turn])[:number])
 
 
 def generated_photographs(model: GeneratorModel, number: int) -> tuple[list[Photograph], list[str]]:

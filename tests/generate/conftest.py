@@ -1,4 +1,4 @@
-"""A tiny cohort, config, trained snapshot and feature network."""
+"""A tiny cohort, config, trained snapshot, feature network and perceptual network."""
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import train_generator
 from morphoscope.generate.metrics import FeatureNetwork
 from morphoscope.generate.metrics.features import NetworkFunction
+from morphoscope.generate.metrics.perceptual import PerceptualNetwork
 from morphoscope.runtime import RunFolder
 
 TINY = {
@@ -75,6 +76,19 @@ def tiny_run(tiny_config, tiny_cohort, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_snapshot(tiny_run):
     return max(tiny_run.path.glob("snapshot-*.safetensors"))
+
+
+class Colours(nn.Module):
+    """Mean colours at two scales."""
+
+    def forward(self, images):
+        return [nn.functional.adaptive_avg_pool2d(images, size) for size in (16, 4)]
+
+
+@pytest.fixture(scope="session")
+def colours():
+    """A small perceptual network."""
+    return PerceptualNetwork("colours", "0" * 16, Colours(), torch.device("cpu"))
 
 
 class Averages(nn.Module):

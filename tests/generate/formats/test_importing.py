@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from morphoscope.configs import UserError
+from morphoscope.configs.projection import Projecting
 from morphoscope.generate import GeneratorModel, load, train_generator
 from morphoscope.generate.formats.importing import agreement, import_stylegan2
+from morphoscope.generate.latents import End, LatentPath
+from morphoscope.generate.projection import Photograph, Projector
 from morphoscope.generate.snapshots import read_discriminator
 from morphoscope.runtime import RunFolder
 
@@ -32,6 +35,18 @@ def test_the_snapshot_makes_the_images_of_the_stored_generator(imported, network
     levels = (expected * 127.5 + 128).clamp(0, 255).detach().numpy()[0].transpose(1, 2, 0)
     ours = model.sample("TSC", [5], psi=1)[0]
     assert np.abs(ours - levels).max() <= 1.001  # truncated to whole levels
+
+
+def test_it_is_morphed_and_projected_on(imported, colours):
+    model = load(imported[0])
+    path = LatentPath(End(1, {"NF1": 1.0}), End(2, {"TSC": 1.0}), way="both")
+    frames = path.frames(model, [0, 0.5, 1])
+    np.testing.assert_array_equal(frames[0], model.sample("NF1", [1])[0])
+    steps = {"search_steps": 2, "w_steps": 2, "tuning_steps": 2}
+    settings = Projecting(candidates=2, starts=2, film=False, **steps)
+    projection = Projector(model, colours, settings).project(Photograph("ab12", frames[1]))
+    end = End(projection.end, projection.end.label)
+    np.testing.assert_array_equal(LatentPath(end, end).frames(model, [0])[0], projection.last.image)
 
 
 @torch.no_grad()

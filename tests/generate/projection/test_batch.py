@@ -4,13 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from hostile.limits import full_disk
 from PIL import Image
 
 from morphoscope.cohort.marked_files import file_provenance
+from morphoscope.configs import UserError
 from morphoscope.generate.projection import Photograph, project_photographs
 from morphoscope.generate.projection.exports import END, FILM, RESULT
 from morphoscope.generate.projection.projector import Projector
 from morphoscope.runtime import RunFolder
+from morphoscope.runtime.files import final_name
 
 
 @pytest.fixture
@@ -72,6 +75,17 @@ def test_a_stopped_run_resumes(model, colours, quick, photographs, tmp_path, mon
     assert seen == [first.name, second.name, second.name]
     assert (first / RESULT).stat().st_mtime_ns == before
     assert (second / RESULT).is_file()
+
+
+def test_a_full_disk_leaves_no_projection_that_looks_complete(model, colours, quick, photographs, tmp_path):
+    run, chosen = RunFolder(tmp_path / "run"), photographs[:1]
+    with full_disk(9_000), pytest.raises(UserError, match="cannot be written"):
+        project_photographs(model, colours, chosen, run, quick())
+    folder = run.path / chosen[0].digest
+    assert not (folder / RESULT).exists()
+    assert not any(final_name(path.name) for path in run.path.rglob("*"))  # no temporary files
+    project_photographs(model, colours, chosen, run, quick())
+    assert (folder / RESULT).is_file()
 
 
 def test_held_out_distances_are_computed_once(model, colours, quick, photographs, tmp_path, monkeypatch):
