@@ -13,7 +13,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch torchvision
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[c2pa,dev,docs,lpips,offline,onnx,track]"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[c2pa,dev,docs,encryption,lpips,offline,onnx,track]"
 	touch $@
 
 # Every step from cohort to classifier, on phantoms; writes demo/report.html.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save, save_file
 
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import open_regular
@@ -55,13 +55,25 @@ def write_checkpoint(
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    described = {**metadata, "kind": kind, "version": version(), "git_revision": _git_revision()}
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
         try:
-            save_file(contiguous, temporary, metadata={_KEY: json.dumps(described)})
+            save_file(_contiguous(tensors), temporary, metadata=_header(kind, metadata))
         except SafetensorError as error:  # how safetensors reports a full disk
             raise UserError(f"{path}: cannot be written; is the disk full? ({error})") from error
+
+
+def checkpoint_bytes(kind: str, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> bytes:
+    """The file that `write_checkpoint` would write, for `parse_checkpoint`."""
+    return bytes(save(_contiguous(tensors), metadata=_header(kind, metadata)))
+
+
+def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _header(kind: str, metadata: dict[str, Any]) -> dict[str, str]:
+    described = {**metadata, "kind": kind, "version": version(), "git_revision": _git_revision()}
+    return {_KEY: json.dumps(described)}
 
 
 def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

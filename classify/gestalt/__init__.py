@@ -3,20 +3,45 @@
 Everything runs on this machine. An embedding of a face identifies a person and is biometric data.
 """
 
+from morphoscope.classify.gestalt.calibration import Calibration
 from morphoscope.classify.gestalt.drawing import draw_faces
 from morphoscope.classify.gestalt.encoders import Encoder, load_encoder
+from morphoscope.classify.gestalt.enrolment import Enrolment, Labelled, enrol, labelled_rows
+from morphoscope.classify.gestalt.evaluation import GalleryEvaluation, Protocol, evaluate_gallery
+from morphoscope.classify.gestalt.gallery import Entry, Gallery
+from morphoscope.classify.gestalt.gallery_file import read_gallery, write_gallery
+from morphoscope.classify.gestalt.likeness import Likeness, face_map, measure_likeness
 from morphoscope.classify.gestalt.preparation import Face, find_face, find_faces
 from morphoscope.classify.gestalt.quality import Quality
+from morphoscope.classify.gestalt.ranking import Gestalt, Ranked, Ranking
 from morphoscope.classify.gestalt.regions import crop_boxes, part_masks
 
 __all__ = [
+    "Calibration",
     "Encoder",
+    "Enrolment",
+    "Entry",
     "Face",
+    "Gallery",
+    "GalleryEvaluation",
+    "Gestalt",
+    "Labelled",
+    "Likeness",
+    "Protocol",
     "Quality",
+    "Ranked",
+    "Ranking",
     "crop_boxes",
     "draw_faces",
+    "enrol",
+    "evaluate_gallery",
+    "face_map",
     "find_face",
     "find_faces",
+    "labelled_rows",
     "load_encoder",
+    "measure_likeness",
     "part_masks",
+    "read_gallery",
+    "write_gallery",
 ]

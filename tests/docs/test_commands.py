@@ -235,8 +235,16 @@ def served(reader: Reader) -> None:
 
 
 def faces(reader: Reader) -> None:
-    """A photograph of a phantom person."""
-    write_image(reader.folder / "photograph.jpg", photograph(0))
+    """Photographs of phantom people, and a cohort of six with two images each."""
+    write_image(reader.folder / "photograph.jpg", photograph(0, 2))
+    write_image(reader.folder / "other.jpg", photograph(6))
+    labels = ["unaffected", "syndrome-1", "syndrome-2"]
+    rows = []
+    for person, shot in np.ndindex(6, 2):
+        write_image(reader.folder / "faces" / f"{person}-{shot}.png", photograph(person, shot))
+        rows.append((f"{person}-{shot}.png", labels[person % 3], f"p{person}"))
+    table = pd.DataFrame(rows, columns=["file", "condition", "group"])
+    Cohort.from_rows(reader.folder / "faces", table).save()
 
 
 def own_certificate(reader: Reader) -> None:

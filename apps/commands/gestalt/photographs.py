@@ -1,0 +1,110 @@
+"""`morphoscope gestalt detect` and `rank`: what is seen in a photograph, and which syndromes are near."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from morphoscope.apps.commands.gestalt.options import (
+    EncoderPath,
+    FaceNumber,
+    GalleryPath,
+    PhotographPath,
+    open_gestalt,
+)
+from morphoscope.configs import UserError
+from morphoscope.runtime.terminal import say, show, table
+
+if TYPE_CHECKING:
+    from morphoscope.classify.gestalt import Ranking
+
+
+def detect(
+    photograph: PhotographPath,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="PNG file to draw what was found onto the photograph; it shows the face."),
+    ] = None,
+) -> None:
+    """Show which faces are found in a photograph, and what speaks against using them."""
+    from morphoscope.classify.gestalt import draw_faces, find_faces
+    from morphoscope.cohort import read_image, write_image
+
+    image = read_image(photograph)
+    faces = find_faces(image)
+    say(f"{photograph}: {len(faces)} face{'' if len(faces) == 1 else 's'}")
+    rows = [
+        (
+            str(number),
+            f"{face.quality.eye_distance:.0f}",
+            f"{face.quality.yaw:.0f} / {face.quality.pitch:.0f} / {face.quality.roll:.0f}",
+            f"{face.quality.sharpness:.2f}",
+            "; ".join(face.quality.flags) or "none",
+        )
+        for number, face in enumerate(faces, 1)
+    ]
+    if rows:
+        show(table(["face", "eye distance (px)", "yaw / pitch / roll", "sharpness", "flags"], rows))
+    if output is not None:
+        write_image(output, draw_faces(image, faces))
+        say(f"Wrote {output}")
+
+
+def rank(
+    gallery: GalleryPath,
+    photograph: PhotographPath,
+    face: FaceNumber = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of syndromes to print.")] = 10,
+    output: Annotated[
+        Path | None, typer.Option(help="CSV file for all syndromes. An older file is replaced.")
+    ] = None,
+    encoder: EncoderPath = None,
+) -> None:
+    """Rank the syndromes of a gallery by their nearest image to a face. Not a diagnosis."""
+    from morphoscope.classify.gestalt import find_face
+    from morphoscope.runtime import write_text
+
+    if output is not None and output.suffix != ".csv":
+        raise UserError(f"--output {output}: the name of the table ends in .csv.")
+    gestalt = open_gestalt(gallery, encoder)
+    ranking = gestalt.rank(find_face(photograph, face))
+    _print_ranking(ranking, top)
+    if output is not None:
+        write_text(output, ranking.to_frame().to_csv(index=False))
+        say(f"Wrote {output}")
+
+
+def _print_ranking(ranking: "Ranking", top: int) -> None:
+    from morphoscope.classify.gestalt.ranking import ALARM, ALPHA
+
+    chosen = ranking.prediction_set
+    rows = [
+        (
+            str(number),
+            one.syndrome,
+            f"{one.distance:.3f}",
+            str(one.patients),
+            "–" if one.p is None else f"{one.p:.3f}",
+            "–" if chosen is None else "yes" if one.syndrome in chosen else "",
+        )
+        for number, one in enumerate(ranking.syndromes[:top], 1)
+    ]
+    show(table(["rank", "syndrome", "distance", "patients", "p", "in the set"], rows))
+    for flag in ranking.flags:
+        say(f"The photograph is not ideal: {flag}.")
+    if ranking.known_photograph:
+        say("This photograph is in the gallery itself, so the ranking shows nothing.")
+    if ranking.none_of_these is None:
+        say("Too few patients for a calibration: nothing says how far is too far.")
+    elif ranking.none_of_these:
+        say(
+            f"None of these: the face is farther from all of them than {1 - ALARM:.0%} of the patients whose "
+            f"syndrome is in the gallery (p = {ranking.novelty_p:.3f})."
+        )
+    else:
+        say(
+            f"The set holds the true syndrome of about {1 - ALPHA:.0%} of patients like those of the gallery."
+        )
+    if ranking.syndromes[0].syndrome == ranking.unaffected:
+        say(f"The nearest faces are those of people without a syndrome ({ranking.unaffected}).")
+    say("This is no diagnosis.")
