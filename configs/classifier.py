@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from morphoscope.configs.schema import Config, GroupedConfig, Resume
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Transforms = Literal["usual", "paper", "flips"]
 
 
 class ImagesGroup(Config):
@@ -35,6 +36,16 @@ class ImagesGroup(Config):
         None,
         gt=0,
         description="largest number of synthetic images per real training image; by default all are used",
+    )
+    real_images: bool = Field(
+        True,
+        description="train on the cohort's own images; false trains on the synthetic ones alone, and still "
+        "validates on real ones",
+    )
+    sampling: Literal["natural", "balanced"] = Field(
+        "natural",
+        description="how often a condition is shown: natural, in proportion to its number of images; "
+        "balanced, as often as the largest one, by repeating images of the others",
     )
     auxiliary_names: dict[str, str] = Field(
         {},
@@ -87,6 +98,13 @@ class TrainingGroup(Config):
 
     epochs: int = Field(ge=1, le=10_000, description="epochs per fold")
     batch: int = Field(ge=2, description="images per step")
+    images_per_epoch: int | None = Field(
+        None,
+        ge=2,
+        description="training images shown per epoch, so that trainings on different numbers of images take "
+        "equally many steps: fewer images are repeated, of more a random part is shown; by default each "
+        "image once",
+    )
     micro_batch: Annotated[int | None, Resume.MAY_CHANGE] = Field(
         None,
         ge=2,
@@ -184,10 +202,10 @@ class LossGroup(Config):
 class DataAugmentationGroup(Config):
     """Random changes of training images, and averaging at test time."""
 
-    transforms: Literal["usual", "paper"] = Field(
+    transforms: Transforms = Field(
         "usual",
-        description="random transforms of training images: the usual ones, or those of the paper, which "
-        "also distort",
+        description="random transforms of training images: the usual ones; those of the paper, which also "
+        "distort; or flips and transpositions alone",
     )
     augmentation: float = Field(
         1.0, ge=0, le=2, description="strength of the usual transforms; 0 applies none"
@@ -205,11 +223,11 @@ class DataAugmentationGroup(Config):
     )
 
     @model_validator(mode="after")
-    def _published_transforms_have_no_strength(self) -> "DataAugmentationGroup":
-        if self.transforms == "paper" and self.augmentation != 1:
+    def _only_the_usual_transforms_have_a_strength(self) -> "DataAugmentationGroup":
+        if self.transforms != "usual" and self.augmentation != 1:
             raise ValueError(
-                f"augmentation: {self.augmentation:g} is for the usual transforms; those of the paper have "
-                "no strength, so leave it at 1"
+                f"augmentation: {self.augmentation:g} is for the usual transforms; those of the paper, and "
+                "flips, have no strength, so leave it at 1"
             )
         return self
 

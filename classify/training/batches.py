@@ -53,7 +53,6 @@ class BatchLoader:
             batch: maximum number of images per batch.
             workers: number of processes, see `worker_count`.
         """
-        batch = min(batch, len(images))
         shape = (_AHEAD + 1 if workers else 1, batch, *images.image(0).shape)
         # Anonymous and shared: what workers write is visible here without a copy through a pipe, and a
         # container's limit on /dev/shm does not apply.
@@ -81,7 +80,8 @@ class BatchLoader:
         """Yield uint8 [n, S, S, 3] or, for pairs, [n, S, 2S, 3] for each batch; valid until the next one.
 
         Args:
-            batches: image indices of each batch, int64 [n].
+            batches: image indices of each batch, int64 [n]. Index i + k N is image i of N once more, with
+                other transforms.
             seed: of the epoch.
 
         Raises:
@@ -120,7 +120,8 @@ class _Filler:
     def fill(self, slot: int, start: int, chosen: np.ndarray, seed: int) -> None:
         """Write the images `chosen` to `slot`, starting at place `start`."""
         for place, index in enumerate(chosen.tolist(), start):
-            self._slots[slot, place] = self._transforms(self._images.image(index), (seed, index))
+            image = self._images.image(index % len(self._images))
+            self._slots[slot, place] = self._transforms(image, (seed, index))
 
 
 _worker: _Filler  # of this process, if it is a worker

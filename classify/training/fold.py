@@ -153,19 +153,20 @@ class FoldTrainer:
     def _train_epoch(
         self, epoch: int, loader: BatchLoader, interruption: Interruption, listener: Listener
     ) -> float:
-        """One pass over the training images; returns the mean loss."""
+        """One pass over the training images, or over `images_per_epoch`; returns the mean loss."""
         seed = _seed(self.config.seed, self.fold, epoch)
         torch.manual_seed(seed)  # of dropout, mixup and cutmix
         self.model.train()
         losses: list[Tensor] = []  # read at the end, since each reading waits for the device
-        batches = _batches(len(self.training), self.config.training.batch, seed)
+        settings, count = self.config.training, len(self.training)
+        batches = _batches(count, settings.batch, seed, settings.images_per_epoch or count)
         for step, (chosen, images) in enumerate(zip(batches, loader.epoch(batches, seed), strict=True)):
             if interruption.requested:
                 raise self._stopped(epoch)
             rate = learning_rate(self.config, epoch + (step + 1) / len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["lr_scale"]
-            losses.append(self._train_step(images, self.training.targets[chosen]))
+            losses.append(self._train_step(images, self.training.targets[chosen % count]))
             if self.average is not None:
                 self.average.update(self.model, step=epoch * len(batches) + step + 1)
             listener.step(epoch * len(batches) + step + 1, self.config.training.epochs * len(batches), epoch)
@@ -298,10 +299,18 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
     return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
-def _batches(count: int, size: int, seed: int) -> list[np.ndarray]:
-    """A random order in batches of nearly equal size: a last batch of one image has no batch statistics."""
-    order = np.random.default_rng(seed).permutation(count)
-    return np.array_split(order, math.ceil(count / size))
+def _batches(count: int, size: int, seed: int, shown: int) -> list[np.ndarray]:
+    """A random order in batches of nearly equal size: a last batch of one image has no batch statistics.
+
+    Args:
+        count: number of images.
+        size: maximum of a batch.
+        shown: how many images all batches have; after `count` each image comes once more, see
+            `BatchLoader.epoch`.
+    """
+    random = np.random.default_rng(seed)
+    passes = [random.permutation(count) + start for start in range(0, shown, count)]
+    return np.array_split(np.concatenate(passes)[:shown], math.ceil(shown / size))
 
 
 def _seed(*parts: int | str) -> int:

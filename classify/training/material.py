@@ -107,6 +107,7 @@ class FoldImages:
         """
         self.classes, self.conditions = classes, len(cohorts.cohort.conditions)
         self._dual = config.images.views == "dual"
+        self._balanced = config.images.sampling == "balanced"
         own = [class_targets(part, classes) for part in (cohorts.cohort, *cohorts.synthetic)]
         names = config.images.auxiliary_names
         others = [auxiliary_targets(extra, classes, names) for extra in cohorts.auxiliary]
@@ -115,9 +116,10 @@ class FoldImages:
         self._images = [part.images(config.images.resolution, config.images.fit) for part in self._cohorts]
 
     def pools(self, plan: FoldPlan) -> tuple[ImagePool, ImagePool]:
-        """Training and validation images of one fold; for a dual-view model pairs."""
+        """Training and validation images of one fold, as they are shown; for a dual-view model pairs."""
         training = [self._part(place, rows) for place, rows in enumerate(plan.training_rows)]
-        return ImagePool.of(training), ImagePool.of([self._part(0, plan.validation)])
+        pool = ImagePool.of(training)
+        return pool.balanced() if self._balanced else pool, ImagePool.of([self._part(0, plan.validation)])
 
     def class_counts(self, plan: FoldPlan) -> np.ndarray:
         """Training images of each class in one fold, float64 [K+M]; a mixture adds its shares."""

@@ -57,6 +57,7 @@ def plan_folds(
     dual: bool = False,
     folds: Sequence[str] | None = None,
     synthetic_per_real: float | None = None,
+    real_images: bool = True,
     seed: int = 0,
 ) -> list[FoldPlan]:
     """Choose the rows for each fold j: real ones outside j and test, and synthetic ones that cannot leak.
@@ -76,6 +77,7 @@ def plan_folds(
         dual: whether the rows are for a dual-view model: focused and panoramic images.
         folds: names of the folds to train; all but the test fold if None.
         synthetic_per_real: maximum number of synthetic images per real one; no limit if None.
+        real_images: train on the cohort's images outside j and test; otherwise on synthetic ones alone.
         seed: of the random choice of synthetic images under that limit.
 
     Raises:
@@ -98,6 +100,10 @@ def plan_folds(
     viewed = cohort.rows["view"].isin(HALVES).to_numpy() if dual else in_view(cohort, view)
     if view is not None:
         require_paired_test(cohort)
+    if not (real_images or synthetic):
+        raise UserError(
+            "real_images: false leaves no image to train on; add --synthetic, or leave it at true."
+        )
     _require_no_copies(cohort, viewed)
     for extra in auxiliary:
         require_apart_from_test(cohort, extra)
@@ -119,6 +125,8 @@ def plan_folds(
             raise UserError(_no_eligible_row(fold, synthetic))
         if synthetic and synthetic_per_real is not None:
             eligible = _bounded(eligible, round(synthetic_per_real * len(training)), [seed, int(fold)])
+        if not real_images:
+            training = training[:0]
         _require_all_conditions(cohort, training, synthetic, eligible, fold)
         beside = [auxiliary_rows(cohort, extra, fold) for extra in auxiliary]
         plans.append(FoldPlan(fold, training, validation, eligible, beside))

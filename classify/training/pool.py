@@ -37,6 +37,16 @@ class ImagePool:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def balanced(self) -> "ImagePool":
+        """The same images, with those of smaller classes repeated in turn until all have the largest size.
+
+        A mixture counts for the class with its largest share.
+        """
+        of_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        largest = max(map(len, of_class))
+        index = np.concatenate([np.resize(rows, largest) for rows in of_class])
+        return ImagePool(self.arrays, self.rows[index], self.targets[index])
+
     @property
     def labels(self) -> np.ndarray:
         """The class with the largest share, int64 [M]."""

@@ -39,7 +39,12 @@ _STOPPING = "Stopping after this step; finished epochs are kept …"
 
 # Written by versions without records of runs.
 _FINGERPRINT = "fingerprint.txt"
-_LATER = ("answer",)  # settings that came after fingerprints: at their defaults, earlier ones hold
+_LATER = (
+    "answer",
+    "images_per_epoch",
+    "real_images",
+    "sampling",
+)  # settings that came after fingerprints: at their defaults, earlier ones hold
 
 
 def train_ensemble(
@@ -151,6 +156,7 @@ def _prepare(
         dual=dual,
         folds=folds,
         synthetic_per_real=config.images.synthetic_per_real,
+        real_images=config.images.real_images,
         seed=config.seed,
     )
     for plan in plans:

@@ -3,13 +3,15 @@
 import os
 import random
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise importing it calls a server
 import albumentations as A
 import cv2
+
+from morphoscope.configs.classifier import Transforms
 
 
 class TrainingTransforms:
@@ -18,17 +20,17 @@ class TrainingTransforms:
     The paper's transforms also distort.
     """
 
-    def __init__(self, strength: float, kind: Literal["usual", "paper"] = "usual") -> None:
+    def __init__(self, strength: float, kind: Transforms = "usual") -> None:
         """Choose the transforms.
 
         Args:
             strength: factor of every range of the usual transforms, at least 0; 0 leaves images unchanged.
-            kind: the usual transforms, or those of the published classifier.
+            kind: the usual transforms, those of the published classifier, or flips alone.
         """
-        if kind == "paper":
-            chosen = _published()
-        else:
+        if kind == "usual":
             chosen = _usual(strength) if strength > 0 else []
+        else:
+            chosen = _published() if kind == "paper" else _flips()
         self._pipeline = A.Compose(chosen)
 
     def __call__(self, image: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
@@ -55,12 +57,14 @@ class TrainingTransforms:
 _Transforms = list[A.BasicTransform | A.BaseCompose]
 
 
+def _flips() -> _Transforms:
+    return [A.Transpose(p=0.5), A.VerticalFlip(p=0.5), A.HorizontalFlip(p=0.5)]
+
+
 def _usual(s: float) -> _Transforms:
     hole = min(0.375 * s, 0.6)
     return [
-        A.Transpose(p=0.5),
-        A.VerticalFlip(p=0.5),
-        A.HorizontalFlip(p=0.5),
+        *_flips(),
         A.Affine(
             scale=(1 / (1 + 0.1 * s), 1 + 0.1 * s),
             translate_percent=(-0.1 * s, 0.1 * s),
@@ -96,9 +100,7 @@ def _published() -> _Transforms:
     """
     mirrored = {"border_mode": cv2.BORDER_REFLECT_101, "p": 1.0}
     return [
-        A.Transpose(p=0.5),
-        A.VerticalFlip(p=0.5),
-        A.HorizontalFlip(p=0.5),
+        *_flips(),
         A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.0, p=0.75),
         A.RandomBrightnessContrast(brightness_limit=0.0, contrast_limit=0.2, p=0.75),
         A.OneOf(

@@ -70,6 +70,16 @@ def test_an_images_transforms_do_not_depend_on_the_batch(images: ImagePool) -> N
 
 
 @forking
+def test_an_image_that_comes_again_in_an_epoch_is_transformed_differently(images: ImagePool) -> None:
+    count = len(images)
+    with BatchLoader(images, TrainingTransforms(1.0), batch=2) as loader:
+        ((first, again),) = [batch.copy() for batch in loader.epoch([np.array([1, 1 + count])], seed=0)]
+    assert (first != again).any()
+    with BatchLoader(images, TrainingTransforms(0.0), batch=2) as loader:
+        ((first, again),) = [batch.copy() for batch in loader.epoch([np.array([1, 1 + count])], seed=0)]
+    np.testing.assert_array_equal(first, again)
+
+
 def test_leaving_an_unfinished_epoch_ends_the_workers(images: ImagePool) -> None:
     with pytest.raises(KeyboardInterrupt), loader(images, 2) as batches:
         for _ in batches.epoch(ORDER, 1):

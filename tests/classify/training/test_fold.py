@@ -138,6 +138,16 @@ def test_patience_keeps_the_best_epoch_and_none_the_last(
     assert same == (kept == epochs)
 
 
+@pytest.mark.parametrize("shown", [5, 20, 50])
+def test_an_epoch_shows_each_image_equally_often(shown: int) -> None:
+    batches = fold._batches(20, 8, 0, shown)
+    sizes, images = [len(batch) for batch in batches], np.concatenate(batches)
+    assert sum(sizes) == shown and max(sizes) <= 8 and max(sizes) - min(sizes) <= 1
+    assert len(set(images.tolist())) == shown, "repeated images have transforms of their own"
+    times = np.bincount(images % 20, minlength=20)
+    assert times.max() - times.min() <= 1
+
+
 @pytest.mark.parametrize("batch", [8, 36], ids=["seen in the loss", "seen in validation"])
 def test_divergence_is_reported_and_keeps_the_last_good_epoch(make: Make, batch: int, tmp_path: Path) -> None:
     path = tmp_path / "state.pt"

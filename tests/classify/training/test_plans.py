@@ -119,6 +119,20 @@ def test_unknown_provenance_or_condition_is_an_error(
         plan_folds(cohort, [cohort])
 
 
+def test_a_training_on_synthetic_images_alone_still_validates_on_real_ones(
+    cohort: Cohort, make_synthetic: Callable[..., Cohort]
+) -> None:
+    every = make_synthetic([], conditions=("blue", "green", "red"))
+    (plan,) = plan_folds(cohort, [every], folds=["1"], real_images=False, synthetic_per_real=0.25)
+    real = cohort.rows["fold"].isin(["0", "2"]).sum()
+    assert plan.counts == {"real": 0, "synthetic": min(len(every), round(0.25 * real))}
+    assert set(cohort.rows["fold"].iloc[plan.validation]) == {"1"}
+    with pytest.raises(UserError, match="without any image of blue"):
+        plan_folds(cohort, [make_synthetic([])], real_images=False)
+    with pytest.raises(UserError, match="real_images: false leaves no image to train on"):
+        plan_folds(cohort, real_images=False)
+
+
 def test_synthetic_images_can_be_bounded(cohort: Cohort, make_synthetic: Callable[..., Cohort]) -> None:
     extras = [make_synthetic([]), make_synthetic([], each=20)]
     (plan,) = plan_folds(cohort, extras, folds=["1"], synthetic_per_real=0.5)

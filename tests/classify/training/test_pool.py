@@ -68,3 +68,12 @@ def test_a_pool_numbers_images_of_several_arrays() -> None:
     assert [int(pool.image(i)[0, 0, 0]) for i in range(len(pool))] == [12, 10, 20]
     assert pool.labels.tolist() == [2, 0, 1]
     np.testing.assert_array_equal(pool.targets[2], np.float32([0.4, 0.6, 0]))
+
+
+def test_a_balanced_pool_repeats_the_images_of_smaller_classes_in_turn() -> None:
+    targets = np.eye(2, dtype=np.float32)[[0, 1, 1, 1, 0, 1, 1]]
+    images = np.arange(7, dtype=np.uint8).repeat(3).reshape(7, 1, 1, 3)
+    pool = ImagePool.of([(images, targets, np.arange(7))]).balanced()
+    shown = [int(pool.image(i)[0, 0, 0]) for i in range(len(pool))]
+    assert shown == [0, 4, 0, 4, 0, 1, 2, 3, 5, 6]
+    assert pool.targets.sum(axis=0).tolist() == [5, 5]

@@ -42,6 +42,13 @@ def test_flips_are_independent() -> None:
     assert min(found.values()) > 60
 
 
+def test_flips_keep_every_pixel(image: np.ndarray) -> None:
+    flips = TrainingTransforms(1.0, "flips")
+    found = {flips(image, seed).tobytes() for seed in range(60)}
+    assert len(found) == 8
+    assert all(sorted(one) == sorted(image.tobytes()) for one in found)
+
+
 def test_strength_zero_changes_nothing(image: np.ndarray) -> None:
     np.testing.assert_array_equal(TrainingTransforms(0.0)(image, 0), image)
 
