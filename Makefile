@@ -6,19 +6,25 @@ CONSTRAINTS := constraints.txt
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
-.PHONY: install demo app test test-oldest fuzz docs models clean
+.PHONY: install demo study app test test-oldest fuzz docs models clean
 
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) torch torchvision
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[c2pa,dev,docs,encryption,lpips,offline,onnx,track]"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable \
+		".[c2pa,dev,docs,encryption,lpips,offline,onnx,study,track]"
 	touch $@
 
 # Every step from cohort to classifier, on phantoms; writes demo/report.html.
 demo: install
 	$(BIN)/morphoscope demo
+
+# A small study of augmentation on phantoms, with its report: study/report.html. Re-run it to resume.
+study: install
+	test -e study-phantoms/manifest.csv || $(BIN)/morphoscope cohort phantom study-phantoms --per-condition 24
+	$(BIN)/morphoscope study run --preset phantom-small --cohort study-phantoms --run study
 
 # The studio in the browser, with the bundled phantom models.
 app: install
@@ -47,4 +53,4 @@ models: install
 	nice $(BIN)/python -m morphoscope.apps.make_models models
 
 clean:
-	rm -rf $(VENV) .venv-oldest demo models runs site
+	rm -rf $(VENV) .venv-oldest demo models runs site study study-phantoms

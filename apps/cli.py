@@ -18,7 +18,17 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import typer
 from typer.core import TyperGroup
 
-from morphoscope.apps.commands import classify, cohort, demo, doctor, generate, gestalt, settings, studio
+from morphoscope.apps.commands import (
+    classify,
+    cohort,
+    demo,
+    doctor,
+    generate,
+    gestalt,
+    settings,
+    studio,
+    study,
+)
 from morphoscope.configs import UserError
 from morphoscope.runtime.terminal import say, sign_of_life
 
@@ -68,6 +78,7 @@ app.add_typer(cohort.app, name="cohort")
 app.add_typer(generate.app, name="generate")
 app.add_typer(classify.app, name="classify")
 app.add_typer(gestalt.app, name="gestalt")
+app.add_typer(study.app, name="study")
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 app.command("demo")(demo.demo)

@@ -122,6 +122,11 @@ class Augmenting(Config):
     )
     seed: Seed = Field(0, description="seed of the first image; every image has a seed of its own")
     psi: Truncation = 1.0
+    morphs: bool = Field(
+        False,
+        description="mix each image's condition, with a random share above one half, with another condition; "
+        "classifiers take the mixture as a soft label",
+    )
     drop_closer: float | None = Field(
         None,
         gt=0,

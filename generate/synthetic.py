@@ -22,6 +22,8 @@ from morphoscope.generate.model import GeneratorModel, check_seeds
 from morphoscope.runtime import Request, RunFolder
 from morphoscope.runtime.progress import track
 
+_LEAST_SHARE = 0.5  # of a morph's own condition
+
 
 class _Written(NamedTuple):
     """An image that was written.
@@ -49,6 +51,7 @@ def augment(
     seed: int = 0,
     psi: float = 1.0,
     view: View | None = None,
+    morphs: bool = False,
     copies: CopyFilter | None = None,
     console: Console | None = None,
 ) -> Cohort:
@@ -68,6 +71,8 @@ def augment(
         psi: truncation; the default 1 keeps the full diversity that training data need.
         view: of every image, for the manifest; by default the only view of the generator's training images,
             or other.
+        morphs: mix each image's condition, with a random share above one half, with another one; its label in
+            the manifest is then the mixture, which classifiers take as a soft target.
         copies: drops images that are too close to a training image, without replacement; by default none. The
             columns `copy_filter` (a JSON object: the quantile, its distance, how many images of the condition
             were generated and dropped) and `nearest_training` (the distance of the image) record it.
@@ -82,6 +87,9 @@ def augment(
     arguments.whole_number("per_condition", per_condition, 1)
     arguments.whole_number("seed", seed, 0)
     arguments.real_number("psi", psi)
+    arguments.flag("morphs", morphs)
+    if morphs and len(model.conditions) < 2:
+        raise UserError("morphs: a generator of a single condition has nothing to mix.")
     if view is not None:
         arguments.one_of("view", view, get_args(View))
     if copies is not None:
@@ -96,6 +104,7 @@ def augment(
         seed=seed,
         psi=psi,
         view=resolved,
+        morphs=morphs,
         drop_closer=None if copies is None else copies.quantile,
     )
     run = RunFolder(path, argument="DESTINATION")
@@ -103,7 +112,8 @@ def augment(
         run.claim(Request(settings, _inputs(model, copies)))
         if not (path / MANIFEST).exists():
             try:
-                rows = _write_all(model, path, seeds, psi, copies, _shared_columns(model, resolved), console)
+                shared = _shared_columns(model, resolved)
+                rows = _write_all(model, path, seeds, psi, morphs, copies, shared, console)
             except _OnlyCopiesError:
                 run.forget()
                 raise
@@ -124,6 +134,7 @@ def _write_all(
     folder: Path,
     seeds: Sequence[int],
     psi: float,
+    morphs: bool,
     copies: CopyFilter | None,
     shared: Mapping[str, str],
     console: Console | None,
@@ -133,7 +144,7 @@ def _write_all(
     written = (
         one
         for index, condition in enumerate(conditions)
-        for one in _write_condition(model, folder, condition, seeds[index :: len(conditions)], psi)
+        for one in _write_condition(model, folder, condition, seeds[index :: len(conditions)], psi, morphs)
     )
     progress = track(
         written,
@@ -162,22 +173,33 @@ def _write_all(
 
 
 def _write_condition(
-    model: GeneratorModel, folder: Path, condition: str, seeds: Sequence[int], psi: float
+    model: GeneratorModel, folder: Path, condition: str, seeds: Sequence[int], psi: float, morphs: bool
 ) -> Iterator[_Written]:
     """Write the images of one condition, except those that a stopped run has written; yield all."""
+    labels = [_mixture(model, condition, seed) if morphs else {condition: 1.0} for seed in seeds]
     files = [f"images/synthetic-{model.file_stem(condition)}-{seed:06d}.png" for seed in seeds]
     marks: dict[int, Provenance] = {}
 
     def described(index: int) -> tuple[Path, Provenance]:
-        marks[index] = model.provenance({condition: 1.0}, seeds[index], psi)
+        marks[index] = model.provenance(labels[index], seeds[index], psi)
         return folder / files[index], marks[index]
 
     def generated(chosen: Sequence[int]) -> Iterator[np.ndarray]:
-        return model.stream(condition, [seeds[index] for index in chosen], psi)
+        if not morphs:
+            return model.stream(condition, [seeds[index] for index in chosen], psi)
+        return (model.mixtures([labels[index]], [seeds[index]], psi)[0] for index in chosen)
 
     images = write_images(model, len(seeds), described, generated, printed=False)
     for index, image in enumerate(images):
         yield _Written(files[index], condition, marks.pop(index), image)
+
+
+def _mixture(model: GeneratorModel, condition: str, seed: int) -> dict[str, float]:
+    """A condition mixed with another one; the image's seed decides with which, and their shares."""
+    random = np.random.default_rng(seed)
+    share = round(float(random.uniform(_LEAST_SHARE, 1)), 4)
+    other = str(random.choice([name for name in model.conditions if name != condition]))
+    return {condition: share, other: round(1 - share, 4)}
 
 
 def dropped_copies(cohort: Cohort) -> dict[str, int]:

@@ -31,6 +31,7 @@ from morphoscope.configs.morphs import (
 )
 from morphoscope.configs.projection import Projecting
 from morphoscope.configs.schema import Config, Resume, SchemaField, fields_of, groups_of
+from morphoscope.configs.study import Study
 from morphoscope.configs.survey import SurveyAnalysis, SurveyBuilding
 from morphoscope.runtime.terminal import say, show, table
 
@@ -56,6 +57,7 @@ SCHEMAS: list[type[Config]] = [
     MapComparison,
     SurveyBuilding,
     SurveyAnalysis,
+    Study,
 ]
 """Of all commands that take `--set`."""
 

@@ -39,12 +39,8 @@ _STOPPING = "Stopping after this step; finished epochs are kept …"
 
 # Written by versions without records of runs.
 _FINGERPRINT = "fingerprint.txt"
-_LATER = (
-    "answer",
-    "images_per_epoch",
-    "real_images",
-    "sampling",
-)  # settings that came after fingerprints: at their defaults, earlier ones hold
+# Settings that came after fingerprints: at their defaults, earlier ones hold.
+_LATER = ("answer", "images_per_epoch", "real_images", "sampling")
 
 
 def train_ensemble(

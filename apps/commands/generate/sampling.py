@@ -72,6 +72,7 @@ def augment(
     per_condition: Annotated[int | None, option(Augmenting, "per_condition")] = None,
     view: Annotated[View | None, option(Augmenting, "view")] = None,
     psi: Annotated[float | None, option(Augmenting, "psi")] = None,
+    morphs: Annotated[bool | None, option(Augmenting, "morphs", "--morphs")] = None,
     cohort: Annotated[
         Path | None, typer.Option(help="The cohort that the generator was trained on, for --drop-closer.")
     ] = None,
@@ -92,6 +93,7 @@ def augment(
         per_condition=per_condition,
         view=view,
         psi=psi,
+        morphs=morphs,
         drop_closer=drop_closer,
         seed=seed,
     )

@@ -1,0 +1,1 @@
+"""The study: whether augmentation helps, for whom, and how certain that is."""

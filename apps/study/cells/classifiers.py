@@ -1,0 +1,96 @@
+"""The cells that train a classifier, and evaluate it on the outer fold's patients or on synthetic images."""
+
+from typing import Any
+
+import numpy as np
+
+from morphoscope.apps.study.cell import Cell
+from morphoscope.apps.study.cells.context import COHORT, IMAGES, RUN, Context
+from morphoscope.apps.study.partition import INNER
+from morphoscope.classify import Ensemble, evaluate, train_ensemble
+from morphoscope.classify.evaluation.results import Evaluation
+from morphoscope.cohort import Cohort
+from morphoscope.cohort.spreadsheet import write_csv
+from morphoscope.configs import UserError
+from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.loading import validated
+from morphoscope.runtime import RunFolder
+
+PREDICTIONS = "predictions.csv"
+"""Of a classifier's cell: the columns file, group and condition, and the probability of each condition."""
+
+PROBABILITY = "p "
+
+
+def make_classifier(cell: Cell, context: Context) -> dict[str, Any]:
+    """Train the classifier and predict the test fold; returns counts of images and its metrics."""
+    folder = context.store.folder(cell)
+    cohort = Cohort.load(context.needed(cell, "cohort", COHORT))
+    synthetic = chosen_images(cell, context) if "images" in cell.needs else None
+    ensemble = train_ensemble(
+        validated(EnsembleTraining, cell.settings["config"]),
+        cohort,
+        RunFolder(folder / RUN),
+        synthetic=[] if synthetic is None else [synthetic],
+        folds=[INNER],
+        device=context.device,
+    )
+    evaluation = evaluate(ensemble, cohort, rows="test", strata=False)
+    write_csv(folder / PREDICTIONS, prediction_table(evaluation), "%.8g")
+    scores = ensemble.metadata.scores[INNER]
+    return {
+        "training_images": scores.training_images,
+        "inner_balanced_accuracy": scores.balanced_accuracy,
+        "balanced_accuracy": evaluation.balanced_accuracy.value,
+        "accuracy": evaluation.accuracy.value,
+        "synthetic": {} if synthetic is None else synthetic.rows["condition"].value_counts().to_dict(),
+    }
+
+
+def make_reverse(cell: Cell, context: Context) -> dict[str, Any]:
+    """Evaluate a classifier of real images on synthetic ones; returns its balanced accuracy and accuracy."""
+    ensemble = Ensemble.load(context.needed(cell, "classifier", RUN) / "ensemble.safetensors", context.device)
+    images = Cohort.load(context.needed(cell, "images", IMAGES))
+    evaluation = evaluate(ensemble, images, rows="all", strata=False)
+    return {
+        "images": len(images),
+        "balanced_accuracy": evaluation.balanced_accuracy.value,
+        "accuracy": evaluation.accuracy.value,
+    }
+
+
+def prediction_table(evaluation: Evaluation) -> Any:
+    """The rows of PREDICTIONS: calibrated probabilities of the test images."""
+    table = evaluation.table()[["file", "condition"]].assign(group=evaluation.groups)
+    for number, name in enumerate(evaluation.conditions):
+        table[f"{PROBABILITY}{name}"] = evaluation.prediction.combined[:, number]
+    return table
+
+
+def chosen_images(cell: Cell, context: Context) -> Cohort:
+    """The synthetic images that a classifier is trained on: the first ones of each condition.
+
+    Where the filter or the selection leaves fewer than wanted, all that are left.
+
+    Raises:
+        UserError: no image is left.
+    """
+    images = Cohort.load(context.needed(cell, "images", IMAGES))
+    allowed = _selected(cell, context, images) if "judge" in cell.needs else np.ones(len(images), bool)
+    wanted: dict[str, int] = cell.settings["images"]
+    chosen: list[int] = []
+    for name, number in wanted.items():
+        of_condition = allowed & (images.rows["condition"] == name).to_numpy()
+        chosen += np.flatnonzero(of_condition)[:number].tolist()
+    if not chosen:
+        raise UserError(f"{cell.name}: no synthetic image is left to train on; the selection refuses all.")
+    return images.select(sorted(chosen))
+
+
+def _selected(cell: Cell, context: Context, images: Cohort) -> np.ndarray:
+    """Whether the classifier of real images assigns each image to its condition, without alarm: bool [N]."""
+    judge = Ensemble.load(context.needed(cell, "judge", RUN) / "ensemble.safetensors", context.device)
+    prediction = judge.predict(images.images(judge.resolution, judge.config.images.fit))
+    places = {name: number for number, name in enumerate(judge.conditions)}
+    agrees = prediction.predicted == images.rows["condition"].map(places).to_numpy()
+    return agrees if prediction.novel is None else agrees & ~prediction.novel

@@ -1,0 +1,1 @@
+"""The workflow engine: Snakemake, whose rules are `morphoscope` commands."""
