@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from morphoscope.apps.commands.options import Device, Overwrite, Run, Set, open_run
+from morphoscope.apps.commands.options import Device, Overwrite, Run, Set, open_run, option
 from morphoscope.configs import list_presets, load_config
 from morphoscope.configs.study import Study
 from morphoscope.runtime.terminal import say
@@ -15,7 +15,7 @@ app = typer.Typer(help="Compare ways of augmentation, with intervals.", no_args_
 
 StudyFile = Annotated[Path | None, typer.Argument(metavar="[STUDY.yaml]", help="File with settings.")]
 Preset = Annotated[str | None, typer.Option(help=f"{', '.join(list_presets('study'))}.")]
-CohortOption = Annotated[Path | None, typer.Option(help="The cohort; by default the file's.")]
+CohortOption = Annotated[Path | None, option(Study, "cohort", "--cohort")]
 StoreFolder = Annotated[
     Path, typer.Option(help="Where finished cells are kept; studies with equal cells share them.")
 ]
@@ -31,11 +31,10 @@ def plan(
     pilot: Annotated[
         Path | None, typer.Option(help="Folder of a finished study, whose variances replace assumptions.")
     ] = None,
-    set_: Set = None,
     device: Device = "auto",
 ) -> None:
     """Say what a study would do, how long it takes, and which difference it could find."""
-    settings = load_config(Study, family="study", preset=preset, file=file, overrides=set_, cohort=cohort)
+    settings = load_config(Study, family="study", preset=preset, file=file, cohort=cohort)
 
     from morphoscope.apps.study.planning import print_plan
 

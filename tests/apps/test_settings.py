@@ -39,7 +39,7 @@ COMMON = {
     "generate mix": {"layers", "psi", "seed"},
     "generate directions": {"axes", "count", "layers", "strength", "psi", "seed"},
     "generate project": {"space", "to", "network", "seed"},
-    "generate augment": {"per_condition", "view", "psi", "drop_closer", "seed"},
+    "generate augment": {"per_condition", "view", "psi", "morphs", "drop_closer", "seed"},
     "generate metrics": {"rows", "images", "network", "psi", "closest_pairs", "seed"},
     "classify train": {"epochs", "resolution", "batch", "seed"},
     "classify evaluate": {"rows", "view", "test_time", "prevalence"},
@@ -48,6 +48,7 @@ COMMON = {
     "classify attribution": {"rows", "view", "methods", "images", "seed"},
     "classify survey build": {"surveys", "per_condition", "seed"},
     "classify survey analyse": {"rows", "seed"},
+    "study run": {"cohort"},
 }
 
 

@@ -7,13 +7,6 @@ from morphoscope.configs import first_names
 from morphoscope.configs.study import REFERENCE, Study
 from morphoscope.runtime.statistics import format_estimate
 
-VERDICTS = {
-    "better": "better",
-    "worse": "worse",
-    "equivalent": "equivalent",
-    "open": "open",
-}
-
 
 def answer(study: Study, comparisons: Sequence[Comparison]) -> str:
     """What helped at the largest number of shots, by how much, and how certain that is."""
@@ -41,22 +34,16 @@ def _first(here: Sequence[Comparison], patients: str) -> str:
 
 
 def _second(here: Sequence[Comparison], margin: float) -> str:
+    texts = {
+        "equivalent": f"{{}} differed by less than {margin:g}, the smallest difference that matters",
+        "worse": "{} classified worse",
+        "open": f"the question is open for {{}}, whose intervals do not rule out differences of {margin:g}",
+    }
     parts = []
-    for verdict, text in (
-        (
-            "equivalent",
-            f"{{}} differed from it by less than {margin:g}, the smallest difference that matters",
-        ),
-        ("worse", "{} classified worse"),
-        (
-            "open",
-            f"for {{}} the question is open: the intervals hold both 0 and differences of {margin:g} or more",
-        ),
-    ):
+    for verdict, text in texts.items():
         names = [one.arm for one in here if one.verdict == verdict]
         if names:
             parts.append(text.format(first_names(names)))
     if not parts:
         return "No other arm was planned."
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"Compared with `{REFERENCE}`, {'; '.join(parts)}."

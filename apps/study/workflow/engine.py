@@ -17,6 +17,9 @@ from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_text
 
 LOGS = "logs"
+COMMAND = [sys.executable, "-m", "morphoscope.apps"]
+"""How a cell's rule calls `morphoscope`."""
+
 _HERE = Path(__file__).parent
 _LAST_LINES = 5
 _MOST_LOG_BYTES = 64 * 2**20
@@ -62,11 +65,12 @@ class Engine:
     def _config(self, run: Path, store: Store) -> dict[str, object]:
         return {
             "run": str(run),
+            "here": str(Path.cwd()),
             "store": str(store.path.resolve()),
             "device": self.device,
             "threads": self.threads,
             "gpus": int(self.device.startswith("cuda")),
-            "morphoscope": shlex.join([sys.executable, "-m", "morphoscope.apps"]),
+            "morphoscope": shlex.join(COMMAND),
         }
 
     def _command(self, run: Path) -> list[str]:
@@ -119,5 +123,5 @@ def failures(run: Path, plan: StudyPlan, store: Store) -> list[Failure]:
         if not store.is_finished(cell):
             log = run / LOGS / f"{name}.log"
             text = read_regular(log, _MOST_LOG_BYTES).decode(errors="replace") if log.is_file() else ""
-            found.append(Failure(name, text.split("\n")[-_LAST_LINES - 1 :] if text.strip() else []))
+            found.append(Failure(name, text.strip().splitlines()[-_LAST_LINES:]))
     return sorted(found, key=lambda failure: not failure.lines)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_study import TINY
 
 from morphoscope.apps.study.cell import Store
 from morphoscope.apps.study.cells import generators, images
@@ -18,42 +19,6 @@ from morphoscope.generate.metrics.features import NetworkFunction
 
 COLOURS = {"blue": (60, 70, 200), "green": (70, 190, 60), "red": (200, 60, 60)}
 PATIENTS = {"blue": 8, "green": 10, "red": 14}
-
-TINY = {
-    "arms": {
-        "repeated": {"sampling": "balanced"},
-        "synthetic": {"synthetic": 1},
-        "only": {"real": False, "synthetic": 1},
-    },
-    "shots": [2, "all"],
-    "folds": 2,
-    "inner_folds": 2,
-    "generator_seeds": 1,
-    "classifier_seeds": 1,
-    "steps": 2,
-    "classifier_preset": "lite",
-    "classifier": {
-        "backbone": "test_efficientnet",
-        "weights": "none",
-        "freeze_stages": 0,
-        "resolution": 32,
-        "epochs": 1,
-        "batch": 8,
-    },
-    "generator_preset": "cpu64",
-    "generator": {
-        "resolution": 16,
-        "z_dim": 8,
-        "w_dim": 8,
-        "channel_base": 128,
-        "channel_max": 8,
-        "batch": 4,
-        "mbstd_group": 2,
-        "kimg": 0.02,
-        "tick_kimg": 0.02,
-        "metric_network": None,
-    },
-}
 
 
 @pytest.fixture(scope="session")

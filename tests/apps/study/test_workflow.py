@@ -1,0 +1,126 @@
+"""The workflow: a failed cell does not stop the others, and what is finished is not done again.
+
+A small program stands in for `morphoscope study cell`, which other tests run in earnest.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from morphoscope.apps.study.cell import Cell, Store
+from morphoscope.apps.study.plan import StudyPlan
+from morphoscope.apps.study.workflow import engine
+from morphoscope.apps.study.workflow.engine import Engine, failures
+from morphoscope.configs import UserError
+from morphoscope.configs.study import Study
+
+PROGRAM = """
+import json, os, sys, time
+from pathlib import Path
+
+_, study, cell, run, name, store, folder = sys.argv[:7]
+assert (study, cell, store) == ("study", "cell", "--store")
+with (Path(run) / "done.txt").open("a") as file:
+    file.write(name + "\\n")
+plan = json.loads((Path(run) / "plan.json").read_text())
+kind = plan["cells"][name]["kind"]
+if (Path(run) / "fail").exists() and name == (Path(run) / "fail").read_text():
+    sys.exit("morphoscope: no space left for this cell")
+while (Path(run) / "hang").exists() and kind == "classifier":
+    time.sleep(0.05)
+(Path(folder) / kind / name / "cell.json").write_text(json.dumps({"name": name, "values": {}}))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study of a cohort, a generator that fails on request, its images, and two classifiers."""
+    pytest.importorskip("snakemake", reason="Snakemake is not installed")
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    monkeypatch.setattr(engine, "COMMAND", [sys.executable, str(program)])
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    plan(study).write(folder)
+    return folder
+
+
+def plan(study: Study) -> StudyPlan:
+    cohort = Cell("cohort", {"number": 0}, {})
+    generator = Cell("generator", {}, {"cohort": cohort})
+    images = Cell("images", {}, {"cohort": cohort, "generator": generator})
+    real = Cell("classifier", {"arm": "real"}, {"cohort": cohort})
+    synthetic = Cell("classifier", {"arm": "synthetic"}, {"cohort": cohort, "images": images})
+    cells = {cell.name: cell for cell in (cohort, generator, images, real, synthetic)}
+    return StudyPlan(study, "0" * 16, cells, [])
+
+
+def done(run: Path) -> list[str]:
+    return [line.partition("-")[0] for line in (run / "done.txt").read_text().split()]
+
+
+HERE = Engine(cores=2, threads=1, device="cpu", profile=None, dry_run=False)
+
+
+def test_a_failed_cell_leaves_the_others_and_is_tried_again(run: Path, study: Study, tmp_path: Path) -> None:
+    store, cells = Store(tmp_path / "the store"), plan(study).cells
+    generator = next(name for name in cells if name.startswith("generator"))
+    (run / "fail").write_text(generator)
+    HERE.run(run, store)
+    assert sorted(done(run)) == ["classifier", "cohort", "generator"]
+    found = failures(run, plan(study), store)
+    assert found[0].name == generator and "no space left for this cell" in "".join(found[0].lines)
+    assert [one.lines for one in found[1:]] == [[], []], "images and their classifier were not started"
+    (run / "fail").unlink()
+    (run / "done.txt").unlink()
+    HERE.run(run, store)
+    assert sorted(done(run)) == ["classifier", "generator", "images"]
+    assert failures(run, plan(study), store) == []
+
+
+def test_a_killed_study_goes_on(run: Path, study: Study, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (run / "hang").touch()
+    script = f"""
+        from pathlib import Path
+        from morphoscope.apps.study.cell import Store
+        from morphoscope.apps.study.workflow import engine
+        engine.COMMAND = {engine.COMMAND!r}
+        engine.Engine(2, 1, "cpu", None, False).run(Path({str(run)!r}), Store(Path({str(store.path)!r})))
+    """
+    started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+    images = next(cell for cell in plan(study).cells.values() if cell.kind == "images")
+    while not store.is_finished(images):
+        assert started.poll() is None
+    os.kill(started.pid, signal.SIGINT)  # as Ctrl-C
+    started.wait()
+    (run / "hang").unlink()
+    (run / "done.txt").unlink()
+    HERE.run(run, store)
+    assert done(run) == ["classifier", "classifier"]
+    assert failures(run, plan(study), store) == []
+
+
+def test_a_dry_run_does_nothing(run: Path, tmp_path: Path) -> None:
+    Engine(2, 1, "cpu", None, dry_run=True).run(run, Store(tmp_path / "store"))
+    assert not (run / "done.txt").exists()
+
+
+def test_without_snakemake_the_message_says_what_to_do(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(UserError, match=r"pip install 'morphoscope\[study\]'"):
+        HERE.run(run, Store(tmp_path / "store"))
+
+
+def test_a_gpu_is_requested_for_cells_that_train(run: Path, tmp_path: Path) -> None:
+    config = Engine(1, 4, "cuda", None, False)._config(run, Store(tmp_path / "store"))
+    assert config["gpus"] == 1 and config["threads"] == 4
+    assert json.dumps(config)
