@@ -48,6 +48,20 @@ class PhantomDrawing(Config):
     seed: Seed = Field(0, description="random seed; the same seed draws the same images")
 
 
+class PhantomFaces(Config):
+    """`cohort phantom-faces`."""
+
+    command: ClassVar[str] = "cohort phantom-faces"
+    people: int = Field(
+        42, ge=7, le=10_000, description="phantom people to render, unless a cohort of faces is given"
+    )
+    images: int = Field(2, ge=1, le=100, description="images per phantom person")
+    degree: float = Field(
+        1.0, ge=0.01, le=2, description="strength of the changes; 1 is clear to see, and 0.3 hardly"
+    )
+    seed: Seed = Field(0, description="random seed of the people, and of who gets which syndrome")
+
+
 class Splitting(Config):
     """`cohort split`."""
 

@@ -12,7 +12,7 @@ import typer
 
 from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, comma_list, option
 from morphoscope.configs import UserError, load_config
-from morphoscope.configs.commands import Auditing, PhantomDrawing, Splitting
+from morphoscope.configs.commands import Auditing, PhantomDrawing, PhantomFaces, Splitting
 from morphoscope.configs.schema import Config
 from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
@@ -255,6 +255,40 @@ def phantom(
 
     cohort = draw_phantom(destination, **settings.model_dump())
     _record(destination, "phantom.yaml", settings)
+    _describe(cohort)
+
+
+@app.command("phantom-faces")
+def phantom_faces(
+    destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
+    source: Annotated[
+        Path | None, typer.Option(help="Cohort of faces to warp; by default phantom people are rendered.")
+    ] = None,
+    people: Annotated[int | None, option(PhantomFaces, "people")] = None,
+    images: Annotated[int | None, option(PhantomFaces, "images")] = None,
+    degree: Annotated[float | None, option(PhantomFaces, "degree")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    seed: Annotated[int | None, option(PhantomFaces, "seed")] = None,
+) -> None:
+    """Give faces phantom syndromes: known changes of known strength, with masks."""
+    settings = load_config(
+        PhantomFaces, file=config, overrides=set_, people=people, images=images, degree=degree, seed=seed
+    )
+
+    from morphoscope.classify.gestalt import find_mesh
+    from morphoscope.cohort import Cohort
+    from morphoscope.cohort.phantom import faces
+
+    portraits = (
+        faces.phantom_people(settings.people, settings.images, settings.seed)
+        if source is None
+        else list(faces.cohort_portraits(Cohort.load(source)))
+    )
+    cohort = faces.phantom_faces(destination, portraits, find_mesh, settings.degree, settings.seed)
+    if without := len(portraits) - len(cohort):
+        say(f"Images without a face, which are left out: {without}")
+    _record(destination, "phantom-faces.yaml", settings)
     _describe(cohort)
 
 

@@ -16,6 +16,7 @@ from morphoscope.configs.commands import (
     Explaining,
     Measuring,
     PhantomDrawing,
+    PhantomFaces,
     Sampling,
     Splitting,
 )
@@ -37,6 +38,7 @@ from morphoscope.runtime.terminal import say, show, table
 
 SCHEMAS: list[type[Config]] = [
     PhantomDrawing,
+    PhantomFaces,
     Splitting,
     Auditing,
     GeneratorTraining,

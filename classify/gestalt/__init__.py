@@ -8,10 +8,11 @@ from morphoscope.classify.gestalt.drawing import draw_faces
 from morphoscope.classify.gestalt.encoders import Encoder, load_encoder
 from morphoscope.classify.gestalt.enrolment import Enrolment, Labelled, enrol, labelled_rows
 from morphoscope.classify.gestalt.evaluation import GalleryEvaluation, Protocol, evaluate_gallery
+from morphoscope.classify.gestalt.evidence import Evidence, find_evidence
 from morphoscope.classify.gestalt.gallery import Entry, Gallery
 from morphoscope.classify.gestalt.gallery_file import read_gallery, write_gallery
 from morphoscope.classify.gestalt.likeness import Likeness, face_map, measure_likeness
-from morphoscope.classify.gestalt.preparation import Face, find_face, find_faces
+from morphoscope.classify.gestalt.preparation import Face, find_face, find_faces, find_mesh
 from morphoscope.classify.gestalt.quality import Quality
 from morphoscope.classify.gestalt.ranking import Gestalt, Ranked, Ranking
 from morphoscope.classify.gestalt.regions import crop_boxes, part_masks
@@ -21,6 +22,7 @@ __all__ = [
     "Encoder",
     "Enrolment",
     "Entry",
+    "Evidence",
     "Face",
     "Gallery",
     "GalleryEvaluation",
@@ -36,8 +38,10 @@ __all__ = [
     "enrol",
     "evaluate_gallery",
     "face_map",
+    "find_evidence",
     "find_face",
     "find_faces",
+    "find_mesh",
     "labelled_rows",
     "load_encoder",
     "measure_likeness",

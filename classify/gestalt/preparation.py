@@ -60,6 +60,12 @@ def find_faces(photograph: Photograph) -> list[Face]:
     return []
 
 
+def find_mesh(image: np.ndarray) -> np.ndarray | None:
+    """The mesh of the largest face in uint8 RGB [H, W, 3]: float64 [468, 3], or None without a face."""
+    faces = find_faces(image)
+    return faces[0].landmarks.points if faces else None
+
+
 def find_face(photograph: Photograph, number: int | None = None) -> Face:
     """One face in a photograph.
 

@@ -21,6 +21,7 @@ from morphoscope.cohort.face_mesh import (
     RIGHT_NOSTRIL,
     canonical_face,
 )
+from morphoscope.cohort.phantom.face_shapes import Bump, shifts
 from morphoscope.configs import arguments
 
 Points = NDArray[np.float64]
@@ -28,17 +29,16 @@ Points = NDArray[np.float64]
 _OVERSAMPLING = 2
 _HEIGHT = 30.0  # centimetres that the image shows
 _LIGHTEST_SKIN = np.array([235.0, 185.0, 155.0])
-# Traits of the shape: centre on the canonical face (x and y, mirrored), reach, and SDs of the shifts outwards
-# and upwards, all in cm.
-_SHAPE = [
-    ((3.2, 2.6), 1.6, 0.20, 0.20),  # eyes
-    ((3.5, 4.6), 1.6, 0.15, 0.30),  # brows
-    ((1.4, -1.6), 1.2, 0.20, 0.25),  # nostrils
-    ((2.4, -4.3), 1.6, 0.25, 0.25),  # corners of the mouth
-    ((5.6, -5.5), 3.0, 0.55, 0.40),  # jaw
-    ((6.0, 6.0), 3.0, 0.45, 0.50),  # temples
-    ((0.6, -9.0), 2.5, 0.10, 0.50),  # chin
-]
+# How the shapes of people differ: the shifts are standard deviations.
+_SHAPE = (
+    Bump(3.2, 2.6, 1.6, 0.20, 0.20),  # eyes
+    Bump(3.5, 4.6, 1.6, 0.15, 0.30),  # brows
+    Bump(1.4, -1.6, 1.2, 0.20, 0.25),  # nostrils
+    Bump(2.4, -4.3, 1.6, 0.25, 0.25),  # corners of the mouth
+    Bump(5.6, -5.5, 3.0, 0.55, 0.40),  # jaw
+    Bump(6.0, 6.0, 3.0, 0.45, 0.50),  # temples
+    Bump(0.6, -9.0, 2.5, 0.10, 0.50),  # chin
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,11 @@ class PhantomPerson:
         """A random person; all shades of skin are about equally frequent."""
         points = canonical_face().points.astype(np.float64)
         points = points * (1 + random.normal(0, [0.04, 0.03, 0.05]))
-        for centre, reach, outwards, upwards in _SHAPE:
-            distance = np.hypot(np.abs(points[:, 0]) - centre[0], points[:, 1] - centre[1])
-            weight = np.exp(-((distance / reach) ** 2) / 2)
-            points[:, 0] += weight * np.sign(points[:, 0]) * random.normal(0, outwards)
-            points[:, 1] += weight * random.normal(0, upwards)
+        drawn = [
+            one._replace(outwards=random.normal(0, one.outwards), upwards=random.normal(0, one.upwards))
+            for one in _SHAPE
+        ]
+        points[:, :2] += shifts(drawn)
         skin = _LIGHTEST_SKIN * random.uniform(0.4, 1.0)
         return cls(
             points=points,

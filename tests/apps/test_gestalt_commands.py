@@ -114,6 +114,30 @@ def test_evaluate_alike_and_map(command_line, gallery_file, tmp_path):
     assert (tmp_path / "map.png").exists()
 
 
+def test_explain_names_parts_and_draws(command_line, gallery_file, cohort, tmp_path):
+    words = ("gestalt", "explain", gallery_file, cohort / "3-0.png", "--output", tmp_path / "map.png")
+    code, out, _ = command_line(*words)
+    assert code == 0
+    assert "For s0 and against s" in out
+    assert "forehead" in out
+    assert read_image(tmp_path / "map.png").shape == (150, 150, 3)
+    code, _, err = command_line(*words, "--syndrome", "unknown")
+    assert code == 2
+    assert "no syndrome 'unknown'" in err
+
+
+def test_phantom_faces_of_phantom_people_and_of_a_cohort(command_line, cohort, tmp_path):
+    words = ("cohort", "phantom-faces", tmp_path / "drawn", "--people", "7", "--images", "1")
+    code, out, _ = command_line(*words)
+    assert code == 0
+    assert "wide mouth" in out
+    assert (tmp_path / "drawn" / "phantom-faces.yaml").exists()
+    code, out, _ = command_line("cohort", "phantom-faces", tmp_path / "warped", "--source", cohort)
+    assert code == 0
+    assert "which are left out: 1" in out
+    assert len(Cohort.load(tmp_path / "warped")) == 12
+
+
 def test_an_encrypted_gallery_with_thumbnails(command_line, cohort, tmp_path, monkeypatch):
     pytest.importorskip("cryptography", reason="the extra encryption is not installed")
     few = Cohort.load(cohort)

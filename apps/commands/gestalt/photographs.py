@@ -74,6 +74,38 @@ def rank(
         say(f"Wrote {output}")
 
 
+def explain(
+    gallery: GalleryPath,
+    photograph: PhotographPath,
+    syndrome: Annotated[str | None, typer.Option(help="By default the nearest one.")] = None,
+    face: FaceNumber = None,
+    output: Annotated[
+        Path | None, typer.Option(help="PNG file for the map on the aligned face; it shows the face.")
+    ] = None,
+    encoder: EncoderPath = None,
+) -> None:
+    """Show which parts of a face speak for a syndrome and against the nearest other one."""
+    from morphoscope.classify import overlay
+    from morphoscope.classify.gestalt import find_evidence, find_face
+    from morphoscope.cohort import write_image
+
+    gestalt = open_gestalt(gallery, encoder)
+    found = find_evidence(gestalt, find_face(photograph, face), syndrome)
+    say(f"For {found.syndrome} and against {found.against}: margin {found.margin:.3f} (cosine similarity)")
+    gradients = found.gradients or {}
+    rows = [
+        (part, f"{fall:+.3f}", f"{gradients[part]:+.3f}" if part in gradients else "–")
+        for part, fall in sorted(found.occlusion.items(), key=lambda item: -item[1])
+    ]
+    show(table(["part", "the margin falls without it by", "integrated gradients"], rows))
+    if output is None:
+        return
+    if found.map is None:
+        raise UserError("--output: an encoder of your own has no gradients, so there is no map to draw.")
+    write_image(output, overlay(found.chip, found.map))
+    say(f"Wrote {output}")
+
+
 def _print_ranking(ranking: "Ranking", top: int) -> None:
     from morphoscope.classify.gestalt.ranking import ALARM, ALPHA
 
