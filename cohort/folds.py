@@ -23,6 +23,8 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
       group has.
     - Its images in two of the other folds differ by at most those of its largest group.
 
+    Groups with the same `family`, a column that need not be there, count as one group.
+
     With groups that hold several conditions the bounds are approximate, and a draw that leaves a fold without
     a condition is repeated.
 
@@ -35,14 +37,14 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
     if not 0.0 <= test_fraction < 1.0:
         raise UserError(f"test_fraction {test_fraction}: expected a number from 0 to below 1.")
     names = [str(number) for number in range(folds)]
-    real = rows["source"] == "real"
+    real, units = rows["source"] == "real", _units_of(rows)
     if test_fraction > 0:
         names.append(TEST_FOLD)
         split = real
     else:
-        tested = set(rows["group"][rows["fold"] == TEST_FOLD])
-        split = real & ~rows["group"].isin(tested)
-    counts = pd.crosstab(rows["group"][split], rows["condition"][split])
+        tested = set(units[rows["fold"] == TEST_FOLD])
+        split = real & ~units.isin(tested)
+    counts = pd.crosstab(units[split], rows["condition"][split])
     _require_groups(counts, len(names))
     for attempt in range(_ATTEMPTS):
         random = np.random.default_rng([seed, attempt])
@@ -50,13 +52,21 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
         per_fold = counts.groupby(fold_of_group).sum().reindex(names, fill_value=0)
         if (per_fold > 0).all(axis=None):
             result = rows.copy()
-            result["fold"] = rows["group"].map(fold_of_group).where(split, TEST_FOLD).where(real, "")
+            result["fold"] = units.map(fold_of_group).where(split, TEST_FOLD).where(real, "")
             return result
     missing = [f"'{condition}'" for condition in counts.columns if (per_fold[condition] == 0).any()]
     raise UserError(
         f"No split found that puts every condition into each of {len(names)} folds: groups of "
         f"{', '.join(missing)} also contain other conditions. Use fewer folds."
     )
+
+
+def _units_of(rows: pd.DataFrame) -> pd.Series:
+    """What stays together in one fold: a row's family, if the column `family` names one, else its group."""
+    if "family" not in rows.columns:
+        return rows["group"]
+    family = rows.groupby("group")["family"].transform("max")  # rows of a patient may leave it out
+    return rows["group"].where(family == "", "family " + family)
 
 
 def _require_groups(counts: pd.DataFrame, needed: int) -> None:

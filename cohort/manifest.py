@@ -174,6 +174,17 @@ def _fold_problems(rows: pd.DataFrame) -> Iterable[Problem]:
         names = ", ".join(sorted(set(part["fold"])))
         message = f"group {group!r} is in the folds {names}; all images of a patient belong in one fold."
         yield Problem("error", "fold-leak", message, list(part["file"]))
+    if "family" not in rows.columns:
+        return
+    related = in_fold[in_fold["family"] != ""]
+    folds_of = related.groupby("family")["fold"].nunique()
+    for family in folds_of.index[folds_of > 1]:
+        part = related[related["family"] == family]
+        names = ", ".join(sorted(set(part["fold"])))
+        message = (
+            f"family {family!r} is in the folds {names}; relatives belong in one fold: run `cohort split`."
+        )
+        yield Problem("error", "family-leak", message, list(part["file"]))
 
 
 def _provenance_problems(rows: pd.DataFrame) -> Iterable[Problem]:

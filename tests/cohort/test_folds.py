@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from morphoscope.cohort.folds import _assign_groups, assign_folds
-from morphoscope.cohort.manifest import normalise_rows
+from morphoscope.cohort.manifest import manifest_problems, normalise_rows
 from morphoscope.configs import UserError
 
 
@@ -176,3 +176,24 @@ def test_a_test_fraction_redraws_the_test_fold() -> None:
 def test_arguments_out_of_range(folds: int, fraction: float) -> None:
     with pytest.raises(UserError):
         assign_folds(table({"a": [1] * 10}), folds, 0, fraction)
+
+
+def test_families_stay_together() -> None:
+    rows = table({"a": [2] * 20})
+    names = sorted(set(rows["group"]))
+    related = {name: f"f{place // 2}" for place, name in enumerate(names[:12])}
+    rows["family"] = rows["group"].map(related).fillna("")
+    rows.loc[rows["group"] == names[1], "family"] = ["f0", ""]  # named in one of the patient's rows only
+    split = assign_folds(rows, 3, 0, 0.2)
+    assert (split.groupby("group")["fold"].nunique() == 1).all()
+    known = split[split["family"] != ""]
+    assert (known.groupby("family")["fold"].nunique() == 1).all()
+    assert split["fold"][split["group"].isin(names[:2])].nunique() == 1
+
+
+def test_relatives_in_two_folds_are_a_problem() -> None:
+    rows = table({"a": [1] * 4})
+    rows["fold"], rows["family"] = ["0", "1", "0", "1"], ["f", "f", "", ""]
+    found = [problem for problem in manifest_problems(rows) if problem.kind == "family-leak"]
+    assert len(found) == 1
+    assert "'f' is in the folds 0, 1" in found[0].message
