@@ -50,6 +50,7 @@ from morphoscope.cohort.importers import (
     import_csv,
     import_dataset_json,
     import_folder,
+    import_gmdb,
     import_isic,
     import_siim_isic,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "import_csv",
     "import_dataset_json",
     "import_folder",
+    "import_gmdb",
     "import_isic",
     "import_siim_isic",
     "join_cohorts",

@@ -35,6 +35,7 @@ class Format(StrEnum):
     isic = "isic"
     siim_isic = "siim-isic"
     classifynf1 = "classifynf1"
+    gmdb = "gmdb"
 
 
 class ExportLayout(StrEnum):
@@ -54,6 +55,7 @@ def _importer(layout: Format) -> "Callable[..., Cohort]":
         Format.isic: importers.import_isic,
         Format.siim_isic: importers.import_siim_isic,
         Format.classifynf1: importers.import_classifynf1,
+        Format.gmdb: importers.import_gmdb,
     }
     return by_layout[layout]
 

@@ -18,6 +18,7 @@ BY_COMMAND = {schema.command: schema for schema in SCHEMAS}
 RENAMED = {"condition": "conditions"}
 COMMON = {
     "cohort phantom": {"per_condition", "size", "seed"},
+    "cohort phantom-faces": {"people", "images", "degree", "seed"},
     "cohort split": {"folds", "test", "seed"},
     "cohort audit": {"folds", "test", "accuracy", "correlation", "seed"},
     "generate train": {"kimg", "resolution", "batch", "seed"},

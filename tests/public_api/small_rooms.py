@@ -107,6 +107,7 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             step_inside=False,
             to_srgb=False,
         ),
+        "import_gmdb": Case(cohort.import_gmdb, source=new, destination=new, images=new, to_srgb=False),
         "import_isic": Case(cohort.import_isic, **table, view="focused", condition_column="dx"),
         "import_siim_isic": Case(cohort.import_siim_isic, **table),
         "join_cohorts": Case(cohort.join_cohorts, cohorts=[one, one], destination=new, test_fold_only=False),
