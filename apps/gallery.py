@@ -14,8 +14,7 @@ from morphoscope.cohort import PHANTOM_CONDITIONS, Cohort, phantom_image
 from morphoscope.cohort.manifest import TEST_FOLD
 from morphoscope.configs import UserError
 
-TRAINING_SEED, FRESH_SEED = 0, 1
-"""Of phantoms: those that the bundled ensemble was trained on, and others that no model has seen."""
+_TRAINING_SEED, _FRESH_SEED = 0, 1  # of phantoms
 _PHANTOMS = 12  # of each condition: a drawing takes up to a tenth of a second
 _MOST = 60  # images of each condition and view
 _SAMPLES = 12  # generated images of each condition
@@ -41,6 +40,40 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.conditions)
+
+    @property
+    def ordered_views(self) -> list[str]:
+        """The views that occur, in the order of a survey: first focused, then panoramic, then others."""
+        first = [view for view in ("focused", "panoramic") if view in self.views]
+        return [*first, *sorted(set(self.views).difference(first))]
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """What a studio may show that was not generated.
+
+    Attributes:
+        training: images that the ensemble was trained on; None for none.
+        quiz: images of known condition to ask about. An image's fold is one whose model was not trained on
+            it.
+    """
+
+    training: Gallery | None = None
+    quiz: Gallery | None = None
+
+
+NO_GALLERIES = Galleries()
+
+
+def bundled_images() -> Galleries:
+    """Phantoms: those that the bundled ensemble was trained on, and others that no model has seen."""
+    return Galleries(phantom_gallery(_TRAINING_SEED), phantom_gallery(_FRESH_SEED))
+
+
+def cohort_images(cohort: Cohort, ensemble: Ensemble) -> Galleries:
+    """The images of an ensemble's training cohort, for both; errors as for `cohort_gallery`."""
+    gallery = cohort_gallery(cohort, ensemble)
+    return Galleries(gallery, gallery)
 
 
 def cohort_gallery(cohort: Cohort, ensemble: Ensemble) -> Gallery:

@@ -28,17 +28,20 @@ class Grid(NamedTuple):
         return [max(rows[start : start + self.across]) for start in range(0, len(rows), self.across)]
 
 
-def nearest_grid(counts: Sequence[int], size: Callable[[Grid], tuple[int, int]]) -> Grid:
-    """One row per strip if that is near to 4:3, else the arrangement nearest to it, with few blank places.
+def nearest_grid(
+    counts: Sequence[int], size: Callable[[Grid], tuple[int, int]], aspect: float = ASPECT
+) -> Grid:
+    """One row per strip if that is near to an aspect, else the arrangement nearest to it, with few blanks.
 
     Args:
         counts: number of images of each strip; not all 0.
         size: width and height of the sheet in an arrangement.
+        aspect: width by height.
     """
 
     def distance(grid: Grid) -> float:
         width, height = size(grid)
-        return abs(math.log(width / height / ASPECT))
+        return abs(math.log(width / height / aspect))
 
     def cost(grid: Grid) -> float:
         places = grid.across * grid.columns * sum(grid.rows(counts))

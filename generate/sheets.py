@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.marked_files import encode_synthetic_png, read_provenance
 from morphoscope.configs.user_files import open_regular
-from morphoscope.generate.layout import Grid, nearest_grid
+from morphoscope.generate.layout import ASPECT, Grid, nearest_grid
 from morphoscope.runtime import write_atomically
 from morphoscope.runtime.reporting.lettering import font_of, wrapped
 
@@ -40,7 +40,9 @@ class Strip(NamedTuple):
     captions: Sequence[str] = ()
 
 
-def draw_sheet(strips: Sequence[Strip], caption: str = "", one_row: bool = False) -> Image.Image:
+def draw_sheet(
+    strips: Sequence[Strip], caption: str = "", one_row: bool = False, aspect: float = ASPECT
+) -> Image.Image:
     """Draw strips of images, each with its name on the left, in rows such that the sheet is near to 4:3.
 
     Each strip is in a row of its own if the sheet's width is then 0.8 to 2.3 times its height. Else strips
@@ -51,8 +53,9 @@ def draw_sheet(strips: Sequence[Strip], caption: str = "", one_row: bool = False
         strips: R is the same in all, the number of images may differ.
         caption: above the images, e.g. that they are synthetic.
         one_row: keep each strip in a row of its own, whatever the shape of the sheet.
+        aspect: width by height to be near to, if not 4:3.
     """
-    return _Sheet(strips, caption).draw(one_row)
+    return _Sheet(strips, caption).draw(one_row, aspect)
 
 
 class _Sheet:
@@ -102,8 +105,8 @@ class _Sheet:
         """The lines of the caption of the sheet."""
         return wrapped(self.caption, self.font, width - 2 * _PADDING) if self.caption else []
 
-    def draw(self, one_row: bool) -> Image.Image:
-        grid = Grid(1, max(self.counts)) if one_row else nearest_grid(self.counts, self.size)
+    def draw(self, one_row: bool, aspect: float) -> Image.Image:
+        grid = Grid(1, max(self.counts)) if one_row else nearest_grid(self.counts, self.size, aspect)
         canvas = Image.new("RGB", self.size(grid), _BACKGROUND)
         pen = ImageDraw.Draw(canvas)
         head, line = self.head(canvas.width), _line(self.font)

@@ -42,7 +42,7 @@ def studio(
     device: Device = "auto",
 ) -> None:
     """Open the studio in the browser, by default on this machine only: morph, classify, learn, teach."""
-    from morphoscope.apps.gallery import TRAINING_SEED, cohort_gallery, phantom_gallery
+    from morphoscope.apps.gallery import NO_GALLERIES, bundled_images, cohort_images
     from morphoscope.apps.studio import build, launch
     from morphoscope.classify import Ensemble
     from morphoscope.cohort import Cohort
@@ -51,12 +51,12 @@ def studio(
 
     model = load(generator, device, precision)
     classifier = Ensemble.load(ensemble, device)
-    shown = None
+    galleries = NO_GALLERIES
     if gallery is not None:
-        shown = cohort_gallery(Cohort.load(gallery), classifier)
+        galleries = cohort_images(Cohort.load(gallery), classifier)
     elif ensemble == ENSEMBLE:
-        shown = phantom_gallery(TRAINING_SEED)
-    page = build(model, classifier, shown)
+        galleries = bundled_images()
+    page = build(model, classifier, galleries)
     computes_on = model.class_means.device
     native_runs(computes_on.type, computes_on.index)  # built now, so that the first visitor does not wait
     launch(page, host=host, port=port)

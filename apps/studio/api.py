@@ -13,7 +13,10 @@ from morphoscope.apps.studio.answers import (
 )
 from morphoscope.apps.studio.classify import Classify, ClassifyAnswer, SimilarAnswer
 from morphoscope.apps.studio.explore import Explore
+from morphoscope.apps.studio.learn import Learn, QuestionAnswer, RevealAnswer
 from morphoscope.apps.studio.reporting import reported
+from morphoscope.apps.studio.scores import ScoreAnswer
+from morphoscope.apps.studio.teach import MaterialAnswer, Teach
 from morphoscope.apps.studio.words import MOST_PROBABLE
 
 _METHOD = "Integrated gradients"
@@ -22,12 +25,18 @@ _METHOD = "Integrated gradients"
 class Api:
     """The endpoints; each method is one, under its own name.
 
+    A question of a quiz is selected by `number` (from 1), `quiz` (a seed), `count`, `level` and `source`
+    (generated or photographs); `like` is the number of an earlier question whose condition comes again.
+
     `photograph_a` and `photograph_b` are tokens of uploaded files of projected photographs, in place of
     seeds; the condition of such an end may be empty, and is its own then.
     """
 
-    def __init__(self, actions: Actions, explore: Explore, classify: Classify) -> None:
+    def __init__(
+        self, actions: Actions, explore: Explore, classify: Classify, learn: Learn, teach: Teach
+    ) -> None:
         self._actions, self._explore, self._classify = actions, explore, classify
+        self._learn, self._teach = learn, teach
 
     def publish(self) -> None:
         """Add the endpoints to the current Blocks context."""
@@ -44,6 +53,11 @@ class Api:
             self.classify,
             self.explain,
             self.similar,
+            self.question,
+            self.reveal,
+            self.evidence,
+            self.score,
+            self.material,
         ):
             gr.api(reported(endpoint), api_name=endpoint.__name__, concurrency_limit=4)
 
@@ -176,6 +190,70 @@ class Api:
     ) -> SimilarAnswer:
         """The images nearest to a photograph by features: of the training, where allowed, and generated."""
         return self._classify.similar(_values(locals()))
+
+    def question(
+        self,
+        number: int,
+        quiz: int = 0,
+        count: int = 14,
+        level: int = 0,
+        like: int = 0,
+        source: str = "generated",
+    ) -> QuestionAnswer:
+        """The image of a question of a quiz, without its condition; level 0 (one condition) to 7."""
+        return self._learn.question(_values(locals()))
+
+    def reveal(
+        self,
+        number: int,
+        answer: str,
+        quiz: int = 0,
+        count: int = 14,
+        level: int = 0,
+        like: int = 0,
+        source: str = "generated",
+    ) -> RevealAnswer:
+        """What a question's image was, and the morph to it from the condition that was answered."""
+        return self._learn.reveal(_values(locals()))
+
+    def evidence(
+        self,
+        number: int,
+        quiz: int = 0,
+        count: int = 14,
+        level: int = 0,
+        like: int = 0,
+        source: str = "generated",
+    ) -> MapAnswer:
+        """Where the classifier looks in a question's image."""
+        return self._learn.evidence(_values(locals()))
+
+    def score(
+        self, truths: str, answers: str, predicted: str, confidences: str, levels: str, views: str
+    ) -> ScoreAnswer:
+        """The score of answers, each argument a number per question: "0,3,1"."""
+        return self._learn.score(_values(locals()))
+
+    def material(
+        self,
+        kind: str,
+        format: str,
+        a: str = "",
+        b: str = "",
+        c: str = "",
+        seed: int = 0,
+        psi: float = 0.7,
+        count: int = 6,
+        rows: int = 1,
+        title: str = "",
+        captions: bool = True,
+    ) -> MaterialAnswer:
+        """Teaching material as files.
+
+        kind: sheet (of a, or of all conditions), strip, triangle, film or handout (quiz `seed`); format: png,
+        slide or pdf, and mp4 or gif for a film.
+        """
+        return self._teach.material(_values(locals()))
 
 
 def _values(arguments: dict[str, object]) -> dict[str, object]:

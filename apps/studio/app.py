@@ -6,18 +6,22 @@ from html import escape
 
 import gradio as gr
 
-from morphoscope.apps.gallery import Gallery
+from morphoscope.apps.gallery import NO_GALLERIES, Galleries
 from morphoscope.apps.morphing import Workbench
 from morphoscope.apps.studio import figures
 from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.api import Api
 from morphoscope.apps.studio.classify import Classify
 from morphoscope.apps.studio.explore import Explore
+from morphoscope.apps.studio.learn import Learn
 from morphoscope.apps.studio.server import PASSWORD, Server
 from morphoscope.apps.studio.tabs.classify import classify_tab
 from morphoscope.apps.studio.tabs.explore import explore_tab
+from morphoscope.apps.studio.tabs.learn import learn_tab
 from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
+from morphoscope.apps.studio.tabs.teach import teach_tab
+from morphoscope.apps.studio.teach import Teach
 from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.words import mismatch_notice, phantom_notice
 from morphoscope.apps.texts import text
@@ -32,39 +36,45 @@ _MOST_WAITING = 200  # requests, of all sessions together
 class StudioPage(gr.Blocks):
     """The page, with the models behind it and the uploads that its handlers read."""
 
-    def __init__(self, title: str, workbench: Workbench, gallery: Gallery | None) -> None:
+    def __init__(self, title: str, workbench: Workbench, galleries: Galleries) -> None:
         super().__init__(title=title, analytics_enabled=False)
         self.workbench = workbench
         self.uploads = Uploads()
         self.actions = Actions(workbench, self.uploads)
         self.explore = Explore(workbench)
-        self.classify = Classify(self.actions, self.explore, gallery)
+        self.classify = Classify(self.actions, self.explore, galleries.training)
+        self.learn = Learn(workbench, galleries.quiz)
+        self.teach = Teach(workbench, self.learn)
 
 
 def build(
-    generator: GeneratorModel, ensemble: Ensemble, gallery: Gallery | None = None, *, title: str = TITLE
+    generator: GeneratorModel, ensemble: Ensemble, galleries: Galleries = NO_GALLERIES, *, title: str = TITLE
 ) -> StudioPage:
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
     Serve it with `serve` or `launch`.
 
     Args:
-        gallery: images that the ensemble was trained on, which the page may show.
+        galleries: photographs or phantoms that the page may show.
     """
     workbench = Workbench(generator, ensemble)
-    page = StudioPage(title, workbench, gallery)
+    page = StudioPage(title, workbench, galleries)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab(text("tab.morph"), id="morph"):
                 morph_tab(page.actions)
             with gr.Tab(text("tab.explore"), id="explore"):
                 explore_tab(page.actions, page.explore)
             with gr.Tab(text("tab.classify"), id="classify"):
                 classify_tab(page.actions, page.classify)
+            with gr.Tab(text("tab.learn"), id="learn"):
+                learn_tab(page.actions, page.learn)
+            with gr.Tab(text("tab.teach"), id="teach"):
+                teach_tab(page.actions, page.teach)
             with gr.Tab(text("tab.models"), id="models"):
                 models_tab(workbench)
-        Api(page.actions, page.explore, page.classify).publish()
+        Api(page.actions, page.explore, page.classify, page.learn, page.teach).publish()
     return page.queue(max_size=_MOST_WAITING)
 
 

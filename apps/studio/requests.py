@@ -88,6 +88,17 @@ def chosen_of(name: str, value: object, known: Sequence[str]) -> str:
     return value
 
 
+def short_text(name: str, value: object, longest: int) -> str:
+    """A line of at most `longest` characters, without those that cannot be printed.
+
+    Raises:
+        UserError: something else than text, or a longer one.
+    """
+    if not isinstance(value, str) or len(value) > longest:
+        raise UserError(text("error.text", field=name, longest=longest))
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in value).split())
+
+
 def wanted_target(choice: object) -> str | None:
     """The condition whose evidence is requested, which need not exist; None for the most probable one."""
     return None if choice == MOST_PROBABLE else str(choice)

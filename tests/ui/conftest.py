@@ -10,7 +10,7 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 from studio_models import tiny_generator
 
-from morphoscope.apps.gallery import Gallery
+from morphoscope.apps.gallery import Galleries, Gallery
 from morphoscope.apps.studio import build, serve
 from morphoscope.classify import Ensemble
 from morphoscope.classify.description import EnsembleMetadata
@@ -22,9 +22,9 @@ from morphoscope.generate import GeneratorModel
 
 CONDITIONS = ["dark", "pale", "red"]
 GALLERY = Gallery(
-    CONDITIONS,
-    ["focused"] * 3,
-    ["0"] * 3,
+    CONDITIONS * 2,
+    ["focused"] * 3 + ["panoramic"] * 3,
+    ["0"] * 6,
     lambda number: phantom_image("ML", number, size=32).image,
 )
 PATIENCE = 120
@@ -38,7 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         generator = tiny_generator(folder, CONDITIONS)
-        page = build(generator, _ensemble(generator), GALLERY)
+        page = build(generator, _ensemble(generator), Galleries(GALLERY, GALLERY))
         server = serve(page, port=0)
         yield server.address
         server.close()

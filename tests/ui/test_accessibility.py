@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
-TABS = ["Morph", "Explore", "Classify", "Models"]
+TABS = ["Morph", "Explore", "Classify", "Learn", "Teach", "Models"]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -38,6 +38,9 @@ def test_no_serious_fault(opened: Page, tab: str) -> None:
 def open_tab_and_check(page: Page, tab: str) -> list[dict[str, Any]]:
     """The serious and critical faults of an opened tab."""
     page.get_by_role("tab", name=tab, exact=True).click()
+    if tab == "Learn":
+        page.locator("#learn [name=begin]").click()
+        page.wait_for_selector("#learn .ms-question", state="visible")
     page.wait_for_function("document.querySelector('[aria-busy=true]') === null")
     result = axe.Axe().run(page, options={"resultTypes": ["violations"]})
     return [each for each in result.response["violations"] if each["impact"] in ("serious", "critical")]

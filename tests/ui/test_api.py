@@ -39,12 +39,17 @@ def test_endpoints_are_named_and_typed(client: Client) -> None:
         "/attribution",
         "/change",
         "/classify",
+        "/evidence",
         "/explain",
+        "/material",
         "/mix",
         "/models",
         "/morph",
         "/moved",
         "/picture",
+        "/question",
+        "/reveal",
+        "/score",
         "/similar",
         "/triangle",
         "/wall",
@@ -79,6 +84,24 @@ def test_sheets_of_the_generator(client: Client) -> None:
     assert client.predict(a="dark", d1=2.5, api_name="/moved")["name"] == "synthetic-100-dark.png"
 
 
+def test_a_quiz_and_its_score(client: Client) -> None:
+    question = client.predict(number=1, quiz=3, api_name="/question")
+    assert question["options"] == ["dark", "pale", "red"] and question["view"] == ""
+    found = client.predict(number=1, quiz=3, answer="red", source="photographs", api_name="/reveal")
+    assert found["correct"] == (found["truth"] == "red")
+    assert client.predict(number=1, quiz=3, api_name="/evidence")["picture"].startswith("data:image/png")
+    rows = dict.fromkeys(["truths", "answers", "predicted", "confidences", "levels", "views"], "1,1")
+    score = client.predict(**rows, api_name="/score")
+    assert [share["correct"] for share in score["shares"]] == [2, 2]
+
+
+def test_teaching_material(client: Client) -> None:
+    made = client.predict(kind="handout", format="slide", count=2, api_name="/material")
+    assert [file["name"] for file in made["files"]] == ["synthetic-questions.png", "synthetic-answers.png"]
+    with pytest.raises(AppError, match="The field kind is"):
+        client.predict(kind="book", format="pdf", api_name="/material")
+
+
 def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -> None:
     buffer = BytesIO()
     Image.fromarray(phantom_image("ML", 3, size=64).image).save(buffer, "PNG")
@@ -91,7 +114,7 @@ def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -
     found = client.predict(token, method="Grad-CAM", left=0.25, right=0.75, api_name="/explain")
     assert file_provenance(png(found["picture"])) is None
     nearest = client.predict(upload(address, buffer.getvalue()), api_name="/similar")
-    assert len(nearest["training"]) == 3 and len(nearest["generated"]) == 6
+    assert len(nearest["training"]) == 6 and len(nearest["generated"]) == 6
 
 
 @pytest.mark.parametrize(

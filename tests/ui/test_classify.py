@@ -110,7 +110,7 @@ def test_methods_stand_side_by_side_and_go_with_the_picture(tab: Page, photograp
 def test_similar_images(tab: Page, photograph: Path) -> None:
     upload(tab, photograph)
     tab.locator("#classify [name=similar]").click()
-    expect(tab.locator("#classify .ms-neighbours").first.locator("figure")).to_have_count(3)
+    expect(tab.locator("#classify .ms-neighbours").first.locator("figure")).to_have_count(6)
     expect(tab.locator("#classify .ms-neighbours").nth(1).locator("img").first).to_have_attribute(
         "alt", re.compile("100% .*, seed")
     )

@@ -35,7 +35,9 @@ def morph_tab(actions: Actions) -> None:
             )
         ],
         t=texts("morph", "map", "bars", "percent"),
-        tabs={name: text(f"tab.{name}") for name in ("morph", "explore", "classify", "models")},
+        tabs={
+            name: text(f"tab.{name}") for name in ("morph", "explore", "classify", "learn", "teach", "models")
+        },
         conditions=names,
         named={value: label for label, value in condition_choices(generator)},
         targets=[(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],
