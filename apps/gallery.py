@@ -47,6 +47,15 @@ class Gallery:
         first = [view for view in ("focused", "panoramic") if view in self.views]
         return [*first, *sorted(set(self.views).difference(first))]
 
+    def rows_of(self, condition: str, view: str) -> list[int]:
+        """Numbers of the images of a condition in a view."""
+        pairs = zip(self.conditions, self.views, strict=True)
+        return [number for number, pair in enumerate(pairs) if pair == (condition, view)]
+
+    def complete(self, conditions: Sequence[str]) -> list[str]:
+        """Those of the conditions that have an image in every view that occurs."""
+        return [name for name in conditions if all(self.rows_of(name, view) for view in self.ordered_views)]
+
 
 @dataclass(frozen=True)
 class Galleries:
@@ -166,9 +175,3 @@ class Samples:
         with self.workbench.turn:
             (image,) = self.workbench.generator.sample(condition, [seed], self.psi)
         return image
-
-
-def rows_of(gallery: Gallery, condition: str, view: str) -> Sequence[int]:
-    """Numbers of a gallery's images of a condition in a view."""
-    pairs = zip(gallery.conditions, gallery.views, strict=True)
-    return [number for number, pair in enumerate(pairs) if pair == (condition, view)]

@@ -3,13 +3,13 @@
 A question follows from its number and the quiz's seed alone: nothing about whoever answers is kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 
-from morphoscope.apps.gallery import Gallery, rows_of
+from morphoscope.apps.gallery import Gallery
 from morphoscope.apps.morphing import Morph, Workbench
 from morphoscope.apps.studio.answers import (
     PICTURE_SIDE,
@@ -27,7 +27,6 @@ from morphoscope.apps.verdict import percent, verdict
 from morphoscope.cohort import Provenance
 from morphoscope.cohort.conditions import explained, long_name
 from morphoscope.cohort.provenance import mixture
-from morphoscope.configs import UserError
 from morphoscope.generate.latents import End
 
 MOST_QUESTIONS = 100
@@ -103,8 +102,9 @@ class Learn:
     def __init__(self, workbench: Workbench, photographs: Gallery | None) -> None:
         self.workbench = workbench
         self._sources: dict[str, Callable[[Values], _Question]] = {"generated": self._generated}
-        if photographs is not None:
-            self._sources["photographs"] = lambda values: self._photograph(values, photographs)
+        known = [] if photographs is None else photographs.complete(self.options)
+        if photographs is not None and known:
+            self._sources["photographs"] = lambda values: self._photograph(values, photographs, known)
 
     @property
     def sources(self) -> list[str]:
@@ -179,35 +179,20 @@ class Learn:
 
     def _generated(self, values: Values) -> _Question:
         level = whole_number("level", values.get("level"), LEVELS - 1)
-        truth, other, random = self._conditions(values)
+        truth, other, random = _conditions(values, self.options)
         share = _MOST_OF_OTHER * level / (LEVELS - 1)
         return _Question(truth, other, share, int(random.integers(_SEEDS)))
 
-    def _photograph(self, values: Values, photographs: Gallery) -> _Question:
+    def _photograph(self, values: Values, photographs: Gallery, known: Sequence[str]) -> _Question:
         """As in the survey, first all focused photographs, then the panoramic ones, if there are both."""
-        truth, other, random = self._conditions(values)
+        truth, other, random = _conditions(values, known)
         count = whole_number("count", values.get("count"), MOST_QUESTIONS)
         views = photographs.ordered_views
         part = (_number(values) - 1) * len(views) // max(count, 1)
         view = views[min(part, len(views) - 1)]
-        rows = rows_of(photographs, truth, view)
-        if not rows:
-            raise UserError(text("learn.none_of", condition=truth, view=view))
+        rows = photographs.rows_of(truth, view)
         row, seed = rows[int(random.integers(len(rows)))], int(random.integers(_SEEDS))
         return _Question(truth, other, 0.0, seed, photographs.image(row), view, photographs.folds[row])
-
-    def _conditions(self, values: Values) -> tuple[str, str, np.random.Generator]:
-        """A question's condition and another one, and what draws everything else.
-
-        Each round through the conditions has all of them, in random order.
-        """
-        seed, own = whole_number("quiz", values.get("quiz"), MAX_SEED), _number(values)
-        like = whole_number("like", values.get("like", 0), MOST_QUESTIONS)
-        turn, place = divmod((like or own) - 1, len(self.options))
-        order = np.random.default_rng([seed, turn]).permutation(len(self.options))
-        truth, random = self.options[order[place]], np.random.default_rng([seed, own, 1])
-        others = [name for name in self.options if name != truth] or [truth]
-        return truth, others[int(random.integers(len(others)))], random
 
     def _shown(self, question: _Question) -> Shown:
         if question.image is not None:
@@ -227,6 +212,20 @@ class Learn:
             (one,) = bench.ensemble.predict_fold(question.fold, [bench.model_input(image)]).probabilities
         name, share = names[int(one.argmax())], percent(float(one.max()))
         return name, text("learn.one_model", name=name, share=share)
+
+
+def _conditions(values: Values, names: Sequence[str]) -> tuple[str, str, np.random.Generator]:
+    """A question's condition and another one, and what draws everything else.
+
+    Each round through the conditions has all of them, in random order.
+    """
+    seed, own = whole_number("quiz", values.get("quiz"), MAX_SEED), _number(values)
+    like = whole_number("like", values.get("like", 0), MOST_QUESTIONS)
+    turn, place = divmod((like or own) - 1, len(names))
+    order = np.random.default_rng([seed, turn]).permutation(len(names))
+    truth, random = names[order[place]], np.random.default_rng([seed, own, 1])
+    others = [name for name in names if name != truth] or [truth]
+    return truth, others[int(random.integers(len(others)))], random
 
 
 def _number(values: Values) -> int:

@@ -19,6 +19,7 @@ from morphoscope.configs import UserError
 
 CONDITIONS = ["dark", "pale", "red"]
 VALUES: dict[str, Any] = {"quiz": 5, "number": 1, "count": 6, "level": 0, "like": 0, "source": "generated"}
+IMAGE = np.zeros((8, 8, 3), np.uint8)
 SCORES = {
     "truths": "0,1,2,0",
     "answers": "0,1,1,0",
@@ -151,6 +152,14 @@ class TestPhotographs:
         (red,) = (one for one in found if one["truth"] == "red")
         assert asked == ["0"] and red["predicted"] == "pale"
         assert "by the model that was not trained on this image" in red["ensemble"]
+
+    def test_conditions_without_an_image_are_not_asked_about(self, bench: Workbench) -> None:
+        gallery = Gallery(["pale", "red", "pale"], ["focused"] * 2 + ["face"], ["test"] * 3, lambda _: IMAGE)
+        partly = Learn(bench, gallery)
+        assert partly.sources == ["generated", "photographs"]
+        assert {truth(partly, source="photographs", number=number) for number in range(1, 7)} == {"pale"}
+        assert Learn(bench, Gallery(["dark"], [""], ["test"], lambda _: IMAGE)).sources[1:] == ["photographs"]
+        assert Learn(bench, Gallery(["blue"], [""], ["test"], lambda _: IMAGE)).sources == ["generated"]
 
     def test_without_any_there_is_one_source(self, bench: Workbench) -> None:
         assert Learn(bench, None).sources == ["generated"]
