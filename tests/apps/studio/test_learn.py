@@ -175,8 +175,8 @@ class TestScore:
         )
         assert found["chance"] == pytest.approx(1 / 3)
         assert found["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 1, 0]]
-        assert "Only you were right 2 times, only the ensemble 0 times." in found["sentences"]
-        assert "When you were sure or certain, 2 of 2 were right." in found["sentences"]
+        assert "Only you were correct 2 times, only the ensemble 0 times." in found["sentences"]
+        assert "When you were sure or certain, 2 of 2 answers were correct." in found["sentences"]
         assert found["sentences"][0].startswith("These answers do not show")
 
     def test_table_has_one_row_per_question(self, learn: Learn) -> None:
