@@ -202,5 +202,9 @@ const fromAddress = () => {
 fromAddress();
 showBox();
 receive();
-// Nothing is computed before someone opens the tab.
-new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && newest === 0 && predict()).observe(element);
+// Nothing is computed before someone opens the tab, and the camera goes off when they leave it.
+new IntersectionObserver((entries) => {
+  const seen = entries.some((entry) => entry.isIntersecting);
+  if (!seen) camera.close();
+  else if (newest === 0) predict();
+}).observe(element);
