@@ -91,7 +91,6 @@ fromAddress();
 showPsi();
 
 const actions = {
-  make,
   roll: () => {
     field("seed").value = anySeed();
     toAddress();

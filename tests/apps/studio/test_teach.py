@@ -75,7 +75,7 @@ def test_page_has_the_printed_mark_at_its_foot() -> None:
 class TestHandout:
     """Questions on one page, answers on another."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def values(self) -> dict[str, Any]:
         return {**VALUES, "kind": "handout", "count": 4}
 
@@ -92,9 +92,7 @@ class TestHandout:
         ]
         assert picture(answer["previews"][0]).size == PAPER[:2]
 
-    def test_questions_are_those_of_the_quiz(
-        self, teach: Teach, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_questions_are_those_of_the_quiz(self, teach: Teach, values: dict[str, Any]) -> None:
         pages, origin = teach._handout(values)
         assert origin.label is None and origin.seed is None
         for number in range(1, 5):
