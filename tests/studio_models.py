@@ -54,9 +54,10 @@ class Brightness:
         return prediction([bright.tolist(), (bright**2).tolist()])
 
     def predict_fold(self, fold: str, images: np.ndarray) -> SimpleNamespace:
-        """Features that differ by brightness alone."""
+        """Probabilities and features that follow from brightness alone."""
         bright = np.array([image.mean() / 255 for image in images], np.float32)
-        return SimpleNamespace(features=np.stack([bright, 1 - bright], axis=1))
+        values = np.stack([1 - bright, bright], axis=1)
+        return SimpleNamespace(probabilities=values, features=values)
 
     def seen(self, image: np.ndarray) -> np.ndarray:
         return image[:16, :16]

@@ -114,7 +114,7 @@ def _kind(found: Prediction) -> tuple[str, str]:
         return text("certainty.no_alarm"), "unknown"
     if found.novel[0]:
         return text("certainty.another_kind"), "warning"
-    return f"{text('certainty.same_kind')} {alarm_limits(found.held_out)}", "good"
+    return text("certainty.same_kind"), "good"
 
 
 def condition_choices(model: GeneratorModel | Ensemble) -> list[tuple[str, str]]:
