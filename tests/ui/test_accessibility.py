@@ -20,11 +20,10 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 def opened(request: pytest.FixtureRequest, open_page: Callable[..., Page]) -> Iterator[Page]:
     """The studio in one colour scheme and size, with an image sent to Classify."""
     scheme, size = request.param
-    page = open_page(f"__theme={scheme}", viewport=size, color_scheme=scheme)
+    page = open_page(f"__theme={scheme}&crop=0.5+0.5+0.5", viewport=size, color_scheme=scheme)
     page.wait_for_selector("[data-frames=all]")
     page.get_by_role("button", name="Send to Classify").click()
-    page.wait_for_selector("#classify .ms-result", state="visible")
-    page.locator("#classify [name=cropping]").check()
+    page.wait_for_selector("#classify .ms-crop", state="visible")
     yield page
     page.close()
 
