@@ -3,11 +3,13 @@
     python benchmarks/morphs.py [--steps 32] [--device cpu] [--untrained RESOLUTION] [GENERATOR]
 
 Labels are mixed; every frame has a truncation centre of its own, which is computed once and kept. "first" is
-a morph whose centres are not known yet, "again" the same one. Times are medians of interleaved runs. They do
-not depend on the weights: --untrained takes a generator of the published size with random ones.
+a morph whose centres are not known yet, "again" the same one. Times are medians of interleaved runs; on a CPU
+they are of the processor, not of the clock. They do not depend on the weights: --untrained takes a generator
+of the published size with random ones.
 """
 
 import argparse
+import time
 
 import numpy as np
 import torch
@@ -56,7 +58,8 @@ def main() -> None:
         "single calls, again": singles,
         "images of its codes alone": lambda: model.images(codes),
     }
-    times = interleaved(runs, device, options.repetitions)
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    times = interleaved(runs, device, options.repetitions, clock)
     print(f"{machine(device)}; {model.resolution} px, digest {model.digest}; {options.steps} frames")
     for name, taken in times.items():
         print(f"{name:26} {taken:7.1f} ms, {taken / options.steps:6.2f} ms per frame")

@@ -15,18 +15,26 @@ Result = TypeVar("Result")
 
 
 def interleaved(
-    runs: Mapping[str, Callable[[], object]], device: torch.device, repetitions: int = 15
+    runs: Mapping[str, Callable[[], object]],
+    device: torch.device,
+    repetitions: int = 15,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Median milliseconds of each run; runs are interleaved, so that a busy machine slows all of them."""
+    """Median milliseconds of each run; runs are interleaved, so that a busy machine slows all of them.
+
+    Args:
+        clock: time.process_time counts the seconds of the processor, of all threads together: on a CPU with
+            one thread, what other programs do at the same time counts for nothing.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(repetitions + 2):  # the first two warm up
         for name, run in runs.items():
             synchronize(device)
-            started = time.perf_counter()
+            started = clock()
             run()
             synchronize(device)
             if repetition >= 2:
-                times[name].append(1000 * (time.perf_counter() - started))
+                times[name].append(1000 * (clock() - started))
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 

@@ -21,6 +21,7 @@ from morphoscope.apps.bundled_models import ENSEMBLE, GENERATOR
 from morphoscope.classify import Ensemble
 from morphoscope.cohort import Cohort, phantom, write_image
 from morphoscope.generate import Generator, load
+from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,7 +101,8 @@ class Reader:
         if any(re.match(pattern, command) for pattern in NOT_RUN):
             return
         if command.startswith(FILES):
-            subprocess.run(shlex.split(command), cwd=self.folder, check=True)
+            found = (sorted(self.folder.glob(word)) or [word] for word in shlex.split(command))
+            subprocess.run([word for words in found for word in words], cwd=self.folder, check=True)
             return
         assert command.startswith("morphoscope "), f"neither run nor listed in NOT_RUN: {command}"
         if command.startswith("morphoscope classify survey analyse"):
@@ -148,6 +150,15 @@ def generator(reader: Reader) -> None:
     """A cohort, and a generator trained on it."""
     phantoms(reader.folder / "cohort", conditions=2).split(folds=5, seed=0, test_fraction=0.2).save()
     reader.run("morphoscope generate train cohort --run runs/generator --preset cpu64")
+
+
+def generator_of_skin(reader: Reader) -> None:
+    """A generator with the conditions of HAM10000, and a photograph."""
+    tensors, metadata = read_checkpoint(GENERATOR, "generator")
+    metadata |= {"conditions": ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]}
+    write_checkpoint(reader.folder / "ham10000.safetensors", "generator", tensors, metadata)
+    phantom(reader.folder / "drawn", per_condition=1, size=64)
+    shutil.copy(next((reader.folder / "drawn").rglob("*.png")), reader.folder / "photograph.jpg")
 
 
 def held_out(reader: Reader) -> None:
@@ -261,6 +272,7 @@ SCENES: dict[tuple[str, str], Callable[[Reader], None]] = {
     ("README.md", ""): photographs,
     ("docs/training.md", ""): generator,
     ("docs/metrics.md", ""): generator,
+    ("docs/morphs.md", "A generator of photographs of skin"): generator_of_skin,
     ("docs/other-programs.md", ""): other_programs,
     ("docs/projection.md", ""): held_out,
     ("docs/provenance.md", ""): own_certificate,
