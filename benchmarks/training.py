@@ -8,6 +8,7 @@ weights the penalties by their frequency.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -55,14 +56,16 @@ def main() -> None:
 
 
 def time_parts(
-    parts: Mapping[str, Mapping[str, Callable[[], object]]], device: torch.device
+    parts: Mapping[str, Mapping[str, Callable[[], object]]],
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, dict[str, float]]:
     """Milliseconds by implementation and part; the implementations of a part are interleaved."""
     times: dict[str, dict[str, float]] = {name: {} for name in parts}
     for part in next(iter(parts.values())):
         with fastest_convolutions():
             runs = {name: parts[name][part] for name in parts}
-            for name, taken in interleaved(runs, device, repetitions=7).items():
+            for name, taken in interleaved(runs, device, 7, clock).items():
                 times[name][part] = taken
     return times
 

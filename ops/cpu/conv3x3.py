@@ -21,7 +21,8 @@ from morphoscope.ops.native.params import (
 MODE_CODES = {"same": 0, "down": 1, "up": 2}
 
 # Packed weights of each algorithm per pair of channels.
-_PRODUCTS = {"bfloat16": 9, "direct": 9, "upsampling": 18, "winograd": 36}
+_PRODUCTS = {"direct": 9, "upsampling": 18, "winograd": 36}
+_BFLOAT16_PRODUCTS = {"same": 36, "down": 49, "up": 49}  # bf16_winograd.h
 _BFLOAT16_UNIT = 32  # BF16_COLUMNS and BF16_DEPTH of csrc/cpu/bf16.h: channels are packed in whole units
 
 # Winograd's weights are four times as large as the original ones, so that with few tiles it waits for memory.
@@ -70,7 +71,7 @@ def view_of(w: torch.Tensor, mode: str, adjoint: bool) -> Weights:
 
 
 def algorithm_for(pixels: int, weights: Weights, bfloat16: int | None) -> str:
-    """A key of `_PRODUCTS`, for a number of results per channel."""
+    """A key of `_PRODUCTS`, or "bfloat16", for a number of results per channel."""
     if bfloat16 is not None:
         return "bfloat16"
     if weights.mode == "up":
@@ -92,7 +93,7 @@ def pack(weights: Weights, algorithm: str) -> Packed:
     w, flipped, mode = weights
     if algorithm == "bfloat16":
         units = [-(-channels // _BFLOAT16_UNIT) * _BFLOAT16_UNIT for channels in w.shape[:2]]
-        packed = w.new_empty(_PRODUCTS[algorithm] * units[0] * units[1], dtype=torch.bfloat16)
+        packed = w.new_empty(_BFLOAT16_PRODUCTS[mode] * units[0] * units[1], dtype=torch.bfloat16)
     else:
         packed = w.new_empty(_PRODUCTS[algorithm] * w.shape[0] * w.shape[1])
     strides = list(w.stride())
@@ -109,6 +110,7 @@ def pack(weights: Weights, algorithm: str) -> Packed:
         stride_c=strides[1],
         stride_y=strides[2],
         stride_x=strides[3],
+        mode=MODE_CODES[mode],
     )
     cpu_library().call(f"{algorithm}_weight", params)
     return Packed(packed, algorithm, mode, w.shape[0])

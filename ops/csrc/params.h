@@ -103,6 +103,7 @@ struct PackParams {
     int64 dtype;
     int64 c, o;
     int64 stride_o, stride_c, stride_y, stride_x;
+    int64 mode;  // ConvMode, where the algorithm packs by it
 };
 
 // Gradient with respect to the weights: dw [O, C, 3, 3] contiguous, from x and the gradient dy of y.
@@ -117,7 +118,7 @@ struct WeightGradientParams {
 };
 
 // What the CPU and the operating system say about instructions for bfloat16, and what follows (cpu/bf16_cpu.cpp).
-enum Usability { LACKING = 0, DISABLED = 1, REFUSED = 2, USABLE = 3 };
+enum Usability { LACKING = 0, DISABLED = 1, USABLE = 2 };
 
 struct Bf16CpuState {
     int64 leaf1_ecx, leaf7_ebx, leaf7_edx, leaf7_1_eax;  // registers of the instruction CPUID

@@ -1,4 +1,4 @@
-"""Which instructions for products in bfloat16 this CPU offers: AMX, AVX512-BF16, or neither and why."""
+"""Which instructions for products in bfloat16 this CPU offers: AMX, AVX512-BF16, or none and why."""
 
 from enum import IntEnum
 
@@ -32,7 +32,7 @@ class Instructions(IntEnum):
         }.get(self, self)
 
 
-_LACKING, _DISABLED, _REFUSED, _USABLE = range(4)  # enum Usability of csrc/params.h
+_LACKING, _DISABLED, _USABLE = range(3)  # enum Usability of csrc/params.h
 
 
 def fastest_instructions(library: CpuLibrary) -> Instructions:
@@ -56,18 +56,12 @@ def chosen(state: Bf16CpuState) -> Instructions:
         return Instructions.AMX
     if state.avx512_bf16 == _USABLE:
         return Instructions.AVX512_BF16
-    if state.amx == _REFUSED:
+    if state.avx512_bf16 == _DISABLED:
         raise Unavailable(
-            "the CPU has AMX, but Linux does not let this process use its tiles",
-            "use Linux 5.16 or newer, in a container that permits arch_prctl",
-        )
-    if _DISABLED in (state.amx, state.avx512_bf16):
-        name = "AMX" if state.amx == _DISABLED else "AVX512-BF16"
-        raise Unavailable(
-            f"the CPU has {name}, but the operating system or the hypervisor does not enable its registers",
+            "the CPU has AVX512-BF16, but the operating system or hypervisor does not enable its registers",
             "use a newer operating system, or enable the registers for this virtual machine",
         )
     raise Unavailable(
-        "this CPU has neither AMX nor AVX512-BF16",
-        "use float32, or a CPU that has one of them (Intel Xeon or AMD EPYC from the 4th generation on)",
+        "this CPU lacks AVX512-BF16",
+        "use float32, or a CPU that has it (Intel Xeon or AMD EPYC from the 4th generation on)",
     )

@@ -78,7 +78,10 @@ class Conv3x3Params(ctypes.Structure):
 class PackParams(ctypes.Structure):
     _fields_ = [
         *[(name, _POINTER) for name in ("w", "packed")],
-        *[(name, _INT) for name in ("dtype", "c", "o", "stride_o", "stride_c", "stride_y", "stride_x")],
+        *[
+            (name, _INT)
+            for name in ("dtype", "c", "o", "stride_o", "stride_c", "stride_y", "stride_x", "mode")
+        ],
     ]
 
 

@@ -1,6 +1,7 @@
-"""3x3 convolutions with products in bfloat16, by emulated instructions, against torch in float64."""
+"""3x3 convolutions in bfloat16, by emulation and by the CPU's instructions, against torch in float64."""
 
 import logging
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from morphoscope.ops import backend, modulated_layer, precision, setup_filter
 from morphoscope.ops.conv3x3 import conv3x3, conv3x3_reference
 from morphoscope.ops.cpu.conv3x3 import Weights, channel_multiple, pack, run
-from morphoscope.ops.dispatch import bfloat16_by, native_runs
+from morphoscope.ops.dispatch import bfloat16_by, bfloat16_instructions, native_runs
 from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.ops.native.toolchain import Unavailable
 from morphoscope.ops.precision import check_precision, convolutions_in
@@ -19,15 +20,35 @@ if not native_runs("cpu", None):
     pytest.skip("no native kernels can be built here", allow_module_level=True)
 M = channel_multiple()
 F4 = setup_filter([1, 3, 3, 1])
-EMULATIONS = [Instructions.EMULATED_AMX, Instructions.EMULATED_AVX512_BF16]
+INSTRUCTIONS = [Instructions.EMULATED_AMX, Instructions.EMULATED_AVX512_BF16]
+if isinstance(found := bfloat16_instructions(), Instructions):
+    INSTRUCTIONS.append(found)
+
+shapes = {
+    "mode": st.sampled_from(["same", "down", "up"]),
+    "n": st.integers(1, 3),
+    "c": st.integers(1, 3),
+    "o": st.integers(1, 3),
+    "h": st.integers(1, 19),
+    "w": st.integers(1, 19),
+    "instructions": st.sampled_from(INSTRUCTIONS),
+}
 
 
 def random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def rounded(x: torch.Tensor) -> torch.Tensor:
-    return x.detach().bfloat16().double()
+def whole_numbers(*shape, seed=0):
+    return torch.randint(-4, 5, shape, generator=torch.Generator().manual_seed(seed)).float()
+
+
+def input_size(mode, h, w):
+    return (2 * h + 1, 2 * w + 1) if mode == "down" else (h, w)
+
+
+def root_mean_square(x: torch.Tensor) -> float:
+    return x.double().square().mean().sqrt().item()
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
@@ -35,39 +56,46 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
     torch.testing.assert_close(ours.double() / scale, theirs / scale, rtol=0, atol=tolerance)
 
 
+def with_gradients(convolve, x, w, dy_of, mode):
+    """The convolution and the gradients of x and w, for the gradient dy_of(its shape)."""
+    x, w = x.detach().requires_grad_(), w.detach().requires_grad_()
+    y = convolve(x, w, mode)
+    return y.detach(), *torch.autograd.grad(y, [x, w], dy_of(*y.shape).to(y.dtype))
+
+
 @settings(max_examples=40, deadline=None)
-@given(
-    mode=st.sampled_from(["same", "down", "up"]),
-    n=st.integers(1, 3),
-    c=st.integers(1, 3),
-    o=st.integers(1, 3),
-    h=st.integers(1, 19),
-    w=st.integers(1, 19),
-    instructions=st.sampled_from(EMULATIONS),
-    channels_last=st.booleans(),
-)
-def test_values_and_gradients_are_those_of_rounded_operands(
-    mode, n, c, o, h, w, instructions, channels_last
-) -> None:
-    """But for the rounding of the operands, results are exact to the rounding of float32 sums."""
-    if mode == "down":
-        h, w = 2 * h + 1, 2 * w + 1
-    x, weight = random(n, c * M, h, w), random(o * M, c * M, 3, 3, seed=1) / (9 * c * M) ** 0.5
+@given(**shapes, channels_last=st.booleans())
+def test_values_and_gradients_are_close_to_float64(mode, n, c, o, h, w, instructions, channels_last) -> None:
+    x = random(n, c * M, *input_size(mode, h, w))
+    weight = random(o * M, c * M, 3, 3, seed=1) / (9 * c * M) ** 0.5
     if channels_last:
         x = x.to(memory_format=torch.channels_last)
-    x.requires_grad_()
-    weight.requires_grad_()
+    dy_of = partial(random, seed=2)
     with convolutions_in("bfloat16"), bfloat16_by(instructions):
-        y = conv3x3(x, weight, mode)
-        dy = random(*y.shape, seed=2)
-        dx, dw = torch.autograd.grad(y, [x, weight], dy)
-    exact_x, exact_w = rounded(x).requires_grad_(), rounded(weight).requires_grad_()
-    expected = conv3x3_reference(exact_x, exact_w, mode)
-    expected_dx, expected_dw = torch.autograd.grad(expected, [exact_x, exact_w], rounded(dy))
-    close(y, expected.detach(), 2e-6)
-    close(dx, expected_dx, 2e-6)
-    close(dw, expected_dw, 2e-6)
-    assert y.dtype == dx.dtype == dw.dtype == torch.float32
+        ours = with_gradients(conv3x3, x, weight, dy_of, mode)
+    exact = with_gradients(conv3x3_reference, x.double(), weight.double(), dy_of, mode)
+    # Sizes of y, dx and dw, if all terms of their sums were there.
+    results = ours[0].shape[0] * ours[0].shape[2] * ours[0].shape[3]
+    sizes = (1, (o / c) ** 0.5, results**0.5)
+    # Rounding the operands of a direct convolution would err by 0.0024.
+    tolerance = {"same": 0.016, "down": 0.005, "up": 0.005}[mode]
+    for result, expected, size in zip(ours, exact, sizes, strict=True):
+        assert result.dtype == torch.float32
+        assert root_mean_square(result - expected) < tolerance * size
+
+
+@settings(max_examples=40, deadline=None)
+@given(**shapes | {"mode": st.sampled_from(["down", "up"])})
+def test_what_bfloat16_represents_is_exact(mode, n, c, o, h, w, instructions) -> None:
+    """Small whole numbers pass the transforms without rounding, but for the irrational points of "same"."""
+    x = whole_numbers(n, c * M, *input_size(mode, h, w))
+    weight = 2 * whole_numbers(o * M, c * M, 3, 3, seed=1)
+    dy_of = partial(whole_numbers, seed=2)
+    with convolutions_in("bfloat16"), bfloat16_by(instructions):
+        ours = with_gradients(conv3x3, x, weight, dy_of, mode)
+    exact = with_gradients(conv3x3_reference, x.double(), weight.double(), dy_of, mode)
+    for result, expected in zip(ours, exact, strict=True):
+        assert torch.equal(result.double(), expected)
 
 
 @pytest.mark.parametrize("mode", ["same", "down", "up"])
@@ -95,7 +123,7 @@ def test_gradients_of_gradients_stay_close_to_float64(mode) -> None:
     noise=st.booleans(),
     act=st.sampled_from(["linear", "relu", "lrelu"]),
     clamp=st.sampled_from([None, 0.5]),
-    instructions=st.sampled_from(EMULATIONS),
+    instructions=st.sampled_from(INSTRUCTIONS),
 )
 def test_the_fused_layer_keeps_its_epilogue_in_float32(
     n, h, w, channels, up, noise, act, clamp, instructions
@@ -110,13 +138,13 @@ def test_the_fused_layer_keeps_its_epilogue_in_float32(
         ours = modulated_layer(**arguments)
     with backend("reference"):
         theirs = modulated_layer(**arguments)
-    # A result before the epilogue has variance 1 (demodulation); each of 2 roundings errs by at most 2^-9.
-    assert (ours - theirs).abs().max() < 0.05
-    assert (ours - theirs).square().mean().sqrt() < 4e-3
-    assert torch.equal(ours == 0.5, theirs == 0.5) or clamp is None or (ours - theirs).abs().max() < 0.02
+    # A result before the epilogue has variance 1 (demodulation).
+    assert (ours - theirs).abs().max() < (0.2 if up == 1 else 0.06)
+    assert root_mean_square(ours - theirs) < (0.025 if up == 1 else 0.01)
+    assert clamp is None or ours.abs().max() <= clamp
 
 
-@pytest.mark.parametrize("instructions", EMULATIONS)
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
 @pytest.mark.parametrize("up", [1, 2])
 def test_results_depend_on_neither_batch_nor_threads(instructions, up) -> None:
     x, w, s = random(3, 2 * M, 12, 9), random(M, 2 * M, 3, 3, seed=1), random(3, 2 * M, seed=2)
@@ -158,7 +186,7 @@ def test_a_derivative_has_the_precision_of_its_convolution() -> None:
     gradient = torch.autograd.grad(y, x, torch.ones_like(y))[0]
     exact = torch.nn.functional.conv_transpose2d(torch.ones_like(y), w, padding=1)
     error = (gradient - exact).abs().max() / exact.abs().max()
-    assert 1e-4 < error < 1e-2
+    assert 1e-4 < error < 5e-2
 
 
 def test_a_cpu_without_the_instructions_computes_in_float32_and_says_so_once(monkeypatch, caplog) -> None:

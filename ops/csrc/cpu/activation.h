@@ -4,9 +4,6 @@
 #include "cpu/storage.h"
 
 template <class V>
-using Lane = std::remove_cvref_t<decltype(V{}[0])>;
-
-template <class V>
 inline V absolute(V x) {
     return x < 0 ? -x : x;
 }

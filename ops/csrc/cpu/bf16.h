@@ -10,15 +10,16 @@ constexpr int64 BF16_COLUMNS = 32;  // columns of a packed panel: two tiles
 constexpr int64 BF16_DEPTH = 32;    // values of each row and of each column that one step multiplies
 constexpr int64 BF16_STEP = BF16_DEPTH * BF16_COLUMNS;  // values of a panel that one step multiplies
 
-// out[m][j] (+)= sum over steps i and depths d of a[offsets[i] + m * a_step + d] * panel(i, d, j), where the panel is
-// packed [steps][DEPTH / 2][COLUMNS][2]: the instructions multiply pairs of neighbouring depths.
+// out[m][j] (+)= sum over steps i and depths d of a[offsets[i] + m * a_step + d / 2 * pair_step + d % 2] * panel(i, d, j),
+// where the panel is packed [steps][DEPTH / 2][COLUMNS][2]: the instructions multiply pairs of neighbouring depths.
 struct Bf16Product {
     const BFloat16* a;
     const int64* offsets;
-    int64 a_step;  // elements from one row to the next
+    int64 a_step;     // elements from one row to the next
+    int64 pair_step;  // and from one pair to the next; the tiles of AMX need 2
     const BFloat16* panel;
     int64 steps;
-    int64 rows;  // a multiple of BF16_ROWS
+    int64 rows;  // in whole blocks of BF16_ROWS with AMX and of 8 with AVX512-BF16, for which a and out have room
     float* out;  // [rows][BF16_COLUMNS]
     bool accumulate;
 };
@@ -35,13 +36,14 @@ extern const Bf16Multiply multiply_emulated_amx, multiply_emulated_avx512, multi
 // The function for a value of Bf16Instructions; null if this CPU cannot run it.
 Bf16Multiply bf16_multiply(int64 instructions);
 
-// Where a value at a depth and in a column stands within a packed panel.
-inline int64 bf16_panel_index(int64 depth, int64 column) {
-    return (depth / 2 * BF16_COLUMNS + column) * 2 + depth % 2;
-}
+// The same for products of any `pair_step`: AVX512-BF16, which every CPU with AMX has, or its emulation.
+Bf16Multiply bf16_multiply_pairs(int64 instructions);
 
-// To nearest, ties to even; NaN stays NaN.
-inline BFloat16 narrow_one(float x) {
-    const uint32_t bits = bit_cast<uint32_t>(x);
-    return {x == x ? uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) : uint16_t(0x7fc0)};
+// Round a vector of values of neighbouring columns, and store it as the first or second elements of pairs.
+template <bool SECOND>
+inline void store_elements(BFloat16* pairs, Vector<float> v) {
+    Vector<uint32_t> first{}, words = rounded_to_bfloat16(v);
+    if (SECOND) std::memcpy(&first, pairs, sizeof(first));
+    words = SECOND ? first | (words & 0xffff0000) : words >> 16;
+    std::memcpy(pairs, &words, sizeof(words));
 }

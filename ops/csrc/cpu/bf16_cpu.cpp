@@ -23,9 +23,9 @@ void decide(Bf16CpuState& s) {
     const bool readable = has(s.leaf1_ecx, OSXSAVE);
     if (!has(s.leaf7_ebx, AVX512F) || !has(s.leaf7_1_eax, AVX512_BF16_BIT)) s.avx512_bf16 = LACKING;
     else s.avx512_bf16 = readable && has(s.xcr0, XCR0_AVX512) ? USABLE : DISABLED;
-    if (!has(s.leaf7_edx, AMX_TILE | AMX_BF16)) s.amx = LACKING;
-    else if (!readable || !has(s.xcr0, XCR0_TILES)) s.amx = DISABLED;
-    else s.amx = s.tiles_permitted ? USABLE : REFUSED;
+    // Products that tiles cannot compute need AVX512-BF16, which every CPU with AMX has.
+    const bool tiles = has(s.leaf7_edx, AMX_TILE | AMX_BF16) && has(s.xcr0, XCR0_TILES) && s.tiles_permitted;
+    s.amx = tiles && s.avx512_bf16 == USABLE ? USABLE : LACKING;
 }
 
 #if defined(__x86_64__)
@@ -79,6 +79,11 @@ Bf16Multiply bf16_multiply(int64 instructions) {
     return nullptr;
 }
 
+Bf16Multiply bf16_multiply_pairs(int64 instructions) {
+    const bool emulated = instructions == EMULATED_AMX || instructions == EMULATED_AVX512_BF16;
+    return bf16_multiply(emulated ? EMULATED_AVX512_BF16 : AVX512_BF16);
+}
+
 extern "C" int bf16_inspect(Bf16CpuState* state) {
     *state = this_cpu();
     return 0;
@@ -92,7 +97,7 @@ extern "C" int bf16_decide(Bf16CpuState* state) {
 extern "C" int bf16_product(const Bf16ProductParams* p) {
     const Bf16Multiply multiply = bf16_multiply(p->instructions);
     if (!multiply) return 1;
-    multiply({static_cast<const BFloat16*>(p->a), static_cast<const int64*>(p->offsets), p->a_step,
+    multiply({static_cast<const BFloat16*>(p->a), static_cast<const int64*>(p->offsets), p->a_step, 2,
               static_cast<const BFloat16*>(p->panel), p->steps, p->rows, static_cast<float*>(p->out), p->accumulate != 0});
     return 0;
 }

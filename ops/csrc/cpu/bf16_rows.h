@@ -22,11 +22,13 @@ ROW_TARGET void multiply_in_rows(const Bf16Product& p) {
         const BFloat16* panel = p.panel;
         for (int64 i = 0; i < p.steps; i++) {
             const BFloat16* rows = p.a + m * p.a_step + p.offsets[i];
-            for (int64 d = 0; d < BF16_DEPTH; d += 2, panel += 2 * BF16_COLUMNS) {
+            for (int64 d = 0; d < BF16_DEPTH; d += 2, panel += 2 * BF16_COLUMNS, rows += p.pair_step) {
+                __builtin_prefetch(panel + 4 * BF16_STEP);
+                __builtin_prefetch(panel + 4 * BF16_STEP + 32);
                 const Pairs left = Vectors::pairs(panel), right = Vectors::pairs(panel + 32);
 #pragma GCC unroll 8
                 for (int r = 0; r < GROUP; r++) {
-                    const Pairs row = Vectors::repeated(rows + r * p.a_step + d);
+                    const Pairs row = Vectors::repeated(rows + r * p.a_step);
                     sum[r][0] = Vectors::multiply(sum[r][0], row, left);
                     sum[r][1] = Vectors::multiply(sum[r][1], row, right);
                 }

@@ -1,122 +1,121 @@
-// Gradient of a 3x3 convolution with respect to its weights, with products of bfloat16 and sums in float32.
-//
-// For each tap it is the product of x, transposed and moved by the tap's offset, and of dy: their common axis runs over
-// the positions of all images (bf16_layout.h).
+// Gradient of a 3x3 convolution with respect to its weights, with products of bfloat16 (bf16_winograd.h) and sums in
+// float32: dw = Gt [sum over tiles of (Bt x B) times (A dy At)] G.
 #include <vector>
 
-#include "cpu/bf16_layout.h"
+#include "cpu/bf16_winograd.h"
 
 namespace {
 
-struct Gradient {
-    const WeightGradientParams& p;
+// The common axis of the products are the tiles; a pair of neighbouring tiles lies side by side.
+template <class Axis>
+class Gradient {
+    static constexpr int COUNT = Products<Axis>::COUNT, SUMS = Products<Axis>::SUMS;
+
+    const Images<const float> x, dy;
     const Bf16Multiply multiply;
-    const Layout layout;
-    const int64 rows;    // channels of x, with zeros up to whole blocks
-    const int64 panels;  // of channels of dy
-    const int64 steps;   // over all positions
-    const int64 row_length;
-    BFloat16 *x, *dy;  // [planes][rows][row_length] and [phases][panels][steps][STEP]
-    float* sums;       // [TAPS][panels][rows][COLUMNS]
+    const Tiling tiling;
+    const int64 tiles;
+    const int64 panels;              // of channels of dy
+    const int64 chunk;               // tiles at a time: whole steps
+    const int64 v_stride, d_stride;  // from one point to the next
+    BFloat16 *V, *D;                 // [COUNT][chunk / 2][C][2] and [SUMS][panels][chunk / 2][COLUMNS][2]
+    float* sums;                     // [COUNT][panels][C][COLUMNS]
 
-    Gradient(const WeightGradientParams& p, Bf16Multiply multiply)
-        : p(p), multiply(multiply), layout(p.mode, p.n, p.h, p.w), rows(up_to_multiple(p.c, BF16_ROWS)),
-          panels((p.o + BF16_COLUMNS - 1) / BF16_COLUMNS), steps(up_to_multiple(layout.positions, BF16_DEPTH) / BF16_DEPTH),
-          // An odd number of cache lines, because a power of two would map all rows to the same few cache sets.
-          row_length((up_to_multiple(layout.length, 32) / 32 | 1) * 32) {
-        const int64 x_size = layout.planes * rows * row_length;
-        x = scratch<BFloat16, 1>(x_size + layout.phases() * panels * steps * BF16_STEP);
-        dy = x + x_size;
-        sums = scratch<float, 2>(TAPS * panels * rows * BF16_COLUMNS);
+public:
+    Gradient(int64 n, const Images<const float>& x, const Images<const float>& dy, Bf16Multiply multiply)
+        : x(x), dy(dy), multiply(multiply), tiling(tiling_of<Axis>(x.h, x.w)), tiles(n * tiling.per_image),
+          panels((dy.c + BF16_COLUMNS - 1) / BF16_COLUMNS), chunk(chunk_of(tiles, x.c, dy.c)),
+          v_stride(point_stride<BFloat16>(chunk * x.c)), d_stride(point_stride<BFloat16>(chunk * panels * BF16_COLUMNS)) {
+        V = scratch<BFloat16, 1>(COUNT * v_stride + SUMS * d_stride);
+        D = V + COUNT * v_stride;
+        sums = scratch<float, 2>(COUNT * panels * x.c * BF16_COLUMNS);
     }
 
-    BFloat16* x_row(int plane, int64 c) const { return x + (plane * rows + c) * row_length + layout.lead; }
-    BFloat16* dy_panel(int phase, int64 panel) const { return dy + (phase * panels + panel) * steps * BF16_STEP; }
-
-    // Call work(n, y, x, position) for the positions of all images.
-    template <class Work>
-    void each_position(Work work) const {
-        int64 position = 0;
-        for (int64 n = 0; n < p.n; n++)
-            for (int64 y = 0; y <= layout.h; y++)
-                for (int64 x = 0; x <= layout.w; x++) work(n, y, x, position++);
-    }
-
-    void transpose_x() const {
-        const float* from = static_cast<const float*>(p.x);
-#pragma omp parallel for collapse(2)
-        for (int plane = 0; plane < layout.planes; plane++)
-            for (int64 first = 0; first < rows; first += BF16_ROWS) {
-                const int64 channels = std::clamp<int64>(p.c - first, 0, BF16_ROWS);
-                for (int64 c = first; c < first + BF16_ROWS; c++)
-                    std::fill(x_row(plane, c) - layout.lead, x_row(plane, c) - layout.lead + row_length, BFloat16{});
-                each_position([&](int64 n, int64 y, int64 x, int64 position) {
-                    const int64 pixel = layout.source(plane, y, x);
-                    if (pixel < 0) return;
-                    const float* values = from + (n * layout.source_pixels() + pixel) * p.c + first;
-                    for (int64 c = 0; c < channels; c++) x_row(plane, first + c)[position] = narrow_one(values[c]);
-                });
-            }
-    }
-
-    void pack_dy() const {
-        const float* from = static_cast<const float*>(p.dy);
-        const int64 pixels = layout.out_h() * layout.out_w();
-#pragma omp parallel for collapse(2)
-        for (int i = 0; i < layout.phases(); i++)
-            for (int64 panel = 0; panel < panels; panel++) {
-                BFloat16* to = dy_panel(i, panel);
-                const int64 columns = std::min(BF16_COLUMNS, p.o - panel * BF16_COLUMNS);
-                std::fill(to, to + steps * BF16_STEP, BFloat16{});
-                each_position([&](int64 n, int64 y, int64 x, int64 position) {
-                    const int64 pixel = layout.result(layout.phase(i), y, x);
-                    if (pixel < 0) return;
-                    const float* values = from + (n * pixels + pixel) * p.o + panel * BF16_COLUMNS;
-                    BFloat16* step = to + position / BF16_DEPTH * BF16_STEP;
-                    for (int64 r = 0; r < columns; r++)
-                        step[bf16_panel_index(position % BF16_DEPTH, r)] = narrow_one(values[r]);
-                });
-            }
-    }
-
-    // A chunk of positions at a time, so that its rows and panels stay in the cache for all taps.
-    void multiply_all() const {
-        const int64 fitting = CACHE_BYTES / (BF16_DEPTH * int64(sizeof(BFloat16)) * (rows + BF16_COLUMNS));
-        const int64 chunk = std::clamp<int64>(fitting, 1, steps);
-        std::vector<int64> offsets(chunk);
-        for (int64 i = 0; i < chunk; i++) offsets[i] = i * BF16_DEPTH;
-        for (int64 start = 0; start < steps; start += chunk)
-#pragma omp parallel for collapse(2) schedule(dynamic)
-            for (int k = 0; k < TAPS; k++)
+    void run() const {
+        std::vector<int64> offsets;
+        for (int64 i = 0; i < chunk / BF16_DEPTH; i++) offsets.push_back(i * BF16_DEPTH * x.c);
+#pragma omp parallel
+        for (int64 start = 0; start < tiles; start += chunk) {
+            const int64 count = std::min(chunk, tiles - start), whole = up_to_multiple(count, BF16_DEPTH);
+#pragma omp for
+            for (int64 i = 0; i < whole; i += 2) transform_pair(start + i, i);
+#pragma omp for collapse(2)
+            for (int k = 0; k < COUNT; k++)
                 for (int64 panel = 0; panel < panels; panel++)
-                    multiply({x_row(layout.plane(TAP[k]), 0) + layout.offset(TAP[k]) + start * BF16_DEPTH, offsets.data(),
-                              row_length, dy_panel(layout.phase_of(TAP[k]), panel) + start * BF16_STEP,
-                              std::min(chunk, steps - start), rows, sums + (k * panels + panel) * rows * BF16_COLUMNS,
-                              start > 0});
+                    multiply({V + k * v_stride, offsets.data(), 2, 2 * x.c,
+                              D + Products<Axis>::sum_of(k) * d_stride + panel * chunk * BF16_COLUMNS, whole / BF16_DEPTH,
+                              x.c, sums + (k * panels + panel) * x.c * BF16_COLUMNS, start > 0});
+        }
     }
 
-    void store_sums() const {
-        float* dw = static_cast<float*>(p.dw);
+    // dw[c * c_step + o * o_step + tap] for channels c of x and o of dy.
+    void store(float* dw, int64 c_step, int64 o_step) const {
 #pragma omp parallel for
-        for (int64 o = 0; o < p.o; o++)
-            for (int64 c = 0; c < p.c; c++)
-                for (int k = 0; k < TAPS; k++)
-                    dw[(o * p.c + c) * TAPS + TAP[k].y * 3 + TAP[k].x] =
-                        sums[((k * panels + o / BF16_COLUMNS) * rows + c) * BF16_COLUMNS + o % BF16_COLUMNS];
+        for (int64 o = 0; o < dy.c; o += LANES<float>)
+            for (int64 c = 0; c < x.c; c++) {
+                const float* from = sums + (o / BF16_COLUMNS * x.c + c) * BF16_COLUMNS + o % BF16_COLUMNS;
+                sandwich<typename Axis::Gt, Vector<float>>(
+                    [&](int i, int j) { return load(from + (i * Products<Axis>::SIDE + j) * panels * x.c * BF16_COLUMNS); },
+                    [&](int i, int j, Vector<float> v) {
+                        for (int r = 0; r < LANES<float>; r++) dw[c * c_step + (o + r) * o_step + i * 3 + j] = v[r];
+                    });
+            }
+    }
+
+private:
+    // Whole steps, of which the points stay in the cache.
+    static int64 chunk_of(int64 tiles, int64 c, int64 o) {
+        const int64 fitting = CACHE_BYTES / (int64(sizeof(BFloat16)) * (COUNT * c + SUMS * o));
+        return up_to_multiple(std::min(tiles, std::max<int64>(fitting, 64)), BF16_DEPTH);
+    }
+
+    // Tiles `tile` and `tile` + 1, the rows `slot` and `slot` + 1 of V and D; zero beyond the last tile.
+    void transform_pair(int64 tile, int64 slot) const {
+        transform<false>(tile, slot);
+        transform<true>(tile + 1, slot);
+    }
+
+    template <bool SECOND>
+    void transform(int64 tile, int64 slot) const {
+        Tiling::Place at = tiling.place(std::min(tile, tiles - 1));
+        if (tile >= tiles) at.row = tiling.down + 1;  // outside the image
+        transform_tile<Axis>(x, nullptr, at, [&](int point, int64 c, Vector<float> v) {
+            store_elements<SECOND>(V + point * v_stride + slot * x.c + 2 * c, v);
+        });
+        constexpr int side = Axis::At::OUT;
+        const float* no_style = nullptr;
+        transform_pixels<typename Axis::A>(
+            dy, no_style, at.n, at.row * side, at.column * side, side, [&](int i, int j, int64 c, Vector<float> v) {
+                BFloat16* to = D + (i * Products<Axis>::SUM_SIDE + j) * d_stride;
+                to += (c / BF16_COLUMNS * chunk + slot) * BF16_COLUMNS + c % BF16_COLUMNS * 2;
+                store_elements<SECOND>(to, v);
+            });
     }
 };
+
+template <class Axis>
+void run(int64 n, const Images<const float>& x, const Images<const float>& dy, Bf16Multiply multiply, float* dw,
+         int64 c_step, int64 o_step) {
+    const Gradient<Axis> gradient(n, x, dy, multiply);
+    gradient.run();
+    gradient.store(dw, c_step, o_step);
+}
 
 }  // namespace
 
 extern "C" int bfloat16_weight_gradient(const WeightGradientParams* p) {
     return answer([&] {
-        const Bf16Multiply multiply = bf16_multiply(p->instructions);
+        const Bf16Multiply multiply = bf16_multiply_pairs(p->instructions);
         if (!multiply || p->dtype != FLOAT32) return 1;
-        const Gradient gradient(*p, multiply);
-        gradient.transpose_x();
-        gradient.pack_dy();
-        gradient.multiply_all();
-        gradient.store_sums();
+        auto results = [&](int64 inputs) {
+            return p->mode == UP ? Up::results(inputs) : p->mode == DOWN ? Down::results(inputs) : Same::results(inputs);
+        };
+        const Images<const float> x{static_cast<const float*>(p->x), p->h, p->w, p->c};
+        const Images<const float> dy{static_cast<const float*>(p->dy), results(p->h), results(p->w), p->o};
+        float* dw = static_cast<float*>(p->dw);
+        if (p->mode == SAME) run<Same>(p->n, x, dy, multiply, dw, TAPS, TAPS * p->c);
+        else if (p->mode == DOWN) run<Down>(p->n, x, dy, multiply, dw, TAPS, TAPS * p->c);
+        else run<Down>(p->n, dy, x, multiply, dw, TAPS * p->c, TAPS);  // UP is the transpose of DOWN
         return 0;
     });
 }

@@ -90,11 +90,14 @@ inline void narrow(Float16* to, Vector<float> v) {
     std::memcpy(to, &h, sizeof(h));
 }
 
-inline void narrow(BFloat16* to, Vector<float> v) {
+// The bits of float32 numbers of which the upper halves are the bfloat16 ones: to nearest, ties to even.
+inline Vector<uint32_t> rounded_to_bfloat16(Vector<float> v) {
     const auto bits = bit_cast<Vector<uint32_t>>(v);
-    const auto rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
-    const Vector<uint32_t> kept = v == v ? rounded : Vector<uint32_t>{} + 0x7fc0;
-    const HalfBits h = __builtin_convertvector(kept, HalfBits);
+    return v == v ? bits + 0x7fff + ((bits >> 16) & 1) : Vector<uint32_t>{} + 0x7fc00000;
+}
+
+inline void narrow(BFloat16* to, Vector<float> v) {
+    const HalfBits h = __builtin_convertvector(rounded_to_bfloat16(v) >> 16, HalfBits);
     std::memcpy(to, &h, sizeof(h));
 }
 

@@ -17,6 +17,7 @@ struct Phase {
 constexpr Phase PHASES[2][2] = {{{2, ROW_POINTS, 0}, {2, 1, 2 * ROW_POINTS}},
                                 {{1, ROW_POINTS, 2 * ROW_POINTS + 2}, {1, 1, 3 * ROW_POINTS + 2}}};
 
+constexpr int64 STRIP = 4;  // input rows that one step consumes
 constexpr int PRODUCTS = 3 * ROW_POINTS + 3;  // per pair of channels
 
 // The input as the products read it: with a zero row above and below, and each row first as transformed tiles
@@ -115,43 +116,50 @@ void upsample_rows(const Conv3x3Params& p, const Rows<T>& rows, int64 n, int64 p
                 RowAt::apply(products, out);
                 const int64 column = block.column[m] * TILE;
                 for (int j = 0; j < TILE && column + j <= p.w; j++)
-                    store(target.at(block.row[m], 2 * (column + j)) + v, out[j]);
+                    store(target.at(2 * block.row[m] + parity, 2 * (column + j)) + v, out[j]);
             }
     });
     each_block(a, b, p.w, [&](const Block& block) {
         for (int m = 0; m < block.count; m++) from[m] = rows.pixel(n, block.row[m], block.column[m]);
         multiply_block(p, rows, PHASES[parity][1], panel, block.count, from, 0, values);
         for (int m = 0; m < block.count; m++)
-            std::copy(values[0][m], values[0][m] + PANEL<T>, target.at(block.row[m], 2 * block.column[m] + 1));
+            std::copy(values[0][m], values[0][m] + PANEL<T>, target.at(2 * block.row[m] + parity, 2 * block.column[m] + 1));
     });
 }
 
+template <class T>
+struct Upsampling {
+    const Conv3x3Params& p;
+    const Rows<T> input;
+
+    void prepare(int64, int64, int64) const {}
+
+    void rows(int64 n, int64 panel, int64 begin, int64 end, const Target<T>& target) const {
+        for (int parity = 0; parity < 2; parity++)
+            upsample_rows(p, input, n, panel, parity, (begin - parity + 1) / 2, (end - parity + 1) / 2, target);
+    }
+};
+
 // Without a filter: each task is a few rows of the input.
 template <class T>
-void upsample(const Conv3x3Params& p) {
-    advise_huge_pages(p.y, p.n * (2 * p.h + 1) * (2 * p.w + 1) * p.o * sizeof(T));
-    const Rows<T> rows = transform_rows<T>(p);
-    const int64 height = 2 * p.h + 1, row_step = 2 * (2 * p.w + 1) * p.o;
-#pragma omp parallel for collapse(2) schedule(dynamic)
+void upsample(const Conv3x3Params& p, const Upsampling<T>& convolution) {
+    const int64 height = 2 * p.h + 1, row_step = (2 * p.w + 1) * p.o;
+    advise_huge_pages(p.y, p.n * height * row_step * sizeof(T));
+#pragma omp parallel for collapse(3) schedule(dynamic)
     for (int64 n = 0; n < p.n; n++)
-        for (int64 a = 0; a <= p.h; a += STRIP)
-            for (int parity = 0; parity < 2; parity++)
-                for (int64 panel = 0; panel < p.o / PANEL<T>; panel++) {
-                    T* y = static_cast<T*>(p.y) + n * height * row_step / 2 + parity * row_step / 2;
-                    upsample_rows(p, rows, n, panel, parity, a, std::min(a + STRIP, p.h + 1 - parity),
-                                  Target<T>{y + panel * PANEL<T>, row_step, p.o});
-                }
+        for (int64 begin = 0; begin < height; begin += 2 * STRIP)
+            for (int64 panel = 0; panel < p.o / PANEL<T>; panel++) {
+                T* y = static_cast<T*>(p.y) + n * height * row_step + panel * PANEL<T>;
+                convolution.rows(n, panel, begin, std::min(begin + 2 * STRIP, height), Target<T>{y, row_step, p.o});
+            }
 }
 
 template <class T>
 void run(const Conv3x3Params& p) {
-    if (!p.f) return upsample<T>(p);
-    const Rows<T> rows = transform_rows<T>(p);
-    upsample_filtered<T, PANEL<T>>(
-        p, PRODUCTS * p.c * PANEL<T> * sizeof(T),
-        [&](int64 n, int64 panel, int parity, int64 a, int64 b, const Target<T>& target) {
-            upsample_rows(p, rows, n, panel, parity, a, b, target);
-        });
+    const Upsampling<T> convolution{p, transform_rows<T>(p)};
+    if (!p.f) return upsample(p, convolution);
+    const int64 fitting = CACHE_BYTES / (PRODUCTS * p.c * PANEL<T> * sizeof(T));  // panels that have weights in the cache
+    upsample_filtered<T, PANEL<T>>(p, STRIP, std::clamp<int64>(fitting, 1, p.o / PANEL<T>), convolution);
 }
 
 // Packed [phase][panel][point][tap][C][PANEL].

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #ifndef VECTOR_BYTES
 #if defined(__AVX512F__)
@@ -22,6 +23,9 @@ struct VectorOf {
 
 template <class T>
 using Vector = typename VectorOf<T>::type;
+
+template <class V>
+using Lane = std::remove_cvref_t<decltype(V{}[0])>;
 
 template <class T>
 constexpr int LANES = VECTOR_BYTES / sizeof(T);

@@ -8,33 +8,39 @@ constexpr int TILE = 4;                // results per side
 constexpr int REACH = 6;               // inputs per side
 constexpr int POINTS = REACH * REACH;  // products per tile
 
+// The finite points of interpolation are 0, ±√½ and ±√2. The usual 0, ±1 and ±2 have rounder matrices and twice the
+// error (Alam, Anderson, Barabasz & Gregg 2022 choose pairs of points c and 1 / c).
+template <class V>
+constexpr Lane<V> ROOT = Lane<V>(0.70710678118654752440);  // r = √½; √2 is 2 r
+
 // Each matrix as the function that applies it to one column of vectors, with the fewest operations.
 
-struct Bt {  // [[4,0,-5,0,1,0], [0,-4,-4,1,1,0], [0,4,-4,-1,1,0], [0,-2,-1,2,1,0], [0,2,-1,-2,1,0], [0,4,0,-5,0,1]]
+// [[1,0,-5/2,0,1,0], [0,-2r,-2,r,1,0], [0,2r,-2,-r,1,0], [0,-r,-1/2,2r,1,0], [0,r,-1/2,-2r,1,0], [0,1,0,-5/2,0,1]]
+struct Bt {
     static constexpr int IN = 6, OUT = 6;
     template <class V>
     static void apply(const V* d, V* out) {
-        const V even1 = d[4] - 4 * d[2], odd1 = d[3] - 4 * d[1];
-        const V even2 = d[4] - d[2], odd2 = d[3] - d[1];
-        out[0] = 4 * d[0] + (d[4] - 5 * d[2]);
+        const V even1 = d[4] - 2 * d[2], odd1 = ROOT<V> * (d[3] - 2 * d[1]);
+        const V even2 = d[4] - d[2] / 2, odd2 = ROOT<V> * (2 * d[3] - d[1]);
+        out[0] = d[0] + (d[4] - 2.5f * d[2]);
         out[1] = even1 + odd1;
         out[2] = even1 - odd1;
-        out[3] = even2 + 2 * odd2;
-        out[4] = even2 - 2 * odd2;
-        out[5] = 4 * d[1] + (d[5] - 5 * d[3]);
+        out[3] = even2 + odd2;
+        out[4] = even2 - odd2;
+        out[5] = d[1] + (d[5] - 2.5f * d[3]);
     }
 };
 
-struct At {  // [[1,1,1,1,1,0], [0,1,-1,2,-2,0], [0,1,1,4,4,0], [0,1,-1,8,-8,1]]
+struct At {  // [[1,1,1,1,1,0], [0,r,-r,2r,-2r,0], [0,1/2,1/2,2,2,0], [0,r/2,-r/2,4r,-4r,1]]
     static constexpr int IN = 6, OUT = 4;
     template <class V>
     static void apply(const V* m, V* out) {
-        const V sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-        const V sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+        const V sum1 = m[1] + m[2], difference1 = ROOT<V> * (m[1] - m[2]);
+        const V sum2 = m[3] + m[4], difference2 = ROOT<V> * (m[3] - m[4]);
         out[0] = m[0] + sum1 + sum2;
         out[1] = difference1 + 2 * difference2;
-        out[2] = sum1 + 4 * sum2;
-        out[3] = m[5] + difference1 + 8 * difference2;
+        out[2] = sum1 / 2 + 2 * sum2;
+        out[3] = m[5] + difference1 / 2 + 4 * difference2;
     }
 };
 
@@ -42,8 +48,8 @@ struct A {
     static constexpr int IN = 4, OUT = 6;
     template <class V>
     static void apply(const V* y, V* out) {
-        const V even1 = y[0] + y[2], odd1 = y[1] + y[3];
-        const V even2 = y[0] + 4 * y[2], odd2 = 2 * y[1] + 8 * y[3];
+        const V even1 = y[0] + y[2] / 2, odd1 = ROOT<V> * (y[1] + y[3] / 2);
+        const V even2 = y[0] + 2 * y[2], odd2 = ROOT<V> * (2 * y[1] + 4 * y[3]);
         out[0] = y[0];
         out[1] = even1 + odd1;
         out[2] = even1 - odd1;
@@ -53,17 +59,16 @@ struct A {
     }
 };
 
-struct G {  // [[1/4,0,0], [-1/6,-1/6,-1/6], [-1/6,1/6,-1/6], [1/24,1/12,1/6], [1/24,-1/12,1/6], [0,0,1]]
+struct G {  // [[1,0,0], [-2/3,-2r/3,-1/3], [-2/3,2r/3,-1/3], [1/6,r/3,1/3], [1/6,-r/3,1/3], [0,0,1]]
     static constexpr int IN = 3, OUT = 6;
     template <class V>
     static void apply(const V* g, V* out) {
-        const V even1 = (g[0] + g[2]) / -6, odd1 = g[1] / -6;
-        const V even2 = g[0] / 24 + g[2] / 6, odd2 = g[1] / 12;
-        out[0] = g[0] / 4;
-        out[1] = even1 + odd1;
-        out[2] = even1 - odd1;
-        out[3] = even2 + odd2;
-        out[4] = even2 - odd2;
+        const V even1 = (2 * g[0] + g[2]) / -3, even2 = g[0] / 6 + g[2] / 3, odd = ROOT<V> / 3 * g[1];
+        out[0] = g[0];
+        out[1] = even1 - 2 * odd;
+        out[2] = even1 + 2 * odd;
+        out[3] = even2 + odd;
+        out[4] = even2 - odd;
         out[5] = g[2];
     }
 };
@@ -72,10 +77,10 @@ struct Gt {
     static constexpr int IN = 6, OUT = 3;
     template <class V>
     static void apply(const V* u, V* out) {
-        const V sum1 = (u[1] + u[2]) / -6, sum2 = u[3] + u[4];
-        out[0] = u[0] / 4 + sum1 + sum2 / 24;
-        out[1] = (u[1] - u[2]) / -6 + (u[3] - u[4]) / 12;
-        out[2] = sum1 + sum2 / 6 + u[5];
+        const V sum1 = u[1] + u[2], sum2 = u[3] + u[4];
+        out[0] = u[0] - 2 * sum1 / 3 + sum2 / 6;
+        out[1] = ROOT<V> / 3 * (2 * (u[2] - u[1]) + (u[3] - u[4]));
+        out[2] = (sum2 - sum1) / 3 + u[5];
     }
 };
 
@@ -119,17 +124,22 @@ struct RowG {  // [[1/2,0], [-1/2,-1/2], [-1/6,1/6], [1/6,1/3], [0,1]]
 
 // Call put(i, j, (M d Mt)[i][j]) for the square d of vectors get(i, j).
 template <class M, class V, class Get, class Put>
-inline void sandwich(Get get, Put put) {
+[[gnu::always_inline]] inline void sandwich(Get get, Put put) {
     V half[M::OUT][M::IN];
+#pragma GCC unroll 6
     for (int j = 0; j < M::IN; j++) {
         V column[M::IN], out[M::OUT];
+#pragma GCC unroll 6
         for (int i = 0; i < M::IN; i++) column[i] = get(i, j);
         M::apply(column, out);
+#pragma GCC unroll 6
         for (int i = 0; i < M::OUT; i++) half[i][j] = out[i];
     }
+#pragma GCC unroll 6
     for (int i = 0; i < M::OUT; i++) {
         V out[M::OUT];
         M::apply(half[i], out);
+#pragma GCC unroll 6
         for (int j = 0; j < M::OUT; j++) put(i, j, out[j]);
     }
 }
