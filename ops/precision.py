@@ -11,12 +11,13 @@ import torch
 
 from morphoscope.configs import UserError, arguments
 from morphoscope.configs.precision import ConvolutionPrecision
-from morphoscope.ops.dispatch import bfloat16_instructions
+from morphoscope.ops.dispatch import bfloat16_instructions, reference_chosen
 from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.ops.native.toolchain import Unavailable
 
 log = logging.getLogger(__name__)
 
+_REFERENCE = Unavailable("the reference implementation was chosen", "choose the backend auto or native")
 _requested: ContextVar[ConvolutionPrecision] = ContextVar("precision", default="float32")
 
 
@@ -24,9 +25,10 @@ _requested: ContextVar[ConvolutionPrecision] = ContextVar("precision", default="
 def convolutions_in(precision: ConvolutionPrecision) -> Iterator[None]:
     """Choose the precision of the products in 3x3 convolutions on a CPU within a `with` block.
 
-    With "bfloat16", the operands of float32 convolutions are rounded to 8 significant bits; sums, results and
-    everything else stay float32. A CPU that has neither AMX nor AVX512-BF16 computes in float32, and one
-    warning says so. Nothing changes on a GPU, or for tensors of another dtype than float32.
+    With "bfloat16", the operands of these products are rounded to 8 significant bits; sums, results and
+    everything else stay float32. A CPU that lacks AVX512-BF16 computes in float32, as does the reference
+    implementation, and one warning says so. Nothing changes on a GPU, or for tensors of another dtype than
+    float32.
 
     Raises:
         UserError: the precision is unknown.
@@ -55,13 +57,13 @@ def check_precision(precision: ConvolutionPrecision, device: torch.device) -> No
 def bfloat16_chosen() -> int | None:
     """By what 3x3 convolutions in float32 on a CPU now multiply in bfloat16, a value of `Instructions`.
 
-    None if they multiply in float32: bfloat16 was not requested, or the CPU lacks the instructions. CPU
-    autocast to bfloat16 is such a request too.
+    None if they multiply in float32: bfloat16 was not requested, the CPU lacks the instructions, or the
+    reference implementation was chosen. CPU autocast to bfloat16 is such a request too.
     """
     autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     if not autocast and _requested.get() == "float32":
         return None
-    found = bfloat16_instructions()
+    found = _REFERENCE if reference_chosen() else bfloat16_instructions()
     _announce(found)
     return None if isinstance(found, Unavailable) else int(found)
 

@@ -11,7 +11,9 @@ from morphoscope.generate.execution import execution_id, map_latents
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.rendering import render
 from morphoscope.ops import backend
-from morphoscope.ops.dispatch import native_runs
+from morphoscope.ops.dispatch import bfloat16_by, native_runs
+from morphoscope.ops.native.bfloat16 import Instructions
+from morphoscope.ops.precision import convolutions_in
 
 POOL = 20
 LAYERS = {"whole panels": {}, "odd channels": {"channel_max": 11}, "resnet": {"architecture": "resnet"}}
@@ -96,6 +98,15 @@ def test_the_id_names_backend_precision_and_torch():
     if native_runs("cpu", None):
         assert " native float32 torch-2" in execution_id(G.synthesis)
         assert execution_id(G.synthesis) != reference
+
+
+def test_the_id_names_bfloat16_only_where_it_is_computed():
+    G = build()
+    with convolutions_in("bfloat16"), bfloat16_by(Instructions.EMULATED_AVX512_BF16):
+        with backend("reference"):
+            assert " float32 torch-2" in execution_id(G.synthesis)
+        if native_runs("cpu", None):
+            assert " native bfloat16-emulated_avx512_bf16 torch-2" in execution_id(G.synthesis)
 
 
 def test_no_codes_give_no_images():

@@ -1,10 +1,12 @@
 """Autocast on a CPU with and without instructions for bfloat16."""
 
+import logging
+
 import pytest
 import torch
 
 from morphoscope.generate.networks.synthesis import SynthesisNetwork
-from morphoscope.ops import precision
+from morphoscope.ops import backend, precision
 from morphoscope.ops.dispatch import bfloat16_by, native_runs
 from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.ops.native.toolchain import Unavailable
@@ -40,6 +42,17 @@ def test_autocast_changes_nothing_where_it_would_be_emulated(monkeypatch) -> Non
     with torch.autocast("cpu", dtype=torch.bfloat16):
         image = G(ws, noise_mode="const")
     assert torch.equal(image, G(ws, noise_mode="const"))
+
+
+def test_the_reference_computes_in_float32_and_says_so_once(caplog) -> None:
+    precision._announce.cache_clear()
+    with bfloat16_by(Instructions.EMULATED_AMX), convolutions_in("bfloat16"):
+        with caplog.at_level(logging.WARNING), backend("reference"):
+            assert not bfloat16_runs()
+            assert not bfloat16_runs()
+        assert bfloat16_runs()
+    assert len(caplog.records) == 1
+    assert "bfloat16 was requested, but the reference implementation was chosen" in caplog.text
 
 
 def test_a_network_under_autocast_is_the_network_with_convolutions_in_bfloat16() -> None:
