@@ -136,6 +136,7 @@ class Augmenting(Config):
     )
     seed: Seed = Field(0, description="seed of the first image; every image has a seed of its own")
     psi: Truncation = 1.0
+    precision: PrecisionOnCpu = "float32"
     morphs: bool = Field(
         False,
         description="mix each image's condition, with a random share above one half, with another condition; "
@@ -170,6 +171,7 @@ class Measuring(Config):
     )
     seed: Seed = Field(0, description="seed of the first generated image")
     psi: Truncation = 1.0
+    precision: PrecisionOnCpu = "float32"
     perceptual_network: str | None = Field(
         DEFAULT_NETWORK,
         description="network that measures perceptual distances, for the diversity within a condition and "

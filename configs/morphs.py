@@ -59,6 +59,7 @@ class PathSettings(Config):
     interpolation: _Interpolation = "linear"
     centre: _Centre = "condition"
     psi: Truncation = 0.7
+    precision: PrecisionOnCpu = "float32"
     seed: Seed = Field(0, description="seed of the ends that name none")
 
 
@@ -77,7 +78,6 @@ class Morphing(FilmSettings):
     command: ClassVar[str] = "generate morph"
     steps: int = Field(9, ge=2, le=1000, description="number of frames, including both ends")
     film: _Film = "none"
-    precision: PrecisionOnCpu = "float32"
 
 
 class Looping(FilmSettings):
@@ -106,6 +106,7 @@ class TriangleDrawing(Config):
     )
     centre: _Centre = "condition"
     psi: Truncation = 0.7
+    precision: PrecisionOnCpu = "float32"
     seed: Seed = Field(0, description="seed of the corners that name none")
 
 
@@ -120,6 +121,7 @@ class StyleMixing(Config):
     )
     centre: _Centre = "condition"
     psi: Truncation = 0.7
+    precision: PrecisionOnCpu = "float32"
     seed: Seed = Field(0, description="seed of the rows and columns that name none")
 
 
@@ -144,4 +146,5 @@ class DirectionDrawing(Config):
     )
     centre: _Centre = "condition"
     psi: Truncation = 0.7
+    precision: PrecisionOnCpu = "float32"
     seed: Seed = Field(0, description="seed of the image, if it names none")

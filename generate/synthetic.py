@@ -103,6 +103,7 @@ def augment(
         per_condition=per_condition,
         seed=seed,
         psi=psi,
+        precision=model.precision,
         view=resolved,
         morphs=morphs,
         drop_closer=None if copies is None else copies.quantile,

@@ -47,6 +47,7 @@ def test_tables_page_and_files(phantoms, tmp_path, monkeypatch, capsys):
     overall = table[(table["metric"] == kid) & (table["condition"] == "")]
     assert overall["generated"].item() == str(4 * len(PHANTOM_CONDITIONS))
     page = (run / "report.html").read_text()
+    assert found["execution"] in page and " float32 torch-" in found["execution"]
     for condition in PHANTOM_CONDITIONS:
         assert condition in out and condition in page
         for key in ("fd", "precision", "intra_class", "ppl", "repeated"):

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 from hostile.limits import full_disk
+from PIL import Image
 
 from morphoscope.apps.bundled_models import GENERATOR
 from morphoscope.cohort import phantom
+from morphoscope.cohort.marked_files import read_provenance
 from morphoscope.generate import load
 from morphoscope.generate.latents import ProjectedPhotograph, write_photograph
+from morphoscope.ops.dispatch import bfloat16_by, native_runs
+from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.runtime.files import final_name
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
@@ -53,6 +57,34 @@ def test_another_projection_of_the_photograph_is_another_run(command_line, photo
     assert command_line("generate", "morph", GENERATOR, photograph, *words)[0] == 0
     code, _, err = command_line("generate", "morph", GENERATOR, other, *words)
     assert code == 2 and "another run" in err
+
+
+@pytest.mark.skipif(not native_runs("cpu", None), reason="no native kernels can be built here")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sample", "--condition", "NF1", "--count", "1", "--run", "made"],
+        ["morph", "NF1", "TSC", "--steps", "2", "--run", "made"],
+        ["loop", "NF1", "TSC", "--steps", "2", "--film", "none", "--run", "made"],
+        ["grid", "NF1", "TSC", "--steps", "2", "--count", "1", "--run", "made"],
+        ["triangle", "NF1", "TSC", "IP", "--side", "2", "--run", "made"],
+        ["mix", "--row", "NF1", "--column", "TSC", "--run", "made"],
+        ["directions", "NF1", "--count", "1", "--set", "steps=2", "--run", "made"],
+        ["augment", "made", "--per-condition", "1"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_images_in_bfloat16_record_it(command_line, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    command, *rest = words
+    with bfloat16_by(Instructions.EMULATED_AVX512_BF16):
+        code, _, err = command_line("generate", command, GENERATOR, *rest, "--precision", "bfloat16")
+    assert code == 0, err
+    assert "precision: bfloat16" in Path("made/config.yaml").read_text()
+    pictures = list(Path("made").rglob("*.png"))
+    assert pictures
+    for picture in pictures:
+        assert " bfloat16-emulated_avx512_bf16 " in read_provenance(Image.open(picture)).execution
 
 
 @pytest.mark.parametrize(

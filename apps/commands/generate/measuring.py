@@ -18,6 +18,7 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Compared, Measuring
+from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def metrics(
     images: Annotated[int | None, option(Measuring, "images")] = None,
     network: Annotated[str | None, option(Measuring, "network")] = None,
     psi: Annotated[float | None, option(Measuring, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(Measuring, "precision")] = None,
     closest_pairs: Annotated[int | None, option(Measuring, "closest_pairs")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
@@ -64,6 +66,7 @@ def metrics(
         images=images,
         network=network,
         psi=psi,
+        precision=precision,
         closest_pairs=closest_pairs,
         seed=seed,
     )
@@ -74,7 +77,7 @@ def metrics(
     from morphoscope.generate.metrics import QualityMeter, numbers_of, real_rows
     from morphoscope.generate.metrics.perceptual import load_perceptual_network
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     cohort = Cohort.load(path)
     reals = real_rows(cohort, settings.rows, model.metadata)
     occurring = sorted(set(reals.rows["condition"]))
@@ -144,14 +147,17 @@ def _write(
     from morphoscope.generate.metrics import write_measure_page, write_measure_table
     from morphoscope.runtime import write_text
 
+    execution = model.provenance().execution or ""
     facts = [
         ("generator", model.digest),
+        ("execution", execution),
         ("cohort", f"{cohort.digest}, rows: {settings.rows}"),
         ("truncation psi", f"{settings.psi:g}"),
     ]
     values = {name: value for measure in measures for name, value in measure.named_values().items()}
     found = {
         "generator": model.digest,
+        "execution": execution,
         "cohort": cohort.digest,
         "rows": settings.rows,
         "figures": values | ({} if copying is None else copying.named_values()),

@@ -17,6 +17,7 @@ from morphoscope.apps.commands.options import (
 )
 from morphoscope.configs import load_config
 from morphoscope.configs.morphs import DirectionDrawing, GridDrawing, StyleMixing, TriangleDrawing, Way
+from morphoscope.configs.precision import ConvolutionPrecision
 from morphoscope.runtime.terminal import say
 
 
@@ -28,6 +29,7 @@ def grid(
     steps: Annotated[int | None, option(GridDrawing, "steps")] = None,
     way: Annotated[Way | None, option(GridDrawing, "way")] = None,
     psi: Annotated[float | None, option(GridDrawing, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(GridDrawing, "precision")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
@@ -37,13 +39,21 @@ def grid(
 ) -> None:
     """Show one morph for several seeds: a sheet with one row per seed, marked as synthetic."""
     settings = load_config(
-        GridDrawing, file=config, overrides=set_, count=count, steps=steps, way=way, psi=psi, seed=seed
+        GridDrawing,
+        file=config,
+        overrides=set_,
+        count=count,
+        steps=steps,
+        way=way,
+        psi=psi,
+        precision=precision,
+        seed=seed,
     )
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import grid_sheet
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     sheet = grid_sheet(model, start, end, settings)
     shown = sheet.recorded
     inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
@@ -59,6 +69,7 @@ def triangle(
     ],
     side: Annotated[int | None, option(TriangleDrawing, "side")] = None,
     psi: Annotated[float | None, option(TriangleDrawing, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(TriangleDrawing, "precision")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
@@ -67,12 +78,14 @@ def triangle(
     seed: Annotated[int | None, option(TriangleDrawing, "seed")] = None,
 ) -> None:
     """Show all mixtures of three conditions as a triangle, marked as synthetic."""
-    settings = load_config(TriangleDrawing, file=config, overrides=set_, side=side, psi=psi, seed=seed)
+    settings = load_config(
+        TriangleDrawing, file=config, overrides=set_, side=side, psi=psi, precision=precision, seed=seed
+    )
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import triangle_sheet
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     sheet = triangle_sheet(model, corners, settings)
     shown = sheet.recorded
     inputs = {"corners": [shown[corner] for corner in corners], "generator": model.digest}
@@ -91,6 +104,7 @@ def mix(
     ],
     layers: Annotated[str | None, option(StyleMixing, "layers")] = None,
     psi: Annotated[float | None, option(StyleMixing, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(StyleMixing, "precision")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
@@ -99,12 +113,14 @@ def mix(
     seed: Annotated[int | None, option(StyleMixing, "seed")] = None,
 ) -> None:
     """Mix styles: each row's image with some layers of each column's, marked as synthetic."""
-    settings = load_config(StyleMixing, file=config, overrides=set_, layers=layers, psi=psi, seed=seed)
+    settings = load_config(
+        StyleMixing, file=config, overrides=set_, layers=layers, psi=psi, precision=precision, seed=seed
+    )
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import mixing_sheet
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     sheet = mixing_sheet(model, rows, columns, settings)
     shown = sheet.recorded
     inputs: dict[str, Any] = {
@@ -125,6 +141,7 @@ def directions(
     layers: Annotated[str | None, option(DirectionDrawing, "layers")] = None,
     strength: Annotated[float | None, option(DirectionDrawing, "strength")] = None,
     psi: Annotated[float | None, option(DirectionDrawing, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(DirectionDrawing, "precision")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
@@ -145,13 +162,14 @@ def directions(
         layers=layers,
         strength=strength,
         psi=psi,
+        precision=precision,
         seed=seed,
     )
 
     from morphoscope.generate import load
     from morphoscope.generate.end_sheets import direction_sheet
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     sheet = direction_sheet(model, start, settings)
     shown = sheet.recorded
     inputs = {"start": shown[start], "generator": model.digest}

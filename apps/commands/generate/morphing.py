@@ -97,6 +97,7 @@ def loop(
     even: Annotated[bool | None, option(Looping, "even", "--even/--not-even")] = None,
     film: Annotated[Film | None, option(Looping, "film")] = None,
     psi: Annotated[float | None, option(Looping, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(Looping, "precision")] = None,
     printed_mark: Annotated[bool | None, option(Looping, "printed_mark")] = None,
     run: Run = None,
     overwrite: Overwrite = False,
@@ -119,6 +120,7 @@ def loop(
         even=even,
         film=film,
         psi=psi,
+        precision=precision,
         printed_mark=printed_mark,
         seed=seed,
     )
@@ -127,7 +129,7 @@ def loop(
     from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
     from morphoscope.generate.morph_files import loop_paths, write_loop
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     written_ends = parse_ends(ends, model, settings.seed)
     for path in loop_paths(settings, written_ends):
         path.codes(model, [0])  # what cannot be done leaves no run folder behind

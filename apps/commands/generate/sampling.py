@@ -72,6 +72,7 @@ def augment(
     per_condition: Annotated[int | None, option(Augmenting, "per_condition")] = None,
     view: Annotated[View | None, option(Augmenting, "view")] = None,
     psi: Annotated[float | None, option(Augmenting, "psi")] = None,
+    precision: Annotated[ConvolutionPrecision | None, option(Augmenting, "precision")] = None,
     morphs: Annotated[bool | None, option(Augmenting, "morphs", "--morphs")] = None,
     cohort: Annotated[
         Path | None, typer.Option(help="The cohort that the generator was trained on, for --drop-closer.")
@@ -93,6 +94,7 @@ def augment(
         per_condition=per_condition,
         view=view,
         psi=psi,
+        precision=precision,
         morphs=morphs,
         drop_closer=drop_closer,
         seed=seed,
@@ -108,12 +110,12 @@ def augment(
     from morphoscope.generate.synthetic import dropped_copies
     from morphoscope.runtime import RunFolder
 
-    model = load(generator, device)
+    model = load(generator, device, settings.precision)
     copies = None
     if cohort is not None and settings.drop_closer is not None:
         network = feature_network(settings.network, device)
         copies = CopyFilter(network, model, Cohort.load(cohort), settings.drop_closer)
-    options = settings.model_dump(exclude={"drop_closer", "network"})
+    options = settings.model_dump(exclude={"drop_closer", "network", "precision"})
     made = write_cohort(model, destination, copies=copies, **options)
     resolved = settings.model_copy(update={"view": made.rows["view"].iloc[0]})
     dropped = {name: count for name, count in dropped_copies(made).items() if count}
