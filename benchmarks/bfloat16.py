@@ -2,21 +2,16 @@
 
     python benchmarks/bfloat16.py [--processor-time]
     python benchmarks/bfloat16.py --emulate
-    python benchmarks/bfloat16.py --losses 4000
 
 The first measures one image of the full-size 256 px generator (random weights) and a training iteration at
 64 px (the networks of benchmarks/training.py) in one run. On a CPU without these instructions, it says that
 they are not available. With `--emulate`, it prints only how close the images are, by emulated instructions,
-on any CPU; PSNR is relative to the range of the float32 image. `--losses` trains small networks at 32 px on
-phantoms with that many images in float32, in bfloat16, and in float32 with another seed. It prints the losses
-by quarters of the training.
+on any CPU; PSNR is relative to the range of the float32 image. Losses are compared by precision_losses.py.
 """
 
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -26,19 +21,15 @@ from timing import interleaved, machine, with_backend
 from training import SMALL, average, build, iteration_parts, time_parts
 
 from morphoscope.apps.bundled_models import GENERATOR
-from morphoscope.cohort import phantom
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load
-from morphoscope.generate.training.trainer import GeneratorTrainer
 from morphoscope.ops.dispatch import bfloat16_by, bfloat16_instructions
 from morphoscope.ops.native.bfloat16 import Instructions
 from morphoscope.ops.native.toolchain import Unavailable
 from morphoscope.ops.precision import convolutions_in
 from morphoscope.runtime.torch_memory import keep_freed_memory
-from morphoscope.runtime.torch_processes import Processes
 
 CPU = torch.device("cpu")
-_LOSSES = ("loss_G", "loss_D", "r1", "path_penalty")
 
 
 def main() -> None:
@@ -50,21 +41,15 @@ def main() -> None:
         action="store_true",
         help="where other programs run, too: count the time of this one",
     )
-    parser.add_argument("--losses", type=int, help="number of images to train with")
     options = parser.parse_args()
     print(machine(CPU))
     found = bfloat16_instructions()
-    emulated = isinstance(found, Unavailable)
-    if options.losses:
-        with bfloat16_by(Instructions.EMULATED_AVX512_BF16 if emulated else found):
-            compare_losses(options.losses)
-        return
     if options.emulate:
         for instructions in (Instructions.EMULATED_AMX, Instructions.EMULATED_AVX512_BF16):
             with bfloat16_by(instructions):
                 print_closeness(instructions.label)
         return
-    if emulated:
+    if isinstance(found, Unavailable):
         print(f"bfloat16 is not available on this CPU: {found.reason}. Nothing was measured.")
         return
     keep_freed_memory()  # as the training command does
@@ -139,31 +124,6 @@ def measure_training(clock: Callable[[], float]) -> None:
     times = {name: average(taken, config) for name, taken in time_parts(parts, CPU, clock).items()}
     for name, taken in times.items():
         print(f"64 px iteration, {name:9} {taken:7.1f} ms, speed {times['reference'] / taken:4.2f}")
-
-
-def compare_losses(number: int) -> None:
-    """Train with `number` images in each precision, and print mean losses by quarters."""
-    arms = {"float32": ("float32", 0), "bfloat16": ("bfloat16", 0), "float32, seed 1": ("float32", 1)}
-    with TemporaryDirectory() as folder:
-        cohort = phantom(Path(folder, "phantoms"), per_condition=60, size=32)
-        images, labels = cohort.images(32), cohort.labels
-        for name, (precision, seed) in arms.items():
-            config = GeneratorTraining(
-                resolution=32, channel_base=1024, channel_max=64, batch=16, augment="bgc", seed=seed,
-                precision=precision,
-            ).resolved()  # fmt: skip
-            trainer = GeneratorTrainer(config, images, labels, cohort.conditions, Processes(CPU))
-            history = [trainer.iterate() for _ in range(number // 16)]
-            for quarter in np.array_split(np.arange(len(history)), 4):
-                means = {
-                    loss: np.mean([float(history[i][loss]) for i in quarter if loss in history[i]])
-                    for loss in _LOSSES
-                }
-                listed = ", ".join(f"{loss} {mean:.4f}" for loss, mean in means.items())
-                print(
-                    f"{name:16} images {16 * quarter[0]:5} to {16 * (quarter[-1] + 1):5}: {listed}",
-                    flush=True,
-                )
 
 
 if __name__ == "__main__":
