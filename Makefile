@@ -23,7 +23,7 @@ demo: install
 
 # A small study of augmentation on phantoms, with its report: study/report.html. Re-run it to resume.
 study: install
-	test -e study-phantoms/manifest.csv || $(BIN)/morphoscope cohort phantom study-phantoms --per-condition 24
+	test -e study-phantoms/manifest.csv || $(BIN)/morphoscope cohort phantom study-phantoms --per-condition 48
 	$(BIN)/morphoscope study run --preset phantom-small --cohort study-phantoms --run study
 
 # The studio in the browser, with the bundled phantom models.

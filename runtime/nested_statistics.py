@@ -96,7 +96,7 @@ class NestedDifference:
         return float(student.sf(nearest / self.error, self.freedom))
 
 
-def nested_difference(folds: Sequence[FoldScores]) -> NestedDifference:
+def nested_difference(folds: Sequence[FoldScores], bound: float | None = None) -> NestedDifference:
     """The mean over folds of an arm's difference to the reference.
 
     The components of the variance below the folds are means over the folds; negative ones count as 0. A level
@@ -105,11 +105,16 @@ def nested_difference(folds: Sequence[FoldScores]) -> NestedDifference:
 
     Args:
         folds: at least one, with the same numbers of seeds.
+        bound: largest absolute value of a difference, e.g. 1 where scores are 0 or 1. The interval then stays
+            within it, and is at least as wide as with half a patient in favour of either arm: that both agree
+            on a few patients does not prove that they always do (cf. `paired_difference`).
     """
     parts = [_within(fold) for fold in folds]
     means = np.array([part.mean for part in parts])
     generators, classifiers = folds[0].differences.shape[:2]
     patients = float(np.mean([part.patients for part in parts]))
+    if bound is not None:
+        patients = max(patients, bound**2 * float(np.mean([_least_variance(fold) for fold in folds])))
     raw = np.mean([part.excess for part in parts], axis=0)
     own = max(float(raw[2]), 0.0)
     of_generators = max(float(raw[0]) - own / classifiers, 0.0) if generators > 1 else 0.0
@@ -131,7 +136,9 @@ def nested_difference(folds: Sequence[FoldScores]) -> NestedDifference:
     value, error = float(means.mean()), float(np.sqrt(total / count))
     half = float(student.ppf(0.975, freedom)) * error
     p = float(2 * student.sf(abs(value) / error, freedom))
-    return NestedDifference(Estimate(value, value - half, value + half), error, freedom, p, components)
+    limit = np.inf if bound is None else bound
+    ends = float(max(value - half, -limit)), float(min(value + half, limit))
+    return NestedDifference(Estimate(value, *ends), error, freedom, p, components)
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,17 @@ def _within(fold: FoldScores) -> _Within:
     patients = float(_patient_variance(residuals.mean(axis=(0, 1)), strata))
     freedom = len(strata) - len(np.unique(strata))
     return _Within(float(grand), patients, max(freedom, 1), np.array(excess))
+
+
+def _least_variance(fold: FoldScores) -> float:
+    """Variance of a fold's mean if all patients had no difference but two halves, with 1 and -1.
+
+    The added patients are shared among the conditions.
+    """
+    names = np.unique(fold.classes)
+    counts = np.array([len(np.unique(fold.groups[fold.classes == name])) for name in names])
+    added = 1 / len(names)
+    return float((added / (counts + added) ** 2).sum() / len(names) ** 2)
 
 
 def _by_patient(fold: FoldScores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

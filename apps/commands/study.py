@@ -57,7 +57,7 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run.")] = False,
     set_: Set = None,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Run a study and write its report. Re-run the command with the same --run to resume."""
     settings = load_config(Study, family="study", preset=preset, file=file, overrides=set_, cohort=cohort)

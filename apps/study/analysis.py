@@ -131,12 +131,12 @@ def analyse(study: Study, predictions: Predictions) -> Analysis:
 
 def _comparison(arm: str, shots: Shots, study: Study, predictions: Predictions) -> Comparison:
     pairs = predictions.pairs(arm, REFERENCE, shots)
-    correct = nested_difference([_scores(pair, "correct") for pair in pairs])
+    correct = nested_difference([_scores(pair, "correct") for pair in pairs], bound=1)
     conditions = {}
     for number, name in enumerate(predictions.conditions):
         own = [_scores(pair, "correct", number) for pair in pairs]
         if all(len(fold.groups) for fold in own):
-            conditions[name] = nested_difference(own)
+            conditions[name] = nested_difference(own, bound=1)
     return Comparison(
         arm,
         shots,
@@ -182,7 +182,7 @@ def _arm(arm: str, shots: Shots, folds: list[FoldPredictions], predictions: Pred
     groups, truth = (np.concatenate([getattr(fold, name) for fold in folds]) for name in ("groups", "truth"))
     first = np.concatenate([fold.probabilities[0, 0] for fold in folds])
     hits = first.argmax(axis=1) == truth
-    found = nested_difference(scores).estimate
+    found = nested_difference(scores, bound=1).estimate
     recalls = {
         name: proportion_by_group(hits[truth == k], groups[truth == k])
         for k, name in enumerate(predictions.conditions)

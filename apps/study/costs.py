@@ -20,7 +20,7 @@ from morphoscope.runtime import RunFolder
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
-_SHORT, _LONG = 2, 6  # steps of the measured trainings
+_SHORT, _LONG = 2, 10  # steps of the measured trainings
 _SYNTHETIC_BYTES = 2.0  # a PNG's, per pixel
 _PARAMETER_BYTES = 4 * 3.5  # of a snapshot of both networks with optimiser, relative to G's parameters
 
@@ -84,15 +84,16 @@ def _generator(left: list[Cell], plan: StudyPlan, part: Cohort, device: str) -> 
 
 def _classifier(left: list[Cell], part: Cohort, device: str) -> tuple[float, float]:
     """(seconds per step, seconds beside the steps) of a classifier of real images."""
-    cells = [cell for cell in left if cell.kind == "classifier" and "images" not in cell.needs]
+    cells = [cell for cell in left if cell.kind == "classifier"]
     if not cells:
         return 0.0, 0.0
     config = validated(EnsembleTraining, cells[0].settings["config"])
     part.images(config.images.resolution, config.images.fit)  # into the cache
     seconds = []
     for steps in (_SHORT, _LONG):
+        shown = steps * config.training.batch
         short = config.model_copy(
-            update={"epochs": 1, "warmup_epochs": 0.0, "images_per_epoch": steps * config.training.batch}
+            update={"epochs": 1, "warmup_epochs": 0.0, "images_per_epoch": shown, "real_images": True}
         )
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()

@@ -171,9 +171,9 @@ class _Planner:
         return self._add(Cell("classifier", settings, needs))
 
     def _reverse_cell(self, cohort: Cell, arm_name: str, counts: dict[str, int], seed: int) -> str | None:
-        """The evaluation of a classifier of real images on the images of the first generator."""
+        """The evaluation of the first classifier of real images on the images of the first generator."""
         plain = [arm for arm in self.study.arms.values() if arm.generated and arm.images == "plain"]
-        if arm_name != REFERENCE or not plain:
+        if arm_name != REFERENCE or seed or not plain:
             return None
         largest = max(max(wanted_images(arm, counts).values()) for arm in plain)
         needs = {

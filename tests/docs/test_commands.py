@@ -27,11 +27,12 @@ ROOT = Path(__file__).parents[2]
 
 # A command that begins like this is not run, for the reason beside it.
 NOT_RUN = {
-    r"make (install|demo|test|app|docs|models)\b": "installs, or is what CI runs",
+    r"make (install|demo|study|test|app|docs|models)\b": "installs, or is what CI runs",
     r"source \.venv/bin/activate": "of the shell that a person types into",
     r"\.venv/bin/": "what CI runs",
     r"bash benchmarks/": "needs a GPU",
     r"torchrun\b": "tests/generate/training/test_processes.py trains in several processes",
+    r"morphoscope study\b": "tests/apps/study runs the cells and the workflow",
     r"sbatch\b": "tests/apps/test_slurm_script.py runs the script without a cluster",
 }
 # Of the shell, and harmless.

@@ -1,5 +1,8 @@
 """The interval over folds, seeds and patients: by hand where that is possible, by simulation elsewhere."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -7,38 +10,13 @@ from scipy.stats import t as student
 from morphoscope.runtime.nested_statistics import Components, FoldScores, nested_difference
 
 DESIGN = (5, 2, 3)  # folds, generator seeds, classifier seeds
-PATIENTS = 70  # per fold, ten of each of seven conditions
-
-
-def simulated(
-    random: np.random.Generator,
-    effect: float,
-    folds: float,
-    seeds: float,
-    design: tuple[int, int, int] = DESIGN,
-) -> list[FoldScores]:
-    """Predictions of known truth: correct or not, of arms whose difference of balanced accuracy is `effect`.
-
-    Args:
-        folds, seeds: standard deviations of the effect between training sets, and between trainings.
-    """
-    count, generators, classifiers = design
-    found = []
-    for _ in range(count):
-        ease = random.uniform(0.3, 0.85, PATIENTS)  # probability that the reference is correct
-        shift = effect + random.normal(0, folds) + random.normal(0, seeds, (generators, classifiers, 1))
-        reference = random.random((1, classifiers, PATIENTS)) < ease
-        arm = random.random((generators, classifiers, PATIENTS)) < ease + shift
-        classes = np.repeat(np.arange(7), PATIENTS // 7)
-        difference = arm.astype(float) - reference
-        found.append(FoldScores(difference, np.arange(PATIENTS).astype(str), classes))
-    return found
+simulated = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "nested_coverage.py"))["simulated"]
 
 
 def rates(effect: float, folds: float, seeds: float, studies: int) -> tuple[float, float]:
     """(how often the interval holds the effect, how often the arms count as equivalent within the effect)."""
     random = np.random.default_rng(0)
-    every = [nested_difference(simulated(random, effect, folds, seeds)) for _ in range(studies)]
+    every = [nested_difference(simulated(random, effect, folds, seeds, DESIGN)) for _ in range(studies)]
     held = [one.estimate.low <= effect <= one.estimate.high for one in every]
     erred = [one.equivalence_p(effect) < 0.05 for one in every] if effect else [False]
     return float(np.mean(held)), float(np.mean(erred))
@@ -89,6 +67,15 @@ def test_differences_between_folds_alone_are_a_t_interval_over_folds() -> None:
     np.testing.assert_allclose(found.components.folds, means.var(ddof=1))
 
 
+def test_arms_that_agree_on_a_few_patients_are_not_proven_equal() -> None:
+    fold = FoldScores(np.zeros((1, 2, 6)), np.arange(6).astype(str), np.arange(6) % 2)
+    found = nested_difference([fold, fold], bound=1)
+    assert found.estimate.low < -0.1 and found.estimate.high > 0.1 and found.p == 1
+    assert found.equivalence_p(0.02) > 0.05
+    full = FoldScores(np.ones((1, 2, 6)), fold.groups, fold.classes)
+    assert nested_difference([full, full], bound=1).estimate.high == 1
+
+
 def test_the_components_are_those_that_were_simulated() -> None:
     random, count = np.random.default_rng(3), 400
     truth = Components(
@@ -121,7 +108,7 @@ def test_noise_of_trainings_on_single_patients_is_not_taken_for_variation_betwee
 
 def test_equivalence_needs_the_whole_interval_within_the_margin() -> None:
     random = np.random.default_rng(5)
-    found = nested_difference(simulated(random, 0.0, 0.0, 0.0))
+    found = nested_difference(simulated(random, 0.0, 0.0, 0.0, DESIGN))
     value, low, high = found.estimate
     assert found.equivalence_p(max(abs(low), abs(high)) + 1e-9) < 0.05
     assert found.equivalence_p(abs(value)) == pytest.approx(0.5)
