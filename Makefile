@@ -30,7 +30,9 @@ study: install
 app: install
 	$(BIN)/morphoscope app
 
-# One process per core, each with its own files; their OpenMP threads must not wait for each other by spinning.
+# One process per core, each with its own files and a single thread; where a test asks for more threads, they must
+# not wait for each other by spinning.
+test: export OMP_NUM_THREADS = 1
 test: export OMP_WAIT_POLICY = passive
 test: install
 	$(BIN)/pytest -m "not slow" -q -n logical --maxprocesses 4 --dist loadfile
