@@ -17,7 +17,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray, groups: np.ndarray) -> Estim
     clusters (1997), on the logit scale, with a t quantile for the degrees of freedom that few and unequal
     patients leave; it follows the scores themselves, but has no width where the classes are perfectly
     separated. The second keeps its width there: Newcombe's (2006, method 5) for the effective numbers of
-    images, see `effective_images`. In simulations the interval contains the truth in at least 93% of samples
+    images, see `effective_images`. In simulations the interval contains the truth in at least 92% of samples
     with 20 to 200 patients, 1 to 50 images each (`tests/runtime/test_interval_coverage.py`).
 
     Args:
