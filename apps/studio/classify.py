@@ -27,7 +27,7 @@ from morphoscope.configs import UserError
 
 _NEAREST = 6
 _THUMBNAIL, _SEEN = 160, 384  # pixels of pictures
-_SMALLEST = 16  # pixels of a part of a photograph
+_SMALLEST = 8  # pixels of a part of a photograph
 _PSI = 0.7  # of the generated images that are compared
 
 Values = Mapping[str, Any]

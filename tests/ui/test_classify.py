@@ -95,6 +95,17 @@ def test_box_is_moved_and_resized_by_keys_and_at_its_corner(tab: Page, photograp
     tab.locator("#classify [name=cropping]").uncheck()
 
 
+def test_part_that_is_too_small_leaves_the_picture(tab: Page, tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    write_image(small, phantom_image("ML", 3, size=32).image[:14, :14])
+    upload(tab, small)
+    tab.locator("#classify [name=cropping]").check()
+    expect(tab.locator(ERROR)).to_contain_text("needs at least 8 x 8 pixels")
+    expect(tab.locator(CAPTION)).to_be_visible()
+    tab.locator("#classify [name=cropping]").uncheck()
+    expect(tab.locator(ERROR)).to_be_hidden()
+
+
 def test_methods_stand_side_by_side_and_go_with_the_picture(tab: Page, photograph: Path) -> None:
     upload(tab, photograph)
     tab.locator("#classify [name=target]").select_option("red")

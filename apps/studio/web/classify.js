@@ -6,6 +6,7 @@ const one = (selector) => element.querySelector(selector);
 const field = (name) => one("[name=" + name + "]");
 
 let given = null; // {photograph: File}, or the values with which another tab selects its image
+let pictured = null; // that of them which the page shows
 let newest = 0; // number of the newest prediction
 const crop = cropBox(one(".ms-frame"), t, () => predict());
 const { fail, working } = messages(one);
@@ -30,21 +31,30 @@ const toAddress = () => {
   }, false);
 };
 
+let predicting = false; // one request at a time; the newest image and part follow it
+
 const predict = async () => {
   if (!given) return;
-  const mine = ++newest;
+  newest += 1;
   toAddress();
   fail(null);
   forget();
-  const slow = setTimeout(() => mine === newest && working(t["classify.predicting"]), 600);
+  if (predicting) return;
+  predicting = true;
   one(".ms-stage").setAttribute("aria-busy", "true");
-  const answer = await ask("classify");
+  const slow = setTimeout(() => working(t["classify.predicting"]), 600);
+  let [mine, subject, answer] = [];
+  do {
+    [mine, subject] = [newest, given];
+    answer = await ask("classify");
+  } while (mine !== newest);
   clearTimeout(slow);
-  if (mine !== newest) return;
+  predicting = false;
   working(null);
   one(".ms-stage").removeAttribute("aria-busy");
-  if (answer.error) return refuse(answer.error);
-  show(answer);
+  if (!answer.error) show(answer, subject);
+  else if (subject === pictured) fail(answer.error); // another part of it may be usable
+  else refuse(answer.error);
 };
 
 // What was computed for an earlier image or part.
@@ -56,7 +66,7 @@ const forget = () => {
 // Nothing of an earlier image remains beside the message.
 const refuse = (sentence) => {
   fail(sentence);
-  given = null;
+  given = pictured = null;
   toAddress();
   for (const name of [".ms-given", ".ms-result", ".ms-questions"]) one(name).hidden = true;
   one(".ms-nothing").hidden = false;
@@ -64,7 +74,8 @@ const refuse = (sentence) => {
   field("cropping").disabled = true;
 };
 
-const show = (answer) => {
+const show = (answer, subject) => {
+  pictured = subject;
   const picture = one(".ms-frame img");
   picture.src = answer.picture;
   picture.alt = answer.name;

@@ -2,7 +2,7 @@
 
 const SMALLEST = 0.1; // side, as a share of the picture's shorter edge
 
-// Lays the box into `frame`; calls `moved` while it moves and `settled` when it has stopped.
+// Lays the box into `frame`; calls `settled` when it has stopped moving.
 const cropBox = (frame, t, settled) => {
   const corner = node("span", { class: "ms-corner" });
   const box = node("div", {
@@ -80,7 +80,8 @@ const cropBox = (frame, t, settled) => {
     // The part as shares of width and height.
     part: () => {
       const [wide, high] = extent(at.side);
-      return { left: at.x - wide / 2, top: at.y - high / 2, right: at.x + wide / 2, bottom: at.y + high / 2 };
+      const sides = { left: at.x - wide / 2, top: at.y - high / 2, right: at.x + wide / 2, bottom: at.y + high / 2 };
+      return Object.fromEntries(Object.entries(sides).map(([name, share]) => [name, clamp(share, 0, 1)]));
     },
   };
 };
