@@ -1,6 +1,6 @@
 """How good and how fast rankings of faces are, with photographs of known people in place of syndromes.
 
-    python benchmarks/faces.py ../shared/data/orl_faces_40x8.zip [--only recognition|phantoms|evidence|speed]
+    python benchmarks/faces.py ../shared/data/orl_faces_40x8.zip [--only recognition|quality|…]
 
 The zip holds one folder per person. People stand for syndromes, since no patient's photograph may be shared:
 that tells how well faces are found and told apart, not how well syndromes are. Phantom syndromes are
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 
@@ -99,6 +100,36 @@ def recognition(path: Path) -> None:
         estimate = format_estimate(proportion_by_group(nearest, people[~inside]))
         print(f"rank-1, {images} images per person in the gallery: {estimate} ({len(nearest)} tested)")
     open_set(embeddings, people, numbers)
+
+
+def quality(path: Path) -> None:
+    """How often flags are raised: for photographs as they are, blurred, small, and with a mask."""
+    shown = [one.image for one in photographs(path) if one.number == 1]
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "as they are": lambda image: image,
+        "blurred, SD 2 pixels": lambda image: cv2.GaussianBlur(image, (0, 0), 2),
+        "blurred, SD 3 pixels": lambda image: cv2.GaussianBlur(image, (0, 0), 3),
+        "a third of the size": lambda image: cv2.resize(
+            image, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA
+        ),
+        "masked": masked,
+    }
+    for name, change in changes.items():
+        faces = [find_faces(change(image)) for image in shown]
+        found = [one[0].quality for one in faces if one]
+        presence = np.quantile([one.presence for one in found], [0.05, 0.5, 0.95]).round(1)
+        flagged = sum(bool(one.flags) for one in found)
+        print(
+            f"{name}: {len(found)} of {len(shown)} found, {flagged} flagged; presence {presence} (5, 50, 95%)"
+        )
+
+
+def masked(image: np.ndarray) -> np.ndarray:
+    """The image with a surgical mask, in one colour: from the bridge of the nose to the chin."""
+    points = find_faces(image)[0].landmarks.points[[5, 234, 454, 132, 361, 152, 148, 377], :2]
+    covered = image.copy()
+    cv2.fillPoly(covered, [cv2.convexHull(points.astype(np.int32))], (190, 200, 210))
+    return covered
 
 
 def open_set(embeddings: np.ndarray, people: np.ndarray, numbers: np.ndarray, splits: int = 20) -> None:
@@ -228,6 +259,7 @@ def speed(path: Path, faces: int = 20, known: int = 10_000) -> None:
 
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {
     "recognition": recognition,
+    "quality": quality,
     "phantoms": phantoms,
     "evidence": evidence,
     "speed": speed,
