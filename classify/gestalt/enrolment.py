@@ -64,7 +64,7 @@ def enrol(
         UserError: no usable face at all, the same face twice, or thumbnails without a consent.
     """
     if thumbnails and not consent.strip():
-        raise UserError("Thumbnails of faces need a statement of whose consent they rest on.")
+        raise UserError("Thumbnails of faces need a statement of whose consent they rest on (--consent).")
     embeddings, entries, kept = [], [], []
     left_out: dict[str, str] = {}
     flagged: dict[str, str] = {}

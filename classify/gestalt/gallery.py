@@ -78,10 +78,10 @@ class Gallery:
         return np.array([entry.family or entry.patient for entry in self.entries])
 
     def joined(self, other: "Gallery") -> "Gallery":
-        """This gallery with the images of another one; thumbnails are kept if both have some.
+        """This gallery with the images of another one.
 
         Raises:
-            UserError: another encoder, or an image is in both.
+            UserError: another encoder, an image is in both, or only one of them has thumbnails.
         """
         if other.encoder_digest != self.encoder_digest:
             raise UserError(
@@ -92,12 +92,15 @@ class Gallery:
         twice = [entry.patient for entry in other.entries if entry.digest in known]
         if twice:
             raise UserError(f"In the gallery already: an image of {first_names(sorted(set(twice)))}.")
-        both = (self.thumbnails, other.thumbnails)
+        thumbnails = [one.thumbnails for one in (self, other) if one.thumbnails is not None]
+        if len(thumbnails) == 1:
+            raise UserError("One of the galleries keeps thumbnails, the other none: make both alike.")
         return replace(
             self,
             embeddings=np.concatenate([self.embeddings, other.embeddings]),
             entries=(*self.entries, *other.entries),
-            thumbnails=None if both[0] is None or both[1] is None else np.concatenate([both[0], both[1]]),
+            thumbnails=np.concatenate(thumbnails) if thumbnails else None,
+            consent="; ".join(dict.fromkeys(one.consent for one in (self, other) if one.consent)),
         )
 
     def select(self, chosen: np.ndarray) -> "Gallery":

@@ -25,7 +25,8 @@ MAX_YAW, MAX_PITCH = 35.0, 30.0
 MIN_PRESENCE = 12.0
 _EYES = ((LEFT_EYE_OUTER, LEFT_EYE_INNER), (RIGHT_EYE_INNER, RIGHT_EYE_OUTER))
 _SIDE = 64
-_UPRIGHT = Template(_SIDE, _EYES, np.array([[20.0, 24.0], [44.0, 24.0]]))
+UPRIGHT = Template(_SIDE, _EYES, np.array([[20.0, 24.0], [44.0, 24.0]]))
+"""An upright face of 64 pixels, by its eyes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def measure_quality(image: np.ndarray, detection: Detection, landmarks: Landmark
 
 
 def _sharpness(image: np.ndarray, points: np.ndarray) -> float:
-    grey = cv2.cvtColor(warp(image, _UPRIGHT.transform(points), _SIDE), cv2.COLOR_RGB2GRAY).astype(np.float64)
+    grey = cv2.cvtColor(warp(image, UPRIGHT.transform(points), _SIDE), cv2.COLOR_RGB2GRAY).astype(np.float64)
     return float(cv2.Laplacian(grey, cv2.CV_64F).var() / max(grey.var(), 1.0))
 
 

@@ -71,6 +71,9 @@ def test_rank_prints_and_writes_a_table(command_line, gallery_file, tmp_path):
     code, out, _ = command_line(*words)
     assert code == 0
     assert "no diagnosis" in out
+    code, _, err = command_line(*words, "--nearest", tmp_path / "near.png")
+    assert code == 2
+    assert "keeps no images" in err
     assert "Too few patients" in out
     table = pd.read_csv(tmp_path / "ranking.csv")
     assert table["syndrome"][0] == "s1"  # that of person 4
@@ -154,6 +157,16 @@ def test_an_encrypted_gallery_with_thumbnails(command_line, cohort, tmp_path, mo
     assert command_line(*words, "--consent", "phantoms")[0] == 0
     gallery = read_gallery(path, SECRET)
     assert gallery.thumbnails.shape == (2, 64, 64, 3)
+    assert (
+        command_line("gestalt", "rank", path, cohort / "0-0.png", "--nearest", tmp_path / "near.png")[0] == 0
+    )
+    assert (tmp_path / "near.png").stat().st_size > 1000
+    words = ("gestalt", "add", path, cohort / "1-0.png", "--syndrome", "s1", "--patient", "p1")
+    code, _, err = command_line(*words)
+    assert code == 2
+    assert "consent" in err
+    assert command_line(*words, "--consent", "a phantom")[0] == 0
+    assert read_gallery(path, SECRET).consent == "phantoms; a phantom"
     monkeypatch.setenv("MORPHOSCOPE_PASSPHRASE", "another secret")
     code, _, err = command_line("gestalt", "rank", path, cohort / "0-0.png")
     assert code == 2

@@ -15,7 +15,7 @@ from morphoscope.apps.commands.gestalt.options import (
 )
 from morphoscope.apps.commands.options import CohortPath
 from morphoscope.configs import UserError
-from morphoscope.runtime.terminal import say, show, table
+from morphoscope.runtime.terminal import show, table
 
 if TYPE_CHECKING:
     from morphoscope.classify.gestalt import Enrolment
@@ -75,6 +75,9 @@ def add(
     family: Annotated[
         str, typer.Option(help="Pseudonym of the family, if relatives are in the gallery.")
     ] = "",
+    consent: Annotated[
+        str, typer.Option(help="For a gallery with thumbnails: whose consent the new ones rest on.")
+    ] = "",
     keep_flagged: KeepFlagged = False,
     encoder: EncoderPath = None,
 ) -> None:
@@ -86,10 +89,14 @@ def add(
     labelled = [
         Labelled(path, syndrome, patient, family, str(path)) for path in photograph_files(photographs)
     ]
-    enrolment = enrol(labelled, matching_encoder(encoder), keep_flagged=keep_flagged)
+    enrolment = enrol(
+        labelled,
+        matching_encoder(encoder),
+        keep_flagged=keep_flagged,
+        thumbnails=known.thumbnails is not None,
+        consent=consent,
+    )
     print_left_out(enrolment)
-    if known.thumbnails is not None:
-        say("The gallery has no thumbnails any more: none are kept of added photographs.")
     save_gallery(gallery, known.joined(enrolment.gallery), secret)
 
 

@@ -58,6 +58,10 @@ def rank(
     output: Annotated[
         Path | None, typer.Option(help="CSV file for all syndromes. An older file is replaced.")
     ] = None,
+    nearest: Annotated[
+        Path | None,
+        typer.Option(help="PNG file: the face beside its nearest images, of a gallery with thumbnails."),
+    ] = None,
     encoder: EncoderPath = None,
 ) -> None:
     """Rank the syndromes of a gallery by their nearest image to a face. Not a diagnosis."""
@@ -67,8 +71,14 @@ def rank(
     if output is not None and output.suffix != ".csv":
         raise UserError(f"--output {output}: the name of the table ends in .csv.")
     gestalt = open_gestalt(gallery, encoder)
-    ranking = gestalt.rank(find_face(photograph, face))
+    found = find_face(photograph, face)
+    ranking = gestalt.rank(found)
     _print_ranking(ranking, top)
+    if nearest is not None:
+        from morphoscope.classify.gestalt.nearest_figure import write_nearest_figure
+
+        write_nearest_figure(nearest, found, ranking, gestalt.gallery)
+        say(f"Wrote {nearest}")
     if output is not None:
         write_text(output, ranking.to_frame().to_csv(index=False))
         say(f"Wrote {output}")

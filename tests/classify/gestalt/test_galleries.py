@@ -91,5 +91,7 @@ def test_galleries_of_one_encoder_are_joined():
     assert both.syndromes == gallery.syndromes
     with pytest.raises(UserError, match="In the gallery already"):
         gallery.joined(gallery)
+    with pytest.raises(UserError, match="thumbnails"):
+        gallery.joined(replace(other, thumbnails=np.zeros((2, 64, 64, 3), np.uint8)))
     with pytest.raises(UserError, match="encoder"):
         gallery.joined(clustered(2, 1, 1, prefix="x", digest="f"))
