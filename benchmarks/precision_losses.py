@@ -5,8 +5,9 @@
 
 An arm is a precision and a seed. Each trains the networks of benchmarks/training.py in its own run and writes
 its losses to FOLDER every 800 images. On a CPU without the instructions for bfloat16, that arm is refused.
-`draw` compares as many images as the shortest arm has seen; it also prints how far each loss is from that in
-float32 in the windows of the chart: in bfloat16 with the same seed, and in float32 with another seed.
+`draw` compares the arms that are there, for as many images as the shortest has seen. It also prints how far
+each loss is from that in float32 in the windows of the chart: in bfloat16 with the same seed, and in float32
+with another seed.
 """
 
 import argparse
@@ -42,7 +43,7 @@ _WINDOW = 1000  # images that one point of the chart averages
 
 
 def main() -> None:
-    """Train one arm, or draw all."""
+    """Train one arm, or draw those that were trained."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train")
@@ -56,7 +57,8 @@ def main() -> None:
     if options.command == "train":
         train(options.folder, options.arm, options.images)
     else:
-        losses = {arm: pd.read_csv(options.folder / f"{arm}.csv", index_col="images") for arm in ARMS}
+        files = {arm: options.folder / f"{arm}.csv" for arm in ARMS}
+        losses = {arm: pd.read_csv(file, index_col="images") for arm, file in files.items() if file.exists()}
         seen = min(table.index.max() for table in losses.values())
         means = {arm: by_window(table.loc[:seen]) for arm, table in losses.items()}
         print(f"{seen} images")
@@ -102,7 +104,7 @@ def by_window(losses: pd.DataFrame) -> pd.DataFrame:
 def differences(means: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Mean absolute difference of each loss from that in float32, in windows of images."""
     base = means["float32"][list(LOSSES)]
-    table = {arm: (means[arm][list(LOSSES)] - base).abs().mean() for arm in ARMS if arm != "float32"}
+    table = {arm: (means[arm][list(LOSSES)] - base).abs().mean() for arm in means if arm != "float32"}
     return pd.DataFrame({"mean in float32": base.mean()} | table)
 
 
@@ -114,11 +116,12 @@ def draw(means: dict[str, pd.DataFrame]) -> Figure:
         "float32-seed1": "float32, seed 1",
         "bfloat16": "bfloat16, seed 0",
     }
+    shown = [arm for arm in names if arm in means]
     for axes, (loss, label) in zip(figure.subplots(2, 2, sharex=True).flat, LOSSES.items(), strict=True):
-        for index, (arm, name) in enumerate(names.items()):
+        for index, arm in enumerate(shown):
             curve = means[arm][loss].dropna()
             style = "--" if arm == "float32-seed1" else "-"
-            axes.plot(curve.index / 1000, curve, style, color=colour(index), label=name, lw=1.5)
+            axes.plot(curve.index / 1000, curve, style, color=colour(index), label=names[arm], lw=1.5)
         axes.set_ylabel(label)
         axes.set_yscale("log" if loss in ("r1", "path_penalty") else "linear")
         axes.spines[["top", "right"]].set_visible(False)

@@ -4,10 +4,11 @@
 
 The free execution chooses the convolutions' algorithm by the size of the batch and computes the products of
 the mapping, the styles and torgb with BLAS. Both run whole batches; "one by one" is the repeatable execution
-of the same images in batches of one. Times are medians of interleaved runs.
+of the same images in batches of one. Times are medians of interleaved runs, of the processor.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def main() -> None:
     runs = executions(G, z, c)
     images = {name: run() for name, run in runs.items()}
     print(f"{machine(torch.device('cpu'))}; {G.img_resolution} px, batch {options.batch}")
-    times = interleaved(runs, torch.device("cpu"), options.repetitions)
+    times = interleaved(runs, torch.device("cpu"), options.repetitions, time.process_time)
     for name, taken in times.items():
         differing = (images[name] != images["free"]).mean()
         print(
