@@ -56,7 +56,9 @@ class Arm(Config):
         if not self.real and not self.synthetic:
             raise ValueError("real: false needs synthetic images; set `synthetic`, e.g. to 1")
         if self.fill and (self.synthetic or not self.real):
-            raise ValueError("fill: adds to real images as many as are missing; leave out `synthetic`")
+            raise ValueError(
+                "fill: adds the images that a condition lacks; leave out `synthetic`, and keep real images"
+            )
         if (self.images != "plain" or self.folder) and not self.needs_images:
             raise ValueError("images, folder: the arm uses no synthetic image; set `synthetic` or `fill`")
         if self.folder is not None and self.images != "plain":

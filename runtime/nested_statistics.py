@@ -100,8 +100,8 @@ def nested_difference(folds: Sequence[FoldScores], bound: float | None = None) -
     """The mean over folds of an arm's difference to the reference.
 
     The components of the variance below the folds are means over the folds; negative ones count as 0. A level
-    with a single unit cannot be told from the one above it: one generator seed from the fold, and of a single
-    fold the training set's part is unknown, so that the interval then describes this training set.
+    with a single unit is not separable from the one above it: one generator seed from the fold. With a single
+    fold the training set's part is unknown, so that the interval describes this training set alone.
 
     Args:
         folds: at least one, with the same numbers of seeds.
@@ -192,7 +192,7 @@ def _least_variance(fold: FoldScores) -> float:
 
 
 def _by_patient(fold: FoldScores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(score of each training [G, C], each patient's part in its deviation [G, C, P], stratum of each [P]).
+    """(scores of trainings [G, C], contributions of patients to their errors [G, C, P], strata [P]).
 
     A patient with several conditions is in the stratum of the first.
     """

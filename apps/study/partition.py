@@ -29,7 +29,7 @@ def cell_cohort(split: Cohort, fold: str, shots: int | str, inner_folds: int, se
         split: as `outer_folds` gives it.
         fold: its fold that is tested.
         shots: patients of each condition to train on, or "all".
-        inner_folds: one part of so many, by patient, calibrates.
+        inner_folds: number of parts of the other patients; the first calibrates, the others are trained on.
         seed: of the choice of patients.
 
     Raises:

@@ -163,7 +163,7 @@ class _Planner:
         elif arm.needs_images:
             needs["images"] = self._folder_cell(cohort, arm, fold, shots)
         if arm.images == "selected":
-            needs["judge"] = self._classifier_cell(cohort, Arm(), counts, fold, shots, None, 0)
+            needs["selector"] = self._classifier_cell(cohort, Arm(), counts, fold, shots, None, 0)
         settings = {
             "config": {**self._classifier, **arm_settings(arm), "seed": self.study.seed + seed},
             "images": wanted,

@@ -32,7 +32,6 @@ NOT_RUN = {
     r"\.venv/bin/": "what CI runs",
     r"bash benchmarks/": "needs a GPU",
     r"torchrun\b": "tests/generate/training/test_processes.py trains in several processes",
-    r"morphoscope study\b": "tests/apps/study runs the cells and the workflow",
     r"sbatch\b": "tests/apps/test_slurm_script.py runs the script without a cluster",
 }
 # Of the shell, and harmless.
@@ -43,6 +42,11 @@ _SMALL_GENERATOR = (
     "resolution=16 z_dim=8 w_dim=8 channel_base=128 channel_max=8 kimg=0.016"
 )
 _SMALL_CLASSIFIER = "backbone=test_efficientnet resolution=32 weights=none freeze_stages=0 epochs=2 batch=8"
+_SMALL_STUDY = (
+    'shots=["all"] classifier_seeds=1 steps=2 start_from=null '
+    'classifier={"backbone":"test_efficientnet","weights":"none","freeze_stages":0,"resolution":32} '
+    'generator={"resolution":16,"z_dim":8,"w_dim":8,"channel_base":128,"channel_max":8,"batch":4,"kimg":0.016}'
+)
 SMALLER = {
     "morphoscope generate train": _SMALL_GENERATOR,
     "morphoscope generate metrics": "images=8 paths=2",
@@ -52,6 +56,7 @@ SMALLER = {
     "morphoscope classify explain": "steps=8 samples=2",
     "morphoscope classify attribution": "images=2 steps=2 samples=2 points=2 cascade=0 window=0.5",
     "morphoscope classify survey analyse": "replicates=100",
+    "morphoscope study run": _SMALL_STUDY,
 }
 # What is written otherwise because of these.
 SUBSTITUTED = [

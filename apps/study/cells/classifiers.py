@@ -76,7 +76,7 @@ def chosen_images(cell: Cell, context: Context) -> Cohort:
         UserError: no image is left.
     """
     images = Cohort.load(context.needed(cell, "images", IMAGES))
-    allowed = _selected(cell, context, images) if "judge" in cell.needs else np.ones(len(images), bool)
+    allowed = _selected(cell, context, images) if "selector" in cell.needs else np.ones(len(images), bool)
     wanted: dict[str, int] = cell.settings["images"]
     chosen: list[int] = []
     for name, number in wanted.items():
@@ -89,8 +89,8 @@ def chosen_images(cell: Cell, context: Context) -> Cohort:
 
 def _selected(cell: Cell, context: Context, images: Cohort) -> np.ndarray:
     """Whether the classifier of real images assigns each image to its condition, without alarm: bool [N]."""
-    judge = Ensemble.load(context.needed(cell, "judge", RUN) / "ensemble.safetensors", context.device)
-    prediction = judge.predict(images.images(judge.resolution, judge.config.images.fit))
-    places = {name: number for number, name in enumerate(judge.conditions)}
+    selector = Ensemble.load(context.needed(cell, "selector", RUN) / "ensemble.safetensors", context.device)
+    prediction = selector.predict(images.images(selector.resolution, selector.config.images.fit))
+    places = {name: number for number, name in enumerate(selector.conditions)}
     agrees = prediction.predicted == images.rows["condition"].map(places).to_numpy()
     return agrees if prediction.novel is None else agrees & ~prediction.novel

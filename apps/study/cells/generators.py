@@ -84,7 +84,7 @@ def _measure(model: GeneratorModel, cohort: Cohort, cell: Cell, context: Context
     marks = [
         model.provenance({pair.condition: 1.0}, seed, 1.0) for pair, seed in zip(pairs, seeds, strict=True)
     ]
-    shown = copying_meter.training_rows.images(model.resolution, model.metadata.fit)
+    shown = copying_meter.training_images(pairs)
     path = context.store.folder(cell) / PAIRS
     write_pairs(path, pairs, images, marks, copying_meter.training_rows, shown, network.name)
     if copying is not None:

@@ -34,11 +34,11 @@ def generator_sections(plan: StudyPlan, store: Store) -> list[Section]:
     pages = Path(*store.folder(cells[0]).parts[-2:]) / PAIRS
     text = (
         "Distances of 50 generated images per condition to the generator's training images; the floor is "
-        "that of one half of these, by patient, from the other half, and beside it as many generated ones. "
-        "Closer: probability that a generated image is closer to a training image than one of an unseen "
-        "patient is; 0.5 is ideal, 1 a copy machine. The closest pairs of each generator's images and its "
-        f"training images are in its folder in the store (e.g. {pages}): they show real images, and are no "
-        "part of this page."
+        "that of one half of these, by patient, from the other half, and beside it the same number of "
+        "generated ones. Closer: probability that a generated image is closer to a training image than one "
+        "of an unseen patient is; 0.5 is ideal, 1 a copy machine. The closest pairs of each generator's "
+        f"images and its training images are in its folder in the store (e.g. {pages}): they show real "
+        "images, and are no part of this page."
     )
     columns = ["generator", "patients", "images", *(title for _, title in _MEASURES)]
     columns += ["closer", "pull (p)"]

@@ -80,7 +80,7 @@ def test_how_many_synthetic_images_an_arm_adds() -> None:
     ("arm", "problem"),
     [
         ({"real": False}, "needs synthetic images"),
-        ({"fill": True, "synthetic": 1}, "leave out `synthetic`"),
+        ({"fill": True, "synthetic": 1}, "leave out `synthetic`, and keep real images"),
         ({"images": "morphs"}, "uses no synthetic image"),
         ({"synthetic": 1, "folder": "images"}, "needs {fold}"),
         ({"synthetic": 1, "folder": "images/{fold}", "images": "morphs"}, "used as they are"),

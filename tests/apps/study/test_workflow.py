@@ -84,7 +84,7 @@ def test_a_failed_cell_leaves_the_others_and_is_tried_again(run: Path, study: St
     assert failures(run, plan(study), store) == []
 
 
-def test_a_killed_study_goes_on(run: Path, study: Study, tmp_path: Path) -> None:
+def test_a_stopped_study_resumes(run: Path, study: Study, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (run / "hang").touch()
     script = f"""
