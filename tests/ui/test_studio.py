@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from threading import Event
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
+from morphoscope.apps.morphing import Morph, Workbench
 
 
 def drag_to(page: Page, share: float) -> None:
@@ -118,6 +122,27 @@ class TestMorph:
         page.get_by_role("button", name="Another skin").click()
         assert parameter(page, "seed_to") is None
         assert parameter(page, "seed") == page.locator("input[name=seed_a]").input_value()
+
+    def test_many_changes_at_once_end_with_the_last_one(
+        self, page: Page, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        computed, begun, release = Workbench.coarse, [], Event()
+
+        def slow(self: Workbench, morph: Morph) -> Any:
+            begun.append(morph)
+            release.wait(60)
+            return computed(self, morph)
+
+        monkeypatch.setattr(Workbench, "coarse", slow)
+        page.get_by_role("button", name="Another seed for the second end").evaluate(
+            "it => { for (let n = 0; n < 5; n++) it.click(); }"
+        )
+        while len(begun) < 2:
+            page.wait_for_timeout(50)
+        release.set()
+        expect(page.locator("#morph .ms-stage")).not_to_have_attribute("aria-busy", "true")
+        expect(page.locator("#morph .ms-error")).to_be_hidden()
+        page.wait_for_selector(ALL_FRAMES)
 
     def test_mixture_as_an_end(self, page: Page) -> None:
         page.locator("select[name=a]").select_option(label="a mixture …")

@@ -115,6 +115,20 @@ const call = async (server, action, values, t) => {
   }
 };
 
+// Runs at most two requests at once, since the studio has room for only a few of each page; of those that wait,
+// the ones that are no longer wanted are left out.
+const inTurns = () => {
+  const running = new Set();
+  return async (request, stillWanted) => {
+    while (running.size >= 2) await Promise.race(running);
+    if (!stillWanted()) return null;
+    const answer = request();
+    running.add(answer);
+    answer.finally(() => running.delete(answer));
+    return answer;
+  };
+};
+
 const paragraphs = (lines) => lines.map((line) => node("p", {}, line));
 
 // A picture with its legend and what it shows, as `MapAnswer` describes it.

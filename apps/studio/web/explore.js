@@ -34,13 +34,14 @@ const fromAddress = () => {
   for (const name of ["view", "eb", "ec", "layers"]) if (field(name).selectedIndex < 0) field(name).selectedIndex = 0;
 };
 
+const inTurn = inTurns();
 const request = async () => {
   const [mine, view] = [++newest, field("view").value];
   fail(null);
   showFields(view);
   const sent = values();
   if (view === "moved") return requestMoved(mine, sent);
-  const answer = await call(server, view, sent, t);
+  const answer = await inTurn(() => call(server, view, sent, t), () => mine === newest);
   if (mine !== newest) return;
   if (answer.error) return fail(answer.error);
   const bitmap = await asBitmap(answer.sheet);

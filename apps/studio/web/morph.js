@@ -80,6 +80,7 @@ const { fail, working } = messages(one);
 
 const ask = async (action, values) => call(server, action, await sendable(values, page), t);
 
+const inTurn = inTurns();
 const requestFrames = async (asNewStep) => {
   const [mine, values] = [++newest, ends()];
   pause();
@@ -96,7 +97,7 @@ const requestFrames = async (asNewStep) => {
   stage.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => mine === newest && working(t["morph.computing"]), 600);
   for (const action of ["coarse", "morph"]) {
-    const answer = await ask(action, values);
+    const answer = await inTurn(() => ask(action, values), () => mine === newest);
     if (mine !== newest) return clearTimeout(slow);
     if (answer.error) fail(answer.error);
     if (answer.error || answer.superseded) break;

@@ -54,12 +54,14 @@ const showFields = () => {
 
 const showPsi = () => (one(".ms-psi").textContent = Number(field("psi").value).toFixed(2));
 
+const inTurn = inTurns();
 const make = async () => {
   const mine = ++newest;
   toAddress();
   fail(null);
   working(t["teach.making"]);
-  const answer = await call(server, "material", values(), t);
+  const sent = values();
+  const answer = await inTurn(() => call(server, "material", sent, t), () => mine === newest);
   if (mine !== newest) return;
   working(null);
   if (answer.error) return fail(answer.error);
