@@ -90,6 +90,7 @@ def plan_folds(
     check_cohorts(cohort, synthetic, auxiliary, folds)
     synthetic, auxiliary = list(synthetic), list(auxiliary)
     arguments.flag("dual", dual)
+    arguments.flag("real_images", real_images)
     arguments.whole_number("seed", seed, 0)
     if view is not None:
         arguments.one_of("view", view, get_args(View))

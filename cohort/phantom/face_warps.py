@@ -9,7 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
 
 from morphoscope.cohort.face_mesh import canonical_face
 from morphoscope.cohort.phantom.face_shapes import Bump, shifts
@@ -55,6 +54,8 @@ def warp_face(image: np.ndarray, points: np.ndarray, syndrome: str, degree: floa
         syndrome: one of `PHANTOM_SYNDROMES`, or `UNCHANGED`.
         degree: strength; 0 changes nothing, and 1 is clear to see.
     """
+    from scipy.interpolate import RBFInterpolator  # only here: other commands of a cohort start without SciPy
+
     if syndrome == UNCHANGED or degree == 0:
         return WarpedFace(image.copy(), np.zeros(image.shape[:2], bool))
     before = points[:, :2]

@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from morphoscope.apps.studio import build
 from morphoscope.classify import Ensemble
 from morphoscope.classify.description import EnsembleMetadata
 from morphoscope.classify.network.classifier import ConditionClassifier
 from morphoscope.cohort import Cohort, write_image
-from morphoscope.configs import UserError
 from morphoscope.configs.classifier import EnsembleTraining
 
 TINY = {
@@ -138,8 +136,3 @@ def test_train_refuses_a_view_beside_it(cohort, tmp_path, command_line):
     words = ("classify", "train", cohort.root, "--run", tmp_path, "--set", "views=dual", "--view", "focused")
     code, _, err = command_line(*words)
     assert code == 2 and "leave out --view focused" in " ".join(err.split())
-
-
-def test_the_studio_refuses_it(ensemble):
-    with pytest.raises(UserError, match="one image at a time"):
-        build(None, Ensemble.load(ensemble))

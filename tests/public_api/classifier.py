@@ -105,6 +105,7 @@ def classify_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             dual=False,
             folds=["0"],
             synthetic_per_real=1.0,
+            real_images=True,
             seed=0,
         ),
         "train_ensemble": Case(

@@ -79,6 +79,7 @@ def generate_cases(made: types.SimpleNamespace) -> dict[str, Case]:
             seed=0,
             psi=1.0,
             view="face",
+            morphs=False,
             copies=None,
         ),
         "augment_multipliers": Case(generate.augment_multipliers, name="bgc"),
