@@ -48,8 +48,7 @@ def find_evidence(gestalt: Gestalt, face: Face, syndrome: str | None = None) -> 
     """The evidence in a face for a syndrome, by default for the nearest one.
 
     Nearest images are chosen once, for the whole face: the margin is then a linear function of the
-        embedding. It is
-    taken from the face as it is, without its mirror image.
+    embedding. It is taken from the face as it is, without its mirror image.
 
     Args:
         gestalt: with at least two syndromes.
