@@ -131,6 +131,11 @@ def format_estimate(estimate: Estimate | None, digits: int = 3, named: bool = Fa
     return f"{value} ({'95% interval ' if named else ''}{low} to {high})"
 
 
+def format_p(p: float) -> str:
+    """Format a p value with three decimal places, or as "< 0.001"."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Confusion matrix, int64 [K, K]: row = true class, column = predicted class.
 

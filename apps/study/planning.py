@@ -45,7 +45,7 @@ def print_plan(study: Study, store_path: Path, pilot: Path | None, device: str) 
     source = "assumed variances" if pilot is None else f"the variances of {pilot}"
     say(
         f"With {source}, this design finds a difference of balanced accuracy of {difference:.3f} between an "
-        "arm and `real` in 80% of studies (two-sided, 5%, without correction for several arms). The smallest "
+        "arm and 'real' in 80% of studies (two-sided, 5%, without correction for several arms). The smallest "
         f"that would matter is set to {study.margin:g}."
     )
     if difference > study.margin:

@@ -22,7 +22,7 @@ from morphoscope.classify.survey.self_reports import (
 from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime import write_text
 from morphoscope.runtime.reporting.report import Section, Table, write_report
-from morphoscope.runtime.statistics import Estimate, format_estimate
+from morphoscope.runtime.statistics import Estimate, format_estimate, format_p
 
 _FORMS = ("ICC(1,1)", "ICC(A,1)", "ICC(C,1)")
 _SUBSET = "view, specialty"  # title of the first column of most tables
@@ -194,8 +194,7 @@ def _test_cells(test: PairedTest | None) -> list[str]:
     """Mean over surveys, t and p."""
     if test is None:
         return ["–", "–", "–"]
-    p = f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001"
-    return [format_points(test.mean), f"{test.t:.2f} ({test.degrees_of_freedom})", p]
+    return [format_points(test.mean), f"{test.t:.2f} ({test.degrees_of_freedom})", format_p(test.p)]
 
 
 def _group_tests(tests: Sequence[GroupTest]) -> Section:

@@ -11,6 +11,7 @@ from morphoscope.runtime.statistics import (
     balanced_accuracy,
     confusion_counts,
     format_estimate,
+    format_p,
     mean_proportion_interval,
     mean_with_interval,
     proportion,
@@ -74,6 +75,10 @@ def test_balanced_accuracy_counts_patients() -> None:
     alone = balanced_accuracy(truth, predicted, np.arange(40).astype(str))
     assert grouped.value == alone.value == 0.5
     assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)  # about the square root of 4
+
+
+def test_a_p_value_is_never_shown_as_0() -> None:
+    assert [format_p(p) for p in (0.0, 0.00049, 0.001, 0.25)] == ["< 0.001", "< 0.001", "0.001", "0.250"]
 
 
 def test_format_estimate_prints_the_value_with_its_interval() -> None:

@@ -24,11 +24,11 @@ def _first(here: Sequence[Comparison], patients: str) -> str:
     better = [one.arm for one in here if one.verdict == "better"]
     if better:
         return (
-            f"Trained on {patients}, {first_names(better)} classified better than `{REFERENCE}`; the largest "
+            f"Trained on {patients}, {first_names(better)} classified better than '{REFERENCE}'; the largest "
             f"difference of balanced accuracy was that of {best.arm}, {change}."
         )
     return (
-        f"Trained on {patients}, no arm classified demonstrably better than `{REFERENCE}`; the largest "
+        f"Trained on {patients}, no arm classified demonstrably better than '{REFERENCE}'; the largest "
         f"difference of balanced accuracy was that of {best.arm}, {change}."
     )
 
@@ -46,4 +46,4 @@ def _second(here: Sequence[Comparison], margin: float) -> str:
             parts.append(text.format(first_names(names)))
     if not parts:
         return "No other arm was planned."
-    return f"Compared with `{REFERENCE}`, {'; '.join(parts)}."
+    return f"Compared with '{REFERENCE}', {'; '.join(parts)}."

@@ -28,11 +28,11 @@ REPORT = "report.html"
 
 _METHODS = (
     "The primary measure is the balanced accuracy on patients whom neither the classifier nor the generator "
-    "has seen. Every comparison is paired with `real`: same outer fold, same images, same classifier seed. "
+    "has seen. Every comparison is paired with 'real': same outer fold, same images, same classifier seed. "
     "Differences are averaged over folds; their variance is split into patients, generator seeds, "
     "classifier seeds, single trainings and training sets by the method of moments, and intervals are t "
     "intervals with Satterthwaite's degrees of freedom. p values are two-sided and adjusted by Holm's "
-    "method for the number of planned comparisons. An arm is equivalent to `real` if two one-sided tests "
+    "method for the number of planned comparisons. An arm is equivalent to 'real' if two one-sided tests "
     "place the difference within the smallest one that matters, adjusted likewise; a difference that is "
     "certain but lies within it counts as equivalent. Otherwise the question is open, which is not evidence "
     "of no difference. Recalls by condition, log loss and Brier score have intervals of the same kind "
@@ -182,7 +182,7 @@ def _reverse(plan: StudyPlan, store: Store) -> list[Section]:
     if not rows:
         return []
     text = (
-        "Balanced accuracy of the classifiers of `real` on images of the first generator, whose label "
+        "Balanced accuracy of the classifiers of 'real' on images of the first generator, whose label "
         "counts as the truth. Near 1, the images show what the classifier looks for; low values mean that "
         "conditions are confused or not drawn. The opposite direction is an arm that trains on synthetic "
         "images only."

@@ -10,7 +10,7 @@ import pandas as pd
 from morphoscope.apps.study.analysis import Analysis, Comparison
 from morphoscope.configs.study import Study
 from morphoscope.runtime.reporting import Table
-from morphoscope.runtime.statistics import Estimate, format_estimate
+from morphoscope.runtime.statistics import Estimate, format_estimate, format_p
 
 _LATEX = re.compile(r"[&%$#_{}~^\\]")
 
@@ -28,8 +28,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
         [
             f"{one.arm}, {one.shots}",
             format_estimate(one.balanced_accuracy.estimate),
-            f"{one.adjusted_p:.3f}",
-            f"{one.equivalence_p:.3f}",
+            format_p(one.adjusted_p),
+            format_p(one.equivalence_p),
             one.verdict,
         ]
         for one in comparisons

@@ -81,8 +81,8 @@ def test_a_planted_effect_is_found_and_a_planted_null_is_equivalent(
     assert set(best.conditions) == {"blue", "green", "red"}
     assert best.descriptive.mcnemar_p < 0.01 and best.descriptive.auroc > 0.1
     text = answer(plan.study, analysis.comparisons)
-    assert text.startswith("Trained on all patients, synthetic classified better than `real`")
-    assert "Compared with `real`, repeated differed by less than 0.1" in text
+    assert text.startswith("Trained on all patients, synthetic classified better than 'real'")
+    assert "Compared with 'real', repeated differed by less than 0.1" in text
     assert text.endswith("only classified worse.")
     assert text.count(". ") == 1
 
