@@ -1,6 +1,5 @@
 """A trained generator: sampling, label mixtures and morphs (spec 7, 8)."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ import torch
 from morphoscope.cohort import Provenance
 from morphoscope.configs import UserError, arguments, first_names
 from morphoscope.configs.precision import ConvolutionPrecision
-from morphoscope.configs.user_files import open_regular
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.description import SnapshotMetadata
 from morphoscope.generate.execution import BATCH, execution_id, map_latents, truncated
@@ -19,6 +17,7 @@ from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.rendering import render
 from morphoscope.generate.snapshots import read_generator
 from morphoscope.ops.precision import check_precision, convolutions_in
+from morphoscope.runtime.files import file_sha256
 from morphoscope.runtime.torch_devices import resolve_device
 
 Condition = str | Mapping[str, float] | Sequence[float]
@@ -311,9 +310,3 @@ def check_seeds(seeds: Sequence[int]) -> None:
 def file_digest(path: Path) -> str:
     """First 16 hex digits of a file's SHA-256."""
     return file_sha256(path)[:16]
-
-
-def file_sha256(path: Path) -> str:
-    """A file's SHA-256 in hexadecimal digits."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Files that are either complete or absent, also after a kill or a power failure."""
 
+import hashlib
 import os
 import re
 import secrets
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from morphoscope.configs import UserError
+from morphoscope.configs.user_files import open_regular
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{16}(?P<suffix>\.[^.]+)?", re.DOTALL)
 _observers: list[Callable[[Path], None]] = []
@@ -126,3 +128,9 @@ def _create(path: Path, mode: int) -> int:
         return stat.S_IMODE(os.fstat(handle).st_mode)
     finally:
         os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal digits."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

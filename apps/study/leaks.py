@@ -1,6 +1,5 @@
 """What is checked against self-deception before anything trains: each check with what it counted."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ from morphoscope.apps.study.plan import StudyPlan, start_file
 from morphoscope.cohort import TEST_FOLD, Cohort
 from morphoscope.configs import UserError, first_names
 from morphoscope.runtime import write_text
+from morphoscope.runtime.files import file_sha256
+
+_HASH_DIGITS = 12  # of `Cohort.image_hashes`
 
 CHECKS = "checks.json"
 
@@ -125,7 +127,7 @@ def _foreign_images(plan: StudyPlan, cohort: Cohort) -> Iterator[Check]:
     for folder in sorted(folders):
         files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
         counted += len(files)
-        copied = [path for path in files if _digest(path) in known]
+        copied = [path for path in files if file_sha256(path)[:_HASH_DIGITS] in known]
         if copied:
             raise UserError(
                 f"{folder}: {len(copied)} files are images of the cohort itself: "
@@ -136,9 +138,3 @@ def _foreign_images(plan: StudyPlan, cohort: Cohort) -> Iterator[Check]:
         "of its test is what the study's author states.",
         counted,
     )
-
-
-def _digest(path: Path) -> str:
-    """As `Cohort.image_hashes`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -16,10 +16,11 @@ from morphoscope.generate.formats.stylegan2_networks import (
     translate_generator,
 )
 from morphoscope.generate.formats.stylegan2_pickle import read_networks
-from morphoscope.generate.model import GeneratorModel, file_sha256
+from morphoscope.generate.model import GeneratorModel
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import write_snapshot
+from morphoscope.runtime.files import file_sha256
 
 _WITHOUT_LABELS = ["unlabelled"]
 
