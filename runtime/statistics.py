@@ -131,9 +131,11 @@ def format_estimate(estimate: Estimate | None, digits: int = 3, named: bool = Fa
     return f"{value} ({'95% interval ' if named else ''}{low} to {high})"
 
 
-def format_p(p: float) -> str:
-    """Format a p value with three decimal places, or as "< 0.001"."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+def format_p(p: float, named: bool = False) -> str:
+    """Format a p value with three decimal places, or as "< 0.001"; `named`: as "p = 0.012" or "p < 0.001"."""
+    if p < 0.001:
+        return "p < 0.001" if named else "< 0.001"
+    return f"p = {p:.3f}" if named else f"{p:.3f}"
 
 
 def confusion_counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.commands import Comparing
 from morphoscope.runtime.paired_statistics import Difference, auroc_difference, holm, paired_difference
-from morphoscope.runtime.statistics import Estimate
+from morphoscope.runtime.statistics import Estimate, format_p
 
 _SAME_PRIOR = 0.01  # greatest log ratio of two frequencies that count as the same
 _LEAST_PROBABILITY = 1e-7  # of the true condition, so that one certain mistake does not make a mean infinite
@@ -85,7 +85,8 @@ class PairComparison:
     def sentence(self) -> str:
         """What the comparison shows, and what it leaves open."""
         value, low, high = self.balanced_accuracy.estimate
-        interval = f"{value:+.3f}, 95% interval {low:+.3f} to {high:+.3f}, p = {self.adjusted_p:.3f}"
+        p = format_p(self.adjusted_p, named=True)
+        interval = f"{value:+.3f}, 95% interval {low:+.3f} to {high:+.3f}, {p}"
         if self.better is not None:
             other = self.first if self.better == self.second else self.second
             small = f", though by less than {self.margin:g}" if self.equivalent else ""

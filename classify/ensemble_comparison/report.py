@@ -16,7 +16,7 @@ from morphoscope.cohort.spreadsheet import write_csv
 from morphoscope.runtime import write_text
 from morphoscope.runtime.paired_statistics import Difference
 from morphoscope.runtime.reporting import Figure, Section, Table, write_report
-from morphoscope.runtime.statistics import Estimate, format_estimate
+from morphoscope.runtime.statistics import Estimate, format_estimate, format_p
 
 _SHOWN = 18  # images on which the ensembles disagree
 _SIDE = 160  # pixels of each
@@ -187,20 +187,20 @@ def _ensembles(comparison: EnsembleComparison) -> Section:
 
 def _pair(pair: PairComparison) -> Section:
     measures = [
-        ("balanced accuracy", pair.balanced_accuracy, f"{pair.adjusted_p:.3f}"),
+        ("balanced accuracy", pair.balanced_accuracy, format_p(pair.adjusted_p)),
         ("accuracy", pair.accuracy, "–"),
         ("mean log probability of the true condition (nats)", pair.log_likelihood, "–"),
     ]
     rows = [
-        [name, format_estimate(found.estimate), f"{found.p:.3f}", adjusted]
+        [name, format_estimate(found.estimate), format_p(found.p), adjusted]
         for name, found, adjusted in measures
     ]
     rows += [
         [
             f"recall of {one.condition}",
             format_estimate(one.recall.estimate),
-            f"{one.recall.p:.3f}",
-            f"{one.adjusted_p:.3f}",
+            format_p(one.recall.p),
+            format_p(one.adjusted_p),
         ]
         for one in pair.conditions
     ]

@@ -79,6 +79,7 @@ def test_balanced_accuracy_counts_patients() -> None:
 
 def test_a_p_value_is_never_shown_as_0() -> None:
     assert [format_p(p) for p in (0.0, 0.00049, 0.001, 0.25)] == ["< 0.001", "< 0.001", "0.001", "0.250"]
+    assert [format_p(p, named=True) for p in (0.0, 0.25)] == ["p < 0.001", "p = 0.250"]
 
 
 def test_format_estimate_prints_the_value_with_its_interval() -> None:

@@ -59,6 +59,7 @@ def alike(
     """Test whether patients look more alike than random groups of the gallery's patients."""
     from morphoscope.classify.gestalt import measure_likeness
     from morphoscope.runtime import write_text
+    from morphoscope.runtime.statistics import format_p
 
     known, _ = open_gallery(gallery)
     if bool(syndrome) == bool(patients):
@@ -72,7 +73,7 @@ def alike(
     say(
         f"{len(found.patients)} patients: mean distance {found.mean:.3f}; of random groups "
         f"{found.chance:.3f} "
-        f"(permutation test, p = {found.p:.4f})"
+        f"(permutation test, {format_p(found.p, named=True)})"
     )
     if output is not None:
         write_text(output, found.to_frame().to_csv())

@@ -118,6 +118,7 @@ def explain(
 
 def _print_ranking(ranking: "Ranking", top: int) -> None:
     from morphoscope.classify.gestalt.ranking import ALARM, ALPHA
+    from morphoscope.runtime.statistics import format_p
 
     chosen = ranking.prediction_set
     rows = [
@@ -141,7 +142,7 @@ def _print_ranking(ranking: "Ranking", top: int) -> None:
     elif ranking.none_of_these:
         say(
             f"None of these: the face is farther from all of them than {1 - ALARM:.0%} of the patients whose "
-            f"syndrome is in the gallery (p = {ranking.novelty_p:.3f})."
+            f"syndrome is in the gallery ({format_p(ranking.novelty_p, named=True)})."
         )
     else:
         say(
