@@ -20,6 +20,7 @@ from morphoscope.generate import Generator, GeneratorModel, load
 from morphoscope.generate.centres import TruncationCentres
 from morphoscope.generate.latents import End, LatentPath
 from morphoscope.runtime.torch_devices import resolve_device
+from morphoscope.runtime.torch_memory import keep_freed_memory
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
     device = resolve_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()  # as the commands do
     model = untrained(options.untrained, device) if options.untrained else load(options.generator, device)
     a, b = model.conditions[0], model.conditions[-1]
     ratios = np.linspace(0, 1, options.steps)

@@ -50,11 +50,11 @@ def inspect(
     if pixels is None:
         raise UserError(f"{picture}: a film is not generated again; --generator is for single images.")
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.latents import read_photograph
     from morphoscope.generate.recreation import recreate
 
-    model = load(generator, device)
+    model = load_generator(generator, device)
     sources = [read_photograph(path, model) for path in photographs or []]
     try:
         found = recreate(model, provenance, pixels, sources)

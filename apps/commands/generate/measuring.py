@@ -71,13 +71,13 @@ def metrics(
         seed=seed,
     )
 
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.apps.commands.generate.networks import feature_network
     from morphoscope.cohort import Cohort, CohortInput
-    from morphoscope.generate import load
     from morphoscope.generate.metrics import QualityMeter, numbers_of, real_rows
     from morphoscope.generate.metrics.perceptual import load_perceptual_network
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     cohort = Cohort.load(path)
     reals = real_rows(cohort, settings.rows, model.metadata)
     occurring = sorted(set(reals.rows["condition"]))

@@ -50,10 +50,10 @@ def grid(
         seed=seed,
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.end_sheets import grid_sheet
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     sheet = grid_sheet(model, start, end, settings)
     shown = sheet.recorded
     inputs = {"start": shown[start], "end": shown[end], "generator": model.digest}
@@ -82,10 +82,10 @@ def triangle(
         TriangleDrawing, file=config, overrides=set_, side=side, psi=psi, precision=precision, seed=seed
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.end_sheets import triangle_sheet
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     sheet = triangle_sheet(model, corners, settings)
     shown = sheet.recorded
     inputs = {"corners": [shown[corner] for corner in corners], "generator": model.digest}
@@ -117,10 +117,10 @@ def mix(
         StyleMixing, file=config, overrides=set_, layers=layers, psi=psi, precision=precision, seed=seed
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.end_sheets import mixing_sheet
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     sheet = mixing_sheet(model, rows, columns, settings)
     shown = sheet.recorded
     inputs: dict[str, Any] = {
@@ -166,10 +166,10 @@ def directions(
         seed=seed,
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.end_sheets import direction_sheet
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     sheet = direction_sheet(model, start, settings)
     shown = sheet.recorded
     inputs = {"start": shown[start], "generator": model.digest}

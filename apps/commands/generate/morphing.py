@@ -69,11 +69,11 @@ def morph(
         seed=seed,
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
     from morphoscope.generate.morph_files import path_between, write_morph
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     ends = parse_ends([start, end], model, settings.seed)
     path_between(settings, *ends).codes(model, [0])  # what cannot be done leaves no run folder behind
     name = "-".join(["morph", *(model.file_stem(each) for each in (start, end) if each in model.conditions)])
@@ -125,11 +125,11 @@ def loop(
         seed=seed,
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.latents.parsing import parse_ends, recorded_ends
     from morphoscope.generate.morph_files import loop_paths, write_loop
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     written_ends = parse_ends(ends, model, settings.seed)
     for path in loop_paths(settings, written_ends):
         path.codes(model, [0])  # what cannot be done leaves no run folder behind

@@ -68,9 +68,9 @@ def project(
         seed=seed,
     )
 
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.apps.commands.photographs import photograph_files, require_readable
     from morphoscope.cohort import Cohort, CohortInput
-    from morphoscope.generate import load
     from morphoscope.generate.metrics.perceptual import load_perceptual_network
     from morphoscope.generate.projection import (
         Photograph,
@@ -83,7 +83,7 @@ def project(
 
     files = photograph_files(images)
     require_readable(files)
-    model = load(generator, device)
+    model = load_generator(generator, device)
     check_projection(model, settings)
     perceptual = load_perceptual_network(settings.network, device)
     opinion = None if ensemble is None else _opinion(ensemble, device)

@@ -53,10 +53,10 @@ def sample(
         seed=seed,
     )
 
-    from morphoscope.generate import load
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.generate.exports import check_samples, write_samples
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     check_samples(model, settings)  # a misspelt condition must not leave a run folder behind
     with (
         open_run(run, "sample", settings, overwrite=overwrite, generator=model.digest) as folder,
@@ -102,15 +102,15 @@ def augment(
     if (cohort is None) != (settings.drop_closer is None):
         raise UserError("--cohort and --drop-closer belong together: give both or neither.")
 
+    from morphoscope.apps.commands.generate.loading import load_generator
     from morphoscope.apps.commands.generate.networks import feature_network
     from morphoscope.cohort import Cohort
     from morphoscope.generate import augment as write_cohort
-    from morphoscope.generate import load
     from morphoscope.generate.metrics import CopyFilter
     from morphoscope.generate.synthetic import dropped_copies
     from morphoscope.runtime import RunFolder
 
-    model = load(generator, device, settings.precision)
+    model = load_generator(generator, device, settings.precision)
     copies = None
     if cohort is not None and settings.drop_closer is not None:
         network = feature_network(settings.network, device)
