@@ -137,7 +137,7 @@ def _print_ranking(ranking: "Ranking", top: int) -> None:
         say(f"The photograph is not ideal: {flag}.")
     if ranking.known_photograph:
         say("This photograph is in the gallery itself, so the ranking shows nothing.")
-    if ranking.none_of_these is None:
+    if ranking.novelty_p is None:
         say("Too few patients for a calibration: nothing says how far is too far.")
     elif ranking.none_of_these:
         say(
