@@ -11,6 +11,7 @@ from morphoscope.configs import UserError
 from morphoscope.generate.networks.discriminator import Discriminator
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.snapshots import read_discriminator, read_generator
+from morphoscope.generate.training.growing import grown_discriminator, grown_generator
 from morphoscope.generate.training.trainer import GeneratorTrainer
 
 Tensors = dict[str, torch.Tensor]
@@ -22,8 +23,8 @@ _HEAD, _UNCONDITIONAL_HEAD = "b4.out", "b4.out_unconditional"
 def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence[str]) -> list[str]:
     """Copy the weights of a snapshot into the networks of `trainer` where name and shape match.
 
-    So a snapshot of half the resolution works too (progressive growing, Karras et al. 2018). Label embeddings
-    are matched by the names of the conditions; those of new conditions keep their random initialisation.
+    A snapshot of a lower resolution works too: see `growing`. Label embeddings are matched by the names of
+    the conditions; those of new conditions keep their random initialisation.
     After an unconditional snapshot the label has no influence on the generator at first. Layers at the image
     are converted between RGB and grey, see `_with_channels`.
 
@@ -40,10 +41,11 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     before = metadata.conditions if network.c_dim else []
     weights = _with_stages_embedded(network)
     d_weights = _with_stages_embedded(read_discriminator(path))
-    weights = _with_channels(weights, trainer.G)
+    weights = grown_generator(_with_channels(weights, trainer.G), trainer.G)
     unmatched = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
-    d_weights = _relabelled(_with_channels(d_weights, trainer.D), trainer.D, before, conditions)
+    d_weights = grown_discriminator(_with_channels(d_weights, trainer.D), trainer.D)
+    d_weights = _relabelled(d_weights, trainer.D, before, conditions)
     unmatched += _copy(_with_heads(d_weights, trainer.D), trainer.D, path)
     new = [f"embedding of {name}" for name in conditions if before and name not in before]
     return unmatched + (new if trainer.config.conditions.conditional else [])
