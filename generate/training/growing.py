@@ -11,7 +11,7 @@ from math import sqrt
 
 import torch
 
-from morphoscope.generate.networks.discriminator import Discriminator
+from morphoscope.generate.networks.discriminator import Discriminator, DiscriminatorBlock
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.networks.layers import ConvLayer
 
@@ -24,7 +24,7 @@ def grown_generator(source: Tensors, network: Generator) -> Tensors:
     """The weights of a snapshot and, if every block draws on the image, of new blocks that draw nothing."""
     weights = dict(source)
     for resolution in network.synthesis.block_resolutions:
-        block = network.synthesis.get_submodule(f"b{resolution}")
+        block = getattr(network.synthesis, f"b{resolution}")
         start = f"synthesis.b{resolution}."
         if block.architecture == "skip" and not any(name.startswith(start) for name in source):
             for name in ("weight", "bias"):
@@ -44,7 +44,7 @@ def grown_discriminator(source: Tensors, network: Discriminator) -> Tensors:
     old_first = f"b{network.img_resolution >> len(new)}.fromrgb"
     if not new or f"{old_first}.weight" not in source:
         return weights
-    blocks = [network.get_submodule(f"b{resolution}") for resolution in new]
+    blocks: list[DiscriminatorBlock] = [getattr(network, f"b{resolution}") for resolution in new]
     if any(block.architecture != "resnet" or len(block.conv0.weight) < 2 * channels for block in blocks):
         return weights
     first = source[f"{old_first}.weight"][:, :, 0, 0] / sqrt(channels)  # with its run-time gain
