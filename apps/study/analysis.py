@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from morphoscope.apps.study.collect import FoldPredictions, Predictions, Shots
+from morphoscope.apps.study.strata import StratumResult, compare_strata
 from morphoscope.configs.study import REFERENCE, Study
 from morphoscope.runtime.calibration_error import calibration_error
 from morphoscope.runtime.nested_statistics import Components, FoldScores, NestedDifference, nested_difference
@@ -89,22 +91,25 @@ class Analysis:
     Attributes:
         comparisons: every planned one of which at least one fold is complete.
         arms: every arm, likewise.
+        strata: the arms by age, sex and skin tone, at the largest number of shots.
         components: variances of the planned comparisons at the largest number of shots, averaged over arms.
         images: mean number of images per test.
     """
 
     comparisons: list[Comparison]
     arms: list[ArmResult]
+    strata: list[StratumResult]
     components: Components | None
     images: float
 
 
-def analyse(study: Study, predictions: Predictions) -> Analysis:
+def analyse(study: Study, predictions: Predictions, rows: pd.DataFrame) -> Analysis:
     """Compare every arm with the real images.
 
     Args:
         study: its margin and arms were chosen before.
         predictions: of all finished cells.
+        rows: of the cohort's manifest, from which strata come.
     """
     arms = [
         _arm(arm, shots, list(folds.values()), predictions)
@@ -126,7 +131,8 @@ def analyse(study: Study, predictions: Predictions) -> Analysis:
         else None
     )
     sizes = [len(fold.truth) for folds in predictions.folds.values() for fold in folds.values()]
-    return Analysis(comparisons, arms, mean, float(np.mean(sizes)) if sizes else 0.0)
+    strata = compare_strata(study, predictions, rows)
+    return Analysis(comparisons, arms, strata, mean, float(np.mean(sizes)) if sizes else 0.0)
 
 
 def _comparison(arm: str, shots: Shots, study: Study, predictions: Predictions) -> Comparison:

@@ -71,8 +71,8 @@ def report_study(run: Path, store: Store) -> Path:
         predictions = collect(plan, store)
         if not predictions.folds:
             raise UserError(f"{run}: no classifier has finished, so that there is nothing to report.")
-        analysis = analyse(plan.study, predictions)
         cohort = Cohort.load(plan.study.cohort)
+        analysis = analyse(plan.study, predictions, cohort.rows)
         return write_study_report(
             run, plan, store, cohort, analysis, read_checks(run), failed, _environment()
         )

@@ -103,7 +103,7 @@ def stratify(
         values = attributes[attribute].to_numpy(dtype=str)
         if len(set(values)) < 2:
             continue
-        for value in sorted(set(values), key=_position):
+        for value in sorted(set(values), key=natural_order):
             here = values == value
             found.append(
                 Stratum(
@@ -117,6 +117,13 @@ def stratify(
                 )
             )
     return found
+
+
+def natural_order(value: str) -> tuple[int, str]:
+    """Sort key of values: ages and skin tones ascending, other names alphabetically, "unknown" last."""
+    if value == UNKNOWN:
+        return len(_ORDER) + 1, value
+    return (_ORDER.index(value) if value in _ORDER else len(_ORDER)), value
 
 
 def top_k(
@@ -185,10 +192,3 @@ def _number(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
-
-
-def _position(value: str) -> tuple[int, str]:
-    """Natural order of ages and skin tones, other names alphabetically, "unknown" last."""
-    if value == UNKNOWN:
-        return len(_ORDER) + 1, value
-    return (_ORDER.index(value) if value in _ORDER else len(_ORDER)), value

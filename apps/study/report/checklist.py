@@ -7,8 +7,12 @@ from morphoscope.cohort import Cohort
 OPEN = "— for the authors"
 
 
-def checklist(plan: StudyPlan, cohort: Cohort, checks: list[Check]) -> list[tuple[str, str]]:
-    """(item, answer); an answer that only the authors know is marked open."""
+def checklist(plan: StudyPlan, cohort: Cohort, checks: list[Check], strata: bool) -> list[tuple[str, str]]:
+    """(item, answer); an answer that only the authors know is marked open.
+
+    Args:
+        strata: whether the report has them.
+    """
     study, rows = plan.study, cohort.rows
     patients = rows["group"].nunique()
     conditions = rows["condition"].value_counts()
@@ -42,7 +46,12 @@ def checklist(plan: StudyPlan, cohort: Cohort, checks: list[Check]) -> list[tupl
             "Intervals over folds, generator seeds, classifier seeds and patients; Holm; equivalence.",
         ),
         ("Missing data", OPEN),
-        ("Fairness: strata of skin tone, age, sex", OPEN),
+        (
+            "Fairness: strata of skin tone, age, sex",
+            "In the section 'By age, sex and skin tone', as far as the manifest has them."
+            if strata
+            else OPEN,
+        ),
         ("External validation", "Not part of this study."),
         ("Availability of code and settings", "Version, settings and digests are listed below."),
         ("Availability of data", OPEN),

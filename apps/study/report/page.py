@@ -17,9 +17,13 @@ from morphoscope.apps.study.report import figures, tables
 from morphoscope.apps.study.report.answer import answer
 from morphoscope.apps.study.report.checklist import checklist
 from morphoscope.apps.study.report.generators import generator_sections
+from morphoscope.apps.study.strata import FEW_PATIENTS
 from morphoscope.apps.study.workflow.engine import Failure
+from morphoscope.classify.certainty.strata import FEW
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.spreadsheet import write_csv
+from morphoscope.configs import first_names
+from morphoscope.configs.study import REFERENCE
 from morphoscope.runtime import write_text
 from morphoscope.runtime.reporting import Figure, Section, Table, write_report
 from morphoscope.runtime.reporting.plots import VECTOR, save, svg
@@ -38,6 +42,13 @@ _METHODS = (
     "of no difference. Recalls by condition, log loss and Brier score have intervals of the same kind "
     "without adjustment. McNemar's test, Wilson's intervals and calibration errors describe the classifiers "
     "with the first seeds."
+)
+_OVERLAP = (
+    "Outer folds are not independent: {share}, and a patient who is tested in one fold may be trained on in "
+    "the others. The variance between training sets is thus estimated from sets that are more alike than new "
+    "samples of patients would be, and no unbiased estimate of it exists (Bengio and Grandvalet 2004). The "
+    "intervals describe this procedure on patients like these; for a training set of other patients they are "
+    "somewhat too short."
 )
 _CHECKLIST = "Filled in where the study knows the answer; items marked with a dash are open."
 
@@ -66,18 +77,23 @@ def write_study_report(
     for name, drawing in drawings.items():
         save(drawing, run / "figures" / f"{name}.svg", VECTOR)
     write_csv(run / "comparisons.csv", tables.comparison_frame(analysis), "%.6g")
+    if analysis.strata:
+        write_csv(run / "strata.csv", tables.stratum_frame(analysis.strata), "%.6g")
     write_text(run / "comparisons.tex", tables.latex(tables.comparison_table(analysis.comparisons)))
     write_text(run / RESULTS, json.dumps(_results(plan, analysis, failed), indent=1) + "\n")
     sections = [
         *_failed(failed),
         *_comparisons(plan, analysis, drawings),
+        *_strata(analysis),
         *_arms(plan, analysis, drawings),
         *_variances(plan, analysis),
         *_reverse(plan, store),
         *generator_sections(plan, store),
         Section("Checks against leaks", table=_checks(checks)),
-        Section("TRIPOD+AI and CLAIM", _CHECKLIST, facts=checklist(plan, cohort, checks)),
-        Section("How this was computed", _METHODS),
+        Section(
+            "TRIPOD+AI and CLAIM", _CHECKLIST, facts=checklist(plan, cohort, checks, bool(analysis.strata))
+        ),
+        Section("How this was computed", f"{_METHODS} {_overlap(plan.study.folds)}"),
         Section("To repeat it", facts=_facts(plan, environment)),
     ]
     phantom = "Every image is a phantom: the values say nothing about patients. " if cohort.phantom else ""
@@ -155,6 +171,28 @@ def _comparisons(plan: StudyPlan, analysis: Analysis, drawings: dict[str, Drawin
     ]
 
 
+def _strata(analysis: Analysis) -> list[Section]:
+    """By age, sex and skin tone, if the manifest has them."""
+    if not analysis.strata:
+        return []
+    text = (
+        "Accuracy at the largest number of patients: of the classifiers with the first seeds, with Wilson's "
+        f"intervals by patient; and its difference to '{REFERENCE}' over all folds and seeds. Intervals are "
+        "not adjusted for their number: with many strata, some exclude 0 by chance. Differences between "
+        "strata may come from their conditions and cameras as well as from the attribute."
+    )
+    small = [f"{one.attribute}: {one.value} ({one.patients} patients)" for one in analysis.strata if one.few]
+    alarms = []
+    if small:
+        alarms.append(
+            f"Nothing can be said about {first_names(small)}: fewer than {FEW_PATIENTS} patients or "
+            f"{FEW} images."
+        )
+    return [
+        Section("By age, sex and skin tone", text, alarms=alarms, table=tables.stratum_table(analysis.strata))
+    ]
+
+
 def _arms(plan: StudyPlan, analysis: Analysis, drawings: dict[str, Drawing]) -> list[Section]:
     caption = "Expected calibration error at the largest number of patients, with 95% intervals."
     figures_ = _shown(drawings, "calibration", caption)
@@ -195,6 +233,13 @@ def _reverse(plan: StudyPlan, store: Store) -> list[Section]:
     return [Section("Trained on real, tested on synthetic images", text, table=Table(columns, cells))]
 
 
+def _overlap(folds: int) -> str:
+    """What the overlap of training sets means for the intervals."""
+    share = (folds - 2) / (folds - 1)
+    shared = f"the training sets of two of {folds} folds share up to {share:.0%} of their patients"
+    return _OVERLAP.format(share=shared if folds > 2 else "the training set of one is the test of the other")
+
+
 def _checks(checks: list[Check]) -> Table:
     rows = [[one.what, str(one.counted)] for one in checks]
     return Table(["check, passed before anything was trained", "looked at"], rows)
@@ -223,6 +268,7 @@ def _results(plan: StudyPlan, analysis: Analysis, failed: list[Failure]) -> dict
         "answer": answer(plan.study, analysis.comparisons),
         "comparisons": [{**asdict(one), "verdict": one.verdict} for one in analysis.comparisons],
         "arms": [asdict(one) for one in analysis.arms],
+        "strata": [asdict(one) for one in analysis.strata],
         "pilot": pilot,
         "failed": [one.name for one in failed],
     }

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from morphoscope.apps.study.analysis import Analysis, Comparison
-from morphoscope.configs.study import Study
+from morphoscope.apps.study.strata import StratumResult
+from morphoscope.configs.study import REFERENCE, Study
 from morphoscope.runtime.reporting import Table
 from morphoscope.runtime.statistics import Estimate, format_estimate, format_p
 
@@ -59,6 +60,38 @@ def recall_table(analysis: Analysis, study: Study) -> Table:
     names = list(dict.fromkeys(name for one in arms for name in one.recalls))
     rows = [[name, *(format_estimate(one.recalls.get(name), 2) for one in arms)] for name in names]
     return Table(["condition", *(one.arm for one in arms)], rows)
+
+
+def stratum_table(strata: Sequence[StratumResult]) -> Table:
+    """One row per stratum and arm; one per stratum that is too small."""
+    rows = []
+    for one in strata:
+        name = [f"{one.attribute}: {one.value}", str(one.patients), str(one.images)]
+        if one.few:
+            rows.append([*name, "too few", "–", "–"])
+        for arm, accuracy in one.accuracies.items():
+            difference = one.differences.get(arm)
+            shown = format_estimate(None if difference is None else difference.estimate, 2)
+            rows.append([*name, arm, format_estimate(accuracy, 2), shown])
+    columns = ["stratum", "patients", "images", "arm", "accuracy", f"difference to '{REFERENCE}'"]
+    return Table(columns, rows)
+
+
+def stratum_frame(strata: Sequence[StratumResult]) -> pd.DataFrame:
+    """The same for other programs; values of a stratum that is too small are empty."""
+    rows: list[dict[str, Any]] = []
+    for one in strata:
+        here = {name: getattr(one, name) for name in ("attribute", "value", "patients", "images", "few")}
+        for arm in one.accuracies or [""]:
+            row = {**here, "arm": arm, **_named("accuracy", one.accuracies.get(arm))}
+            difference = one.differences.get(arm)
+            rows.append(row | _named("difference", None if difference is None else difference.estimate))
+    return pd.DataFrame(rows)
+
+
+def _named(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    value, low, high = estimate or (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def variance_table(analysis: Analysis, study: Study) -> Table | None:

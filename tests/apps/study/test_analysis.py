@@ -34,7 +34,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         for number in range(PATIENTS):
             name = f"{condition}-{number}.png"
             write_image(root / name, np.full((2, 2, 3), (index, number, 0), np.uint8))
-            rows.append({"file": name, "condition": condition})
+            age, sex = ("25", "70")[number % 2], "other" if number == 0 else "female"
+            rows.append({"file": name, "condition": condition, "age": age, "sex": sex})
     made = Cohort.from_rows(root, pd.DataFrame(rows))
     made.save()
     return Cohort.load(root)
@@ -66,10 +67,10 @@ def predicted(many: Cohort, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 def test_a_planted_effect_is_found_and_a_planted_null_is_equivalent(
-    predicted: tuple[Path, StudyPlan, Store],
+    predicted: tuple[Path, StudyPlan, Store], many: Cohort
 ) -> None:
     _, plan, store = predicted
-    analysis = analyse(plan.study, collect(plan, store))
+    analysis = analyse(plan.study, collect(plan, store), many.rows)
     verdicts = {(one.arm, one.shots): one.verdict for one in analysis.comparisons}
     assert len(verdicts) == 6
     for shots in (5, "all"):
@@ -85,6 +86,31 @@ def test_a_planted_effect_is_found_and_a_planted_null_is_equivalent(
     assert "Compared with 'real', repeated differed by less than 0.1" in text
     assert text.endswith("only classified worse.")
     assert text.count(". ") == 1
+
+
+def test_strata_have_intervals_by_patient_or_say_that_they_are_too_small(
+    predicted: tuple[Path, StudyPlan, Store], many: Cohort
+) -> None:
+    _, plan, store = predicted
+    predictions = collect(plan, store)
+    found = {(one.attribute, one.value): one for one in analyse(plan.study, predictions, many.rows).strata}
+    assert list(found) == [("age", "18-39"), ("age", "60-79"), ("sex", "female"), ("sex", "other")]
+    few = found["sex", "other"]
+    assert few.few and (few.patients, few.images) == (3, 3) and not few.accuracies and not few.differences
+    young = found["age", "18-39"]
+    assert young.patients == 150 and not young.few
+    files = set(many.rows["file"][many.rows["age"] == "25"])
+    hits = [
+        correct
+        for fold in predictions.folds["synthetic", "all"].values()
+        for file, correct in zip(fold.files, fold.correct[0, 0], strict=True)
+        if file in files
+    ]
+    value, low, high = young.accuracies["synthetic"]
+    assert value == pytest.approx(np.mean(hits)) and low < 0.95 < high and high - low < 0.15
+    difference = young.differences["synthetic"].estimate
+    assert difference.low < 0.25 < difference.high
+    assert young.differences.keys() == ACCURACY.keys() - {"real"}
 
 
 def test_the_report_shows_what_was_measured_and_what_failed(
@@ -110,6 +136,12 @@ def test_the_report_shows_what_was_measured_and_what_failed(
     table = pd.read_csv(run / "comparisons.csv")
     assert set(table["measure"]) >= {"balanced accuracy", "recall", "log likelihood", "brier"}
     assert (run / "comparisons.tex").read_text().count(r"\\") == 7
+    strata = pd.read_csv(run / "strata.csv")
+    assert set(strata["arm"].dropna()) == set(ACCURACY)
+    too_small = strata[strata["few"]]
+    assert list(too_small["value"]) == ["other"] and too_small["accuracy"].isna().all()
+    assert "Nothing can be said about sex: other (3 patients)" in page
+    assert "share up to 50% of their patients" in page
     for name in ("differences", "learning-curves", "conditions", "calibration"):
         assert (run / "figures" / f"{name}.pdf").is_file() and (run / "figures" / f"{name}.svg").is_file()
 
