@@ -1,4 +1,14 @@
-"""Settings of a study whose networks train within a second."""
+"""A study whose networks train within a second, and its cohort: three conditions that differ by colour."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from morphoscope.cohort import Cohort, write_image
+
+COLOURS = {"blue": (60, 70, 200), "green": (70, 190, 60), "red": (200, 60, 60)}
+PATIENTS = {"blue": 8, "green": 10, "red": 14}
 
 TINY = {
     "arms": {
@@ -35,3 +45,17 @@ TINY = {
         "metric_network": None,
     },
 }
+
+
+def write_colours(root: Path) -> Cohort:
+    """Unequal numbers of patients per condition, two images each; no folds."""
+    random, rows = np.random.default_rng(0), []
+    for condition, patients in PATIENTS.items():
+        for number in range(2 * patients):
+            name = f"{condition}-{number}.png"
+            noise = random.normal(0, 30, (40, 40, 3))
+            write_image(root / name, np.clip(np.array(COLOURS[condition]) + noise, 0, 255).astype(np.uint8))
+            rows.append({"file": name, "condition": condition, "group": f"{condition}-{number // 2}"})
+    made = Cohort.from_rows(root, pd.DataFrame(rows))
+    made.save()
+    return Cohort.load(root)

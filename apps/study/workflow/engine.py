@@ -4,17 +4,19 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from morphoscope.apps.study.cell import Store
 from morphoscope.apps.study.plan import StudyPlan
+from morphoscope.apps.study.workflow import guard
 from morphoscope.configs import UserError
 from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_text
+from morphoscope.runtime.progress import working
 
 LOGS = "logs"
 COMMAND = [sys.executable, "-m", "morphoscope.apps"]
@@ -52,13 +54,15 @@ class Engine:
         """
         run = run.resolve()
         write_text(run / "engine.json", json.dumps(self._config(run, store)) + "\n")
-        process = subprocess.Popen(self._command(run), start_new_session=True)
+        lock = run / LOGS / "engine.lock"
+        lock.parent.mkdir(exist_ok=True)
+        _wait_for_earlier(lock)
+        guarded = [sys.executable, "-m", guard.__name__, str(lock), *self._command(run)]
+        process = subprocess.Popen(guarded, stdin=subprocess.PIPE, start_new_session=True)
         try:
             code = process.wait()
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)  # to Snakemake and its cells, which save what they have
-            process.wait()
-            raise
+        finally:  # after Ctrl-C this stops Snakemake and its cells, which save what they have
+            process.communicate()
         if code not in (0, 1):  # 1: a cell failed
             raise UserError(f"Snakemake ended with code {code}; its messages are above.")
 
@@ -89,6 +93,14 @@ class Engine:
             own = _HERE / "profiles" / self.profile
             words += ["--profile", str(own if own.is_dir() else self.profile)]
         return [*words, "--dry-run"] if self.dry_run else words
+
+
+def _wait_for_earlier(lock: Path) -> None:
+    """Wait for cells of a run that was killed, until they have saved what they have."""
+    if guard.is_running(lock):
+        with working("Waiting for the cells of the stopped run", transient=True):
+            while guard.is_running(lock):
+                time.sleep(guard.LOOK_EVERY)
 
 
 def _snakemake() -> str:

@@ -1,39 +1,25 @@
-"""A study whose networks train within a second, on a cohort of three conditions that differ by colour."""
+"""The tiny study and its cohort, and a feature network that needs no weights."""
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
-from tiny_study import TINY
+from tiny_study import TINY, write_colours
 
 from morphoscope.apps.study.cell import Store
 from morphoscope.apps.study.cells import generators, images
 from morphoscope.apps.study.cells.context import Context
-from morphoscope.cohort import Cohort, write_image
+from morphoscope.cohort import Cohort
 from morphoscope.configs.loading import validated
 from morphoscope.configs.study import Study
 from morphoscope.generate.metrics import FeatureNetwork
 from morphoscope.generate.metrics.features import NetworkFunction
 
-COLOURS = {"blue": (60, 70, 200), "green": (70, 190, 60), "red": (200, 60, 60)}
-PATIENTS = {"blue": 8, "green": 10, "red": 14}
-
 
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    """Unequal numbers of patients per condition, two images each; no folds."""
-    root, random, rows = tmp_path_factory.mktemp("colours"), np.random.default_rng(0), []
-    for condition, patients in PATIENTS.items():
-        for number in range(2 * patients):
-            name = f"{condition}-{number}.png"
-            noise = random.normal(0, 30, (40, 40, 3))
-            write_image(root / name, np.clip(np.array(COLOURS[condition]) + noise, 0, 255).astype(np.uint8))
-            rows.append({"file": name, "condition": condition, "group": f"{condition}-{number // 2}"})
-    made = Cohort.from_rows(root, pd.DataFrame(rows))
-    made.save()
-    return Cohort.load(root)
+    """See `write_colours`."""
+    return write_colours(tmp_path_factory.mktemp("colours"))
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from morphoscope.apps.study.cell import Cell, Store
 from morphoscope.apps.study.plan import StudyPlan
-from morphoscope.apps.study.workflow import engine
+from morphoscope.apps.study.workflow import engine, guard
 from morphoscope.apps.study.workflow.engine import Engine, failures
 from morphoscope.configs import UserError
 from morphoscope.configs.study import Study
@@ -62,7 +63,8 @@ def plan(study: Study) -> StudyPlan:
 
 
 def done(run: Path) -> list[str]:
-    return [line.partition("-")[0] for line in (run / "done.txt").read_text().split()]
+    names = (run / "done.txt").read_text() if (run / "done.txt").exists() else ""
+    return [line.partition("-")[0] for line in names.split()]
 
 
 HERE = Engine(cores=2, threads=1, device="cpu", profile=None, dry_run=False)
@@ -84,9 +86,10 @@ def test_a_failed_cell_leaves_the_others_and_is_tried_again(run: Path, study: St
     assert failures(run, plan(study), store) == []
 
 
-def test_a_stopped_study_resumes(run: Path, study: Study, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
-    (run / "hang").touch()
+def test_a_study_that_is_stopped_three_times_leaves_nothing_running_and_resumes(
+    run: Path, study: Study, tmp_path: Path
+) -> None:
+    store, cells = Store(tmp_path / "store"), plan(study).cells
     script = f"""
         from pathlib import Path
         from morphoscope.apps.study.cell import Store
@@ -94,17 +97,48 @@ def test_a_stopped_study_resumes(run: Path, study: Study, tmp_path: Path) -> Non
         engine.COMMAND = {engine.COMMAND!r}
         engine.Engine(2, 1, "cpu", None, False).run(Path({str(run)!r}), Store(Path({str(store.path)!r})))
     """
-    started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
-    images = next(cell for cell in plan(study).cells.values() if cell.kind == "images")
-    while not store.is_finished(images):
-        assert started.poll() is None
-    os.kill(started.pid, signal.SIGINT)  # as Ctrl-C
-    started.wait()
+    images = next(cell for cell in cells.values() if cell.kind == "images")
+    (run / "hang").touch()
+    # SIGKILL comes last, so that the next run begins while the cells of this one may still be there.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        (run / "done.txt").unlink(missing_ok=True)
+        started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+        while not (store.is_finished(images) and "classifier" in done(run)):
+            assert started.poll() is None
+            time.sleep(0.05)
+        os.kill(started.pid, number)
+        started.wait()
     (run / "hang").unlink()
     (run / "done.txt").unlink()
     HERE.run(run, store)
     assert done(run) == ["classifier", "classifier"]
     assert failures(run, plan(study), store) == []
+    assert not processes_of(run)
+
+
+def processes_of(run: Path) -> list[str]:
+    """Command lines of the running processes that have to do with a study."""
+    shown = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in shown.splitlines() if str(run) in line]
+
+
+def test_cells_of_a_killed_study_stop_by_themselves(run: Path, study: Study, tmp_path: Path) -> None:
+    """Also where a shell has started it in the background, with SIGINT ignored."""
+    lock = tmp_path / "lock"
+    sleeper = [sys.executable, "-c", f"import time; time.sleep(3000)  # {run}"]
+    words = [sys.executable, "-m", guard.__name__, str(lock), *sleeper]
+    ignored = "import signal, subprocess, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    start = f"subprocess.Popen({words!r}, stdin=subprocess.PIPE); print(1, flush=True); time.sleep(3000)"
+    parent = subprocess.Popen([sys.executable, "-c", ignored + start], stdout=subprocess.PIPE)
+    parent.stdout.readline()
+    while len(processes_of(run)) < 3:
+        time.sleep(0.05)
+    assert guard.is_running(lock)
+    parent.kill()
+    parent.wait()
+    while processes_of(run):
+        time.sleep(0.05)
+    assert not guard.is_running(lock)
 
 
 def test_a_dry_run_does_nothing(run: Path, tmp_path: Path) -> None:
