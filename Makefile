@@ -35,7 +35,7 @@ app: install
 test: export OMP_NUM_THREADS = 1
 test: export OMP_WAIT_POLICY = passive
 test: install
-	$(BIN)/pytest -m "not slow" -q -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m "not slow and not slurm" -q -n logical --maxprocesses 4 --dist loadfile
 
 # The same with the oldest versions of what the program depends on: the lower bounds in pyproject.toml.
 test-oldest:

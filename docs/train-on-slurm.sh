@@ -22,12 +22,13 @@ cohort=$1
 run=$2
 shift 2
 
-stopped_early=
+out_of_time=
 stop() {
-  stopped_early=yes
+  out_of_time=yes
   scancel --signal=TERM "$SLURM_JOB_ID.0" # the tasks of the first step; srun itself would kill them at once
 }
-trap stop USR1 TERM
+trap stop USR1
+trap : TERM # of scancel, which tells the tasks as well: wait below until they have saved, and end
 
 head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 srun torchrun \
@@ -38,8 +39,11 @@ srun torchrun \
 step=$!
 wait "$step"
 code=$?
-if [ -n "$stopped_early" ]; then
-  wait "$step" # the first wait ended with the signal, not with the training
+while kill -0 "$step" 2>/dev/null; do # a wait ends with a signal, not only with the training
+  wait "$step"
+  code=$?
+done
+if [ -n "$out_of_time" ]; then
   echo "Requeued; the state is in $run."
   exec scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -33,6 +33,7 @@ NOT_RUN = {
     r"bash benchmarks/": "needs a GPU",
     r"torchrun\b": "tests/generate/training/test_processes.py trains in several processes",
     r"sbatch\b": "tests/apps/test_slurm_script.py runs the script without a cluster",
+    r"(export MASTER_ADDR=|srun\b)": "tests/slurm runs it on a real Slurm",
 }
 # Of the shell, and harmless.
 FILES = ("mkdir ", "cp ")
