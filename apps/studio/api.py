@@ -13,6 +13,8 @@ from morphoscope.apps.studio.answers import (
 )
 from morphoscope.apps.studio.classify import Classify, ClassifyAnswer, SimilarAnswer
 from morphoscope.apps.studio.explore import Explore
+from morphoscope.apps.studio.face_answers import FaceAnswer, FaceEvidenceAnswer, FaceGalleryAnswer
+from morphoscope.apps.studio.faces import Faces
 from morphoscope.apps.studio.learn import Learn, QuestionAnswer, RevealAnswer
 from morphoscope.apps.studio.reporting import reported
 from morphoscope.apps.studio.scores import ScoreAnswer
@@ -33,10 +35,16 @@ class Api:
     """
 
     def __init__(
-        self, actions: Actions, explore: Explore, classify: Classify, learn: Learn, teach: Teach
+        self,
+        actions: Actions,
+        explore: Explore,
+        classify: Classify,
+        learn: Learn,
+        teach: Teach,
+        faces: Faces,
     ) -> None:
         self._actions, self._explore, self._classify = actions, explore, classify
-        self._learn, self._teach = learn, teach
+        self._learn, self._teach, self._faces = learn, teach, faces
 
     def publish(self) -> None:
         """Add the endpoints to the current Blocks context."""
@@ -58,6 +66,9 @@ class Api:
             self.evidence,
             self.score,
             self.material,
+            self.face,
+            self.face_evidence,
+            self.face_gallery,
         ):
             gr.api(reported(endpoint), api_name=endpoint.__name__, concurrency_limit=4)
 
@@ -254,6 +265,23 @@ class Api:
         slide or pdf, and mp4 or gif for a film.
         """
         return self._teach.material(_values(locals()))
+
+    def face(self, photograph: str, face: int = 0) -> FaceAnswer:
+        """The faces of an uploaded photograph, by its token, and the gallery's syndromes ranked for one.
+
+        face: its number if there are several, 0 for the largest. Not a diagnosis.
+        """
+        return self._faces.look(_values(locals()))
+
+    def face_evidence(
+        self, photograph: str, face: int = 0, syndrome: str = "", gradients: bool = True
+    ) -> FaceEvidenceAnswer:
+        """Which parts of a face speak for a syndrome, by default the most similar one."""
+        return self._faces.evidence(_values(locals()))
+
+    def face_gallery(self) -> FaceGalleryAnswer:
+        """What is known about the gallery of faces, and a map of its images."""
+        return self._faces.gallery(_values(locals()))
 
 
 def _values(arguments: dict[str, object]) -> dict[str, object]:

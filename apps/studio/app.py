@@ -13,10 +13,13 @@ from morphoscope.apps.studio.actions import Actions
 from morphoscope.apps.studio.api import Api
 from morphoscope.apps.studio.classify import Classify
 from morphoscope.apps.studio.explore import Explore
+from morphoscope.apps.studio.face_words import gallery_facts
+from morphoscope.apps.studio.faces import Faces
 from morphoscope.apps.studio.learn import Learn
 from morphoscope.apps.studio.server import PASSWORD, Server
 from morphoscope.apps.studio.tabs.classify import classify_tab
 from morphoscope.apps.studio.tabs.explore import explore_tab
+from morphoscope.apps.studio.tabs.faces import faces_tab
 from morphoscope.apps.studio.tabs.learn import learn_tab
 from morphoscope.apps.studio.tabs.models import models_tab
 from morphoscope.apps.studio.tabs.morph import morph_tab
@@ -26,6 +29,7 @@ from morphoscope.apps.studio.uploads import Uploads
 from morphoscope.apps.studio.words import mismatch_notice, phantom_notice
 from morphoscope.apps.texts import text
 from morphoscope.classify import Ensemble
+from morphoscope.classify.gestalt import Gestalt
 from morphoscope.generate import GeneratorModel
 from morphoscope.runtime.terminal import say
 
@@ -36,7 +40,9 @@ _MOST_WAITING = 200  # requests, of all sessions together
 class StudioPage(gr.Blocks):
     """The page, with the models behind it and the uploads that its handlers read."""
 
-    def __init__(self, title: str, workbench: Workbench, galleries: Galleries) -> None:
+    def __init__(
+        self, title: str, workbench: Workbench, galleries: Galleries, gestalt: Gestalt | None
+    ) -> None:
         super().__init__(title=title, analytics_enabled=False)
         self.workbench = workbench
         self.uploads = Uploads()
@@ -45,10 +51,16 @@ class StudioPage(gr.Blocks):
         self.classify = Classify(self.actions, self.explore, galleries.training)
         self.learn = Learn(workbench, galleries.quiz)
         self.teach = Teach(workbench, self.learn)
+        self.faces = Faces(self.uploads, gestalt, workbench.turn)
 
 
 def build(
-    generator: GeneratorModel, ensemble: Ensemble, galleries: Galleries = NO_GALLERIES, *, title: str = TITLE
+    generator: GeneratorModel,
+    ensemble: Ensemble,
+    galleries: Galleries = NO_GALLERIES,
+    *,
+    gestalt: Gestalt | None = None,
+    title: str = TITLE,
 ) -> StudioPage:
     """The studio's page for a pair of models; nothing is computed until someone opens it.
 
@@ -56,9 +68,10 @@ def build(
 
     Args:
         galleries: photographs or phantoms that the page may show.
+        gestalt: a gallery of faces with its encoder, for the tab Faces.
     """
     workbench = Workbench(generator, ensemble)
-    page = StudioPage(title, workbench, galleries)
+    page = StudioPage(title, workbench, galleries, gestalt)
     with page:
         gr.HTML(_head(title, workbench), elem_id="head")
         with gr.Tabs(overflow_behavior="wrap"):
@@ -68,13 +81,15 @@ def build(
                 explore_tab(page.actions, page.explore)
             with gr.Tab(text("tab.classify"), id="classify"):
                 classify_tab(page.actions, page.classify)
+            with gr.Tab(text("tab.faces"), id="faces"):
+                faces_tab(page.actions, page.faces)
             with gr.Tab(text("tab.learn"), id="learn"):
                 learn_tab(page.actions, page.learn)
             with gr.Tab(text("tab.teach"), id="teach"):
                 teach_tab(page.actions, page.teach)
             with gr.Tab(text("tab.models"), id="models"):
-                models_tab(workbench)
-        Api(page.actions, page.explore, page.classify, page.learn, page.teach).publish()
+                models_tab(workbench, [] if gestalt is None else gallery_facts(gestalt))
+        Api(page.actions, page.explore, page.classify, page.learn, page.teach, page.faces).publish()
     return page.queue(max_size=_MOST_WAITING)
 
 

@@ -41,6 +41,12 @@ class Scores:
         above = np.concatenate([np.cumsum(self.weights[::-1])[::-1], [0.0]])
         return np.asarray((1 + above[np.searchsorted(self.values, scores)]) / (1 + self.weights.sum()))
 
+    def limit(self, alpha: float) -> float | None:
+        """The largest score whose p-value is at least `alpha`; None if no score has a smaller one."""
+        if 1 / (1 + self.weights.sum()) >= alpha:
+            return None
+        return float(self.values[self.p_values(self.values) >= alpha].max())
+
 
 @dataclass(frozen=True, eq=False)
 class Calibration:

@@ -42,6 +42,8 @@ _DLIB_FACE = np.array(
     ]
 )
 _DLIB_PARTS = ((LEFT_EYE_OUTER,), (LEFT_EYE_INNER,), (RIGHT_EYE_INNER,), (RIGHT_EYE_OUTER,), (NOSE_BASE,))
+DLIB_TEMPLATE = Template(SIZE, _DLIB_PARTS, (_DLIB_FACE + 0.25) / 1.5 * SIZE)
+"""How faces are aligned for the bundled encoder."""
 # ArcFace's template for 112 pixels (Deng et al. 2019): eyes, tip of the nose, corners of the mouth.
 _ARCFACE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
@@ -74,7 +76,7 @@ class DlibEncoder:
 
     def __init__(self) -> None:
         self.digest = _digest(RESNET.read_bytes())
-        self.template = Template(SIZE, _DLIB_PARTS, (_DLIB_FACE + 0.25) / 1.5 * SIZE)
+        self.template = DLIB_TEMPLATE
         self.network = face_resnet()
 
     def encode(self, chips: np.ndarray) -> NDArray[np.float32]:

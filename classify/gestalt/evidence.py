@@ -8,7 +8,6 @@ import torch
 from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 
-from morphoscope.classify.gestalt.alignment import apply
 from morphoscope.classify.gestalt.encoders import DlibEncoder, Encoder, unit
 from morphoscope.classify.gestalt.nearest import image_distances, syndrome_distances
 from morphoscope.classify.gestalt.preparation import Face
@@ -30,7 +29,8 @@ class Evidence:
         against: the nearest other syndrome.
         margin: similarity to the syndrome less that to the other one; positive if the syndrome is nearer.
         occlusion: {part: by how much the margin falls if the part is blurred away}; see `PARTS`.
-        gradients: {part: sum of the integrated gradients in it}; None for an encoder without gradients.
+        gradients: {part: sum of the integrated gradients in it}; None for an encoder without gradients, or
+            if they were not requested.
         map: integrated gradients, float32 [S, S] on the aligned face, summed over channels; or None.
         chip: the aligned face, uint8 RGB [S, S, 3].
     """
@@ -44,7 +44,9 @@ class Evidence:
     chip: NDArray[np.uint8]
 
 
-def find_evidence(gestalt: Gestalt, face: Face, syndrome: str | None = None) -> Evidence:
+def find_evidence(
+    gestalt: Gestalt, face: Face, syndrome: str | None = None, gradients: bool = True
+) -> Evidence:
     """The evidence in a face for a syndrome, by default for the nearest one.
 
     Nearest images are chosen once, for the whole face: the margin is then a linear function of the
@@ -54,6 +56,7 @@ def find_evidence(gestalt: Gestalt, face: Face, syndrome: str | None = None) -> 
         gestalt: with at least two syndromes.
         face: the face.
         syndrome: one of the gallery.
+        gradients: whether to compute them, too: they take several times as long as occlusion.
 
     Raises:
         UserError: the gallery does not have the syndrome, or has no other.
@@ -73,19 +76,18 @@ def find_evidence(gestalt: Gestalt, face: Face, syndrome: str | None = None) -> 
     direction = _nearest(to_images[0], gallery.labels == own, gallery.embeddings) - _nearest(
         to_images[0], gallery.labels == other, gallery.embeddings
     )
-    points = apply(gestalt.encoder.template.transform(face.landmarks.points), face.landmarks.points)
-    masks = part_masks(points, gestalt.encoder.template.size)
+    masks = part_masks(face.aligned_points(gestalt.encoder.template), gestalt.encoder.template.size)
     margins = unit(gestalt.encoder.encode(np.stack([chip, *_occluded(chip, masks)]))) @ direction
-    gradients = _integrated_gradients(gestalt.encoder, chip, direction)
+    summed = _integrated_gradients(gestalt.encoder, chip, direction) if gradients else None
     return Evidence(
         syndrome=gallery.syndromes[own],
         against=gallery.syndromes[other],
         margin=float(margins[0]),
         occlusion={name: float(margins[0] - value) for name, value in zip(masks, margins[1:], strict=True)},
         gradients=None
-        if gradients is None
-        else {name: float(gradients[mask].sum()) for name, mask in masks.items()},
-        map=gradients,
+        if summed is None
+        else {name: float(summed[mask].sum()) for name, mask in masks.items()},
+        map=summed,
         chip=chip,
     )
 

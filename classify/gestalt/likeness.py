@@ -114,10 +114,38 @@ def face_map(
     Raises:
         UserError: fewer than three images.
     """
-    if len(gallery) < 3:
-        raise UserError(f"{len(gallery)} images: a map needs at least three.")
-    centre = gallery.embeddings.mean(axis=0)
-    _, _, axes = np.linalg.svd(gallery.embeddings - centre, full_matrices=False)
-    places = (gallery.embeddings - centre) @ axes[:2].T
-    own = None if embedding is None else np.asarray((embedding - centre) @ axes[:2].T, np.float64)
-    return np.asarray(places, np.float64), own
+    plane = FacePlane.of(gallery)
+    return plane.places(gallery.embeddings), None if embedding is None else plane.places(embedding)
+
+
+@dataclass(frozen=True, eq=False)
+class FacePlane:
+    """The plane of the first two principal components of a gallery's embeddings.
+
+    Attributes:
+        centre: mean embedding, [D].
+        axes: unit vectors, [2, D].
+        share: fraction of the variance between the gallery's images that the plane holds, 0 to 1.
+    """
+
+    centre: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    share: float
+
+    @classmethod
+    def of(cls, gallery: Gallery) -> "FacePlane":
+        """That of a gallery.
+
+        Raises:
+            UserError: fewer than three images.
+        """
+        if len(gallery) < 3:
+            raise UserError(f"{len(gallery)} images: a map needs at least three.")
+        centre = gallery.embeddings.mean(axis=0)
+        _, strengths, axes = np.linalg.svd(gallery.embeddings - centre, full_matrices=False)
+        variances = strengths.astype(np.float64) ** 2
+        return cls(centre, axes[:2], float(variances[:2].sum() / max(variances.sum(), 1e-12)))
+
+    def places(self, embeddings: np.ndarray) -> NDArray[np.float64]:
+        """Where embeddings [..., D] lie: [..., 2]."""
+        return np.asarray((embeddings - self.centre) @ self.axes.T, np.float64)

@@ -1,10 +1,12 @@
 """From a photograph to its faces: detected, with a mesh, measured, and ready to be aligned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from morphoscope.classify.gestalt.alignment import Template, warp
+from morphoscope.classify.gestalt.alignment import Template, apply, warp
 from morphoscope.classify.gestalt.detection import ATTEMPTS, Detection, detect_faces
 from morphoscope.classify.gestalt.landmarks import Landmarks, find_landmarks
 from morphoscope.classify.gestalt.quality import Quality, measure_quality
@@ -34,6 +36,10 @@ class Face:
     def aligned(self, template: Template) -> np.ndarray:
         """The face as an encoder expects it, uint8 RGB [size, size, 3]."""
         return warp(self.image, template.transform(self.landmarks.points), template.size)
+
+    def aligned_points(self, template: Template) -> NDArray[np.float64]:
+        """The mesh in the aligned face, [468, 3] in its pixels."""
+        return apply(template.transform(self.landmarks.points), self.landmarks.points)
 
 
 def find_faces(photograph: Photograph) -> list[Face]:
@@ -84,11 +90,19 @@ def find_face(photograph: Photograph, number: int | None = None) -> Face:
         )
     if number is not None:
         return faces[arguments.whole_number("number", number, 1, len(faces)) - 1]
-    sizes = [face.quality.eye_distance for face in faces]
-    rivals = sum(size > _SIMILAR * sizes[0] for size in sizes)
-    if rivals > 1:
+    equally_large = len(largest_faces(faces))
+    if equally_large > 1:
         raise UserError(
-            f"The photograph shows {rivals} faces of about the same size. Give the number of the one that is "
-            "meant (1 is the largest), or crop the photograph."
+            f"The photograph shows {equally_large} faces of about the same size. Give the number of the one "
+            "that is meant (1 is the largest), or crop the photograph."
         )
     return faces[0]
+
+
+def largest_faces(faces: Sequence[Face]) -> list[Face]:
+    """Of the faces of a photograph, the largest and those about as large; which one is meant must be said.
+
+    Args:
+        faces: as `find_faces` gives them, the largest first.
+    """
+    return [face for face in faces if face.quality.eye_distance > _SIMILAR * faces[0].quality.eye_distance]

@@ -1,6 +1,7 @@
 """How well a photograph shows a face: size, sharpness, pose and what hides it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -29,6 +30,10 @@ UPRIGHT = Template(_SIDE, _EYES, np.array([[20.0, 24.0], [44.0, 24.0]]))
 """An upright face of 64 pixels, by its eyes."""
 
 
+Fault = Literal["small", "blurred", "sideways", "tilted", "hidden"]
+"""What can speak against using a face: the head is turned `sideways`, or `tilted` up or down."""
+
+
 @dataclass(frozen=True)
 class Quality:
     """Measures of one face.
@@ -52,22 +57,29 @@ class Quality:
     detection: float
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """What speaks against using this face, in words; empty if nothing does."""
-        findings = {
-            f"small ({self.eye_distance:.0f} pixels between the eyes, fewer than {MIN_EYE_DISTANCE:.0f})": (
-                self.eye_distance < MIN_EYE_DISTANCE
-            ),
-            f"blurred (sharpness {self.sharpness:.3f}, below {MIN_SHARPNESS:.3f})": (
-                self.sharpness < MIN_SHARPNESS
-            ),
-            f"turned sideways (yaw {self.yaw:.0f} degrees)": abs(self.yaw) > MAX_YAW,
-            f"looking up or down (pitch {self.pitch:.0f} degrees)": abs(self.pitch) > MAX_PITCH,
-            f"partly hidden (presence {self.presence:.1f}, below {MIN_PRESENCE:.0f})": (
-                self.presence < MIN_PRESENCE
-            ),
+    def faults(self) -> tuple[Fault, ...]:
+        """What speaks against using this face; empty if nothing does."""
+        findings: dict[Fault, bool] = {
+            "small": self.eye_distance < MIN_EYE_DISTANCE,
+            "blurred": self.sharpness < MIN_SHARPNESS,
+            "sideways": abs(self.yaw) > MAX_YAW,
+            "tilted": abs(self.pitch) > MAX_PITCH,
+            "hidden": self.presence < MIN_PRESENCE,
         }
-        return tuple(text for text, applies in findings.items() if applies)
+        return tuple(fault for fault, applies in findings.items() if applies)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The faults in words."""
+        words: dict[Fault, str] = {
+            "small": f"small ({self.eye_distance:.0f} pixels between the eyes, fewer than "
+            f"{MIN_EYE_DISTANCE:.0f})",
+            "blurred": f"blurred (sharpness {self.sharpness:.3f}, below {MIN_SHARPNESS:.3f})",
+            "sideways": f"turned sideways (yaw {self.yaw:.0f} degrees)",
+            "tilted": f"looking up or down (pitch {self.pitch:.0f} degrees)",
+            "hidden": f"partly hidden (presence {self.presence:.1f}, below {MIN_PRESENCE:.0f})",
+        }
+        return tuple(words[fault] for fault in self.faults)
 
 
 def measure_quality(image: np.ndarray, detection: Detection, landmarks: Landmarks) -> Quality:

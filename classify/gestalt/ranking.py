@@ -116,6 +116,14 @@ class Gestalt:
             len(set(gallery.patients[self._labels == label])) for label in range(len(gallery.syndromes))
         ]
 
+    @property
+    def novelty_limit(self) -> float | None:
+        """The distance beyond which the answer is "none of these"; None if it never is.
+
+        With fewer than 20 patients no p-value can be as small as that answer needs.
+        """
+        return None if self.calibration is None else self.calibration.novelty.limit(ALARM)
+
     @classmethod
     def load(cls, path: Path, passphrase: str | None = None, encoder: Path | None = None) -> "Gestalt":
         """Read a gallery's file.
@@ -150,13 +158,25 @@ class Gestalt:
         Raises:
             UserError: as for `find_face`.
         """
+        return self.rank_and_embed(face)[0]
+
+    def rank_and_embed(self, face: Face | Photograph) -> tuple[Ranking, NDArray[np.float32]]:
+        """What `rank` and `embed` return, computed once.
+
+        Args:
+            face: a face, or a photograph with one.
+
+        Raises:
+            UserError: as for `find_face`.
+        """
         found = self._face(face)
         embedding, digest = embed_face(found, self.encoder)
-        return self.rank_embedding(
+        ranking = self.rank_embedding(
             embedding,
             known_photograph=any(entry.digest == digest for entry in self.gallery.entries),
             flags=found.quality.flags,
         )
+        return ranking, embedding
 
     def rank_embedding(
         self, embedding: np.ndarray, *, known_photograph: bool = False, flags: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from phantom_faces import photograph
+from phantom_faces import phantom_gestalt, photograph
 from stylegan2_checkpoints import checkpoint_bytes
 
 from morphoscope.apps import studio
@@ -247,9 +247,10 @@ def other_programs(reader: Reader) -> None:
 
 
 def served(reader: Reader) -> None:
-    """A photograph, and a studio at its usual address."""
+    """Photographs of skin and of a face, and a studio with a gallery of faces at its usual address."""
     photographs(reader)
-    studio.serve(studio.build(load(GENERATOR), Ensemble.load(ENSEMBLE)))
+    write_image(reader.folder / "face.jpg", photograph(4, 1))
+    studio.serve(studio.build(load(GENERATOR), Ensemble.load(ENSEMBLE), gestalt=phantom_gestalt()))
 
 
 def faces(reader: Reader) -> None:

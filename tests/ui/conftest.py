@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from phantom_faces import phantom_gestalt
 from playwright.sync_api import Browser, Page, expect
 from studio_models import tiny_generator
 
@@ -38,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         generator = tiny_generator(folder, CONDITIONS)
-        page = build(generator, _ensemble(generator), Galleries(GALLERY, GALLERY))
+        page = build(generator, _ensemble(generator), Galleries(GALLERY, GALLERY), gestalt=phantom_gestalt())
         server = serve(page, port=0)
         yield server.address
         server.close()

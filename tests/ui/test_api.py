@@ -9,6 +9,7 @@ from io import BytesIO
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from phantom_faces import photograph
 from PIL import Image
 
 from morphoscope.cohort import phantom_image
@@ -41,6 +42,9 @@ def test_endpoints_are_named_and_typed(client: Client) -> None:
         "/classify",
         "/evidence",
         "/explain",
+        "/face",
+        "/face_evidence",
+        "/face_gallery",
         "/material",
         "/mix",
         "/models",
@@ -115,6 +119,19 @@ def test_photograph_is_uploaded_for_each_request(client: Client, address: str) -
     assert file_provenance(png(found["picture"])) is None
     nearest = client.predict(upload(address, buffer.getvalue()), api_name="/similar")
     assert len(nearest["training"]) == 6 and len(nearest["generated"]) == 6
+
+
+def test_faces(client: Client, address: str) -> None:
+    buffer = BytesIO()
+    Image.fromarray(photograph(4, 1)).save(buffer, "PNG")
+    answer = client.predict(upload(address, buffer.getvalue()), api_name="/face")
+    assert answer["chosen"] == 1 and answer["ranking"]["syndromes"][0]["syndrome"] == "s1"
+    found = client.predict(upload(address, buffer.getvalue()), syndrome="s2", api_name="/face_evidence")
+    assert len(found["maps"]) == 2 and len(found["parts"]) == 6
+    gallery = client.predict(api_name="/face_gallery")
+    assert len(gallery["places"]) == 12 and gallery["facts"]["Syndromes"] == "3"
+    with pytest.raises(AppError, match="The field face is 5"):
+        client.predict(upload(address, buffer.getvalue()), face=5, api_name="/face")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def classify_tab(actions: Actions, classify: Classify) -> None:
     gr.HTML(
         "",
         html_template=template("classify"),
-        js_on_load=script("common", "bars", "crop", "webcam", "classify"),
+        js_on_load=script("common", "bars", "crop", "webcam", "photograph", "classify"),
         apply_default_css=False,
         elem_id="classify",
         server_functions=[

@@ -1,6 +1,6 @@
 """The Models tab: which models these are, what they were trained on, their limits, what runs where."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import gradio as gr
@@ -13,12 +13,17 @@ from morphoscope.cohort.conditions import explained
 _LIMITS = ("limit_diagnosis", "limit_probability", "limit_morph", "limit_training", "limit_alarm")
 
 
-def models_tab(workbench: Workbench) -> None:
-    """Lay out the tab inside the current Blocks context; nothing is computed."""
+def models_tab(workbench: Workbench, faces: Sequence[tuple[str, str]] = ()) -> None:
+    """Lay out the tab inside the current Blocks context; nothing is computed.
+
+    Args:
+        faces: (name, value) rows about the gallery of faces, if there is one.
+    """
     cards = [
         _card("models.generator", _rows(generator_facts(workbench))),
         _card("models.classifier", _rows(classifier_facts(workbench))),
         _card("models.conditions", _rows(_conditions(workbench))),
+        *([_card("faces.card", _rows(faces))] if faces else []),
         _card("models.limits", _list(text(f"models.{key}") for key in _LIMITS)),
         _card("models.where", _rows(runs_where(workbench))),
     ]

@@ -8,6 +8,7 @@ from morphoscope.apps.studio.words import METHODS, MOST_PROBABLE, condition_choi
 from morphoscope.apps.texts import text, texts
 
 _PSI = 0.7
+_TABS = ("morph", "explore", "classify", "faces", "learn", "teach", "models")  # of the page
 
 
 def morph_tab(actions: Actions) -> None:
@@ -35,9 +36,7 @@ def morph_tab(actions: Actions) -> None:
             )
         ],
         t=texts("morph", "map", "bars", "percent"),
-        tabs={
-            name: text(f"tab.{name}") for name in ("morph", "explore", "classify", "learn", "teach", "models")
-        },
+        tabs={name: text(f"tab.{name}") for name in _TABS},
         conditions=names,
         named={value: label for label, value in condition_choices(generator)},
         targets=[(MOST_PROBABLE, MOST_PROBABLE), *condition_choices(ensemble)],

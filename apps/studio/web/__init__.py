@@ -1,11 +1,17 @@
 """What runs in the browser: templates and scripts of the page's own components."""
 
+import re
 from importlib import resources
+
+_INCLUDED = re.compile(r"<!-- (\w+)\.html -->")
 
 
 def template(name: str) -> str:
-    """A component's HTML, in which `${t.key}` stands for a sentence of the prop `t`."""
-    return _read(f"{name}.html")
+    """A component's HTML, in which `${t.key}` stands for a sentence of the prop `t`.
+
+    A comment that names another template stands for that.
+    """
+    return _INCLUDED.sub(lambda found: template(found[1]), _read(f"{name}.html"))
 
 
 def script(*names: str) -> str:

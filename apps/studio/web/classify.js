@@ -7,7 +7,6 @@ const field = (name) => one("[name=" + name + "]");
 
 let given = null; // {photograph: File}, or the values with which another tab selects its image
 let pictured = null; // that of them which the page shows
-let newest = 0; // number of the newest prediction
 const crop = cropBox(one(".ms-frame"), t, () => predict());
 const { fail, working } = messages(one);
 
@@ -31,30 +30,23 @@ const toAddress = () => {
   }, false);
 };
 
-let predicting = false; // one request at a time; the newest image and part follow it
+const prediction = newestAnswer(one, working, t["classify.predicting"],
+  async () => {
+    const subject = given;
+    return [subject, await ask("classify")];
+  },
+  (answer, subject) => {
+    if (!answer.error) show(answer, subject);
+    else if (subject === pictured) fail(answer.error); // another part of it may be usable
+    else refuse(answer.error);
+  });
 
-const predict = async () => {
+const predict = () => {
   if (!given) return;
-  newest += 1;
   toAddress();
   fail(null);
   forget();
-  if (predicting) return;
-  predicting = true;
-  one(".ms-stage").setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => working(t["classify.predicting"]), 600);
-  let [mine, subject, answer] = [];
-  do {
-    [mine, subject] = [newest, given];
-    answer = await ask("classify");
-  } while (mine !== newest);
-  clearTimeout(slow);
-  predicting = false;
-  working(null);
-  one(".ms-stage").removeAttribute("aria-busy");
-  if (!answer.error) show(answer, subject);
-  else if (subject === pictured) fail(answer.error); // another part of it may be usable
-  else refuse(answer.error);
+  prediction.ask();
 };
 
 // What was computed for an earlier image or part.
@@ -103,7 +95,6 @@ const showBox = () => {
 };
 
 const take = (file) => {
-  if (!file) return;
   given = { photograph: file };
   predict();
 };
@@ -112,7 +103,7 @@ const take = (file) => {
 
 const explain = async () => {
   if (!given) return;
-  const [mine, place] = [newest, one(".ms-maps")];
+  const [mine, place] = [prediction.number(), one(".ms-maps")];
   toAddress();
   const cells = methods.map((method) => node("div", {}, node("h3", {}, method), node("p", { class: "ms-small" }, t["classify.waiting"])));
   const title = node("h3", {});
@@ -121,7 +112,7 @@ const explain = async () => {
   for (const [index, method] of methods.entries()) {
     working(fill(t["classify.explaining"], { method, number: index + 1, count: methods.length }));
     const answer = await ask("explain", { method, target: field("target").value });
-    if (mine !== newest || !cells[0].isConnected) return working(null);
+    if (mine !== prediction.number() || !cells[0].isConnected) return working(null);
     if (answer.error) {
       cells[index].replaceChildren(node("h3", {}, method), node("p", { class: "ms-message ms-error" }, answer.error));
       continue;
@@ -138,11 +129,11 @@ const explain = async () => {
 
 const similar = async () => {
   if (!given) return;
-  const mine = newest;
+  const mine = prediction.number();
   working(t["classify.comparing"]);
   const answer = await ask("similar");
   working(null);
-  if (mine !== newest) return;
+  if (mine !== prediction.number()) return;
   if (answer.error) return fail(answer.error);
   const found = [["classify.nearest_training", answer.training], ["classify.nearest_generated", answer.generated]].map(([title, images]) =>
     node("div", {}, node("h3", {}, t[title]), images.length ? row(images) : node("p", { class: "ms-small" }, answer.reason)));
@@ -155,18 +146,13 @@ const row = (images) => node("div", { class: "ms-neighbours" }, ...images.map(({
 
 // Controls.
 
-const camera = webcam(one(".ms-camera"), take, () => fail(t["classify.no_camera"]));
 field("target").append(...targets.map(([label, value]) => node("option", { value }, label)));
 one(".ms-other").hidden = !dual;
 if (dual) one(".ms-crop-name").textContent = t["classify.crop_pair"];
 
-const actions = { camera: camera.open, take: camera.take, close: camera.close, explain, similar };
+const actions = { explain, similar };
 element.addEventListener("click", (event) => actions[event.target.closest("button")?.name]?.());
 element.addEventListener("submit", (event) => event.preventDefault());
-field("photograph").addEventListener("change", ({ target }) => {
-  take(target.files[0]);
-  target.value = "";
-});
 field("panoramic").addEventListener("change", predict);
 field("target").addEventListener("change", () => {
   toAddress();
@@ -176,16 +162,6 @@ field("cropping").addEventListener("change", () => {
   showBox();
   if (field("cropping").checked) crop.box.focus();
   predict();
-});
-for (const kind of ["dragover", "drop"])
-  element.addEventListener(kind, (event) => {
-    event.preventDefault();
-    if (kind === "drop") take(event.dataTransfer.files[0]);
-  });
-document.addEventListener("paste", (event) => {
-  if (element.offsetParent === null || !event.clipboardData.files.length) return;
-  event.preventDefault();
-  take(event.clipboardData.files[0]);
 });
 const receive = () => {
   const sent = takeSent();
@@ -213,9 +189,5 @@ const fromAddress = () => {
 fromAddress();
 showBox();
 receive();
-// Nothing is computed before someone opens the tab, and the camera goes off when they leave it.
-new IntersectionObserver((entries) => {
-  const seen = entries.some((entry) => entry.isIntersecting);
-  if (!seen) camera.close();
-  else if (newest === 0) predict();
-}).observe(element);
+// Nothing is computed before someone opens the tab.
+photographInput(one, take, fail, () => prediction.number() === 0 && predict(), t);

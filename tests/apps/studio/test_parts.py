@@ -239,11 +239,12 @@ def test_nothing_but_the_endpoints_and_the_components_functions_can_be_requested
     workbench: Workbench,
 ) -> None:
     functions = Functions.of(build(workbench.generator, workbench.ensemble))
-    assert len(functions.inputs) == 17
+    assert len(functions.inputs) == 20
     served = [set(names) for names in functions.served.values() if names]
     assert {"classify", "explain", "similar"} in served
     assert {"question", "reveal", "evidence", "score"} in served
     assert {"material"} in served
+    assert {"look", "evidence", "gallery"} in served
 
 
 def test_taken_port_is_named(workbench: Workbench) -> None:
