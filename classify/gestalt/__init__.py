@@ -3,6 +3,7 @@
 Everything runs on this machine. An embedding of a face identifies a person and is biometric data.
 """
 
+from morphoscope.classify.gestalt.aligned_cohort import AlignedFaces, align_cohort
 from morphoscope.classify.gestalt.calibration import Calibration
 from morphoscope.classify.gestalt.drawing import draw_faces, draw_parts
 from morphoscope.classify.gestalt.encoders import Encoder, load_encoder
@@ -18,6 +19,7 @@ from morphoscope.classify.gestalt.ranking import Gestalt, Ranked, Ranking
 from morphoscope.classify.gestalt.regions import crop_boxes, part_masks
 
 __all__ = [
+    "AlignedFaces",
     "Calibration",
     "Encoder",
     "Enrolment",
@@ -34,6 +36,7 @@ __all__ = [
     "Quality",
     "Ranked",
     "Ranking",
+    "align_cohort",
     "crop_boxes",
     "draw_faces",
     "draw_parts",

@@ -103,7 +103,7 @@ def _test_images(path: Path, encoder: Path | None) -> "Gallery":
     cohort = Cohort.load(path)
     folds = [TEST_FOLD] if (cohort.rows["fold"] == TEST_FOLD).any() else None
     enrolment = enrol(labelled_rows(cohort, folds), matching_encoder(encoder), keep_flagged=True)
-    print_left_out(enrolment)
+    print_left_out(enrolment.left_out, enrolment.flagged)
     return enrolment.gallery
 
 

@@ -1,5 +1,7 @@
-"""`morphoscope gestalt gallery` and `add`: make a gallery, and add images to it."""
+"""`morphoscope gestalt gallery`, `add` and `align`: galleries, and a cohort of aligned faces."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +17,9 @@ from morphoscope.apps.commands.gestalt.options import (
 )
 from morphoscope.apps.commands.options import CohortPath
 from morphoscope.configs import UserError
-from morphoscope.runtime.terminal import show, table
+from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
-    from morphoscope.classify.gestalt import Enrolment
     from morphoscope.cohort import Cohort
 
 KeepFlagged = Annotated[
@@ -61,7 +62,7 @@ def make_gallery(
         thumbnails=keep_thumbnails,
         consent=consent,
     )
-    print_left_out(enrolment)
+    print_left_out(enrolment.left_out, enrolment.flagged)
     save_gallery(output, enrolment.gallery, secret)
 
 
@@ -96,8 +97,29 @@ def add(
         thumbnails=known.thumbnails is not None,
         consent=consent,
     )
-    print_left_out(enrolment)
+    print_left_out(enrolment.left_out, enrolment.flagged)
     save_gallery(gallery, known.joined(enrolment.gallery), secret)
+
+
+def align(
+    path: CohortPath,
+    destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
+    size: Annotated[
+        int, typer.Option(min=32, max=1024, help="Side of the images in pixels; a power of two to train.")
+    ] = 128,
+    keep_flagged: KeepFlagged = False,
+) -> None:
+    """Write the faces of a cohort upright and of one size, as a cohort for a generator of faces."""
+    from morphoscope.classify.gestalt import align_cohort
+    from morphoscope.cohort import Cohort
+
+    made = align_cohort(Cohort.load(path), destination, size, keep_flagged)
+    print_left_out(made.left_out, {})
+    say(f"Wrote {len(made.cohort)} aligned faces of {size} px to {destination}")
+    if made.enlarged:
+        say(f"Enlarged, because the photograph shows the face smaller than {size} px: {made.enlarged}")
+    name = shlex.quote(str(destination))
+    say(f"Next: morphoscope cohort check {name}, then generate train {name} --set view=face")
 
 
 def gallery_folds(cohort: "Cohort") -> list[str]:
@@ -107,9 +129,9 @@ def gallery_folds(cohort: "Cohort") -> list[str]:
     return sorted(set(cohort.rows["fold"]) - {TEST_FOLD})
 
 
-def print_left_out(enrolment: "Enrolment") -> None:
-    """Which photographs are not in the gallery, and which are although they have a flag."""
-    rows = [(name, "left out", why) for name, why in enrolment.left_out.items()]
-    rows += [(name, "kept", why) for name, why in enrolment.flagged.items()]
+def print_left_out(left_out: Mapping[str, str], flagged: Mapping[str, str]) -> None:
+    """Which photographs were not used, and which were although they have a flag."""
+    rows = [(name, "left out", why) for name, why in left_out.items()]
+    rows += [(name, "kept", why) for name, why in flagged.items()]
     if rows:
         show(table(["photograph", "", "reason"], rows))
