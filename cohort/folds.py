@@ -37,7 +37,7 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
     if not 0.0 <= test_fraction < 1.0:
         raise UserError(f"test_fraction {test_fraction}: expected a number from 0 to below 1.")
     names = [str(number) for number in range(folds)]
-    real, units = rows["source"] == "real", _units_of(rows)
+    real, units = rows["source"] == "real", units_of(rows)
     if test_fraction > 0:
         names.append(TEST_FOLD)
         split = real
@@ -61,7 +61,7 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int, test_fraction: float
     )
 
 
-def _units_of(rows: pd.DataFrame) -> pd.Series:
+def units_of(rows: pd.DataFrame) -> pd.Series:
     """What stays together in one fold: a row's family, if the column `family` names one, else its group."""
     if "family" not in rows.columns:
         return rows["group"]

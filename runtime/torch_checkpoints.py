@@ -137,6 +137,21 @@ def read_metadata(path: Path, kind: str) -> dict[str, Any]:
     return _checked_metadata(header, str(path), kind)
 
 
+def checkpoint_kind(path: Path) -> str | None:
+    """The kind of a checkpoint, from its header alone; None for any other file.
+
+    Raises:
+        UserError: the file cannot be opened.
+    """
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if size <= _MAX_HEADER else b""
+    try:
+        return str(json.loads(json.loads(header)["__metadata__"][_KEY])["kind"])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+
+
 def _checked_metadata(header: dict[str, str], file: str, kind: str) -> dict[str, Any]:
     try:
         metadata = dict(json.loads(header[_KEY]))

@@ -20,6 +20,7 @@ from morphoscope.configs.commands import (
     Sampling,
     Splitting,
 )
+from morphoscope.configs.faces import RegionTraining
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.help import default_text, meaning, range_text, type_text
 from morphoscope.configs.morphs import (
@@ -53,6 +54,7 @@ SCHEMAS: list[type[Config]] = [
     Augmenting,
     Measuring,
     EnsembleTraining,
+    RegionTraining,
     Evaluating,
     Comparing,
     Explaining,

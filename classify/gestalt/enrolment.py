@@ -1,7 +1,7 @@
 """From photographs with labels to a gallery."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -68,16 +68,7 @@ def enrol(
     embeddings, entries, kept = [], [], []
     left_out: dict[str, str] = {}
     flagged: dict[str, str] = {}
-    for one in photographs:
-        try:
-            face = find_face(one.photograph)
-        except UserError as error:
-            left_out[one.name] = str(error)
-            continue
-        if face.quality.flags:
-            (flagged if keep_flagged else left_out)[one.name] = "; ".join(face.quality.flags)
-            if not keep_flagged:
-                continue
+    for one, face in usable_faces(photographs, keep_flagged, left_out, flagged):
         chip = face.aligned(encoder.template)
         embeddings.append(embed_chip(encoder, chip))
         entries.append(Entry(one.syndrome, one.patient, one.family, digest_of(chip)))
@@ -96,6 +87,29 @@ def enrol(
         consent=consent if thumbnails else "",
     )
     return Enrolment(gallery, left_out, flagged)
+
+
+def usable_faces(
+    photographs: Iterable[Labelled], keep_flagged: bool, left_out: dict[str, str], flagged: dict[str, str]
+) -> Iterator[tuple[Labelled, Face]]:
+    """The photographs in which one face is found, with that face.
+
+    Args:
+        keep_flagged: also take faces with a flag about their quality.
+        left_out: gets {name of a photograph: why it was left out}.
+        flagged: gets {name of a photograph that was taken: the flags of its face}.
+    """
+    for one in photographs:
+        try:
+            face = find_face(one.photograph)
+        except UserError as error:
+            left_out[one.name] = str(error)
+            continue
+        if face.quality.flags:
+            (flagged if keep_flagged else left_out)[one.name] = "; ".join(face.quality.flags)
+            if not keep_flagged:
+                continue
+        yield one, face
 
 
 def labelled_rows(cohort: Cohort, folds: Sequence[str] | None = None) -> Iterable[Labelled]:

@@ -117,7 +117,9 @@ def evaluate_gallery(
     for name, tested_kind, candidates in kinds if common.any() and not common.all() else kinds[:1]:
         chosen = usable & (labels >= 0) & tested_kind[labels]
         if chosen.any():
-            protocols.append(_protocol(name, chosen, candidates, distances, labels, tested))
+            protocols.append(
+                measure_protocol(name, distances[chosen], labels[chosen], tested.patients[chosen], candidates)
+            )
     return GalleryEvaluation(
         protocols=tuple(protocols),
         not_tested=int((~usable).sum()),
@@ -126,28 +128,30 @@ def evaluate_gallery(
     )
 
 
-def _protocol(
-    name: str,
-    chosen: np.ndarray,
-    candidates: np.ndarray,
-    distances: np.ndarray,
-    labels: np.ndarray,
-    tested: Gallery,
+def measure_protocol(
+    name: str, distances: np.ndarray, truth: np.ndarray, patients: np.ndarray, candidates: np.ndarray
 ) -> Protocol:
-    """Results for the chosen images; among equal distances the true syndrome comes last."""
-    truth, groups = labels[chosen], tested.patients[chosen]
-    rows = np.where(candidates, distances[chosen], np.inf)
-    own = distances[chosen, truth]
+    """Results of rankings; among equal distances the true syndrome comes last.
+
+    Args:
+        name: of the protocol.
+        distances: of each image to each syndrome, [M, K]; the smallest is ranked first.
+        truth: number of each image's syndrome, int64 [M].
+        patients: name of each image's patient, [M].
+        candidates: which syndromes are ranked, bool [K].
+    """
+    rows = np.where(candidates, distances, np.inf)
+    own = distances[np.arange(len(truth)), truth]
     ranks = (rows <= own[:, None]).sum(axis=1)
     count = int(candidates.sum())
     return Protocol(
         name=name,
         images=len(truth),
-        patients=len(set(groups)),
+        patients=len(set(patients)),
         syndromes=len(set(truth)),
         candidates=count,
         accuracy={
-            depth: balanced_accuracy(truth, np.where(ranks <= depth, truth, -1), groups) for depth in DEPTHS
+            depth: balanced_accuracy(truth, np.where(ranks <= depth, truth, -1), patients) for depth in DEPTHS
         },
         chance={depth: min(depth / count, 1.0) for depth in DEPTHS},
     )

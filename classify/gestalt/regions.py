@@ -1,16 +1,18 @@
 """Regions of a face, from its mesh: the crops of DeepGestalt (Gurovich et al. 2019), and disjoint parts."""
 
 from functools import cache
+from typing import get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from morphoscope.cohort.face_mesh import canonical_face
+from morphoscope.configs.faces import Region
 
 PARTS = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin")
 """Parts of the face: the eyes with their brows, the mouth with the philtrum, the chin with the jaw."""
-CROPS = ("whole", "upper", "middle", "lower", "left", "right", "eyes", "nose", "mouth")
+CROPS: tuple[str, ...] = get_args(Region)
 """The regions that DeepGestalt looks at, one network each."""
 
 _MARGIN = 0.08  # around a crop, of its longer side

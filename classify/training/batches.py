@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from morphoscope.classify.training.pool import ImagePool
-from morphoscope.classify.training.transforms import TrainingTransforms
+
+Transform = Callable[[np.ndarray, Sequence[int]], np.ndarray]
+"""(uint8 image, seed) -> a changed image of the same shape."""
 
 _AHEAD = 3  # batches in preparation while the device trains on one
 _MOST_WORKERS = 16
@@ -42,9 +44,7 @@ class BatchLoader:
     and when the training's process ends, for whatever reason.
     """
 
-    def __init__(
-        self, images: ImagePool, transforms: TrainingTransforms, batch: int, workers: int = 0
-    ) -> None:
+    def __init__(self, images: ImagePool, transforms: Transform, batch: int, workers: int = 0) -> None:
         """Reserve memory for the batches.
 
         Args:
@@ -114,7 +114,7 @@ class BatchLoader:
 class _Filler:
     """Writes transformed images into slots, uint8 [slots, batch, S, S, 3]."""
 
-    def __init__(self, images: ImagePool, transforms: TrainingTransforms, slots: np.ndarray) -> None:
+    def __init__(self, images: ImagePool, transforms: Transform, slots: np.ndarray) -> None:
         self._images, self._transforms, self._slots = images, transforms, slots
 
     def fill(self, slot: int, start: int, chosen: np.ndarray, seed: int) -> None:

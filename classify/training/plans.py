@@ -105,7 +105,7 @@ def plan_folds(
         raise UserError(
             "real_images: false leaves no image to train on; add --synthetic, or leave it at true."
         )
-    _require_no_copies(cohort, viewed)
+    require_no_copies(cohort, viewed)
     for extra in auxiliary:
         require_apart_from_test(cohort, extra)
     provenance = [_provenance(extra, cohort) for extra in synthetic]
@@ -167,7 +167,7 @@ def _chosen_folds(fold_of: np.ndarray, folds: Sequence[str] | None) -> list[str]
     return chosen
 
 
-def _require_no_copies(cohort: Cohort, used: np.ndarray) -> None:
+def require_no_copies(cohort: Cohort, used: np.ndarray) -> None:
     """UserError if real images of different folds, test among them, are the same file; `used` is bool [N]."""
     rows = cohort.rows.assign(content=cohort.image_hashes)[used & (cohort.rows["source"] == "real")]
     copies = rows[rows.groupby("content")["fold"].transform("nunique") > 1]

@@ -236,7 +236,7 @@ def _train_folds(
             if not path.is_file():
                 if interruption.requested:
                     raise KeyboardInterrupt(f"Stopped after {number} of {len(plans)} folds.")
-                display.start(plan)
+                display.start(plan.fold, plan.counts, len(plan.validation))
                 trainer = FoldTrainer(plan.fold, config, *images.pools(plan), own, device)
                 state_file = path.with_suffix(".state.pt")
                 _write_fold(path, plan, trainer.fit(state_file, interruption, display), fingerprint)

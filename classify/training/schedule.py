@@ -1,13 +1,13 @@
-"""The learning-rate schedule of a fold's training."""
+"""The learning-rate schedule of a training."""
 
 import math
 
-from morphoscope.configs.classifier import EnsembleTraining
+from morphoscope.configs.classifier import TrainingGroup
 
 _JUMP = 10  # ratio of the published schedule's highest rate to its first
 
 
-def learning_rate(config: EnsembleTraining, epochs_done: float) -> float:
+def learning_rate(training: TrainingGroup, epochs_done: float) -> float:
     """The learning rate of the step that ends after `epochs_done` epochs, which may be a fraction.
 
     "cosine": a linear warm-up to `learning_rate`, then half a cosine to zero, step by step. "paper": the
@@ -15,13 +15,12 @@ def learning_rate(config: EnsembleTraining, epochs_done: float) -> float:
     r(1) = base and r(e) = 10 base ½ (1 + cos(π (e - 2) / (E - 1))) for e >= 2, so that r(2) = 10 base.
 
     Args:
-        config: with the settings of the schedule.
+        training: with the settings of the schedule.
         epochs_done: above 0, at most `epochs`.
 
     Returns:
         A rate of at least 0.
     """
-    training = config.training
     if training.schedule == "paper":
         return _published(training.learning_rate, max(1, math.ceil(epochs_done)), training.epochs)
     if epochs_done < training.warmup_epochs:

@@ -105,6 +105,52 @@ def test_one_image_adds_a_syndrome(command_line, gallery_file, tmp_path):
     assert "In the gallery already" in err
 
 
+@pytest.fixture(scope="module")
+def networks_file(cohort, tmp_path_factory):
+    """Small networks for two regions, not trained on fold 1; made once. The cohort is beside their run."""
+    from typer.testing import CliRunner
+
+    from morphoscope.apps.cli import app
+
+    root = tmp_path_factory.mktemp("networks")
+    Cohort.load(cohort).split(folds=2, seed=0).save_as(root / "split")
+    words = ["gestalt", "train", str(root / "split"), "--run", str(root / "run"), "--exclude-folds", "1"]
+    words += ["--set", "regions=[eyes, nose]", "--set", "resolution=32", "--width", "0.1"]
+    result = CliRunner().invoke(app, [*words, "--epochs", "2", "--batch", "4"])
+    assert result.exit_code == 0, result.output
+    assert "unseen patients" in result.output
+    assert "top 1, nose alone" in result.output
+    return root / "run" / "regions.safetensors"
+
+
+def test_networks_rank_a_face(command_line, networks_file, cohort, tmp_path):
+    words = ("gestalt", "rank", networks_file, cohort / "1-0.png")
+    code, out, _ = command_line(*words, "--output", tmp_path / "ranking.csv")
+    assert code == 0
+    assert "gestalt score" in out and "no diagnosis" in out
+    table = pd.read_csv(tmp_path / "ranking.csv")
+    assert list(table.columns) == ["rank", "syndrome", "score", "eyes", "nose"]
+    assert table["score"].sum() == pytest.approx(1, abs=1e-5)
+    assert np.allclose(table[["eyes", "nose"]].mean(axis=1), table["score"], atol=1e-6)
+    code, _, err = command_line(*words, "--nearest", tmp_path / "near.png")
+    assert code == 2
+    assert "--nearest: only for galleries" in err
+
+
+def test_networks_are_evaluated_on_people_they_have_not_seen(command_line, networks_file, tmp_path):
+    split = networks_file.parents[1] / "split"
+    words = ("gestalt", "evaluate", networks_file)
+    code, out, _ = command_line(*words, split, "--output", tmp_path / "accuracy.csv")
+    assert code == 0
+    unseen = Cohort.load(split).rows.query("fold == '1' and group != 'nobody'")
+    assert f"{len(unseen)} images of {unseen['group'].nunique()} unseen patients" in out
+    assert "since the networks have seen their patients" in out
+    assert set(pd.read_csv(tmp_path / "accuracy.csv")["regions"]) == {"all", "eyes", "nose"}
+    code, _, err = command_line(*words)
+    assert code == 2
+    assert "give a COHORT" in err
+
+
 def test_evaluate_alike_and_map(command_line, gallery_file, tmp_path):
     code, out, _ = command_line("gestalt", "evaluate", gallery_file, "--output", tmp_path / "accuracy.csv")
     assert code == 0

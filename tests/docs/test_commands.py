@@ -57,6 +57,7 @@ SMALLER = {
     "morphoscope classify explain": "steps=8 samples=2",
     "morphoscope classify attribution": "images=2 steps=2 samples=2 points=2 cascade=0 window=0.5",
     "morphoscope classify survey analyse": "replicates=100",
+    "morphoscope gestalt train": "regions=[eyes] resolution=32 width=0.1 epochs=1 batch=4",
     "morphoscope study run": _SMALL_STUDY,
 }
 # What is written otherwise because of these.
@@ -254,16 +255,18 @@ def served(reader: Reader) -> None:
 
 
 def faces(reader: Reader) -> None:
-    """Photographs of phantom people, and a cohort of six with two images each."""
+    """Photographs of phantom people, a cohort of six with two images each, and one of two other people."""
     write_image(reader.folder / "photograph.jpg", photograph(0, 2))
     write_image(reader.folder / "other.jpg", photograph(6))
     labels = ["unaffected", "syndrome-1", "syndrome-2"]
-    rows = []
-    for person, shot in np.ndindex(6, 2):
-        write_image(reader.folder / "faces" / f"{person}-{shot}.png", photograph(person, shot))
-        rows.append((f"{person}-{shot}.png", labels[person % 3], f"p{person}"))
-    table = pd.DataFrame(rows, columns=["file", "condition", "group"])
-    Cohort.from_rows(reader.folder / "faces", table).save()
+    for folder, people in (("faces", range(6)), ("people", range(7, 9))):
+        rows = []
+        for person in people:
+            for shot in (0, 1):
+                write_image(reader.folder / folder / f"{person}-{shot}.png", photograph(person, shot))
+                rows.append((f"{person}-{shot}.png", labels[person % 3], f"p{person}"))
+        table = pd.DataFrame(rows, columns=["file", "condition", "group"])
+        Cohort.from_rows(reader.folder / folder, table).save()
 
 
 def own_certificate(reader: Reader) -> None:

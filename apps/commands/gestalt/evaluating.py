@@ -9,25 +9,30 @@ from morphoscope.apps.commands.gestalt.galleries import print_left_out
 from morphoscope.apps.commands.gestalt.options import (
     EncoderPath,
     GalleryPath,
+    RankerPath,
     matching_encoder,
     open_gallery,
     open_gestalt,
 )
+from morphoscope.apps.commands.gestalt.region_networks import open_networks, print_evaluation
 from morphoscope.apps.commands.options import comma_list
 from morphoscope.configs import UserError
 from morphoscope.runtime.terminal import say, show, table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from morphoscope.classify.gestalt import Gallery, GalleryEvaluation
+    from morphoscope.classify.gestalt.region_networks import RegionNetworks
 
 
 def evaluate(
-    gallery: GalleryPath,
+    gallery: RankerPath,
     cohort: Annotated[
         Path | None,
         typer.Argument(
             metavar="[COHORT]",
-            help="Rank its test fold (all images if it has none) instead of the gallery's own images.",
+            help="Rank its test fold (all images if it has none); without it, a gallery's own images.",
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
@@ -36,16 +41,21 @@ def evaluate(
     ] = 7,
     encoder: EncoderPath = None,
 ) -> None:
-    """Measure the accuracy of a gallery's rankings, with 95% intervals by patient."""
+    """Measure the accuracy of rankings, with 95% intervals by patient. Networks need a COHORT."""
     from morphoscope.classify.gestalt import evaluate_gallery
     from morphoscope.runtime import write_text
 
-    known, _ = open_gallery(gallery)
-    test = None if cohort is None else _test_images(cohort, encoder)
-    found = evaluate_gallery(known, test, frequent)
-    _print_evaluation(found)
+    networks = open_networks(gallery, encoder=encoder)
+    if networks is not None:
+        frame = _evaluate_networks(networks, gallery, cohort)
+    else:
+        known, _ = open_gallery(gallery)
+        test = None if cohort is None else _test_images(cohort, encoder)
+        found = evaluate_gallery(known, test, frequent)
+        _print_evaluation(found)
+        frame = found.to_frame()
     if output is not None:
-        write_text(output, found.to_frame().to_csv(index=False))
+        write_text(output, frame.to_csv(index=False))
         say(f"Wrote {output}")
 
 
@@ -93,6 +103,19 @@ def draw_map(
     embedding = None if photograph is None else gestalt.embed(photograph)
     write_face_map(output, gestalt.gallery, embedding)
     say(f"Wrote {output}")
+
+
+def _evaluate_networks(networks: "RegionNetworks", path: Path, cohort: Path | None) -> "pd.DataFrame":
+    from morphoscope.classify.gestalt.region_networks import evaluate_region_networks
+    from morphoscope.cohort import Cohort
+
+    if cohort is None:
+        raise UserError(
+            f"{path}: region networks hold no images; give a COHORT of people they have not seen."
+        )
+    found = evaluate_region_networks(networks, Cohort.load(cohort))
+    print_evaluation(found)
+    return found.to_frame()
 
 
 def _test_images(path: Path, encoder: Path | None) -> "Gallery":

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 PASSPHRASE = "MORPHOSCOPE_PASSPHRASE"
 
 GalleryPath = Annotated[Path, typer.Argument(metavar="GALLERY", help="A gallery's .safetensors file.")]
+RankerPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="GALLERY|NETWORKS", help="A gallery's file, or region networks from `gestalt train`."
+    ),
+]
 PhotographPath = Annotated[Path, typer.Argument(metavar="PHOTOGRAPH", help="A photograph with a face.")]
 EncoderPath = Annotated[
     Path | None,

@@ -10,8 +10,10 @@ from morphoscope.apps.commands.gestalt.options import (
     FaceNumber,
     GalleryPath,
     PhotographPath,
+    RankerPath,
     open_gestalt,
 )
+from morphoscope.apps.commands.gestalt.region_networks import open_networks, print_ranking
 from morphoscope.configs import UserError
 from morphoscope.runtime.terminal import say, show, table
 
@@ -51,7 +53,7 @@ def detect(
 
 
 def rank(
-    gallery: GalleryPath,
+    gallery: RankerPath,
     photograph: PhotographPath,
     face: FaceNumber = None,
     top: Annotated[int, typer.Option(min=1, help="Number of syndromes to print.")] = 10,
@@ -64,23 +66,30 @@ def rank(
     ] = None,
     encoder: EncoderPath = None,
 ) -> None:
-    """Rank the syndromes of a gallery by their nearest image to a face. Not a diagnosis."""
+    """Rank syndromes for a face: by their nearest image in a gallery, or by networks. Not a diagnosis."""
     from morphoscope.classify.gestalt import find_face
     from morphoscope.runtime import write_text
 
     if output is not None and output.suffix != ".csv":
         raise UserError(f"--output {output}: the name of the table ends in .csv.")
-    gestalt = open_gestalt(gallery, encoder)
-    found = find_face(photograph, face)
-    ranking = gestalt.rank(found)
-    _print_ranking(ranking, top)
-    if nearest is not None:
-        from morphoscope.classify.gestalt.nearest_figure import write_nearest_figure
+    networks = open_networks(gallery, nearest=nearest, encoder=encoder)
+    if networks is not None:
+        scored = networks.rank(find_face(photograph, face))
+        print_ranking(scored, top)
+        frame = scored.to_frame()
+    else:
+        gestalt = open_gestalt(gallery, encoder)
+        found = find_face(photograph, face)
+        ranking = gestalt.rank(found)
+        _print_ranking(ranking, top)
+        frame = ranking.to_frame()
+        if nearest is not None:
+            from morphoscope.classify.gestalt.nearest_figure import write_nearest_figure
 
-        write_nearest_figure(nearest, found, ranking, gestalt.gallery)
-        say(f"Wrote {nearest}")
+            write_nearest_figure(nearest, found, ranking, gestalt.gallery)
+            say(f"Wrote {nearest}")
     if output is not None:
-        write_text(output, ranking.to_frame().to_csv(index=False))
+        write_text(output, frame.to_csv(index=False))
         say(f"Wrote {output}")
 
 

@@ -298,7 +298,7 @@ def test_layers_learn_at_their_own_rates(make: Make, tmp_path: Path) -> None:
     scales = [group["lr_scale"] for group in trainer.optimizer.param_groups]
     assert max(scales) == 1
     for step, found in enumerate(rates):
-        np.testing.assert_allclose(found, learning_rate(trainer.config, (step + 1) / 4) * np.array(scales))
+        np.testing.assert_allclose(found, learning_rate(trainer.settings, (step + 1) / 4) * np.array(scales))
 
 
 @pytest.mark.parametrize("backbone", ["test_convnext2", "test_vit", "test_resnet"])
