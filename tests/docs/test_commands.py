@@ -264,8 +264,8 @@ def faces(reader: Reader) -> None:
         for person in people:
             for shot in (0, 1):
                 write_image(reader.folder / folder / f"{person}-{shot}.png", photograph(person, shot))
-                rows.append((f"{person}-{shot}.png", labels[person % 3], f"p{person}"))
-        table = pd.DataFrame(rows, columns=["file", "condition", "group"])
+                rows.append((f"{person}-{shot}.png", labels[person % 3], f"p{person}", f"gene-{person}"))
+        table = pd.DataFrame(rows, columns=["file", "condition", "group", "gene"])
         Cohort.from_rows(reader.folder / folder, table).save()
 
 

@@ -45,6 +45,12 @@ def train(
     column: Annotated[
         str, typer.Option(help="Column of the manifest that holds the labels, e.g. a person or a gene.")
     ] = "condition",
+    only: Annotated[
+        str, typer.Option(help="Only faces of this condition, e.g. with --column gene within one syndrome.")
+    ] = "",
+    against_rest: Annotated[
+        str, typer.Option(help="Tell this label from all others, which become one label.")
+    ] = "",
     keep_flagged: KeepFlagged = False,
     epochs: Annotated[int | None, option(RegionTraining, "epochs")] = None,
     batch: Annotated[int | None, option(RegionTraining, "batch")] = None,
@@ -68,7 +74,7 @@ def train(
     training = RegionTrainingRun(
         settings,
         Cohort.load(path),
-        Question(column),
+        Question(column, only, against_rest),
         exclude_folds=comma_list(exclude_folds),
         start_from=start_from,
         keep_flagged=keep_flagged,
@@ -115,7 +121,7 @@ def print_ranking(ranking: "RegionRanking", top: int) -> None:
 
 def print_evaluation(found: "RegionEvaluation") -> None:
     """Accuracy of the gestalt score, and of each region alone."""
-    from morphoscope.runtime.statistics import format_estimate
+    from morphoscope.runtime.statistics import format_estimate, format_p
 
     protocol = found.protocol
     say(
@@ -131,7 +137,10 @@ def print_evaluation(found: "RegionEvaluation") -> None:
         for name, estimate in found.regions.items()
     ]
     show(table(["", "accuracy", "chance"], rows))
-    say("Means over labels, with 95% intervals by patient.")
+    say(
+        "Means over labels, with 95% intervals by patient. Top 1 against labels exchanged between families: "
+        f"p {'= ' if found.p >= 0.001 else ''}{format_p(found.p)} (permutation test)"
+    )
     if found.known:
         say(f"Not tested: {found.known} images, since the networks have seen their patients or relatives.")
     if found.foreign:

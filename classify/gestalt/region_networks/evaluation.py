@@ -7,10 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from morphoscope.classify.gestalt.evaluation import Protocol, measure_protocol
+from morphoscope.classify.gestalt.region_networks.chance import permutation_p
 from morphoscope.classify.gestalt.region_networks.faces import FaceCrops
 from morphoscope.classify.gestalt.region_networks.model import RegionNetworks
 from morphoscope.classify.gestalt.region_networks.rows import known_people
 from morphoscope.cohort import TEST_FOLD, Cohort
+from morphoscope.cohort.folds import units_of
 from morphoscope.configs import UserError
 from morphoscope.runtime.statistics import Estimate, balanced_accuracy
 
@@ -21,6 +23,8 @@ class RegionEvaluation:
 
     Attributes:
         protocol: accuracy of the gestalt score, with intervals by patient.
+        p: of the top-1 accuracy, if the networks' answers had nothing to do with the labels; see
+            `permutation_p`.
         regions: {region: accuracy of its network alone}.
         known: images that were not tested, since the networks have seen their patient or a relative.
         foreign: images that were not tested, since the networks do not know their label.
@@ -29,6 +33,7 @@ class RegionEvaluation:
     """
 
     protocol: Protocol
+    p: float
     regions: dict[str, Estimate]
     known: int
     foreign: int
@@ -38,12 +43,18 @@ class RegionEvaluation:
     def to_frame(self) -> pd.DataFrame:
         """A table with one row per depth, and one per region alone."""
         found = self.protocol
-        rows = [("all", depth, one, found.chance[depth]) for depth, one in found.accuracy.items()]
-        rows += [(name, 1, one, found.chance[1]) for name, one in self.regions.items()]
+        rows = [("all", depth, one) for depth, one in found.accuracy.items()]
+        rows += [(name, 1, one) for name, one in self.regions.items()]
         return pd.DataFrame(
             [
-                {"regions": name, "top": depth, **one._asdict(), "chance": chance}
-                for name, depth, one, chance in rows
+                {
+                    "regions": name,
+                    "top": depth,
+                    **one._asdict(),
+                    "chance": found.chance[depth],
+                    "p": self.p if (name, depth) == ("all", 1) else None,
+                }
+                for name, depth, one in rows
             ]
         ).rename(columns={"value": "accuracy"})
 
@@ -121,4 +132,12 @@ def measure_faces(
             "score": own,
         }
     )
-    return RegionEvaluation(protocol, regions, known, int((~tested).sum()), faces.left_out, predictions)
+    return RegionEvaluation(
+        protocol=protocol,
+        p=permutation_p(truth, scores.argmax(axis=1), units_of(cohort.rows).to_numpy()[rows]),
+        regions=regions,
+        known=known,
+        foreign=int((~tested).sum()),
+        left_out=faces.left_out,
+        predictions=predictions,
+    )

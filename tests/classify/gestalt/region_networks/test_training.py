@@ -97,7 +97,7 @@ def test_networks_learn_what_is_easy_to_see(cohort, trained):
 
 def test_the_run_folder_has_the_excluded_fold_and_a_line_per_epoch(trained):
     table = pd.read_csv(trained / "held-out" / "accuracy.csv")
-    assert list(table.columns) == ["regions", "top", "accuracy", "low", "high", "chance"]
+    assert list(table.columns) == ["regions", "top", "accuracy", "low", "high", "chance", "p"]
     predictions = pd.read_csv(trained / "held-out" / "predictions.csv")
     assert set(predictions["patient"]) == {f"p{number}" for number in (3, 4, 5, 12, 13, 14, 21, 22, 23)}
     lines = [json.loads(line) for line in (trained / "stats.jsonl").read_text().splitlines()]
@@ -184,6 +184,18 @@ def test_a_training_starts_from_other_networks(cohort, trained, tmp_path):
     with pytest.raises(UserError, match="were trained on people in a fold that is held out"):
         train(cohort, tmp_path / "leak", exclude=("0",), **identities)
     assert not (tmp_path / "leak").exists() or not any((tmp_path / "leak").iterdir())
+
+
+def test_an_experiment_is_kept_for_its_evaluation(cohort, tmp_path):
+    """One syndrome against the rest: the file knows the question, and other labels follow from it."""
+    model, found = train(cohort, tmp_path / "one", question=Question(against_rest="b"))
+    assert model.metadata.syndromes == ["b", "others"]
+    assert found.protocol.candidates == 2
+    assert 0 < found.p < 0.2
+    again = RegionNetworks.load(tmp_path / "one" / "regions.safetensors", "cpu")
+    assert evaluate_region_networks(again, cohort).protocol.accuracy[1].value == 1
+    table = pd.read_csv(tmp_path / "one" / "held-out" / "accuracy.csv")
+    assert table["p"].notna().tolist() == [True] + [False] * 5
 
 
 def test_people_whom_the_networks_have_seen_are_not_tested(cohort, trained):
