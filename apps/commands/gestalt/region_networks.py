@@ -139,7 +139,7 @@ def print_evaluation(found: "RegionEvaluation") -> None:
     show(table(["", "accuracy", "chance"], rows))
     say(
         "Means over labels, with 95% intervals by patient. Top 1 against labels exchanged between families: "
-        f"p {'= ' if found.p >= 0.001 else ''}{format_p(found.p)} (permutation test)"
+        f"{format_p(found.p, named=True)} (permutation test)"
     )
     if found.known:
         say(f"Not tested: {found.known} images, since the networks have seen their patients or relatives.")

@@ -1,5 +1,7 @@
 """Training of region networks, one after the other, in a run folder in which a second call resumes."""
 
+import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +30,11 @@ from morphoscope.runtime.files import file_sha256
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 from morphoscope.runtime.torch_devices import resolve_device
 
+log = logging.getLogger(__name__)
+
 MODEL = "regions.safetensors"
 _ONE = "face region network"  # kind of the file of a region that is finished
+_FEW_STEPS = 50  # below, batch normalisation's running means are still far from those of the last steps
 _STOPPING = "Stopping after this step; finished regions and epochs are kept …"
 
 
@@ -114,6 +119,14 @@ class RegionTrainingRun:
             raise UserError(
                 f"{self._cohort.root}: usable faces of {len(syndromes)} label(s) to train on; networks need "
                 f"two. {len(self.faces.left_out)} images have no usable face."
+            )
+        steps = self._config.training.epochs * math.ceil(len(self.faces) / self._config.training.batch)
+        if steps < _FEW_STEPS:
+            log.warning(
+                "%d steps per region are few: networks need about %d before batch normalisation works on new "
+                "faces. Train more epochs, or with a smaller batch.",
+                steps,
+                _FEW_STEPS,
             )
         held = self._find(self._plan.held_out, True) if len(self._plan.held_out) else None
         networks = self._train_regions(run, syndromes, held)

@@ -48,4 +48,4 @@ def test_one_label_or_no_difference_gives_one():
 def test_both_labels_of_a_family_are_kept_apart():
     truth, answers = np.array([0, 1, 0, 1]), np.array([0, 1, 0, 1])
     found = permutation_p(truth, answers, np.array([0, 0, 1, 1]), exchanges=999)
-    assert found == pytest.approx(1 / 3, abs=0.05)  # 2 of 6 arrangements of two pairs are as good
+    assert found == pytest.approx(1 / 6, abs=0.05)  # one of the 6 orders of two pairs of labels

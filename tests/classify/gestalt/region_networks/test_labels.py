@@ -1,5 +1,6 @@
 """What networks tell apart: all syndromes, one against the rest, a gene within a syndrome."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,7 +14,7 @@ def cohort(tmp_path_factory):
     """Six patients of three syndromes; of a and c the gene is known, of c for one patient only."""
     root = tmp_path_factory.mktemp("cohort")
     for number in range(6):
-        write_image(root / f"{number}.png", [[[number] * 3] * 4] * 4)
+        write_image(root / f"{number}.png", np.full((4, 4, 3), number, np.uint8))
     rows = {
         "file": [f"{number}.png" for number in range(6)],
         "condition": list("aabbcc"),

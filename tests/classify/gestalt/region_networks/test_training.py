@@ -169,7 +169,7 @@ def test_another_training_in_the_same_folder_is_refused(cohort, trained):
         train(cohort, trained, epochs=21)
 
 
-def test_a_training_starts_from_other_networks(cohort, trained, tmp_path):
+def test_a_training_starts_from_other_networks(cohort, trained, tmp_path, caplog):
     start = trained / "regions.safetensors"
     identities = {"question": Question("gene"), "start_from": start, "regions": ["mouth"], "epochs": 1}
     model, _ = train(cohort, tmp_path / "next", learning_rate=1e-9, weight_decay=0, **identities)
@@ -177,6 +177,7 @@ def test_a_training_starts_from_other_networks(cohort, trained, tmp_path):
     assert torch.allclose(model.networks["mouth"].body[0].weight, first, atol=1e-6)
     assert model.metadata.syndromes == ["g0", "g1"]
     assert len(model.metadata.started_from) == 16
+    assert "3 steps per region are few" in caplog.text
     with pytest.raises(UserError, match=r"give --width 0\.1"):
         train(cohort, tmp_path / "wide", **{**identities, "width": 0.2})
     with pytest.raises(UserError, match="has no network for nose"):
