@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from morphoscope.configs.classifier import Precision
 from morphoscope.configs.schema import Config, GroupedConfig, Resume
 
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="random seed")]
 Region = Literal["whole", "upper", "middle", "lower", "left", "right", "eyes", "nose", "mouth"]
 """The crops of DeepGestalt (Gurovich et al. 2019)."""
 
@@ -94,4 +95,31 @@ class RegionTraining(GroupedConfig):
     network: RegionsGroup
     training: RegionStepsGroup
     changes: FaceChangesGroup
-    seed: int = Field(0, ge=0, lt=2**32, description="random seed")
+    seed: Seed = 0
+
+
+class HeadTuning(Config):
+    """`gestalt tune`: a linear head over the embeddings of a gallery."""
+
+    command: ClassVar[str] = "gestalt tune"
+    frequent: int = Field(
+        7, ge=2, description="families from which a syndrome is trained on; rarer ones are only looked up"
+    )
+    held_out: float = Field(
+        0.25,
+        gt=0,
+        le=0.75,
+        description="fraction of the families of each such syndrome, at least one, that is not trained on, "
+        "to evaluate and calibrate the rankings",
+    )
+    steps: int = Field(300, ge=1, le=100_000, description="steps of Adam, each on all images")
+    learning_rate: float = Field(0.003, gt=0, description="learning rate of Adam")
+    scale: float = Field(16.0, gt=0, description="factor of the cosines in ArcFace")
+    margin: float = Field(0.2, ge=0, lt=1.5, description="angle in radians that ArcFace adds")
+    pull: float = Field(
+        0.1,
+        ge=0,
+        description="weight of the squared distance to the identity, which keeps the embedding near "
+        "to that of the encoder",
+    )
+    seed: Seed = 0

@@ -20,7 +20,7 @@ from morphoscope.configs.commands import (
     Sampling,
     Splitting,
 )
-from morphoscope.configs.faces import RegionTraining
+from morphoscope.configs.faces import HeadTuning, RegionTraining
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.help import default_text, meaning, range_text, type_text
 from morphoscope.configs.morphs import (
@@ -55,6 +55,7 @@ SCHEMAS: list[type[Config]] = [
     Measuring,
     EnsembleTraining,
     RegionTraining,
+    HeadTuning,
     Evaluating,
     Comparing,
     Explaining,

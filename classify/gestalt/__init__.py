@@ -6,17 +6,19 @@ Everything runs on this machine. An embedding of a face identifies a person and 
 from morphoscope.classify.gestalt.aligned_cohort import AlignedFaces, align_cohort
 from morphoscope.classify.gestalt.calibration import Calibration
 from morphoscope.classify.gestalt.drawing import draw_faces, draw_parts
-from morphoscope.classify.gestalt.encoders import Encoder, load_encoder
+from morphoscope.classify.gestalt.encoders import Encoder, load_encoder, with_head
 from morphoscope.classify.gestalt.enrolment import Enrolment, Labelled, enrol, labelled_rows
 from morphoscope.classify.gestalt.evaluation import GalleryEvaluation, Protocol, evaluate_gallery
 from morphoscope.classify.gestalt.evidence import Evidence, find_evidence
 from morphoscope.classify.gestalt.gallery import Entry, Gallery
 from morphoscope.classify.gestalt.gallery_file import read_gallery, write_gallery
+from morphoscope.classify.gestalt.head import Head
 from morphoscope.classify.gestalt.likeness import FacePlane, Likeness, face_map, measure_likeness
 from morphoscope.classify.gestalt.preparation import Face, find_face, find_faces, find_mesh, largest_faces
 from morphoscope.classify.gestalt.quality import Quality
 from morphoscope.classify.gestalt.ranking import Gestalt, Ranked, Ranking
 from morphoscope.classify.gestalt.regions import crop_boxes, part_masks
+from morphoscope.classify.gestalt.tuning import tune_gallery
 
 __all__ = [
     "AlignedFaces",
@@ -30,6 +32,7 @@ __all__ = [
     "Gallery",
     "GalleryEvaluation",
     "Gestalt",
+    "Head",
     "Labelled",
     "Likeness",
     "Protocol",
@@ -53,5 +56,7 @@ __all__ = [
     "measure_likeness",
     "part_masks",
     "read_gallery",
+    "tune_gallery",
+    "with_head",
     "write_gallery",
 ]

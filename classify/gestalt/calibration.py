@@ -72,12 +72,14 @@ class Calibration:
     def fit(cls, gallery: Gallery) -> "Calibration | None":
         """From a gallery; None if fewer than 10 patients have a syndrome of which there is another patient.
 
+        Patients whom the gallery's head was trained on do not count: they are nearer than new ones will be.
+
         Sets and alarms hold for new patients who are like those of the gallery's syndromes with two or more
         patients; for a syndrome with a single patient nothing is known.
         """
         distances = left_out_distances(gallery)
         own = distances[np.arange(len(gallery)), gallery.labels]
-        usable = np.isfinite(own)
+        usable = np.isfinite(own) & ~gallery.trained
         patients = gallery.patients[usable]
         if len(set(patients)) < MIN_PATIENTS or len(gallery.syndromes) < 2:
             return None

@@ -1,8 +1,9 @@
 """Encoders: what turns an aligned face into numbers that are near for similar faces."""
 
+import copy
 import hashlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from morphoscope.classify.gestalt.alignment import Template
 from morphoscope.classify.gestalt.bundled_networks import RESNET
+from morphoscope.classify.gestalt.head import Head, joint_digest, joint_name, unit
 from morphoscope.classify.gestalt.resnet import SIZE, face_resnet
 from morphoscope.cohort.face_mesh import (
     LEFT_EYE,
@@ -56,16 +58,21 @@ class Encoder(Protocol):
 
     Attributes:
         name: for people.
-        digest: SHA-256 of its file; galleries are bound to it.
+        digest: SHA-256 of its file, or of it and its head; galleries are bound to it.
         template: how faces are aligned for it.
+        head: a linear map that follows, see `with_head`; None for most.
     """
 
     name: str
     digest: str
     template: Template
+    head: Head | None
 
     def encode(self, chips: np.ndarray) -> NDArray[np.float32]:
-        """Embeddings [N, D], N >= 1, of aligned faces uint8 RGB [N, S, S, 3]; their length has no meaning."""
+        """Embeddings [N, D], N >= 1, of aligned faces uint8 RGB [N, S, S, 3]; their length has no meaning.
+
+        They are those before the head.
+        """
         ...
 
 
@@ -73,6 +80,7 @@ class DlibEncoder:
     """The bundled encoder: dlib's ResNet, 128 numbers, at 150 px."""
 
     name = "dlib face recognition ResNet v1"
+    head: Head | None = None
 
     def __init__(self) -> None:
         self.digest = _digest(RESNET.read_bytes())
@@ -95,6 +103,8 @@ class OnnxEncoder:
     Raises:
         UserError: onnxruntime is not installed, or the file is missing, no ONNX model, or takes other inputs.
     """
+
+    head: Head | None = None
 
     def __init__(self, path: Path) -> None:
         onnxruntime = extra_package("onnxruntime", "onnx", "An encoder of your own")
@@ -127,6 +137,25 @@ def load_encoder(path: Path | None = None) -> Encoder:
     return DlibEncoder() if path is None else OnnxEncoder(path)
 
 
+EncoderT = TypeVar("EncoderT", bound=Encoder)
+
+
+def with_head(encoder: EncoderT, head: Head | None) -> EncoderT:
+    """The same encoder, followed by a head; the encoder itself if there is none."""
+    if head is None:
+        return encoder
+    tuned = copy.copy(encoder)
+    tuned.name, tuned.digest = joint_name(encoder.name), joint_digest(encoder.digest, head)
+    tuned.head = head
+    return tuned
+
+
+def finished(encoder: Encoder, embeddings: np.ndarray) -> NDArray[np.float32]:
+    """Embeddings [N, D] of `Encoder.encode` as galleries hold them: after the head, of length 1."""
+    found = unit(embeddings)
+    return found if encoder.head is None else encoder.head(found)
+
+
 def embed_chip(encoder: Encoder, chip: np.ndarray) -> NDArray[np.float32]:
     """The embedding of an aligned face, float32 [D] of length 1.
 
@@ -139,14 +168,7 @@ def embed_chip(encoder: Encoder, chip: np.ndarray) -> NDArray[np.float32]:
     grey = in_grey(chip[None])[0]
     variants = [chip] if np.array_equal(chip, grey) else [chip, grey]
     found = encoder.encode(np.stack([*variants, *(one[:, ::-1] for one in variants)]))
-    mean = unit(found).mean(axis=0)
-    return unit(mean)
-
-
-def unit(vectors: np.ndarray) -> NDArray[np.float32]:
-    """The vectors [..., D] with length 1."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+    return finished(encoder, unit(found).mean(axis=0))
 
 
 def _fits(shape: list[Any]) -> bool:

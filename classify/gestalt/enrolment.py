@@ -82,6 +82,7 @@ def enrol(
         entries=tuple(entries),
         encoder=encoder.name,
         encoder_digest=encoder.digest,
+        head=encoder.head,
         unaffected=unaffected,
         thumbnails=np.stack(kept) if thumbnails else None,
         consent=consent if thumbnails else "",

@@ -45,6 +45,7 @@ class GalleryEvaluation:
     Attributes:
         protocols: those for which there are images.
         not_tested: images of syndromes without another patient, which no ranking can find.
+        trained: images of people whom the gallery's head was trained on, which are not tested either.
         calibration: of "none of these"; None with too few patients.
         unaffected: area under the ROC curve between affected and unaffected people; None without unaffected
             ones.
@@ -52,6 +53,7 @@ class GalleryEvaluation:
 
     protocols: tuple[Protocol, ...]
     not_tested: int
+    trained: int
     calibration: Calibration | None
     unaffected: Estimate | None
 
@@ -92,14 +94,17 @@ def evaluate_gallery(
     """
     if test is None:
         tested, labels, distances = gallery, gallery.labels, left_out_distances(gallery)
+        distances[gallery.trained] = np.inf  # the head has seen their syndrome
     else:
         _require_apart(gallery, test)
         tested, labels, distances = test, _labels_in(gallery, test), _distances(gallery, test)
     own = np.where(labels >= 0, distances[np.arange(len(tested)), labels], np.inf)
     usable = np.isfinite(own)
+    trained = int(gallery.trained.sum()) if test is None else 0
     if not usable.any():
         raise UserError(
-            "Nothing can be tested: no syndrome of the gallery has an image of a second patient to be ranked."
+            "Nothing can be tested: no syndrome of the gallery has an image of a second patient to be ranked"
+            + (", whom the head was not trained on." if trained else ".")
         )
     counts = np.array(
         [len(set(gallery.patients[gallery.labels == one])) for one in range(len(gallery.syndromes))]
@@ -122,7 +127,8 @@ def evaluate_gallery(
             )
     return GalleryEvaluation(
         protocols=tuple(protocols),
-        not_tested=int((~usable).sum()),
+        not_tested=int((~usable).sum()) - trained,
+        trained=trained,
         calibration=Calibration.fit(gallery),
         unaffected=_unaffected(gallery, tested, labels, distances),
     )
@@ -170,6 +176,8 @@ def _require_apart(gallery: Gallery, test: Gallery) -> None:
             f"one."
         )
     digests = {entry.digest for entry in gallery.entries}
+    if gallery.head is not None:
+        digests |= gallery.head.trained_on
     same = sorted({entry.patient for entry in test.entries if entry.digest in digests})
     if same:
         raise UserError(
@@ -200,4 +208,4 @@ def _unaffected(
     healthy = (labels == label)[usable]
     if healthy.all() or not healthy.any():
         return None
-    return auroc((nearest - distances[:, label])[usable], healthy, tested.patients[usable])
+    return auroc(nearest[usable] - distances[usable, label], healthy, tested.patients[usable])

@@ -8,7 +8,7 @@ import torch
 from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 
-from morphoscope.classify.gestalt.encoders import DlibEncoder, Encoder, unit
+from morphoscope.classify.gestalt.encoders import DlibEncoder, Encoder, finished
 from morphoscope.classify.gestalt.nearest import image_distances, syndrome_distances
 from morphoscope.classify.gestalt.preparation import Face
 from morphoscope.classify.gestalt.ranking import Gestalt
@@ -77,7 +77,8 @@ def find_evidence(
         to_images[0], gallery.labels == other, gallery.embeddings
     )
     masks = part_masks(face.aligned_points(gestalt.encoder.template), gestalt.encoder.template.size)
-    margins = unit(gestalt.encoder.encode(np.stack([chip, *_occluded(chip, masks)]))) @ direction
+    seen = gestalt.encoder.encode(np.stack([chip, *_occluded(chip, masks)]))
+    margins = finished(gestalt.encoder, seen) @ direction
     summed = _integrated_gradients(gestalt.encoder, chip, direction) if gradients else None
     return Evidence(
         syndrome=gallery.syndromes[own],
@@ -124,9 +125,13 @@ def _integrated_gradients(
         for image in (chip, _featureless(chip))
     )
     target = torch.from_numpy(direction)
+    head = None if encoder.head is None else torch.from_numpy(encoder.head.weights)
 
     def margin(images: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.normalize(encoder.network(images)) @ target
+        found = torch.nn.functional.normalize(encoder.network(images))
+        if head is not None:
+            found = torch.nn.functional.normalize(found @ head.T)
+        return found @ target
 
     found = IntegratedGradients(margin).attribute(own, base, n_steps=_STEPS, internal_batch_size=_BATCH)
     return np.asarray(found[0].sum(dim=0).float().numpy(), np.float32)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from morphoscope.classify.gestalt.head import Head
 from morphoscope.configs import UserError, first_names
 
 BIOMETRIC = (
@@ -39,10 +40,11 @@ class Gallery:
         embeddings: float32 [N, D], of length 1.
         entries: of each image, N.
         encoder: name of the encoder, for people.
-        encoder_digest: of its file; embeddings of another encoder cannot be compared.
+        encoder_digest: of its file, or of it and its head; embeddings of another encoder cannot be compared.
         unaffected: the label of people without a syndrome, "" if there are none.
         thumbnails: uint8 RGB [N, 64, 64, 3] if they were asked for, else None.
         consent: whose consent the thumbnails rest on; "" without thumbnails.
+        head: the linear map that follows the encoder; None for most galleries.
     """
 
     embeddings: NDArray[np.float32]
@@ -52,6 +54,7 @@ class Gallery:
     unaffected: str = ""
     thumbnails: NDArray[np.uint8] | None = None
     consent: str = ""
+    head: Head | None = None
     syndromes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,14 @@ class Gallery:
     def kin(self) -> NDArray[np.str_]:
         """Name of each image's family, or of the patient where none is known, [N]."""
         return np.array([entry.family or entry.patient for entry in self.entries])
+
+    @property
+    def trained(self) -> NDArray[np.bool_]:
+        """Images of people, and of relatives of people, whom the head was trained on, [N]."""
+        if self.head is None:
+            return np.zeros(len(self), bool)
+        used = np.array([entry.digest in self.head.trained_on for entry in self.entries])
+        return np.isin(self.kin, self.kin[used]) | np.isin(self.patients, self.patients[used])
 
     def joined(self, other: "Gallery") -> "Gallery":
         """This gallery with the images of another one.

@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from morphoscope.classify.gestalt.gallery import BIOMETRIC, Entry, Gallery
+from morphoscope.classify.gestalt.head import Head
 from morphoscope.configs import UserError
 from morphoscope.configs.errors import validation_problems
 from morphoscope.configs.user_files import read_regular
@@ -37,6 +38,7 @@ class _Metadata(BaseModel):
     unaffected: str
     consent: str
     images: list[_Image]
+    head_trained_on: list[str] = []
 
 
 def write_gallery(path: Path, gallery: Gallery, passphrase: str | None = None) -> None:
@@ -48,12 +50,15 @@ def write_gallery(path: Path, gallery: Gallery, passphrase: str | None = None) -
     tensors = {"embeddings": torch.from_numpy(gallery.embeddings)}
     if gallery.thumbnails is not None:
         tensors["thumbnails"] = torch.from_numpy(gallery.thumbnails)
+    if gallery.head is not None:
+        tensors["head"] = torch.from_numpy(gallery.head.weights)
     metadata = _Metadata(
         encoder=gallery.encoder,
         encoder_digest=gallery.encoder_digest,
         unaffected=gallery.unaffected,
         consent=gallery.consent,
         images=[_Image(**vars(entry)) for entry in gallery.entries],
+        head_trained_on=sorted(gallery.head.trained_on) if gallery.head is not None else [],
     )
     data = checkpoint_bytes(_KIND, tensors, {"notice": BIOMETRIC, **metadata.model_dump()})
     if passphrase is not None:
@@ -79,12 +84,14 @@ def read_gallery(path: Path, passphrase: str | None = None) -> Gallery:
         metadata = _Metadata.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}: damaged gallery ({validation_problems(error)}).") from error
-    embeddings, thumbnails = tensors.get("embeddings"), tensors.get("thumbnails")
+    embeddings, thumbnails, head = (tensors.get(name) for name in ("embeddings", "thumbnails", "head"))
     count = len(metadata.images)
     if embeddings is None or embeddings.dtype != torch.float32 or not _counts(embeddings, count, 2):
         raise UserError(f"{path}: damaged gallery (its embeddings do not fit its list of images).")
     if thumbnails is not None and (thumbnails.dtype != torch.uint8 or not _counts(thumbnails, count, 4)):
         raise UserError(f"{path}: damaged gallery (its thumbnails do not fit its list of images).")
+    if head is not None and (head.dtype != torch.float32 or head.shape != 2 * embeddings.shape[1:]):
+        raise UserError(f"{path}: damaged gallery (its head does not fit its embeddings).")
     return Gallery(
         embeddings=embeddings.numpy(),
         entries=tuple(Entry(**image.model_dump()) for image in metadata.images),
@@ -93,6 +100,7 @@ def read_gallery(path: Path, passphrase: str | None = None) -> Gallery:
         unaffected=metadata.unaffected,
         thumbnails=None if thumbnails is None else np.asarray(thumbnails.numpy(), np.uint8),
         consent=metadata.consent,
+        head=None if head is None else Head(head.numpy(), frozenset(metadata.head_trained_on)),
     )
 
 

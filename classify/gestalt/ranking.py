@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from morphoscope.classify.gestalt.calibration import Calibration
-from morphoscope.classify.gestalt.encoders import Encoder, load_encoder
+from morphoscope.classify.gestalt.encoders import Encoder, load_encoder, with_head
 from morphoscope.classify.gestalt.enrolment import embed_face
 from morphoscope.classify.gestalt.gallery import Gallery
 from morphoscope.classify.gestalt.gallery_file import read_gallery
@@ -100,6 +100,8 @@ class Gestalt:
     """
 
     def __init__(self, gallery: Gallery, encoder: Encoder) -> None:
+        if gallery.head is not None and encoder.head is None:
+            encoder = with_head(encoder, gallery.head)
         if gallery.encoder_digest != encoder.digest:
             raise UserError(
                 f"The gallery was made with the encoder {gallery.encoder}, not with {encoder.name}: give "

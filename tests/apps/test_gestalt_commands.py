@@ -217,3 +217,30 @@ def test_an_encrypted_gallery_with_thumbnails(command_line, cohort, tmp_path, mo
     code, _, err = command_line("gestalt", "rank", path, cohort / "0-0.png")
     assert code == 2
     assert "passphrase is wrong" in err
+
+
+def test_tune_shows_before_and_after_and_the_head_is_used(command_line, cohort, tmp_path):
+    """Each photograph stands for a patient, since two syndromes of three families each are needed."""
+    apart = Cohort.load(cohort)
+    rows = apart.rows[apart.rows["group"] != "nobody"]
+    for name in rows["file"]:
+        write_image(tmp_path / "apart" / name, read_image(cohort / name))
+    Cohort.from_rows(tmp_path / "apart", rows.assign(group=rows["file"])).save()
+    path, tuned = tmp_path / "g.safetensors", tmp_path / "tuned.safetensors"
+    assert command_line("gestalt", "gallery", tmp_path / "apart", "--output", path)[0] == 0
+    words = ("gestalt", "tune", path, "--output", tuned, "--set", "steps=3")
+    code, _, err = command_line(*words)
+    assert code == 2
+    assert "0 syndromes have 7 families or more" in err
+    code, out, _ = command_line(*words, "--frequent", "4")
+    assert code == 0
+    assert "Before" in out and "After" in out
+    assert "Not tested: 9 images of people whom the gallery's head was trained on" in out
+    assert command_line("gestalt", "rank", tuned, cohort / "1-0.png")[0] == 0
+    write_image(tmp_path / "new.png", photograph(6))
+    add = ("gestalt", "add", tuned, tmp_path / "new.png", "--syndrome", "rare", "--patient", "p7")
+    assert command_line(*add)[0] == 0
+    assert read_gallery(tuned).head is not None
+    assert read_gallery(tuned).trained.sum() == 9
+    code, out, _ = command_line("gestalt", "evaluate", tuned, tmp_path / "apart")
+    assert code == 2  # the same photographs

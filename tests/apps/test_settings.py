@@ -53,6 +53,7 @@ COMMON = {
     "generate augment": {"per_condition", "view", "psi", "precision", "morphs", "drop_closer", "seed"},
     "generate metrics": {"rows", "images", "network", "psi", "precision", "closest_pairs", "seed"},
     "classify train": {"epochs", "resolution", "batch", "seed"},
+    "gestalt tune": {"frequent", "held_out", "seed"},
     "gestalt train": {"epochs", "batch", "width", "seed"},
     "classify evaluate": {"rows", "view", "test_time", "prevalence"},
     "classify explain": {"method", "baseline", "steps", "seed"},

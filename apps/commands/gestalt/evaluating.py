@@ -22,7 +22,7 @@ from morphoscope.runtime.terminal import say, show, table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from morphoscope.classify.gestalt import Gallery, GalleryEvaluation
+    from morphoscope.classify.gestalt import Encoder, Gallery, GalleryEvaluation
     from morphoscope.classify.gestalt.region_networks import RegionNetworks
 
 
@@ -50,9 +50,9 @@ def evaluate(
         frame = _evaluate_networks(networks, gallery, cohort)
     else:
         known, _ = open_gallery(gallery)
-        test = None if cohort is None else _test_images(cohort, encoder)
+        test = None if cohort is None else _test_images(cohort, matching_encoder(encoder, known))
         found = evaluate_gallery(known, test, frequent)
-        _print_evaluation(found)
+        print_gallery_evaluation(found)
         frame = found.to_frame()
     if output is not None:
         write_text(output, frame.to_csv(index=False))
@@ -118,19 +118,20 @@ def _evaluate_networks(networks: "RegionNetworks", path: Path, cohort: Path | No
     return found.to_frame()
 
 
-def _test_images(path: Path, encoder: Path | None) -> "Gallery":
+def _test_images(path: Path, encoder: "Encoder") -> "Gallery":
     """The test fold of a cohort, or all of its images if it has none."""
     from morphoscope.classify.gestalt import enrol, labelled_rows
     from morphoscope.cohort import TEST_FOLD, Cohort
 
     cohort = Cohort.load(path)
     folds = [TEST_FOLD] if (cohort.rows["fold"] == TEST_FOLD).any() else None
-    enrolment = enrol(labelled_rows(cohort, folds), matching_encoder(encoder), keep_flagged=True)
+    enrolment = enrol(labelled_rows(cohort, folds), encoder, keep_flagged=True)
     print_left_out(enrolment.left_out, enrolment.flagged)
     return enrolment.gallery
 
 
-def _print_evaluation(found: "GalleryEvaluation") -> None:
+def print_gallery_evaluation(found: "GalleryEvaluation") -> None:
+    """Accuracy by protocol, and what "none of these" is worth."""
     from morphoscope.runtime.statistics import format_estimate
 
     rows = [
@@ -147,6 +148,8 @@ def _print_evaluation(found: "GalleryEvaluation") -> None:
     say("Means over syndromes, with 95% intervals by patient.")
     if found.not_tested:
         say(f"Not tested: {found.not_tested} images, of syndromes without another patient in the gallery.")
+    if found.trained:
+        say(f"Not tested: {found.trained} images of people whom the gallery's head was trained on.")
     if found.calibration is not None:
         say(
             f"None of these: AUROC {format_estimate(found.calibration.detection)} between faces whose "

@@ -92,7 +92,7 @@ def add(
     ]
     enrolment = enrol(
         labelled,
-        matching_encoder(encoder),
+        matching_encoder(encoder, known),
         keep_flagged=keep_flagged,
         thumbnails=known.thumbnails is not None,
         consent=consent,

@@ -60,11 +60,11 @@ def open_gestalt(path: Path, encoder: Path | None) -> "Gestalt":
     return Gestalt(open_gallery(path)[0], matching_encoder(encoder))
 
 
-def matching_encoder(encoder: Path | None) -> "Encoder":
-    """The bundled encoder, or a user's."""
-    from morphoscope.classify.gestalt import load_encoder
+def matching_encoder(encoder: Path | None, gallery: "Gallery | None" = None) -> "Encoder":
+    """The bundled encoder, or a user's, with the head of a gallery if that has one."""
+    from morphoscope.classify.gestalt import load_encoder, with_head
 
-    return load_encoder(encoder)
+    return with_head(load_encoder(encoder), None if gallery is None else gallery.head)
 
 
 def save_gallery(path: Path, gallery: "Gallery", secret: str | None) -> None:
