@@ -55,6 +55,16 @@ def test_uploaded_photograph_is_classified_and_not_kept(tab: Page, photograph: P
     assert [file for file in uploads.rglob("*") if file.is_file() and file.stat().st_size > 0] == []
 
 
+@pytest.mark.parametrize("width", [390, 768, 980, 1280])
+def test_text_has_room_at_every_width(tab: Page, photograph: Path, width: int) -> None:
+    """On a tablet, the answers once stood in a column of one word."""
+    upload(tab, photograph)
+    tab.set_viewport_size({"width": width, "height": 800})
+    box = tab.locator("#classify .ms-certainty").bounding_box()
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    assert box is not None and box["width"] >= 250
+
+
 def test_box_cuts_out_what_the_models_see(tab: Page, photograph: Path) -> None:
     upload(tab, photograph)
     whole = tab.locator(SEEN).get_attribute("src")

@@ -116,3 +116,14 @@ def test_address_has_the_settings_and_a_phone_does_not_scroll_sideways(tab: Page
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
     choose(tab, "dark")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_text_beside_the_morph_has_room_at_every_width(tab: Page) -> None:
+    """On a tablet, it once stood in a column of one word."""
+    begin(tab)
+    while choose(tab, "dark") == "dark":
+        tab.locator("#learn [name=next]").click()
+    for width in (390, 768, 980, 1280):
+        tab.set_viewport_size({"width": width, "height": 800})
+        box = tab.locator("#learn .ms-between > div").bounding_box()
+        assert box is not None and box["width"] >= 200, width
