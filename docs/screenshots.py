@@ -30,7 +30,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM)
             for tab in (morph, explore, classify, learn, teach):
-                page = browser.new_page(viewport={"width": 980, "height": 900})
+                page = browser.new_page(viewport={"width": 1180, "height": 900})
                 page.set_default_timeout(1000 * _PATIENCE)
                 tab(page)
                 page.close()
@@ -41,9 +41,9 @@ def main() -> None:
 
 def morph(page: Page) -> None:
     """A morph whose answer changes, and what spoke for it before and after."""
-    page.goto(f"{ADDRESS}?a=IP&b=ML&seed_a=3&seed_b=3&at=0.6")
+    page.goto(f"{ADDRESS}?from=IP&to=ML&seed=3&seed_to=3&at=0.5")
     page.wait_for_selector("[data-frames=all]")
-    page.get_by_role("button", name="Why").click()
+    page.get_by_role("button", name="Why from").first.click()
     settle(page)
     photograph(page, "studio.png")
 
@@ -66,7 +66,7 @@ def classify(page: Page) -> None:
         page.wait_for_selector("#classify .ms-nothing", state="visible")
         page.set_input_files("#classify input[name=photograph]", file)
         settle(page)
-        page.get_by_role("button", name="Compare").click()
+        page.locator("#classify").get_by_role("button", name="Where does the classifier look?").click()
         settle(page)
     photograph(page, "classify.jpg")
 
@@ -96,10 +96,12 @@ def teach(page: Page) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing is busy."""
-    page.wait_for_timeout(500)
+    """Wait until nothing is busy and no message tells of work."""
+    page.wait_for_timeout(1000)
     page.wait_for_function("document.querySelector('[aria-busy=true]') === null")
-    page.wait_for_timeout(500)
+    page.wait_for_function(
+        "![...document.querySelectorAll('.ms-working')].some((it) => it.checkVisibility())"
+    )
 
 
 def photograph(page: Page, name: str) -> None:
@@ -112,7 +114,7 @@ def photograph(page: Page, name: str) -> None:
     if path.suffix == ".jpg":
         image.save(path, quality=82, optimize=True)
     else:
-        image.quantize(128).save(path, optimize=True)
+        image.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
 
 
 def wait_for(address: str) -> None:
