@@ -13,6 +13,30 @@ REFERENCE = "real"
 SyntheticImages = Literal["plain", "filtered", "selected", "morphs"]
 
 
+class Choice(Config):
+    """Candidates for an arm, of which the best is chosen for every training set without its test."""
+
+    ratio: list[float] = Field(
+        [], description="synthetic images per real training image, instead of `synthetic`"
+    )
+    psi: list[float] = Field([], description="truncations, instead of the study's `psi`")
+    snapshot: list[float] = Field(
+        [], description="parts of the generator's training, e.g. [0.5, 1]: the kept snapshot that is closest"
+    )
+
+    @model_validator(mode="after")
+    def _several(self) -> "Choice":
+        if max(len(self.ratio), 1) * max(len(self.psi), 1) * max(len(self.snapshot), 1) < 2:
+            raise ValueError("choose: needs at least two candidates, e.g. ratio: [0.5, 1, 2]")
+        if any(not 0 < value <= 20 for value in self.ratio):
+            raise ValueError("ratio: above 0, and at most 20")
+        if any(not 0 <= value <= 2 for value in self.psi):
+            raise ValueError("psi: 0 to 2")
+        if any(not 0 < value <= 1 for value in self.snapshot):
+            raise ValueError("snapshot: parts of the training, above 0 and at most 1")
+        return self
+
+
 class Arm(Config):
     """What the classifiers of one arm are trained on."""
 
@@ -35,6 +59,11 @@ class Arm(Config):
         "training images; selected, those that the classifier of the arm `real` assigns to their condition "
         "and does not find unlike its training images; morphs, mixtures of two conditions with soft labels",
     )
+    choose: Choice | None = Field(
+        None,
+        description="candidates for ratio, psi and snapshot; for each training set the one is chosen whose "
+        "classifiers recognise the calibration patients best",
+    )
     folder: str | None = Field(
         None,
         description="synthetic images of another generator instead of the study's own: a path with {fold} "
@@ -44,7 +73,7 @@ class Arm(Config):
     @property
     def needs_images(self) -> bool:
         """Whether the arm uses synthetic images."""
-        return self.fill or self.synthetic > 0
+        return self.fill or self.synthetic > 0 or self.choose is not None
 
     @property
     def generated(self) -> bool:
@@ -53,7 +82,9 @@ class Arm(Config):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Arm":
-        if not self.real and not self.synthetic:
+        if self.choose is not None:
+            self._can_choose(self.choose)
+        if not self.real and not self.needs_images:
             raise ValueError("real: false needs synthetic images; set `synthetic`, e.g. to 1")
         if self.fill and (self.synthetic or not self.real):
             raise ValueError(
@@ -66,6 +97,14 @@ class Arm(Config):
         if self.folder is not None and "{fold}" not in self.folder:
             raise ValueError("folder: needs {fold} in it: no generator may see the patients of its test")
         return self
+
+    def _can_choose(self, choice: Choice) -> None:
+        if self.folder is not None:
+            raise ValueError("choose: not possible for images of another generator; leave out `folder`")
+        if choice.ratio and (self.synthetic or self.fill):
+            raise ValueError("choose.ratio: takes the place of `synthetic` and `fill`; leave these out")
+        if not choice.ratio and not (self.synthetic or self.fill):
+            raise ValueError("choose: how many synthetic images? Set `synthetic`, or add `ratio`")
 
 
 class Study(Config):

@@ -11,7 +11,7 @@ from morphoscope.configs.user_files import read_regular
 from morphoscope.runtime import write_text
 from morphoscope.runtime.version import version
 
-Kind = Literal["cohort", "generator", "images", "classifier", "reverse"]
+Kind = Literal["cohort", "generator", "images", "candidate", "choice", "chosen", "classifier", "reverse"]
 FINISHED = "cell.json"
 """Written into a cell's folder when it is finished: what it did, and the values that it measured."""
 
@@ -24,7 +24,8 @@ class Cell:
 
     Attributes:
         kind: what it makes: cohort, the images of an outer fold; generator; images, synthetic ones;
-            classifier, trained and evaluated; or reverse, a classifier of real images evaluated on synthetic
+            classifier, trained and evaluated; candidate, trained but not tested; choice, among candidates;
+            chosen, that candidate evaluated; or reverse, a classifier of real images evaluated on synthetic
             ones.
         settings: JSON values that determine it, beside `needs`.
         needs: cells whose results it uses, by what they are to it.

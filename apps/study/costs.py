@@ -20,6 +20,7 @@ from morphoscope.runtime import RunFolder
 from morphoscope.runtime.torch_devices import resolve_device
 from morphoscope.runtime.torch_processes import Processes
 
+_TRAINED = ("classifier", "candidate")
 _SHORT, _LONG = 2, 10  # steps of the measured trainings
 _SYNTHETIC_BYTES = 2.0  # a PNG's, per pixel
 _PARAMETER_BYTES = 4 * 3.5  # of a snapshot of both networks with optimiser, relative to G's parameters
@@ -58,8 +59,9 @@ def measure_costs(plan: StudyPlan, store: Store, cohort: Cohort, part: Cohort, d
     counts = Counter(cell.kind for cell in left)
     generator, parameters = _generator(left, plan, part, device)
     step, fixed = _classifier(left, part, device)
-    steps = sum(_steps(cell) for cell in left if cell.kind == "classifier")
-    seconds = counts["generator"] * generator + steps * step + counts["classifier"] * fixed
+    trained = [cell for cell in left if cell.kind in _TRAINED]
+    steps = sum(map(_steps, trained))
+    seconds = counts["generator"] * generator + steps * step + len(trained) * fixed
     every: Counter[str] = Counter(cell.kind for cell in cells)
     done: Counter[str] = Counter(cell.kind for cell in cells if store.is_finished(cell))
     gigabytes = _bytes(left, cohort, parameters) / 1e9
@@ -84,7 +86,7 @@ def _generator(left: list[Cell], plan: StudyPlan, part: Cohort, device: str) -> 
 
 def _classifier(left: list[Cell], part: Cohort, device: str) -> tuple[float, float]:
     """(seconds per step, seconds beside the steps) of a classifier of real images."""
-    cells = [cell for cell in left if cell.kind == "classifier"]
+    cells = [cell for cell in left if cell.kind in _TRAINED]
     if not cells:
         return 0.0, 0.0
     config = validated(EnsembleTraining, cells[0].settings["config"])

@@ -39,13 +39,14 @@ def check_leaks(plan: StudyPlan, cohort: Cohort) -> list[Check]:
     Raises:
         UserError: an image under the names of two patients, a patient or image both in a test and in its
             training, a generator to start from that has seen patients, or images of another generator that
-            are files of the cohort. Nothing has been trained then.
+            are files of the cohort, or a choice that depends on a test. Nothing has been trained then.
     """
     return [
         _one_patient_per_image(cohort),
         *_separate_folds(plan, cohort),
         _start(plan, cohort),
         *_foreign_images(plan, cohort),
+        *_choices(plan),
     ]
 
 
@@ -138,3 +139,22 @@ def _foreign_images(plan: StudyPlan, cohort: Cohort) -> Iterator[Check]:
         "of its test is what the study's author states.",
         counted,
     )
+
+
+def _choices(plan: StudyPlan) -> Iterator[Check]:
+    """What is chosen for a training set depends on nothing that has seen the test of its fold."""
+    choices = [cell for cell in plan.cells.values() if cell.kind == "choice"]
+    for choice in choices:
+        cohorts = {need.needs["cohort"].name for need in choice.needs.values()}
+        tested = {need.kind for need in choice.needs.values()} - {"candidate"}
+        if tested or len(cohorts) != 1:
+            raise UserError(
+                f"{choice.name}: chooses among cells that predict a test ({', '.join(sorted(tested))}), or "
+                "of several training sets. Nothing has been trained."
+            )
+    if choices:
+        yield Check(
+            f"{len(choices)} choices of ratio, psi or snapshot depend on candidates that are scored on "
+            "calibration patients, and predict no test.",
+            sum(len(choice.needs) for choice in choices),
+        )

@@ -1,16 +1,17 @@
 """From settings to cells: which generators, images and classifiers a study needs."""
 
+import itertools
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from morphoscope.apps.study.cell import Cell, read_cells, read_json
+from morphoscope.apps.study.cell import Cell, Kind, read_cells, read_json
 from morphoscope.apps.study.partition import TRAINING, cell_cohort, outer_folds
 from morphoscope.cohort import Cohort
-from morphoscope.configs import load_config
+from morphoscope.configs import UserError, load_config
 from morphoscope.configs.classifier import EnsembleTraining
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.configs.study import REFERENCE, Arm, Study
@@ -108,13 +109,13 @@ class _Planner:
         for shots in self.study.shots:
             part = cell_cohort(self._split, fold, shots, self.study.inner_folds, self.study.seed)
             cohort = self._cohort_cell(part)
-            training = part.rows["condition"][part.rows["fold"] == TRAINING]
-            counts = {name: int((training == name).sum()) for name in part.conditions}
+            trained_on = part.rows["condition"][part.rows["fold"] == TRAINING]
+            counts = {name: int((trained_on == name).sum()) for name in part.conditions}
             for arm_name, arm in self.study.arms.items():
                 for generator_seed in range(self.study.generator_seeds) if arm.generated else [None]:
-                    for seed in range(self.study.classifier_seeds):
-                        cell = self._classifier_cell(cohort, arm, counts, fold, shots, generator_seed, seed)
-                        reverse = self._reverse_cell(cohort, arm_name, counts, seed)
+                    training = _Training(cohort, counts, fold, shots, generator_seed)
+                    for seed, cell in enumerate(self._cells_of(training, arm)):
+                        reverse = self._reverse_cell(training, arm_name, seed)
                         yield Place(fold, shots, arm_name, generator_seed, seed, cell.name, reverse)
 
     def _add(self, cell: Cell) -> Cell:
@@ -129,58 +130,147 @@ class _Planner:
         settings = {**self._generator, "seed": self.study.seed + seed}
         return self._add(Cell("generator", {"config": settings, "start": self._start}, {"cohort": cohort}))
 
-    def _images_cell(self, cohort: Cell, arm: Arm, per_condition: int, seed: int) -> Cell:
+    def _cells_of(self, training: "_Training", arm: Arm) -> list[Cell]:
+        """The cells that predict the test for an arm, by classifier seed."""
+        seeds = range(self.study.classifier_seeds)
+        if arm.choose is None:
+            return [self._classifier_cell(training, arm, self._images(training, arm), seed) for seed in seeds]
+        candidates = [
+            [self._classifier_cell(training, one, images, seed, "candidate") for seed in seeds]
+            for one, images in self._candidates(training, arm)
+        ]
+        described = [one._asdict() for one in candidates_of(arm, self.study)]
+        needs = {f"{n}, {seed}": cells[seed] for n, cells in enumerate(candidates) for seed in seeds}
+        choice = self._add(Cell("choice", {"candidates": described}, needs))
+        found = []
+        for seed in seeds:
+            trained = {str(n): cells[seed] for n, cells in enumerate(candidates)}
+            found.append(
+                self._add(Cell("chosen", {}, {"choice": choice, "cohort": training.cohort, **trained}))
+            )
+        return found
+
+    def _candidates(self, training: "_Training", arm: Arm) -> list[tuple[Arm, Cell]]:
+        """Each candidate of an arm: with its ratio, and the cell of its images.
+
+        Candidates that differ in their ratio alone use the same images, the smaller ratio fewer of them.
+        """
+        candidates = candidates_of(arm, self.study)
+        arms = [arm.model_copy(update={"synthetic": one.ratio, "choose": None}) for one in candidates]
+        most = max(max(wanted_images(one, training.counts).values()) for one in arms)
+        return [
+            (one, self._images_cell(training.cohort, one, most, training.seed, candidate))
+            for one, candidate in zip(arms, candidates, strict=True)
+        ]
+
+    def _images(self, training: "_Training", arm: Arm) -> Cell | None:
+        """The synthetic images of an arm that leaves nothing to choose."""
+        if arm.generated:
+            most = max(wanted_images(arm, training.counts).values())
+            return self._images_cell(training.cohort, arm, most, training.seed)
+        return self._folder_cell(training, arm) if arm.needs_images else None
+
+    def _images_cell(
+        self,
+        cohort: Cell,
+        arm: Arm,
+        per_condition: int,
+        seed: int | None,
+        candidate: "Candidate | None" = None,
+    ) -> Cell:
         study = self.study
-        number = math.ceil(per_condition * _SURPLUS[arm.images])
         settings: dict[str, Any] = {
-            "per_condition": number,
-            "psi": study.psi,
+            "per_condition": math.ceil(per_condition * _SURPLUS[arm.images]),
+            "psi": study.psi if candidate is None else candidate.psi,
             "morphs": arm.images == "morphs",
             "drop_closer": study.drop_closer if arm.images == "filtered" else None,
             "seed": study.seed,
         }
-        needs = {"cohort": cohort, "generator": self._generator_cell(cohort, seed)}
+        if candidate is not None and candidate.snapshot is not None:
+            self._check_snapshots()
+            settings["snapshot"] = candidate.snapshot
+        needs = {"cohort": cohort, "generator": self._generator_cell(cohort, seed or 0)}
         return self._add(Cell("images", settings, needs))
 
-    def _folder_cell(self, cohort: Cell, arm: Arm, fold: str, shots: int | str) -> Cell:
-        folder = Path(str(arm.folder).replace("{fold}", fold).replace("{shots}", str(shots)))
-        settings = {"folder": str(folder), "digest": InputFiles(folder).as_json()["digest"]}
-        return self._add(Cell("images", settings, {"cohort": cohort}))
+    def _check_snapshots(self) -> None:
+        """Every snapshot must still be there when one is chosen."""
+        config = self._generator
+        written = math.ceil(config["kimg"] / (config["tick_kimg"] * config["snapshot_ticks"]))
+        if written > config["keep_snapshots"]:
+            raise UserError(
+                f"choose.snapshot: of {written} snapshots a generator keeps {config['keep_snapshots']}. Set "
+                f"`generator: {{keep_snapshots: {written}}}`, or a larger `snapshot_ticks`."
+            )
+
+    def _folder_cell(self, training: "_Training", arm: Arm) -> Cell:
+        place = {"{fold}": training.fold, "{shots}": str(training.shots)}
+        folder = str(arm.folder)
+        for name, value in place.items():
+            folder = folder.replace(name, value)
+        settings = {"folder": str(Path(folder)), "digest": InputFiles(Path(folder)).as_json()["digest"]}
+        return self._add(Cell("images", settings, {"cohort": training.cohort}))
 
     def _classifier_cell(
-        self,
-        cohort: Cell,
-        arm: Arm,
-        counts: dict[str, int],
-        fold: str,
-        shots: int | str,
-        generator_seed: int | None,
-        seed: int,
+        self, training: "_Training", arm: Arm, images: Cell | None, seed: int, kind: Kind = "classifier"
     ) -> Cell:
-        needs, wanted = {"cohort": cohort}, wanted_images(arm, counts)
-        if generator_seed is not None:
-            needs["images"] = self._images_cell(cohort, arm, max(wanted.values()), generator_seed)
-        elif arm.needs_images:
-            needs["images"] = self._folder_cell(cohort, arm, fold, shots)
+        needs = {"cohort": training.cohort}
+        if images is not None:
+            needs["images"] = images
         if arm.images == "selected":
-            needs["selector"] = self._classifier_cell(cohort, Arm(), counts, fold, shots, None, 0)
+            needs["selector"] = self._classifier_cell(training, Arm(), None, 0)
         settings = {
             "config": {**self._classifier, **arm_settings(arm), "seed": self.study.seed + seed},
-            "images": wanted,
+            "images": wanted_images(arm, training.counts),
         }
-        return self._add(Cell("classifier", settings, needs))
+        return self._add(Cell(kind, settings, needs))
 
-    def _reverse_cell(self, cohort: Cell, arm_name: str, counts: dict[str, int], seed: int) -> str | None:
+    def _reverse_cell(self, training: "_Training", arm_name: str, seed: int) -> str | None:
         """The evaluation of the first classifier of real images on the images of the first generator."""
-        plain = [arm for arm in self.study.arms.values() if arm.generated and arm.images == "plain"]
+        arms = self.study.arms.values()
+        plain = [arm for arm in arms if arm.generated and arm.images == "plain" and arm.choose is None]
         if arm_name != REFERENCE or seed or not plain:
             return None
-        largest = max(max(wanted_images(arm, counts).values()) for arm in plain)
+        largest = max(max(wanted_images(arm, training.counts).values()) for arm in plain)
         needs = {
-            "classifier": self._classifier_cell(cohort, Arm(), counts, "", "", None, seed),
-            "images": self._images_cell(cohort, Arm(), largest, 0),
+            "classifier": self._classifier_cell(training, Arm(), None, seed),
+            "images": self._images_cell(training.cohort, Arm(), largest, 0),
         }
         return self._add(Cell("reverse", {}, needs)).name
+
+
+class _Training(NamedTuple):
+    """What the classifiers of a place in the design have in common.
+
+    Attributes:
+        cohort: the cell of the images.
+        counts: real training images of each condition.
+        seed: of the generator; None without one.
+    """
+
+    cohort: Cell
+    counts: dict[str, int]
+    fold: str
+    shots: int | str
+    seed: int | None
+
+
+class Candidate(NamedTuple):
+    """What an arm with `choose` may become: synthetic images per real one, truncation, and snapshot.
+
+    `snapshot` is a part of the generator's training; None for its end.
+    """
+
+    ratio: float
+    psi: float
+    snapshot: float | None
+
+
+def candidates_of(arm: Arm, study: Study) -> list[Candidate]:
+    """All combinations, in the order of the settings."""
+    assert arm.choose is not None
+    ratios, psis = arm.choose.ratio or [arm.synthetic], arm.choose.psi or [study.psi]
+    snapshots: list[float | None] = [*arm.choose.snapshot] or [None]
+    return [Candidate(*values) for values in itertools.product(ratios, psis, snapshots)]
 
 
 def wanted_images(arm: Arm, counts: dict[str, int]) -> dict[str, int]:

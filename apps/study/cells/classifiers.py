@@ -1,4 +1,4 @@
-"""The cells that train a classifier, and evaluate it on the outer fold's patients or on synthetic images."""
+"""The cells that train classifiers, choose among them, and evaluate them on a test or on synthetic images."""
 
 from typing import Any
 
@@ -24,26 +24,64 @@ PROBABILITY = "p "
 
 def make_classifier(cell: Cell, context: Context) -> dict[str, Any]:
     """Train the classifier and predict the test fold; returns counts of images and its metrics."""
-    folder = context.store.folder(cell)
-    cohort = Cohort.load(context.needed(cell, "cohort", COHORT))
+    ensemble, values = _train(cell, context)
+    return {**values, **_test(ensemble, cell, context)}
+
+
+def train_candidate(cell: Cell, context: Context) -> dict[str, Any]:
+    """Train a classifier that may be chosen; returns what `make_choice` reads. The test plays no part."""
+    return _train(cell, context)[1]
+
+
+def make_choice(cell: Cell, context: Context) -> dict[str, Any]:
+    """Choose the candidate with the best mean balanced accuracy on the calibration patients.
+
+    Returns:
+        Its number, what it is, and the scores of all. Of equally good ones it is the first.
+    """
+    candidates = cell.settings["candidates"]
+    scores: list[list[float]] = [[] for _ in candidates]
+    for role in cell.needs:
+        scores[int(role.partition(",")[0])].append(context.values(cell, role)["inner_balanced_accuracy"])
+    means = [float(np.mean(own)) for own in scores]
+    best = int(np.argmax(means))
+    return {"chosen": best, **candidates[best], "scores": means}
+
+
+def evaluate_chosen(cell: Cell, context: Context) -> dict[str, Any]:
+    """Predict the test fold by the chosen candidate; returns its metrics."""
+    chosen = str(context.values(cell, "choice")["chosen"])
+    path = context.needed(cell, chosen, RUN) / "ensemble.safetensors"
+    return {**context.values(cell, chosen), **_test(Ensemble.load(path, context.device), cell, context)}
+
+
+def _train(cell: Cell, context: Context) -> tuple[Ensemble, dict[str, Any]]:
+    """(the classifier, its counts of images and its score on the calibration patients)."""
     synthetic = chosen_images(cell, context) if "images" in cell.needs else None
     ensemble = train_ensemble(
         validated(EnsembleTraining, cell.settings["config"]),
-        cohort,
-        RunFolder(folder / RUN),
+        Cohort.load(context.needed(cell, "cohort", COHORT)),
+        RunFolder(context.store.folder(cell) / RUN),
         synthetic=[] if synthetic is None else [synthetic],
         folds=[INNER],
         device=context.device,
     )
-    evaluation = evaluate(ensemble, cohort, rows="test", strata=False)
-    write_csv(folder / PREDICTIONS, prediction_table(evaluation), "%.8g")
     scores = ensemble.metadata.scores[INNER]
-    return {
+    return ensemble, {
         "training_images": scores.training_images,
         "inner_balanced_accuracy": scores.balanced_accuracy,
+        "synthetic": {} if synthetic is None else synthetic.rows["condition"].value_counts().to_dict(),
+    }
+
+
+def _test(ensemble: Ensemble, cell: Cell, context: Context) -> dict[str, Any]:
+    """Write the predictions of the test fold; returns metrics."""
+    cohort = Cohort.load(context.needed(cell, "cohort", COHORT))
+    evaluation = evaluate(ensemble, cohort, rows="test", strata=False)
+    write_csv(context.store.folder(cell) / PREDICTIONS, prediction_table(evaluation), "%.8g")
+    return {
         "balanced_accuracy": evaluation.balanced_accuracy.value,
         "accuracy": evaluation.accuracy.value,
-        "synthetic": {} if synthetic is None else synthetic.rows["condition"].value_counts().to_dict(),
     }
 
 

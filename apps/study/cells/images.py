@@ -16,6 +16,7 @@ from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.generate import augment, load
 from morphoscope.generate.metrics import CopyFilter, load_feature_network
 from morphoscope.generate.synthetic import dropped_copies
+from morphoscope.generate.training.records import list_snapshots, snapshot_images
 from morphoscope.runtime import InputFiles
 
 
@@ -33,8 +34,7 @@ def make_images(cell: Cell, context: Context) -> dict[str, Any]:
 
 def _generate(cell: Cell, context: Context, path: Path) -> None:
     settings = cell.settings
-    snapshot = context.values(cell, "generator")["snapshot"]
-    model = load(context.needed(cell, "generator", RUN) / snapshot, context.device)
+    model = load(_snapshot(cell, context), context.device)
     copies = None
     if settings["drop_closer"] is not None:
         cohort = Cohort.load(context.needed(cell, "cohort", COHORT))
@@ -49,6 +49,16 @@ def _generate(cell: Cell, context: Context, path: Path) -> None:
         morphs=settings["morphs"],
         copies=copies,
     )
+
+
+def _snapshot(cell: Cell, context: Context) -> Path:
+    """The last snapshot, or the one that is closest to the part of the training that the settings name."""
+    run = context.needed(cell, "generator", RUN)
+    last = run / context.values(cell, "generator")["snapshot"]
+    if "snapshot" not in cell.settings:
+        return last
+    wanted = cell.settings["snapshot"] * snapshot_images(last.name)
+    return min(list_snapshots(run), key=lambda path: abs(snapshot_images(path.name) - wanted))
 
 
 def _take_over(cell: Cell, context: Context, path: Path) -> None:

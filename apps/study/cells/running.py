@@ -42,6 +42,12 @@ def _work_of(kind: Kind) -> Callable[[Cell, Context], dict[str, Any]]:
         from morphoscope.apps.study.cells.images import make_images
 
         return make_images
-    from morphoscope.apps.study.cells.classifiers import make_classifier, make_reverse
+    from morphoscope.apps.study.cells import classifiers
 
-    return make_classifier if kind == "classifier" else make_reverse
+    return {
+        "classifier": classifiers.make_classifier,
+        "candidate": classifiers.train_candidate,
+        "choice": classifiers.make_choice,
+        "chosen": classifiers.evaluate_chosen,
+        "reverse": classifiers.make_reverse,
+    }[kind]

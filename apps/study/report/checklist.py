@@ -3,6 +3,7 @@
 from morphoscope.apps.study.leaks import Check
 from morphoscope.apps.study.plan import StudyPlan
 from morphoscope.cohort import Cohort
+from morphoscope.configs import first_names
 
 OPEN = "— for the authors"
 
@@ -35,7 +36,7 @@ def checklist(plan: StudyPlan, cohort: Cohort, checks: list[Check], strata: bool
         ("Model", f"Classifier preset {study.classifier_preset}, generator preset {study.generator_preset}."),
         ("Initial weights", "In plan.json: `weights` of the classifier, `start` of the generator."),
         ("Training: steps, seeds", _seeds(plan)),
-        ("Selection of the final model", "None on test images: the last step of each training is evaluated."),
+        ("Selection of the final model", _selection(plan)),
         ("Sample size", "`morphoscope study plan` states the difference that the design can find."),
         (
             "Measures",
@@ -58,6 +59,16 @@ def checklist(plan: StudyPlan, cohort: Cohort, checks: list[Check], strata: bool
         ("Limitations and generalisability", OPEN),
         ("Funding and conflicts of interest", OPEN),
     ]
+
+
+def _selection(plan: StudyPlan) -> str:
+    open_arms = [name for name, arm in plan.study.arms.items() if arm.choose is not None]
+    text = "None on test images: the last step of each training is evaluated."
+    if open_arms:
+        text += (
+            f" Chosen on calibration patients, inside each outer fold: settings of {first_names(open_arms)}."
+        )
+    return text
 
 
 def _seeds(plan: StudyPlan) -> str:

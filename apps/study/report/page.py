@@ -16,6 +16,7 @@ from morphoscope.apps.study.planning import RESULTS
 from morphoscope.apps.study.report import figures, tables
 from morphoscope.apps.study.report.answer import answer
 from morphoscope.apps.study.report.checklist import checklist
+from morphoscope.apps.study.report.choices import choice_sections, choices
 from morphoscope.apps.study.report.generators import generator_sections
 from morphoscope.apps.study.strata import FEW_PATIENTS
 from morphoscope.apps.study.workflow.engine import Failure
@@ -77,6 +78,9 @@ def write_study_report(
     for name, drawing in drawings.items():
         save(drawing, run / "figures" / f"{name}.svg", VECTOR)
     write_csv(run / "comparisons.csv", tables.comparison_frame(analysis), "%.6g")
+    chosen = choices(plan, store)
+    if len(chosen):
+        write_csv(run / "choices.csv", chosen, "%.6g")
     if analysis.strata:
         write_csv(run / "strata.csv", tables.stratum_frame(analysis.strata), "%.6g")
     write_text(run / "comparisons.tex", tables.latex(tables.comparison_table(analysis.comparisons)))
@@ -86,6 +90,7 @@ def write_study_report(
         *_comparisons(plan, analysis, drawings),
         *_strata(analysis),
         *_arms(plan, analysis, drawings),
+        *choice_sections(chosen),
         *_variances(plan, analysis),
         *_reverse(plan, store),
         *generator_sections(plan, store),

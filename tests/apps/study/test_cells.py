@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from morphoscope.apps.study.cell import Cell
+from morphoscope.apps.study.cell import Cell, Store
 from morphoscope.apps.study.cells.classifiers import PREDICTIONS
-from morphoscope.apps.study.cells.context import IMAGES, Context
+from morphoscope.apps.study.cells.context import COHORT, IMAGES, Context
 from morphoscope.apps.study.cells.running import run_cell
 from morphoscope.apps.study.leaks import check_leaks
 from morphoscope.apps.study.plan import StudyPlan, generator_settings, plan_study
@@ -94,6 +94,45 @@ def test_selected_images_are_those_that_the_classifier_of_real_images_agrees_wit
         assert context.store.values(cell)["training_images"]["synthetic"] <= sum(
             cell.settings["images"].values()
         )
+
+
+def test_a_choice_never_sees_the_test(study: Study, cohort: Cohort, context: Context, tmp_path: Path) -> None:
+    """Other photographs in the test fold, of other conditions, change no candidate and no choice."""
+    choose = {"ratio": [0.5, 1], "snapshot": [0.5, 1]}
+    generator = {**study.generator, "tick_kimg": 0.008, "snapshot_ticks": 1}
+    settings = {"arms": {"chosen": {"choose": choose}}, "shots": ["all"], "generator": generator}
+    plan = plan_study(changed(study, **settings), cohort)
+    cell = first(plan, "chosen")
+    run_with_needs(cell, context)
+    values = context.store.values(cell.needs["choice"])
+    assert len(values["scores"]) == 4 and values["scores"][values["chosen"]] == max(values["scores"])
+    scored = context.store.values(cell.needs[str(values["chosen"])])
+    assert context.store.values(cell)["inner_balanced_accuracy"] == scored["inner_balanced_accuracy"]
+    assert pd.read_csv(context.store.folder(cell) / PREDICTIONS)["file"].nunique() > 0
+    candidates = [context.store.folder(need) for role, need in cell.needs.items() if role.isdecimal()]
+    assert len(candidates) == 4
+    assert not any((folder / PREDICTIONS).exists() for folder in candidates)
+    snapshots = [
+        load_cohort(context, cell.needs[number].needs["images"]).rows["generator"][0] for number in ("0", "1")
+    ]
+    assert snapshots[0] != snapshots[1]
+
+    other = Context(Store(tmp_path / "other"), cohort.root, None, "cpu")
+    run_cell(cell.needs["cohort"], other)
+    copy = Cohort.load(other.store.folder(cell.needs["cohort"]) / COHORT)
+    tested = (copy.rows["fold"] == "test").to_numpy()
+    for file in copy.rows["file"][tested]:
+        write_image(copy.root / file, np.zeros((40, 40, 3), np.uint8))
+    turned = copy.rows["condition"].map({"blue": "green", "green": "red", "red": "blue"})
+    Cohort.from_rows(
+        copy.root, copy.rows.assign(condition=copy.rows["condition"].mask(tested, turned))
+    ).save()
+    run_with_needs(cell.needs["choice"], other)
+    assert other.store.values(cell.needs["choice"]) == values
+
+
+def load_cohort(context: Context, cell: Cell) -> Cohort:
+    return Cohort.load(context.store.folder(cell) / IMAGES)
 
 
 def test_images_of_another_generator_are_taken_over_by_fold(

@@ -1,9 +1,12 @@
 """Which cells a study has, and which patients each of them sees."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from morphoscope.apps.study.cell import Cell
+from morphoscope.apps.study.leaks import check_leaks
 from morphoscope.apps.study.partition import INNER, TRAINING, cell_cohort, outer_folds
 from morphoscope.apps.study.plan import StudyPlan, plan_study, wanted_images
 from morphoscope.cohort import Cohort
@@ -64,6 +67,36 @@ def test_cells_are_shared_and_named_by_what_determines_them(
     assert StudyPlan.read(tmp_path) == plan
 
 
+def test_what_an_arm_chooses_among_is_planned_and_depends_on_no_test(study: Study, cohort: Cohort) -> None:
+    arms = {"chosen": {"choose": {"ratio": [0.5, 1], "psi": [0.7, 1]}}}
+    plan = plan_study(changed(study, arms=arms, shots=["all"], classifier_seeds=2), cohort)
+    kinds = [cell.kind for cell in plan.cells.values()]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "cohort": 2,
+        "generator": 2,
+        "images": 4,  # smaller ratios use the first images of larger ones
+        "candidate": 16,
+        "choice": 2,
+        "chosen": 4,
+        "classifier": 4,
+    }
+    assert check_leaks(plan, cohort)[-1].counted == 16
+    choice = next(cell for cell in plan.cells.values() if cell.kind == "choice")
+    assert choice.settings["candidates"][1] == {"ratio": 0.5, "psi": 1.0, "snapshot": None}
+    real = next(cell for cell in plan.cells.values() if cell.kind == "classifier")
+    leaky = Cell("choice", choice.settings, {**choice.needs, "0, 0": real})
+    with pytest.raises(UserError, match=r"chooses among cells that predict a test \(classifier\)"):
+        check_leaks(replace(plan, cells={**plan.cells, leaky.name: leaky}), cohort)
+
+
+def test_a_snapshot_that_is_discarded_cannot_be_chosen(study: Study, cohort: Cohort) -> None:
+    arms = {"chosen": {"synthetic": 1, "choose": {"snapshot": [0.5, 1]}}}
+    generator = {**study.generator, "kimg": 1, "tick_kimg": 0.1, "snapshot_ticks": 1}
+    with pytest.raises(UserError, match=r"of 10 snapshots a generator keeps 5\. Set .*keep_snapshots: 10"):
+        plan_study(changed(study, arms=arms, generator=generator), cohort)
+    plan_study(changed(study, arms=arms, generator={**generator, "keep_snapshots": 10}), cohort)
+
+
 def test_every_arm_takes_equally_many_steps(study: Study, cohort: Cohort) -> None:
     cells = plan_study(changed(study, steps=100), cohort).cells.values()
     configs = [cell.settings["config"] for cell in cells if cell.kind == "classifier"]
@@ -85,6 +118,12 @@ def test_how_many_synthetic_images_an_arm_adds() -> None:
         ({"synthetic": 1, "folder": "images"}, "needs {fold}"),
         ({"synthetic": 1, "folder": "images/{fold}", "images": "morphs"}, "used as they are"),
         ({"sythetic": 1}, "no such setting"),
+        ({"choose": {"psi": [0.5, 1]}}, "how many synthetic images"),
+        ({"synthetic": 1, "choose": {"ratio": [0.5, 1]}}, "takes the place of `synthetic`"),
+        ({"choose": {"ratio": [1]}}, "at least two candidates"),
+        ({"choose": {"ratio": [1, 100]}}, "at most 20"),
+        ({"synthetic": 1, "choose": {"snapshot": [0, 1]}}, "parts of the training"),
+        ({"synthetic": 1, "choose": {"psi": [0.5, 1]}, "folder": "{fold}"}, "leave out `folder`"),
     ],
 )
 def test_arms_that_make_no_sense_are_refused(study: Study, arm: dict, problem: str) -> None:
