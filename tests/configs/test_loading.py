@@ -242,7 +242,7 @@ def test_backbone_is_a_plain_name(backbone: str) -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(UserError, match=r"Unknown preset 'huge'; choose one of auto, cifar, cpu64"):
+    with pytest.raises(UserError, match=r"Unknown preset 'huge'; choose one of auto, cifar, cpu128, cpu64"):
         load_config(GeneratorTraining, family="generate", preset="huge")
     with pytest.raises(UserError, match=r"Unknown preset '\.\./classify/lite'"):
         load_config(GeneratorTraining, family="generate", preset="../classify/lite")
