@@ -2,8 +2,9 @@
 
 `python -m morphoscope.apps.study.workflow.guard LOCK COMMAND…` exits with the command's code. Its standard
 input is a pipe that nobody writes to. When the other end is closed, which SIGKILL does as well, the command's
-process group receives SIGINT, upon which cells save what they have. The file LOCK is locked until the last of
-them is gone.
+process group receives SIGINT, upon which cells save what they have. What remains then receives SIGTERM, again
+and again: a process that was just being started may have missed the first signal. (One that is saving ignores
+SIGTERM; a second SIGINT would end it.) The file LOCK is locked until the last of them is gone.
 """
 
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from morphoscope.runtime.run_lock import flock
 
 LOOK_EVERY = 0.1
+_AGAIN = 5.0  # seconds until the signal is repeated
 _PATIENCE = 300.0  # seconds in which a cell saves its state
 
 
@@ -54,8 +56,11 @@ def _locked(lock: Path) -> Iterator[bool | None]:
 
 def _stop_when_alone(group: int) -> None:
     os.read(0, 1)  # not by sys.stdin, whose lock this thread would hold when the interpreter ends
+    since = time.monotonic()
     _signalled(group, signal.SIGINT)
-    time.sleep(_PATIENCE)
+    while time.monotonic() - since < _PATIENCE:
+        time.sleep(_AGAIN)
+        _signalled(group, signal.SIGTERM)
     _signalled(group, signal.SIGKILL)
 
 

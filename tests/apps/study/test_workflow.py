@@ -141,6 +141,16 @@ def test_cells_of_a_killed_study_stop_by_themselves(run: Path, study: Study, tmp
     assert not guard.is_running(lock)
 
 
+def test_a_cell_that_missed_the_signal_receives_another(tmp_path: Path) -> None:
+    """As one does that is just being started, between fork and exec."""
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1); time.sleep(3000)"
+    words = [sys.executable, "-m", guard.__name__, str(tmp_path / "lock"), sys.executable, "-uc", deaf]
+    guarded = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert guarded.stdout is not None and guarded.stdout.readline() == b"1\n"
+    guarded.communicate(timeout=60)  # closes its standard input, as the end of `study run` does
+    assert guarded.returncode == 128 + signal.SIGTERM
+
+
 def test_a_dry_run_does_nothing(run: Path, tmp_path: Path) -> None:
     Engine(2, 1, "cpu", None, dry_run=True).run(run, Store(tmp_path / "store"))
     assert not (run / "done.txt").exists()
