@@ -121,8 +121,11 @@ def test_address_has_the_settings_and_a_phone_does_not_scroll_sideways(tab: Page
 def test_text_beside_the_morph_has_room_at_every_width(tab: Page) -> None:
     """On a tablet, it once stood in a column of one word."""
     begin(tab)
+    number = 1
     while choose(tab, "dark") == "dark":
         tab.locator("#learn [name=next]").click()
+        number += 1
+        question(tab, number)
     for width in (390, 768, 980, 1280):
         tab.set_viewport_size({"width": width, "height": 800})
         box = tab.locator("#learn .ms-between > div").bounding_box()

@@ -47,7 +47,7 @@ class RegionMetadata(BaseModel):
         seen_images: first 12 hex digits of the SHA-256 of every file trained on, also before that start.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)  # kind, version … are the checkpoint's
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)  # kind, version … are the file's
 
     syndromes: Annotated[list[str], Field(min_length=2, max_length=10_000)]
     settings: RegionTraining

@@ -1,5 +1,6 @@
 """A study that is killed three times gives the figures of one that was left alone, with real trainings."""
 
+import functools
 import signal
 import subprocess
 import time
@@ -27,7 +28,10 @@ def test_figures_after_three_kills_are_those_of_an_uninterrupted_study(
 
     def start(name: str, cores: int) -> subprocess.Popen[bytes]:
         words = ["--run", name, "--store", f"cells-{name}", "--cores", str(cores), "--device", "cpu"]
-        return subprocess.Popen([*COMMAND, "study", "run", "study.yaml", *words], cwd=tmp_path)
+        # A shell that runs these tests in the background ignores SIGINT, and the study would inherit that.
+        interruptible = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        command = [*COMMAND, "study", "run", "study.yaml", *words]
+        return subprocess.Popen(command, cwd=tmp_path, preexec_fn=interruptible)
 
     assert start("whole", cores=2).wait() == 0
     for number, cells in KILLS:

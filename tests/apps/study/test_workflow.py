@@ -90,7 +90,10 @@ def test_a_study_that_is_stopped_three_times_leaves_nothing_running_and_resumes(
     run: Path, study: Study, tmp_path: Path
 ) -> None:
     store, cells = Store(tmp_path / "store"), plan(study).cells
+    # A shell that runs these tests in the background has SIGINT ignored, and the study would inherit that.
     script = f"""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from pathlib import Path
         from morphoscope.apps.study.cell import Store
         from morphoscope.apps.study.workflow import engine
