@@ -14,10 +14,11 @@ import torch
 from morphoscope.generate.networks.discriminator import Discriminator, DiscriminatorBlock
 from morphoscope.generate.networks.generator import Generator
 from morphoscope.generate.networks.layers import ConvLayer
+from morphoscope.ops.activations import ACTIVATIONS
 
 Tensors = dict[str, torch.Tensor]
 # Two channels carry a value v through the leaky ReLU: lrelu(v) - lrelu(-v) = (1 + slope) v, times its gain.
-_BOTH_SIDES = 1.2 * sqrt(2)
+_BOTH_SIDES = (1 + ACTIVATIONS["lrelu"].alpha) * ACTIVATIONS["lrelu"].gain
 
 
 def grown_generator(source: Tensors, network: Generator) -> Tensors:
