@@ -1,4 +1,4 @@
-"""Makes the pictures of the pages anew after the bundled models have changed.
+"""Makes the pictures of the pages again after the bundled models have changed.
 
     python docs/pictures.py FOLDER
 

@@ -12,7 +12,7 @@ def load_generator(path: Path, device: str, precision: PrecisionOnCpu = "float32
     """`generate.load` for a process whose main work is to generate images.
 
     On a CPU it keeps the memory that it frees for the next batch: at 256 px, a batch whose memory the system
-    must map anew takes 1.5 times as long (docs/lab-notes.md).
+    must provide again takes 1.5 times as long (docs/lab-notes.md).
 
     Raises:
         UserError: as `generate.load`.
