@@ -35,10 +35,11 @@ class ImagesGroup(Config):
     )
     view: View | None = Field(None, description="train on images of this view only; by default on all images")
     mirror: bool = Field(False, description="flip each training image horizontally with probability 0.5")
-    sampling: Literal["natural", "balanced"] = Field(
+    sampling: Literal["natural", "balanced", "grouped"] = Field(
         "natural",
         description="how often a condition is shown: natural, in proportion to its number of images; "
-        "balanced, as often as every other condition",
+        "balanced, as often as every other condition; grouped, as balanced, and D's minibatch standard "
+        "deviation compares images of one condition, against conditions whose images are all alike",
     )
 
     @field_validator("resolution")

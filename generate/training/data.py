@@ -22,7 +22,9 @@ class RealImages:
         classes: number of conditions.
         seed: of the order.
         sampling: "natural" shows every image once per epoch. "balanced" shows every condition once per round,
-            and each image of a condition with n images once in n rounds.
+            and each image of a condition with n images once in n rounds. "grouped" does so with `group` images
+            of the condition at once, and orders a stretch so that `MinibatchStd` compares these.
+        group: of `MinibatchStd`. Stretches of "grouped" sampling begin and end at its multiples.
     """
 
     def __init__(
@@ -31,7 +33,8 @@ class RealImages:
         labels: np.ndarray,
         classes: int,
         seed: int,
-        sampling: Literal["natural", "balanced"],
+        sampling: Literal["natural", "balanced", "grouped"],
+        group: int,
         device: torch.device,
     ) -> None:
         self.labels = np.asarray(labels)
@@ -49,6 +52,7 @@ class RealImages:
             self._pools = [everything]
         else:
             self._pools = [everything[self.labels == k] for k in range(classes)]
+        self._at_once = group if sampling == "grouped" else 1
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
 
     def stretch(self, start: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,6 +62,8 @@ class RealImages:
             float32 [number, C, R, R] in [-1, 1], channels last in memory, and one-hot labels [number, K].
         """
         indices = np.array([self._index(position) for position in range(start, start + number)])
+        # Sample i belongs to group i mod (number / group size) of `MinibatchStd`.
+        indices = indices.reshape(-1, self._at_once).T.ravel()
         if isinstance(self._images, torch.Tensor):
             images = self._images[to_device(torch.from_numpy(indices), self.device)]
         else:
@@ -65,8 +71,12 @@ class RealImages:
         return to_float(images), self._one_hot(self.labels[indices])
 
     def random_labels(self, number: int) -> torch.Tensor:
-        """Random one-hot labels [number, K], as frequent as in the stream, from torch's global generator."""
-        pools = torch.randint(len(self._pools), [number]).tolist()
+        """Random one-hot labels [number, K], as frequent as in the stream, from torch's global generator.
+
+        With "grouped" sampling, those of a group of `MinibatchStd` are the same, as in a stretch.
+        """
+        groups = -(-number // self._at_once)
+        pools = torch.randint(len(self._pools), [groups]).repeat(self._at_once)[:number].tolist()
         picks = torch.rand([number]).tolist()
         indices = [
             self._pools[k][int(pick * len(self._pools[k]))] for k, pick in zip(pools, picks, strict=True)
@@ -79,9 +89,10 @@ class RealImages:
 
     def _index(self, position: int) -> int:
         """Index of the image at `position`: the pools take turns, in a new order every round."""
-        turn, place = divmod(position, len(self._pools))
+        group, member = divmod(position, self._at_once)
+        turn, place = divmod(group, len(self._pools))
         pool = int(self._order(-1, turn, len(self._pools))[place])
-        epoch, offset = divmod(turn, len(self._pools[pool]))
+        epoch, offset = divmod(turn * self._at_once + member, len(self._pools[pool]))
         return int(self._pools[pool][self._order(pool, epoch, len(self._pools[pool]))[offset]])
 
     def _order(self, pool: int, epoch: int, size: int) -> np.ndarray:

@@ -70,7 +70,15 @@ class GeneratorTrainer:
         self.config = config
         self.processes = processes
         self.device = device = processes.device
-        self.data = RealImages(images, labels, len(conditions), config.seed, config.images.sampling, device)
+        self.data = RealImages(
+            images,
+            labels,
+            len(conditions),
+            config.seed,
+            config.images.sampling,
+            min(config.network.mbstd_group, config.training.micro_batch),
+            device,
+        )
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
             torch.default_generator.manual_seed(config.seed)  # weights are drawn on the CPU
             self.G = Generator(**generator_kwargs(config, conditions)).to(device).requires_grad_(False)
