@@ -116,16 +116,22 @@ _bias_act_derivative = define(
 )
 
 
-def _known_from_output(activation: Activation) -> bool:
+def slope_known_from_output(activation: Activation) -> bool:
     """Whether the sign of the result determines the slope, so that the backward pass does not need x."""
     return activation.act in _PIECEWISE_LINEAR and activation.alpha >= 0 and activation.gain > 0
+
+
+def bias_act_slopes(u: torch.Tensor, y: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """Gradient of x + b for the gradient u of the result y, where `slope_known_from_output`; in u's shape."""
+    result: torch.Tensor = _bias_act_derivative(u, y, None, 1, *activation, 1, True)
+    return result
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
     x, b, ctx.dim, *options = inputs
     ctx.activation = Activation(*options)
     ctx.bias_dtype = None if b is None else b.dtype
-    ctx.from_output = _known_from_output(ctx.activation)
+    ctx.from_output = slope_known_from_output(ctx.activation)
     ctx.save_for_backward(*((output, None) if ctx.from_output else (x, b)))
     ctx.set_materialize_grads(False)
 

@@ -1,7 +1,7 @@
-"""The epilogue of a convolution in one pass: resample, scale, add noise and bias, activate, clamp.
+"""The epilogue of a convolution in few passes: resample, scale, add noise and bias, activate, clamp.
 
-One pass is for inference, where nothing is kept for a backward pass. The scale is the demodulation of
-StyleGAN2's layers (section 2.2 of the paper).
+One pass in inference, where nothing is kept for a backward pass; in training on a CPU, the resampling and
+`ops.scaled_bias_act`. The scale is the demodulation of StyleGAN2's layers (section 2.2 of the paper).
 """
 
 import torch
@@ -15,6 +15,7 @@ from morphoscope.ops.cuda.upfirdn2d import upfirdn2d_epilogue_cuda
 from morphoscope.ops.dispatch import native_runs
 from morphoscope.ops.filters import NO_RESAMPLING, Factor, Padding, Resampling, resampled_size
 from morphoscope.ops.library import define, differentiated
+from morphoscope.ops.scaled_bias_act import one_pass, scaled_bias_act
 from morphoscope.ops.upfirdn2d import fake_upfirdn2d, parse_upfirdn2d, upfirdn2d
 
 
@@ -47,8 +48,7 @@ def epilogue(
         f, up, down, padding, flip_filter, filter_gain: as in `upfirdn2d`; by default nothing is resampled.
 
     Returns:
-        [N, C, H', W'], in the dtype and memory order of x. Differentiable any number of times; the steps run
-        one after the other where a gradient is required.
+        [N, C, H', W'], in the dtype and memory order of x. Differentiable any number of times.
 
     Raises:
         UserError: arguments that `upfirdn2d` or `bias_act` refuses, or a scale or noise whose shape does not
@@ -82,6 +82,8 @@ def epilogue_reference(
     """Reference twin of `epilogue`: its steps, each in the implementation that the dispatch chooses."""
     if f is not None or resampling != NO_RESAMPLING:
         x = upfirdn2d(x, f, *resampling)
+    if one_pass(x, activation):
+        return scaled_bias_act(x, scale, noise, b, activation)
     if scale is not None:
         x = x * scale.to(x.dtype)[:, :, None, None]
     if noise is not None:

@@ -9,21 +9,24 @@ from collections.abc import Callable
 
 import torch
 
+_Results = torch.Tensor | tuple[torch.Tensor, ...]
+
 LIBRARY = torch.library.Library("morphoscope", "DEF")
 
 
 def define(
     schema: str,
-    fake: Callable[..., torch.Tensor],
-    cpu: Callable[..., torch.Tensor],
-    cuda: Callable[..., torch.Tensor] | None = None,
+    fake: Callable[..., _Results],
+    cpu: Callable[..., _Results],
+    cuda: Callable[..., _Results] | None = None,
 ) -> torch._ops.OpOverload:
     """Define the operation `torch.ops.morphoscope.<name>`.
 
     Args:
         schema: "name(Tensor x, …) -> Tensor".
         fake: returns an empty result of the right shape, dtype and strides, without reading values.
-        cpu, cuda: compute the result. Like `fake`, they take the arguments of the schema in its order.
+        cpu, cuda: compute the result, or the tuple of results. Like `fake`, they take the arguments of the
+            schema in its order.
     """
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))

@@ -18,6 +18,7 @@ from morphoscope.ops.library import define, differentiated
 from morphoscope.ops.modulated_conv2d import check_modulated, demodulation, modulated_conv2d
 from morphoscope.ops.modulation import prescaled, weight_energy
 from morphoscope.ops.precision import bfloat16_chosen
+from morphoscope.ops.scaled_bias_act import one_pass, scale_channels
 
 
 def modulated_layer(
@@ -60,7 +61,7 @@ def modulated_layer(
         bfloat16 = bfloat16_chosen() if x.dtype == torch.float32 else None
         result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation, bfloat16)
         return result
-    if inference and native_runs(x.device.type, x.device.index):
+    if native_runs(x.device.type, x.device.index) and (inference or one_pass(x, activation)):
         return _in_two_passes(x, w, s, f, up, noise, b, activation)
     x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
     if noise is not None:
@@ -111,7 +112,7 @@ def _in_two_passes(
     """The convolution, scaled as in `modulated_conv2d`, and everything after it as one `epilogue`."""
     w, s = prescaled(x, w, s)
     scale = demodulation(weight_energy(w), s)
-    x, w = x * s.to(x.dtype)[:, :, None, None], w.to(x.dtype)
+    x, w = scale_channels(x, s), w.to(x.dtype)
     if noise is not None and noise.ndim == 4:
         noise = noise.squeeze(1)
     act, alpha, gain, clamp = activation

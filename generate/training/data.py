@@ -22,8 +22,8 @@ class RealImages:
         classes: number of conditions.
         seed: of the order.
         sampling: "natural" shows every image once per epoch. "balanced" shows every condition once per round,
-            and each image of a condition with n images once in n rounds. "grouped" does so with `group` images
-            of the condition at once, and orders a stretch so that `MinibatchStd` compares these.
+            and each image of a condition with n images once in n rounds. "grouped" does so with `group`
+            images of the condition at once, and orders a stretch so that `MinibatchStd` compares these.
         group: of `MinibatchStd`. Stretches of "grouped" sampling begin and end at its multiples.
     """
 

@@ -62,6 +62,21 @@ struct Upfirdn2dParams {
     Epilogue epilogue;
 };
 
+// The epilogue without resampling, or its gradients (ops/scaled_bias_act.py), by a piecewise linear activation on a CPU.
+// Images are [N, pixels, C]; all operands have the type of x.
+struct ScaledBiasActParams {
+    const void* x;   // for gradients: null if the products with it are not wanted
+    const void* u;   // gradient of y
+    void* y;         // result; for gradients the operand that tells the slopes, or null where these are 1
+    void* dx;        // null if not wanted, as are the others
+    void* dscale;    // [N, C]
+    void* dnoise;    // [N, pixels]
+    void* db;        // [C]
+    int64 dtype;     // FLOAT32 or FLOAT64
+    int64 n, pixels, c;
+    Epilogue epilogue;
+};
+
 // Bilinear sampling with zeros outside the image and align_corners=False (ops/grid_sample.py), and its transpose.
 struct GridSampleParams {
     const void* x;     // images [N, C, H, W]; for the transpose the gradient [N, C, h, w]

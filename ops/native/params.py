@@ -53,6 +53,14 @@ class Upfirdn2dParams(ctypes.Structure):
     ]
 
 
+class ScaledBiasActParams(ctypes.Structure):
+    _fields_ = [
+        *[(name, _POINTER) for name in ("x", "u", "y", "dx", "dscale", "dnoise", "db")],
+        *[(name, _INT) for name in ("dtype", "n", "pixels", "c")],
+        ("epilogue", Epilogue),
+    ]
+
+
 class GridSampleParams(ctypes.Structure):
     _fields_ = [
         *[(name, _POINTER) for name in ("x", "grid", "y")],

@@ -13,6 +13,7 @@ extern "C" void set_threads(int64 count) { omp_set_num_threads(static_cast<int>(
 SIZE_OF(BiasActParams)
 SIZE_OF(Epilogue)
 SIZE_OF(Upfirdn2dParams)
+SIZE_OF(ScaledBiasActParams)
 SIZE_OF(GridSampleParams)
 SIZE_OF(Conv3x3Params)
 SIZE_OF(PackParams)
