@@ -83,6 +83,12 @@ class NetworkGroup(Config):
         description="number of images over which the discriminator computes the minibatch standard "
         "deviation, at most a micro-batch; by default the largest of 1 to 4 that divides the micro-batch",
     )
+    noise_from: int = Field(
+        4,
+        ge=4,
+        description="lowest resolution at which training adds random numbers to the pixels of the "
+        "generator's layers; what the layers below show depends on z and the label alone",
+    )
     num_fp16_res: int = Field(
         4,
         ge=0,

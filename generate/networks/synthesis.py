@@ -217,6 +217,16 @@ class SynthesisNetwork(torch.nn.Module):
             setattr(self, f"b{resolution}", block)
             in_channels = out_channels
 
+    def noise_strengths(self, *, below: int) -> list[torch.nn.Parameter]:
+        """Strengths, scalars, of the noise of the layers whose resolution is lower than `below`."""
+        return [
+            parameter
+            for resolution in self.block_resolutions
+            if resolution < below
+            for name, parameter in getattr(self, f"b{resolution}").named_parameters()
+            if name.endswith("noise_strength")
+        ]
+
     def forward(self, ws: torch.Tensor, noise_mode: str = "random") -> torch.Tensor:
         if not isinstance(ws, torch.Tensor) or ws.shape[1:] != (self.num_ws, self.w_dim):
             arguments.refuse("ws", f"a tensor [N, {self.num_ws}, {self.w_dim}]", ws)

@@ -19,7 +19,7 @@ _QUIET_KIMG = 10.0
 _QUIET_FRACTION = 0.1
 
 _REMEDY = (
-    "In another run, try sampling=balanced, a transition (transition_start_kimg, transition_end_kimg), "
+    "In another run, try sampling=grouped, a transition (transition_start_kimg, transition_end_kimg), "
     "lecam_weight, another augment, or more images of them"
 )
 

@@ -66,7 +66,9 @@ class Steps:
     ) -> None:
         self.config, self.G, self.D, self.augment, self.ada = config, G, D, augment, ada
         self.device = device
-        self.frozen = D.layers_from_input()[: config.training.freeze_d]
+        frozen_layers = D.layers_from_input()[: config.training.freeze_d]
+        self.frozen = [parameter for layer in frozen_layers for parameter in layer.parameters()]
+        self.frozen += G.synthesis.noise_strengths(below=config.network.noise_from)
         self.lecam = LeCam(config.loss.lecam_decay, D.outputs, device) if config.loss.lecam_weight else None
         self.pl_mean = torch.zeros([], device=device)
         changes = config.conditions.transition_end_kimg is not None
@@ -145,8 +147,8 @@ class Steps:
     def _trained(self, network: torch.nn.Module) -> Iterator[list[torch.nn.Parameter]]:
         """The trained parameters of a network; within this context they require gradients."""
         network.requires_grad_(True)
-        for layer in self.frozen:
-            layer.requires_grad_(False)
+        for parameter in self.frozen:
+            parameter.requires_grad_(False)
         yield [parameter for parameter in network.parameters() if parameter.requires_grad]
         network.requires_grad_(False)
 

@@ -26,7 +26,7 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     A snapshot of a lower resolution works too: see `growing`. Label embeddings are matched by the names of
     the conditions; those of new conditions keep their random initialisation.
     After an unconditional snapshot the label has no influence on the generator at first. Layers at the image
-    are converted between RGB and grey, see `_with_channels`.
+    are converted between RGB and grey, see `_with_channels`. Below the config's noise_from, noise ends.
 
     Args:
         conditions: names of the trainer's conditions.
@@ -44,6 +44,9 @@ def transfer_weights(trainer: GeneratorTrainer, path: Path, conditions: Sequence
     weights = grown_generator(_with_channels(weights, trainer.G), trainer.G)
     unmatched = _copy(_relabelled(weights, trainer.G, before, conditions), trainer.G, path)
     _copy(_relabelled(weights, trainer.G_ema, before, conditions), trainer.G_ema, path)
+    for network in (trainer.G, trainer.G_ema):
+        for strength in network.synthesis.noise_strengths(below=trainer.config.network.noise_from):
+            strength.data.zero_()
     d_weights = grown_discriminator(_with_channels(d_weights, trainer.D), trainer.D)
     d_weights = _relabelled(d_weights, trainer.D, before, conditions)
     unmatched += _copy(_with_heads(d_weights, trainer.D), trainer.D, path)

@@ -203,9 +203,12 @@ def test_frames_of_other_marks_or_damaged_ones_are_generated_again(model, tmp_pa
 
 def test_a_stopped_loop_keeps_the_places_of_its_legs(model, tmp_path, monkeypatch):
     settings = Looping(steps=4, even=True, film="none")
-    write_loop(model, tmp_path / "whole", parse_ends(["NF1", "TSC"], model, 0), settings)
+    with monkeypatch.context() as patch:
+        total = Stopped(patch)
+        write_loop(model, tmp_path / "whole", parse_ends(["NF1", "TSC"], model, 0), settings)
+    first_leg = (total.images - 8) // 2  # there and back are about equal
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        Stopped(patch, 30)
+        Stopped(patch, first_leg + 5)
         write_loop(model, tmp_path / "loop", parse_ends(["NF1", "TSC"], model, 0), settings)
     report = json.loads((tmp_path / "loop/morph.json").read_text())
     assert len(report["legs"]) == 1

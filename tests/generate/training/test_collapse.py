@@ -26,7 +26,7 @@ def test_one_message_names_every_condition_below_the_limit_with_its_value():
     assert message.startswith("2 of 4 conditions collapsing")
     assert "nf1 0.31, ma 0.20 (features of some-features)" in message
     assert "tsc" not in message and "ml" not in message
-    assert "sampling=balanced" in message
+    assert "sampling=grouped" in message
 
 
 def test_an_alarm_is_raised_once_until_the_condition_recovers():

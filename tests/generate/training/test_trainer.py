@@ -47,6 +47,18 @@ def test_iteration_changes_both_networks_and_reports_finite_values(trainer):
     assert all(value.isfinite() for value in stats.values())
 
 
+def test_noise_starts_at_the_resolution_that_the_config_names(make_trainer):
+    trainer = make_trainer(noise_from=16)
+    for _ in range(2):
+        trainer.iterate()
+    for network in (trainer.G, trainer.G_ema):
+        below = network.synthesis.noise_strengths(below=16)
+        every = network.synthesis.noise_strengths(below=32)
+        assert [len(below), len(every)] == [3, 5]
+        assert not any(below)
+        assert all(every[3:])
+
+
 def test_precision_chooses_the_products_of_all_convolutions(make_trainer):
     """Losses and gradient penalties in bfloat16 follow those in float32; the sums are float32 in both."""
     if not native_runs("cpu", None):
@@ -59,7 +71,7 @@ def test_precision_chooses_the_products_of_all_convolutions(make_trainer):
     assert exact.keys() == rounded.keys() >= {"loss_G", "loss_D", "path_length", "r1"}
     for name in ("loss_G", "loss_D", "path_length", "r1"):
         assert rounded[name] != exact[name]
-        assert rounded[name].item() == pytest.approx(exact[name].item(), rel=0.02)
+        assert rounded[name].item() == pytest.approx(exact[name].item(), rel=0.05)
 
 
 def test_freeze_d_keeps_the_first_layers(make_trainer):

@@ -11,7 +11,7 @@ from morphoscope.cohort import Cohort
 from morphoscope.configs import UserError
 from morphoscope.configs.generator import GeneratorTraining
 from morphoscope.generate import load, train_generator
-from morphoscope.generate.snapshots import KIND, read_discriminator
+from morphoscope.generate.snapshots import KIND, read_discriminator, read_generator, write_snapshot
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.torch_checkpoints import read_checkpoint, write_checkpoint
 
@@ -218,3 +218,17 @@ def test_a_snapshot_of_other_networks_is_refused(
     wider = tiny_config.model_copy(update={"channel_max": 6, "w_dim": 6})
     with pytest.raises(UserError, match="tensors of the generator match"):
         train_generator(wider, tiny_cohort, RunFolder(tmp_path), start_from=tiny_snapshot)
+
+
+def test_the_noise_of_a_snapshot_ends_below_the_resolution_where_it_starts(
+    tiny_config, tiny_cohort, tiny_snapshot, tmp_path
+):
+    """Also in the average, which is what is sampled."""
+    network, _, metadata = read_generator(tiny_snapshot)
+    for strength in network.synthesis.noise_strengths(below=32):
+        strength.data.fill_(0.4)
+    loud = tmp_path / "loud.safetensors"
+    write_snapshot(loud, network, read_discriminator(tiny_snapshot), metadata)
+    path, _ = train_on(tiny_config.model_copy(update={"noise_from": 16}), tiny_cohort, tmp_path / "run", loud)
+    strengths = read_generator(path)[0].synthesis.noise_strengths(below=32)
+    assert [round(strength.item(), 3) for strength in strengths] == [0, 0, 0, 0.4, 0.4]
