@@ -36,9 +36,6 @@ extern const Bf16Multiply multiply_emulated_amx, multiply_emulated_avx512, multi
 // The function for a value of Bf16Instructions; null if this CPU cannot run it.
 Bf16Multiply bf16_multiply(int64 instructions);
 
-// The same for products of any `pair_step`: AVX512-BF16, which every CPU with AMX has, or its emulation.
-Bf16Multiply bf16_multiply_pairs(int64 instructions);
-
 // Round a vector of values of neighbouring columns, and store it as the first or second elements of pairs.
 template <bool SECOND>
 inline void store_elements(BFloat16* pairs, Vector<float> v) {

@@ -23,9 +23,8 @@ void decide(Bf16CpuState& s) {
     const bool readable = has(s.leaf1_ecx, OSXSAVE);
     if (!has(s.leaf7_ebx, AVX512F) || !has(s.leaf7_1_eax, AVX512_BF16_BIT)) s.avx512_bf16 = LACKING;
     else s.avx512_bf16 = readable && has(s.xcr0, XCR0_AVX512) ? USABLE : DISABLED;
-    // Products that tiles cannot compute need AVX512-BF16, which every CPU with AMX has.
     const bool tiles = has(s.leaf7_edx, AMX_TILE | AMX_BF16) && has(s.xcr0, XCR0_TILES) && s.tiles_permitted;
-    s.amx = tiles && s.avx512_bf16 == USABLE ? USABLE : LACKING;
+    s.amx = tiles ? USABLE : LACKING;
 }
 
 #if defined(__x86_64__)
@@ -77,11 +76,6 @@ Bf16Multiply bf16_multiply(int64 instructions) {
         case AVX512_BF16: return cpu.avx512_bf16 == USABLE ? multiply_avx512 : nullptr;
     }
     return nullptr;
-}
-
-Bf16Multiply bf16_multiply_pairs(int64 instructions) {
-    const bool emulated = instructions == EMULATED_AMX || instructions == EMULATED_AVX512_BF16;
-    return bf16_multiply(emulated ? EMULATED_AVX512_BF16 : AVX512_BF16);
 }
 
 extern "C" int bf16_inspect(Bf16CpuState* state) {
