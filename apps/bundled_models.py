@@ -8,5 +8,6 @@ _FOLDER = Path(str(resources.files("morphoscope.apps"))) / "bundled"
 GENERATOR = _FOLDER / "phantom-generator.safetensors"
 ENSEMBLE = _FOLDER / "phantom-ensemble.safetensors"
 
-GENERATOR_PRESET = "cpu128"
-GENERATOR_OVERRIDES = ["mirror=true", "sampling=grouped", "noise_from=16"]
+GENERATOR_PRESET = "cpu64"
+GENERATOR_OVERRIDES = ["gamma=0.5"]
+"""Phantoms have sharper edges than photographs and need a stronger R1 (docs/lab-notes.md)."""

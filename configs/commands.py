@@ -8,7 +8,7 @@ from morphoscope.configs.attribution import AttributionSettings, Method
 from morphoscope.configs.generator import DEFAULT_NETWORK
 from morphoscope.configs.precision import PrecisionOnCpu
 from morphoscope.configs.schema import Config
-from morphoscope.configs.views import PairedView, PhantomViews, View
+from morphoscope.configs.views import PairedView, View
 
 Rows = Literal["test", "out_of_fold", "all"]
 Compared = Literal["test", "training", "all"]
@@ -45,9 +45,6 @@ class PhantomDrawing(Config):
     command: ClassVar[str] = "cohort phantom"
     per_condition: int = Field(60, ge=1, le=10_000, description="images for each of the seven conditions")
     size: int = Field(128, ge=32, le=1024, description="side of the square images in pixels")
-    views: PhantomViews = Field(
-        "focused", description="view of all images; with both, each patient has one focused and one panoramic"
-    )
     seed: Seed = Field(0, description="random seed; the same seed draws the same images")
 
 

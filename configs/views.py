@@ -7,6 +7,3 @@ View = Literal["focused", "panoramic", "face", "other"]
 
 PairedView = Literal["focused", "panoramic"]
 """Those that a dual-view classifier takes together."""
-
-PhantomViews = Literal["focused", "panoramic", "both"]
-"""Those that a phantom cohort shows; with "both", each patient has one of either."""

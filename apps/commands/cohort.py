@@ -14,7 +14,7 @@ from morphoscope.apps.commands.options import CohortPath, ConfigFile, Set, comma
 from morphoscope.configs import UserError, load_config
 from morphoscope.configs.commands import Auditing, PhantomDrawing, PhantomFaces, Splitting
 from morphoscope.configs.schema import Config
-from morphoscope.configs.views import PhantomViews, View
+from morphoscope.configs.views import View
 from morphoscope.runtime import RunFolder
 from morphoscope.runtime.command_line import recorded_command
 from morphoscope.runtime.terminal import say, show, table
@@ -244,20 +244,13 @@ def phantom(
     destination: Annotated[Path, typer.Argument(help="New folder for the cohort.")],
     per_condition: Annotated[int | None, option(PhantomDrawing, "per_condition")] = None,
     size: Annotated[int | None, option(PhantomDrawing, "size")] = None,
-    views: Annotated[PhantomViews | None, option(PhantomDrawing, "views")] = None,
     config: ConfigFile = None,
     set_: Set = None,
     seed: Annotated[int | None, option(PhantomDrawing, "seed")] = None,
 ) -> None:
     """Draw the phantom cohort: procedural skin conditions that show no patient."""
     settings = load_config(
-        PhantomDrawing,
-        file=config,
-        overrides=set_,
-        per_condition=per_condition,
-        size=size,
-        views=views,
-        seed=seed,
+        PhantomDrawing, file=config, overrides=set_, per_condition=per_condition, size=size, seed=seed
     )
 
     from morphoscope.cohort import phantom as draw_phantom

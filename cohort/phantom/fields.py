@@ -1,4 +1,4 @@
-"""Smooth random fields and soft edges, from which phantoms are drawn.
+"""Smooth random fields and shapes on the unit square, from which phantoms are drawn.
 
 Every field is float32 [S, S]; x grows to the right and y downwards, both from 0 to 1, so that an image looks
 the same at every size.
@@ -6,7 +6,6 @@ the same at every size.
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,18 +23,14 @@ def coordinates(size: int) -> tuple[Field, Field]:
     return x, y
 
 
-def smooth_noise(rng: np.random.Generator, cells: int, size: int, columns: int | None = None) -> Field:
-    """Gaussian noise of zero mean and unit variance, with bumps about 1/cells wide: float32 [size, size].
-
-    Args:
-        columns: cells from left to right, if their number differs from that from top to bottom.
-    """
-    across = columns or cells
-    coefficients = rng.standard_normal((cells + 3, across + 3), dtype=np.float32)
-    # OpenCV's product: numpy's starts BLAS threads, which cost more than these small products.
-    nothing = np.empty(0, np.float32)
-    rows = cv2.gemm(_spline_basis(cells, size), coefficients, 1 / _SPLINE_SD, nothing, 0)
-    return np.asarray(cv2.gemm(rows, _spline_basis(across, size), 1, nothing, 0, flags=cv2.GEMM_2_T))
+def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> Field:
+    """Gaussian noise of zero mean and unit variance, with bumps about 1/cells wide: float32 [size, size]."""
+    field = rng.standard_normal((cells + 3, cells + 3), dtype=np.float32)
+    columns, weights = _spline_basis(cells, size)
+    # Four coefficients per sample along either axis; a dense product would start BLAS threads needlessly.
+    for _ in range(2):
+        field = np.einsum("sk,skc->cs", weights, field[columns], order="C")
+    return field / np.float32(_SPLINE_SD)
 
 
 def fractal_noise(rng: np.random.Generator, cells: int, octaves: int, persistence: float, size: int) -> Field:
@@ -46,8 +41,17 @@ def fractal_noise(rng: np.random.Generator, cells: int, octaves: int, persistenc
     """
     total = smooth_noise(rng, cells, size)
     for octave in range(1, octaves):
-        total += np.float32(persistence**octave) * smooth_noise(rng, cells * 2**octave, size)
+        total = total + np.float32(persistence**octave) * smooth_noise(rng, cells * 2**octave, size)
     return total
+
+
+def warped(rng: np.random.Generator, cells: int, amount: float, size: int) -> tuple[Field, Field]:
+    """Coordinates (x, y), each [size, size], displaced by smooth noise of SD `amount` (image widths)."""
+    x, y = coordinates(size)
+    return (
+        x + np.float32(amount) * smooth_noise(rng, cells, size),
+        y + np.float32(amount) * smooth_noise(rng, cells, size),
+    )
 
 
 def rotated(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
@@ -62,31 +66,35 @@ def inside(distance: Field, softness: float) -> Field:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def displaced(field: Field, dx: Field, dy: Field) -> Field:
-    """`field` read at positions that are displaced by (dx, dy), image widths; float32 [S, S]."""
-    size = field.shape[0]
-    x, y = coordinates(size)
-    half = np.float32(0.5)
-    return np.asarray(
-        cv2.remap(
-            field,
-            (x + dx) * size - half,
-            (y + dy) * size - half,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    )
+def scatter(
+    rng: np.random.Generator, radii: NDArray[np.float64], gap: float, margin: float
+) -> list[tuple[float, float, float]]:
+    """Place discs of the given radii, largest first, without overlap.
+
+    Args:
+        radii: [N], image widths.
+        gap: smallest distance between two rims, image widths.
+        margin: smallest distance of a centre from the image's border, image widths.
+
+    Returns:
+        (x, y, radius) of each disc; one that finds no room in 30 tries is left out.
+    """
+    placed: list[tuple[float, float, float]] = []
+    for radius in sorted(radii.tolist(), reverse=True):
+        for cx, cy in rng.uniform(margin, 1 - margin, (30, 2)).tolist():
+            if all(np.hypot(cx - px, cy - py) > radius + other + gap for px, py, other in placed):
+                placed.append((cx, cy, radius))
+                break
+    return placed
 
 
-@lru_cache(maxsize=64)
-def _spline_basis(cells: int, size: int) -> Field:
-    """Uniform cubic B-spline, `cells` intervals on [0, 1]: weights of coefficients, [size, cells + 3]."""
+@lru_cache(maxsize=32)
+def _spline_basis(cells: int, size: int) -> tuple[NDArray[np.int64], Field]:
+    """Uniform cubic B-spline, `cells` intervals on [0, 1]: (coefficient numbers, weights), each [size, 4]."""
     position = (np.arange(size) + 0.5) / size * cells
     interval = np.floor(position).astype(np.int64)
     t = position - interval
     weights = (
         np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1) / 6
     )
-    basis = np.zeros((size, cells + 3), np.float32)
-    np.put_along_axis(basis, interval[:, None] + np.arange(4), weights.astype(np.float32), axis=1)
-    return basis
+    return interval[:, None] + np.arange(4), weights.astype(np.float32)

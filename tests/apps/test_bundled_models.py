@@ -20,8 +20,8 @@ def ensemble():
     return Ensemble.load(ENSEMBLE)
 
 
-def test_both_fit_in_25_megabytes_and_name_phantoms_in_their_metadata(generator, ensemble):
-    assert GENERATOR.stat().st_size + ENSEMBLE.stat().st_size <= 25_000_000
+def test_both_fit_in_20_megabytes_and_name_phantoms_in_their_metadata(generator, ensemble):
+    assert GENERATOR.stat().st_size + ENSEMBLE.stat().st_size <= 20_000_000
     assert generator.phantoms_only
     assert ensemble.metadata.phantom is True
     assert generator.conditions == ensemble.conditions

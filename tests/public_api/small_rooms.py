@@ -112,10 +112,8 @@ def cohort_cases(made: types.SimpleNamespace) -> dict[str, Case]:
         "import_siim_isic": Case(cohort.import_siim_isic, **table),
         "join_cohorts": Case(cohort.join_cohorts, cohorts=[one, one], destination=new, test_fold_only=False),
         "new_folder": Case(lambda path: cohort.new_folder(path).__enter__(), path=new),
-        "phantom": Case(cohort.phantom, destination=new, per_condition=1, size=32, seed=0, views="focused"),
-        "phantom_image": Case(
-            cohort.phantom_image, condition="NF1", index=0, size=32, seed=0, view="focused"
-        ),
+        "phantom": Case(cohort.phantom, destination=new, per_condition=1, size=32, seed=0),
+        "phantom_image": Case(cohort.phantom_image, condition="NF1", index=0, size=32, seed=0),
         "read_image": Case(cohort.read_image, source=new / one.rows["file"][0], name="a"),
         "square": Case(cohort.square, image=Image.new("RGB", (9, 7)), size=4, fit="crop"),
         "write_image": Case(cohort.write_image, path=made.folder / "one.png", pixels=photograph()),

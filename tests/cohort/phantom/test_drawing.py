@@ -6,10 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from morphoscope.cohort import Cohort
 from morphoscope.cohort.phantom.drawing import PHANTOM_CONDITIONS, PhantomImage, phantom, phantom_image
+from morphoscope.cohort.phantom.fields import inside, scatter, smooth_noise
+from morphoscope.cohort.phantom.skin import skin_colour
 from morphoscope.configs import UserError
 
 PALE, DARK = ("HMI", "TSC"), ("IP", "MA", "ML", "NF1")
@@ -47,15 +51,11 @@ def test_the_same_arguments_give_the_same_image(condition: str) -> None:
         assert not np.array_equal(first.image, other.image)
 
 
-@pytest.mark.parametrize("size", [64, 256])
-def test_size_changes_the_resolution_not_the_content(size: int) -> None:
-    """Below 256 px all are reduced from one drawing; above, each is drawn at its size."""
-    small, large = (phantom_image("MA", 0, size=side) for side in (size, 2 * size))
-    reduced = cv2.resize(large.mask, (size, size), interpolation=cv2.INTER_AREA) >= 128
+def test_size_changes_the_resolution_not_the_content() -> None:
+    small, large = (phantom_image("NF1", 0, size=size) for size in (64, 128))
+    reduced = cv2.resize(large.mask, (64, 64), interpolation=cv2.INTER_AREA) >= 128
     overlap = (reduced & (small.mask > 0)).sum() / (reduced | (small.mask > 0)).sum()
     assert overlap > 0.95
-    seen = cv2.resize(large.image, (size, size), interpolation=cv2.INTER_AREA)
-    assert np.abs(seen.astype(float) - small.image).mean() < 4
     assert small.skin_tone == large.skin_tone
 
 
@@ -71,9 +71,10 @@ def test_conditions_differ_in_extent_and_number_of_lesions(drawn: dict[str, list
     area = {name: np.mean([image.mask.mean() / 255 for image in images]) for name, images in drawn.items()}
     number = {name: np.mean([parts(image) for image in images]) for name, images in drawn.items()}
     assert area["MA"] > area["NF1"] > area["ML"]
-    assert area["HMI"] > area["TSC"]
-    assert number["ML"] > 20 > number["NF1"] > 3
-    assert number["TSC"] > 3 > number["MA"]
+    assert area["HMI"] > area["TSC"] > area["Other"]
+    assert number["ML"] > 25 > number["NF1"] > 2.5
+    assert 2.5 < number["TSC"] < 7
+    assert max((parts(image) for image in drawn["NF1"]), default=0) <= 7
 
 
 def test_lesions_are_darker_or_paler_as_the_condition_demands(drawn: dict[str, list[PhantomImage]]) -> None:
@@ -81,31 +82,6 @@ def test_lesions_are_darker_or_paler_as_the_condition_demands(drawn: dict[str, l
         assert max(lesion_contrast(image) for image in drawn[condition]) < -12, condition
     for condition in PALE:
         assert min(lesion_contrast(image) for image in drawn[condition]) > 12, condition
-
-
-def test_every_phototype_shows_its_lesions() -> None:
-    """The contrast differs by tone, but no tone hides a condition."""
-    for condition in (*PALE, *DARK):
-        contrasts: dict[str, list[float]] = {}
-        for patient in range(24):
-            image = phantom_image(condition, 2 * patient, size=32, seed=4)
-            contrasts.setdefault(image.phototype, []).append(abs(lesion_contrast(image)))
-        assert set(contrasts) == {"I", "II", "III", "IV", "V", "VI"}, condition
-        assert min(np.mean(found) for found in contrasts.values()) > 12, condition
-
-
-def test_panoramic_views_show_more_of_the_body(drawn: dict[str, list[PhantomImage]]) -> None:
-    for condition in ("NF1", "MA"):
-        wide = [phantom_image(condition, i, size=64, seed=3, view="panoramic") for i in range(12)]
-        spots = [
-            cv2.connectedComponentsWithStats(image.mask)[2][1:, cv2.CC_STAT_AREA].max() for image in wide
-        ]
-        near = [
-            cv2.connectedComponentsWithStats(image.mask)[2][1:, cv2.CC_STAT_AREA].max()
-            for image in drawn[condition]
-        ]
-        assert np.mean(spots) < 0.7 * np.mean(near)
-        assert [image.skin_tone for image in wide] == [image.skin_tone for image in drawn[condition]]
 
 
 def test_skin_tones_reach_from_very_light_to_very_dark(drawn: dict[str, list[PhantomImage]]) -> None:
@@ -118,14 +94,20 @@ def test_skin_tones_reach_from_very_light_to_very_dark(drawn: dict[str, list[Pha
     assert np.corrcoef(brightness, [image.skin_tone for image in everything])[0, 1] > 0.9
 
 
+def test_skin_colour_has_the_requested_typology_angle() -> None:
+    for ita in (-45.0, -10.0, 25.0, 55.0):
+        lab = cv2.cvtColor(skin_colour(ita).reshape(1, 1, 3), cv2.COLOR_LRGB2LAB)[0, 0]
+        assert np.degrees(np.arctan2(lab[0] - 50, lab[2])) == pytest.approx(ita, abs=1.0)
+
+
 def test_two_images_share_a_patient(drawn: dict[str, list[PhantomImage]]) -> None:
     for images in drawn.values():
         groups = [image.group for image in images]
         assert groups[0::2] == groups[1::2]
         assert len(set(groups)) == len(groups) // 2
-        for one, two in zip(images[0::2], images[1::2], strict=True):
-            assert (one.skin_tone, one.phototype, one.stage) == (two.skin_tone, two.phototype, two.stage)
-            assert not np.array_equal(one.image, two.image)
+        assert all(
+            one.skin_tone == two.skin_tone for one, two in zip(images[0::2], images[1::2], strict=True)
+        )
 
 
 def test_a_cohort_is_written_and_its_rows_are_phantoms(tmp_path: Path) -> None:
@@ -135,8 +117,6 @@ def test_a_cohort_is_written_and_its_rows_are_phantoms(tmp_path: Path) -> None:
     assert cohort.conditions == sorted(PHANTOM_CONDITIONS)
     assert set(rows["phantom"]) == {"true"}
     assert set(rows["source"]) == {"real"} and set(rows["view"]) == {"focused"}
-    assert set(rows["stage"]) <= {"early", "intermediate", "late"}
-    assert set(rows["site"]) <= {"back", "limb", "face", "fold"}
     for name in ("file", "mask", "group"):
         assert rows[name].str.contains("phantom").all()
     for row in range(len(rows)):
@@ -145,11 +125,6 @@ def test_a_cohort_is_written_and_its_rows_are_phantoms(tmp_path: Path) -> None:
         assert mask.shape == (32, 32) and mask.max() == 255
     assert cohort.check().ok
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
-
-
-def test_each_patient_of_a_cohort_of_both_views_has_one_of_either(tmp_path: Path) -> None:
-    rows = phantom(tmp_path / "cohort", per_condition=2, size=32, views="both").rows
-    assert (rows.groupby("group")["view"].agg(list).map(sorted).map(tuple) == ("focused", "panoramic")).all()
 
 
 def test_other_loaders_find_no_image_that_dataset_json_lacks(tmp_path: Path) -> None:
@@ -193,10 +168,6 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path) -> None:
         phantom_image("HMI", 0, size=16)
     with pytest.raises(UserError, match="seed takes a whole number of at least 0"):
         phantom_image("HMI", 0, seed=-1)
-    with pytest.raises(UserError, match="view takes"):
-        phantom_image("HMI", 0, view="face")
-    with pytest.raises(UserError, match="views takes"):
-        phantom(tmp_path / "none", views="face")
     with pytest.raises(UserError, match="per_condition"):
         phantom(tmp_path / "none", per_condition=0)
     with pytest.raises(UserError, match="size takes a whole number from 32 to 1024"):
@@ -207,3 +178,29 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path) -> None:
         phantom(tmp_path / "full", per_condition=1, size=32)
     assert (tmp_path / "full" / "photo.jpg").read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), cells=st.integers(1, 40))
+def test_noise_is_finite_and_of_unit_scale(seed: int, cells: int) -> None:
+    field = smooth_noise(np.random.default_rng(seed), cells, 48)
+    assert field.shape == (48, 48) and field.dtype == np.float32
+    assert np.isfinite(field).all() and np.abs(field).max() < 15
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), number=st.integers(1, 20), gap=st.floats(0, 0.05))
+def test_scattered_discs_keep_their_distance(seed: int, number: int, gap: float) -> None:
+    rng = np.random.default_rng(seed)
+    discs = scatter(rng, rng.uniform(0.02, 0.12, number), gap, 0.1)
+    assert discs
+    for i, (x, y, radius) in enumerate(discs):
+        assert 0.1 <= x <= 0.9 and 0.1 <= y <= 0.9
+        assert all(np.hypot(x - px, y - py) > radius + other + gap for px, py, other in discs[:i])
+
+
+def test_edges_are_soft_and_monotonic() -> None:
+    weight = inside(np.linspace(-0.2, 0.2, 41, dtype=np.float32), 0.1)
+    assert weight[0] == 1 and weight[-1] == 0
+    assert weight[20] == pytest.approx(0.5, abs=1e-6)
+    assert (np.diff(weight) <= 0).all()
