@@ -61,7 +61,9 @@ def modulated_layer(
         bfloat16 = bfloat16_chosen() if x.dtype == torch.float32 else None
         result: torch.Tensor = _modulated_layer(x, w, s, f, noise, b, *activation, bfloat16)
         return result
-    if native_runs(x.device.type, x.device.index) and (inference or one_pass(x, activation)):
+    # With one input channel, `modulated_conv2d` avoids differences of rounded sums in the gradient of s.
+    trained_in_passes = one_pass(x, activation) and s.shape[1] > 1
+    if native_runs(x.device.type, x.device.index) and (inference or trained_in_passes):
         return _in_two_passes(x, w, s, f, up, noise, b, activation)
     x = modulated_conv2d(x, w, s, f, up=up, padding=1, weight_is_correlated=up == 1)
     if noise is not None:
