@@ -64,10 +64,18 @@ def _fake(x: torch.Tensor, *_: Any) -> torch.Tensor:
     return torch.empty_like(x, memory_format=torch.channels_last)
 
 
-def _fake_gradients(u: torch.Tensor, x: torch.Tensor | None, *_: Any) -> tuple[torch.Tensor, ...]:
-    n, c, height, width = u.shape
-    dx = torch.empty_like(u, memory_format=torch.channels_last)
-    return dx, u.new_empty([0 if x is None else n, c]), u.new_empty([n, height, width]), u.new_empty([c])
+def _fake_gradients(
+    u: torch.Tensor,
+    x: torch.Tensor | None,
+    y: torch.Tensor | None,
+    scale: torch.Tensor | None,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float,
+    sums: bool = True,
+) -> tuple[torch.Tensor, ...]:
+    return cpu.empty_gradients(u, x, sums)
 
 
 def _fake_products(v: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -80,10 +88,11 @@ _scaled_bias_act = define(
     _fake,
     cpu.scaled_bias_act,
 )
-# u, the gradient of y, and what the gradients need of x and y -> those of x, scale, noise [N, H, W] and b.
+# u, the gradient of y, and what the gradients need of x and y -> those of x, scale, noise [N, H, W] and b;
+# without `sums` the last two are empty.
 _gradients = define(
     "scaled_bias_act_gradients(Tensor u, Tensor? x, Tensor? y, Tensor? scale, str act, float alpha, "
-    "float gain, float clamp) -> (Tensor, Tensor, Tensor, Tensor)",
+    "float gain, float clamp, bool sums=True) -> (Tensor, Tensor, Tensor, Tensor)",
     _fake_gradients,
     cpu.scaled_bias_act_gradients,
 )
@@ -111,7 +120,8 @@ def _backward(ctx: Any, u: torch.Tensor | None) -> tuple[torch.Tensor | None, ..
     if torch.is_grad_enabled():  # a second derivative may follow
         dx, dscale, dnoise, db = _differentiable_gradients(ctx, u, x, scale, y)
     else:
-        dx, dscale, dnoise, db = _gradients(u, x, y, scale, *ctx.activation)
+        sums = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
+        dx, dscale, dnoise, db = _gradients(u, x, y, scale, *ctx.activation, sums)
     if dnoise is not None and ctx.noise_is_shared:
         dnoise = dnoise.sum(dim=0, keepdim=True)
     found = zip(ctx.needs_input_grad[:4], (dx, dscale, dnoise, db), strict=True)

@@ -39,16 +39,16 @@ def scaled_bias_act_gradients(
     alpha: float,
     gain: float,
     clamp: float,
+    sums: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of x, scale, noise [N, H, W] and b, for u, the gradient of y.
 
-    Without x that of scale is empty; without y the slope of the activation is 1.
+    Without x that of scale is empty, without `sums` those of noise and b; without y the slope of the
+    activation is 1.
     """
-    n, c, height, width = u.shape
     u = _channels_last(u)
     x, y = (None if t is None else _channels_last(t) for t in (x, y))
-    dx, db = torch.empty_like(u), u.new_empty([c])
-    dscale, dnoise = u.new_empty([0 if x is None else n, c]), u.new_empty([n, height, width])
+    dx, dscale, dnoise, db = empty_gradients(u, x, sums)
 
     def run(epilogue: Epilogue) -> torch.Tensor:
         params = ScaledBiasActParams(
@@ -57,8 +57,8 @@ def scaled_bias_act_gradients(
             y=address(y),
             dx=address(dx),
             dscale=None if x is None else address(dscale),
-            dnoise=address(dnoise),
-            db=address(db),
+            dnoise=address(dnoise) if sums else None,
+            db=address(db) if sums else None,
             **_sizes(u),
             epilogue=epilogue,
         )
@@ -67,6 +67,16 @@ def scaled_bias_act_gradients(
 
     with_epilogue(run, u, scale, None, None, Activation(act, alpha, gain, clamp))
     return dx, dscale, dnoise, db
+
+
+def empty_gradients(
+    u: torch.Tensor, x: torch.Tensor | None, sums: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Uninitialised results of `scaled_bias_act_gradients`."""
+    n, c, height, width = u.shape
+    dx = torch.empty_like(u, memory_format=torch.channels_last)
+    dscale = u.new_empty([0 if x is None else n, c])
+    return dx, dscale, u.new_empty([n if sums else 0, height, width]), u.new_empty([c if sums else 0])
 
 
 def channel_products(v: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
